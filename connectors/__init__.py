@@ -1,0 +1,1 @@
+"""THE OUTSIDE WORLD: systems we ask, channels we send through, and the one guarded way out."""

@@ -1,0 +1,1 @@
+"""WHEN, AND IN WHICH TRANSACTION: lanes, automation, runs, enrichment, delivery, timers and the workers that do them."""

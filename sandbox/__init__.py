@@ -1,0 +1,1 @@
+"""UNTRUSTED CODE: compile, jail, broker. Imports nothing of ours; JSON in, JSON out."""

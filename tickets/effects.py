@@ -1,0 +1,126 @@
+"""What a step changes or sends, as plain records. Rows and scripts only yield these; one place applies them.
+
+`apply` is the whole arithmetic of state effects; the others are data for `jobs` to store in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from tickets.events import Change, net
+from tickets.values import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class SetField:
+    """Give a state field this value (None empties it)."""
+
+    field: str
+    value: JSON
+
+
+@dataclass(frozen=True, slots=True)
+class AddTo:
+    """Add members to a set field: tags, assignees."""
+
+    field: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFrom:
+    """Take members out of a set field."""
+
+    field: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PostMessage:
+    """Add a message from the bot to the item's conversation. Public ones are e-mailed to the customer."""
+
+    text: str
+    public: bool
+    template: str = ""  # the template's code, "" for free text
+    language: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell users and teams in the bell."""
+
+    users: tuple[str, ...]
+    teams: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetContext:
+    """Write a card of facts from outside onto the item. `source` says where they came from, e.g. "billing.list_charges"."""
+
+    key: str
+    data: JSON
+    title: str = ""
+    source: str = ""
+    fetched_at: str = ""  # ISO 8601, "" = now
+    fresh_until: str = ""
+    error: str = ""  # a sentence when the facts could not be had; `data` is then None
+
+
+@dataclass(frozen=True, slots=True)
+class RunScript:
+    """Queue a run of this script's live version."""
+
+    script: str
+    params: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Ask a connection and keep the answer as a context card; nobody waits for it."""
+
+    connection: str
+    operation: str
+    args: Mapping[str, JSON] = field(default_factory=dict)
+
+
+StateEffect: TypeAlias = SetField | AddTo | RemoveFrom
+Effect: TypeAlias = StateEffect | PostMessage | Notify | SetContext | RunScript | LookUp
+
+
+def writes(effect: Effect) -> str | None:
+    """The state field this effect writes, or None for effects that write none."""
+    match effect:
+        case SetField(name, _) | AddTo(name, _) | RemoveFrom(name, _):
+            return name
+        case PostMessage() | Notify() | SetContext() | RunScript() | LookUp():
+            return None
+
+
+def apply(state: Mapping[str, JSON], effects: Sequence[StateEffect]) -> tuple[dict[str, JSON], tuple[Change, ...]]:
+    """The state after `effects` in order, and the net changes they made. Empty fields are absent from the result."""
+    after = dict(state)
+    changes: list[Change] = []
+    for effect in effects:
+        before = after.get(effect.field)
+        match effect:
+            case SetField(_, value):
+                new: JSON = value
+            case AddTo(_, values):
+                new = sorted(_members(before) | set(values))
+            case RemoveFrom(_, values):
+                new = sorted(_members(before) - set(values))
+        if new is None or new == [] or new == ():
+            new = None
+            after.pop(effect.field, None)
+        else:
+            after[effect.field] = new
+        changes.append(Change(effect.field, before, new))
+    return after, net(changes)
+
+
+def _members(value: JSON) -> set[str]:
+    return {str(one) for one in value} if isinstance(value, (list, tuple)) else set()

@@ -1,0 +1,45 @@
+"""What can go wrong with what is true.
+
+TicketsError
+├─ ItemNotFound        no such item, or not visible to the one who asks (the same answer on purpose)
+├─ PersonNotFound
+├─ StaleItem           somebody saved a newer version first
+├─ UnknownField        a field that this kind of item does not have
+├─ BadValue            a value the field does not take
+├─ AttachmentRefused   larger or more than a message may carry
+└─ Fenced              our lease on a lane has passed to another worker; nothing was written
+"""
+
+from __future__ import annotations
+
+
+class TicketsError(Exception):
+    """Base of everything `tickets` raises on purpose."""
+
+
+class ItemNotFound(TicketsError):
+    """There is no such item, or it is not visible to you."""
+
+
+class PersonNotFound(TicketsError):
+    """There is no such person."""
+
+
+class StaleItem(TicketsError):
+    """Somebody changed this item since you opened it. Nothing was saved; reload and try again."""
+
+
+class UnknownField(TicketsError):
+    """This kind of item has no such field."""
+
+
+class BadValue(TicketsError):
+    """The field does not take this value."""
+
+
+class AttachmentRefused(TicketsError):
+    """The attachment is larger than allowed, or the message carries too many."""
+
+
+class Fenced(TicketsError):
+    """The lease on this lane passed to another worker. Nothing was written; the other one goes on."""

@@ -1,0 +1,82 @@
+"""The plain values that travel: JSON, and times that always know their zone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+JSON: TypeAlias = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+
+#: Deepest nesting and most values that one stored JSON document may have.
+MAX_DEPTH = 32
+MAX_VALUES = 20_000
+
+
+def utc_now() -> datetime:
+    """The present moment. Called at the edges only; everything inside takes `now` as an argument."""
+    return datetime.now(UTC)
+
+
+def iso(at: datetime) -> str:
+    """The one text form of a time that we store in JSON: UTC, microseconds, `+00:00`.
+
+    Raises `ValueError` for a time without a zone."""
+    if at.tzinfo is None:
+        raise ValueError(f"{at!r} has no time zone")
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def from_iso(text: str) -> datetime:
+    """Read what `iso` wrote. Raises `ValueError` for anything without a zone."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return at.astimezone(UTC)
+
+
+def json_problem(value: object, path: str = "value") -> str | None:
+    """Why `value` may not be stored as JSON, with the place, or None when it may.
+
+    Exact types only: no subclasses, no infinite numbers, no integers beyond 64 bit, no NUL and no lone
+    surrogates in text, at most 32 levels and 20 000 values."""
+    seen = 0
+    stack: list[tuple[object, str, int]] = [(value, path, 0)]
+    while stack:
+        part, where, depth = stack.pop()
+        seen += 1
+        if seen > MAX_VALUES:
+            return f"{path} holds more than {MAX_VALUES} values"
+        if depth > MAX_DEPTH:
+            return f"{where} is nested more than {MAX_DEPTH} levels deep"
+        kind = type(part)
+        if part is None or kind is bool:
+            continue
+        if kind is int:
+            assert isinstance(part, int)
+            if not -(2**63) <= part < 2**63:
+                return f"{where} is an integer beyond 64 bit"
+        elif kind is float:
+            assert isinstance(part, float)
+            if not math.isfinite(part):
+                return f"{where} is not a finite number"
+        elif kind is str:
+            assert isinstance(part, str)
+            if "\x00" in part:
+                return f"{where} holds a NUL character"
+            if any("\ud800" <= char <= "\udfff" for char in part):
+                return f"{where} holds half of a surrogate pair"
+        elif kind is list or kind is tuple:
+            assert isinstance(part, (list, tuple))
+            stack.extend((inner, f"{where}[{index}]", depth + 1) for index, inner in enumerate(part))
+        elif kind is dict:
+            assert isinstance(part, dict)
+            for key, inner in part.items():
+                if type(key) is not str:
+                    return f"{where} has the key {key!r}, which is not text"
+                stack.append((key, f"{where} key", depth + 1))
+                stack.append((inner, f"{where}.{key}", depth + 1))
+        else:
+            return f"{where} is a {kind.__name__}, which cannot be stored"
+    return None
