@@ -1,1 +1,1 @@
-"""WHEN, AND IN WHICH TRANSACTION: lanes, automation, runs, enrichment, delivery, timers and the workers that do them."""
+"""WHEN, AND IN WHICH TRANSACTION: lanes, automation, runs, delivery and the workers."""

@@ -59,7 +59,7 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class SetContext:
-    """Write a card of facts from outside onto the item. `source` says where they came from, e.g. "billing.list_charges"."""
+    """Write a card of facts from outside onto the item. `source` says where from, e.g. "billing.list_charges"."""
 
     key: str
     data: JSON

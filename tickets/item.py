@@ -67,7 +67,7 @@ MAX_TAGS = 100
 MAX_TAG_CHARS = 200
 CUSTOM = "fields."
 
-#: The built-in fields of an item's state, in the order pages show them. Custom fields stand beside them as "fields.<key>".
+#: The built-in fields of an item's state, in page order. Custom ones stand beside them as "fields.<key>".
 STATE_FIELDS: Mapping[str, StateField] = {
     field.key: field
     for field in (

@@ -1,0 +1,124 @@
+"""Every setting of the product: read once from the environment, frozen, unknown DESKHAND_ names refused.
+
+Each has its unit in its name or its sentence. docs/operations.md lists them; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class UnknownSetting(Exception):
+    """The environment names a DESKHAND_ setting that does not exist."""
+
+
+class Settings(BaseSettings):
+    """Settings, from DESKHAND_<NAME> in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="DESKHAND_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(Path("data"), description="Folder of everything this host keeps.")
+    database_url: str = Field("", description="sqlite:///PATH or postgresql://...; default: SQLite in the data folder.")
+    redis_url: str = Field("", description="redis:// or unix://PATH; default: a socket in the data folder.")
+    sandbox_socket: str = Field("", description="Socket of this host's sandbox service; default: in the data folder.")
+    secret_file: str = Field(
+        "", description="JSON file with the signing and sealing keys, mode 0600; made on first use."
+    )
+    port: int = Field(8421, description="Port of the web server on 127.0.0.1.")
+    address_ceiling: str = Field(
+        "",
+        description="Private addresses connectors may reach, comma separated: HOST:PORT or ADDRESS/BITS.",
+    )
+    demo: bool = Field(False, description="Whether the demo page and its back office are offered.")
+    lease_s: float = Field(10, gt=0, description="Seconds a worker may hold a lane before another may take it.")
+    drain_budget_s: float = Field(2, gt=0, description="Seconds one drain job goes on claiming lanes.")
+    event_tries: int = Field(5, ge=1, description="Times an event is tried before it is parked.")
+    effects_per_root: int = Field(100, ge=1, description="Effects one automatic chain may have.")
+    depth_per_root: int = Field(5, ge=1, description="Automatic steps one chain may be long.")
+    lookup_deadline_s: float = Field(10, gt=0, description="Seconds one lookup may take.")
+    lookup_retry_s: int = Field(
+        60, ge=1, description="Seconds until a failed lookup is tried again; doubles each time, at most 1 hour."
+    )
+    lookup_tries: int = Field(12, ge=1, description="Times a lookup is tried before it is left as failed.")
+    sweep_s: float = Field(0.5, gt=0, description="Seconds between looks for due work in the database.")
+    smtp_url: str = Field(
+        "", description="smtp://[USER:PASSWORD@]HOST:PORT; empty: e-mail is kept in the outbox unsent."
+    )
+    mail_from: str = Field("support@localhost.localdomain", description="Sender of outgoing e-mail.")
+    public_url: str = Field("", description="Address customers and colleagues reach the product under.")
+    secure_cookies: bool = Field(False, description="Whether cookies are sent over HTTPS only; set it behind TLS.")
+    web_body_mb: int = Field(30, ge=1, description="Largest request body, in megabytes.")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """The settings of this process. Raises `UnknownSetting` with the nearest names."""
+        known = {f"DESKHAND_{name.upper()}" for name in cls.model_fields}
+        outside = {"DESKHAND_TEST_PG_URL", "DESKHAND_TEST_CACHE"}
+        unknown = sorted(
+            name for name in environ if name.startswith("DESKHAND_") and name not in known and name not in outside
+        )
+        if unknown:
+            raise UnknownSetting(f"There is no setting {', '.join(unknown)}; docs/operations.md lists all of them")
+        return cls()
+
+    @property
+    def data(self) -> Path:
+        return self.data_dir.resolve()
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data}/deskhand.db"
+
+    @property
+    def redis(self) -> str:
+        return self.redis_url or f"unix://{self.data}/redis/redis.sock"
+
+    @property
+    def sandbox(self) -> str:
+        return self.sandbox_socket or str(self.data / "sandbox" / "sandbox.sock")
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys.load(Path(self.secret_file) if self.secret_file else self.data / "secrets.json")
+
+
+class Keys:
+    """The installation's own keys. Never shown, never logged."""
+
+    def __init__(self, session: str, sealing: tuple[str, ...]) -> None:
+        self.session = session
+        #: Newest first; the others only open what was sealed with them.
+        self.sealing = sealing
+
+    @classmethod
+    def load(cls, path: Path) -> Keys:
+        """The keys in this file, made when there is none yet; two processes at once get the same ones."""
+        if not path.exists():
+            from cryptography.fernet import Fernet
+
+            path.parent.mkdir(parents=True, exist_ok=True)
+            made = {"session": secrets.token_urlsafe(48), "sealing": [Fernet.generate_key().decode()]}
+            draft = path.with_name(f".{path.name}.{os.getpid()}")
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(made, file)
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass  # another process was first; its keys count
+            finally:
+                draft.unlink()
+        data: dict[str, Any] = json.loads(path.read_text())
+        return cls(str(data["session"]), tuple(str(one) for one in data["sealing"]))
+
+    def __repr__(self) -> str:
+        return "Keys(...)"

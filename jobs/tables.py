@@ -1,0 +1,188 @@
+"""The tables of work: decisions with their facts, the per-root ledger, lookups, runs, the outbox and timers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tickets.db import Base
+
+
+class DecisionRow(Base):
+    """What the rule list said about one event. A waiting event has one row per part, in order."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (UniqueConstraint("event_id", "part"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey("events.id"))
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), index=True)
+    part: Mapped[int]
+    revision: Mapped[int]
+    facts: Mapped[dict[str, Any]]  # rules.facts.Facts as JSON: what the decision looked at
+    trace: Mapped[dict[str, Any]]
+    done: Mapped[list[Any]]  # one summary per planned step: what it did, or why it was not done
+    skipped: Mapped[list[Any]]  # rows decided without an answer: {"row", "lookups", "reason"}
+    notes: Mapped[list[Any]]  # sentences such as "decided without the ERP"
+    outcome: Mapped[str] = mapped_column(String(10))  # acted, checked, waiting
+    applied_event: Mapped[int | None] = mapped_column(ForeignKey("events.id"))  # the event its effects became
+    decide_us: Mapped[int]
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Root(Base):
+    """The budget of one automatic chain, from the event that began it."""
+
+    __tablename__ = "roots"
+    root_id: Mapped[int] = mapped_column(ForeignKey("events.id"), primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), index=True)
+    effects: Mapped[int]
+    started_at: Mapped[datetime]
+
+
+class Fired(Base):
+    """A row that has fired for this root; it does not fire again for it."""
+
+    __tablename__ = "fired"
+    root_id: Mapped[int] = mapped_column(ForeignKey("events.id"), primary_key=True)
+    row_key: Mapped[str] = mapped_column(String(80), primary_key=True)
+
+
+class LookupRow(Base):
+    """One question to a connection for one item, with its newest answer.
+
+    `state`: asked, known, missing, ambiguous, failed."""
+
+    __tablename__ = "lookups"
+    __table_args__ = (
+        UniqueConstraint("item_id", "connection", "operation", "args_key"),
+        Index(
+            "ix_lookups_due",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"))
+    connection: Mapped[str] = mapped_column(String(60))
+    operation: Mapped[str] = mapped_column(String(60))
+    args: Mapped[dict[str, Any]]
+    args_key: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(10))
+    answer: Mapped[dict[str, Any]]  # {"data": JSON, "candidates": [...]}
+    reason: Mapped[str] = mapped_column(Text)
+    root_id: Mapped[int | None]
+    depth: Mapped[int]
+    asked_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    fetched_at: Mapped[datetime | None]
+    fresh_until: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]  # when to ask (again); null = nothing to do
+    tries: Mapped[int]
+    lease_until: Mapped[datetime | None]
+    token: Mapped[str | None] = mapped_column(String(32))
+
+
+class RunRow(Base):
+    """One execution of a script. `status`: queued, running, retrying, then an outcome of `sandbox.contract`."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        Index(
+            "ix_runs_due",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(120), unique=True)  # the step that asked for it: the same step runs once
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), index=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey("events.id"))
+    script: Mapped[str] = mapped_column(ForeignKey("entries.code"), index=True)
+    version: Mapped[int]
+    params: Mapped[dict[str, Any]]
+    cause: Mapped[dict[str, Any]]
+    root_id: Mapped[int]
+    depth: Mapped[int]
+    status: Mapped[str] = mapped_column(String(12))
+    attempt: Mapped[int]
+    due_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    token: Mapped[str | None] = mapped_column(String(32))
+    outcome: Mapped[dict[str, Any]]  # error, actions, log, calls, usage, stop_reason
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class OutboxRow(Base):
+    """Something that leaves the house: at least once, always under the same `key`.
+
+    `status`: due, sent, failed, cancelled."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_due", "due_at", sqlite_where=text("status = 'due'"), postgresql_where=text("status = 'due'")),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(160), unique=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    item_id: Mapped[int | None] = mapped_column(ForeignKey("items.id"), index=True)
+    payload: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(String(10))
+    due_at: Mapped[datetime]
+    lease_until: Mapped[datetime | None]
+    token: Mapped[str | None] = mapped_column(String(32))
+    tries: Mapped[int]
+    last_error: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+
+
+class TimerRow(Base):
+    """A reason to look again at an item. Fires once: `key` is unique; a due one becomes an event, it never decides."""
+
+    __tablename__ = "timers"
+    __table_args__ = (
+        Index(
+            "ix_timers_due", "due_at", sqlite_where=text("fired_at IS NULL"), postgresql_where=text("fired_at IS NULL")
+        ),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), index=True)
+    key: Mapped[str] = mapped_column(String(160), unique=True)
+    label: Mapped[str] = mapped_column(String(200))
+    payload: Mapped[dict[str, Any]]
+    due_at: Mapped[datetime]
+    fired_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class ApiToken(Base):
+    """A key for the JSON API. Only its SHA-256 is kept; the token itself is shown once."""
+
+    __tablename__ = "api_tokens"
+    id: Mapped[str] = mapped_column(String(20), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    user: Mapped[str] = mapped_column(ForeignKey("users.key"))
+    secret_sha256: Mapped[str] = mapped_column(String(64))
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class IdempotencyKey(Base):
+    """An API request that was accepted under a client's key, and the answer it got."""
+
+    __tablename__ = "idempotency_keys"
+    principal: Mapped[str] = mapped_column(String(80), primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    request_sha256: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int]
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]

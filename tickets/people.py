@@ -1,0 +1,144 @@
+"""Who works here and who writes to us: users with roles, customers with several addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, insert, select, update
+
+from tickets.db import upsert
+from tickets.errors import PersonNotFound
+from tickets.tables import Person, PersonAddress, TeamMember, User
+
+
+class Permission(StrEnum):
+    WORK_TICKETS = "work_tickets"
+    EDIT_RULES = "edit_rules"
+    EDIT_SCRIPTS = "edit_scripts"
+    EDIT_CONNECTIONS = "edit_connections"
+    SETTINGS = "settings"
+
+
+#: What each role may do. A user has any number of roles.
+ROLES: Mapping[str, frozenset[Permission]] = {
+    "agent": frozenset({Permission.WORK_TICKETS}),
+    "manager": frozenset({Permission.WORK_TICKETS, Permission.EDIT_RULES}),
+    "developer": frozenset({Permission.WORK_TICKETS, Permission.EDIT_SCRIPTS, Permission.EDIT_CONNECTIONS}),
+    "admin": frozenset(Permission),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A user as far as permissions go. Empty `brands` or `locations` mean every one of them."""
+
+    key: str
+    name: str
+    email: str
+    permissions: frozenset[Permission]
+    teams: frozenset[str]
+    brands: frozenset[str]
+    locations: frozenset[str]
+    language: str = "en"
+    zone: str = "UTC"
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A person who writes to us, with every address we know."""
+
+    id: int
+    name: str
+    language: str
+    anonymous: bool
+    emails: tuple[str, ...]
+    verified: frozenset[str]
+
+    @property
+    def email(self) -> str:
+        """The address we write to: the oldest one, or "" when there is none."""
+        return self.emails[0] if self.emails else ""
+
+
+def viewer(connection: Connection, key: str) -> Viewer | None:
+    """The active user with this key, or None."""
+    row = connection.execute(
+        select(
+            User.key, User.name, User.email, User.roles, User.brands, User.locations, User.language, User.zone
+        ).where(User.key == key, User.active)
+    ).one_or_none()
+    if row is None:
+        return None
+    teams = connection.execute(select(TeamMember.team).where(TeamMember.user == key)).scalars()
+    return Viewer(
+        key=row.key,
+        name=row.name,
+        email=row.email,
+        permissions=frozenset().union(*(ROLES[role] for role in row.roles if role in ROLES)),
+        teams=frozenset(teams),
+        brands=frozenset(row.brands),
+        locations=frozenset(row.locations),
+        language=row.language,
+        zone=row.zone,
+    )
+
+
+def customer(connection: Connection, person_id: int) -> Customer:
+    """The person with this id. Raises `PersonNotFound`."""
+    row = connection.execute(
+        select(Person.id, Person.name, Person.language, Person.anonymous).where(Person.id == person_id)
+    ).one_or_none()
+    if row is None:
+        raise PersonNotFound(f"There is no person {person_id}")
+    addresses = connection.execute(
+        select(PersonAddress.address, PersonAddress.verified)
+        .where(PersonAddress.person_id == person_id, PersonAddress.kind == "email")
+        .order_by(PersonAddress.id)
+    ).all()
+    return Customer(
+        id=row.id,
+        name=row.name,
+        language=row.language,
+        anonymous=row.anonymous,
+        emails=tuple(address.address for address in addresses),
+        verified=frozenset(address.address for address in addresses if address.verified),
+    )
+
+
+def person_by_email(connection: Connection, email: str) -> int | None:
+    """The id of the person with this address, or None."""
+    return connection.execute(
+        select(PersonAddress.person_id).where(PersonAddress.kind == "email", PersonAddress.address == email.lower())
+    ).scalar_one_or_none()
+
+
+def person_for(connection: Connection, *, email: str, name: str, language: str, now: datetime) -> int:
+    """The person who has this address, made anew when nobody has. Two writers at once get the same person."""
+    email = email.strip().lower()
+    found = person_by_email(connection, email)
+    if found is not None:
+        if name:
+            connection.execute(update(Person).where(Person.id == found, Person.name == "").values(name=name[:200]))
+        return found
+    person_id = connection.execute(
+        insert(Person).values(name=name[:200], language=language, anonymous=False, created_at=now).returning(Person.id)
+    ).scalar_one()
+    claimed = connection.execute(
+        upsert(connection, PersonAddress)
+        .values(person_id=person_id, kind="email", address=email, verified=False)
+        .on_conflict_do_nothing(index_elements=["kind", "address"])
+        .returning(PersonAddress.person_id)
+    ).scalar_one_or_none()
+    if claimed is not None:
+        return person_id
+    # Somebody else made this person between our look and our insert; theirs stays.
+    connection.execute(Person.__table__.delete().where(Person.id == person_id))  # type: ignore[attr-defined]
+    winner = person_by_email(connection, email)
+    assert winner is not None
+    return winner

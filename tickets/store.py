@@ -1,0 +1,550 @@
+"""The door to what is true: reading items, and writing an item, its event and its lane in one transaction.
+
+Every function takes the caller's `Connection`; nothing here commits. Locks are always taken item first, then lane, so
+that a person's edit and a worker's commit never wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, Row, case, func, insert, select, update
+
+from tickets.db import upsert
+from tickets.effects import SetField, StateEffect, apply
+from tickets.errors import AttachmentRefused, ItemNotFound, StaleItem
+from tickets.events import Actor, ActorKind, Cause, Change, Event, EventKind, net
+from tickets.item import CUSTOM, FieldType, Item, ItemKind, StateField, clean_value, state_field
+from tickets.people import Viewer
+from tickets.tables import (
+    Attachment,
+    Blob,
+    ContextFact,
+    CustomField,
+    EventRow,
+    History,
+    Lane,
+    Message,
+    Notification,
+    WorkItem,
+)
+from tickets.values import JSON
+from tickets.visibility import visible
+
+#: One attachment, one message's attachments together, and how many, at most.
+ATTACHMENT_BYTES = 10_000_000
+MESSAGE_BYTES = 25_000_000
+ATTACHMENTS = 20
+#: The longest message text kept, in characters; the rest stays in the raw mail.
+MESSAGE_CHARS = 200_000
+
+_STATE_COLUMNS = (
+    "subject",
+    "status",
+    "priority",
+    "team",
+    "assignees",
+    "tags",
+    "brand",
+    "location",
+    "channel",
+    "language",
+    "customer",
+    "published",
+    "archived",
+    "due_at",
+)
+_ITEM_COLUMNS = [getattr(WorkItem, name) for name in _STATE_COLUMNS]
+_HEAD_COLUMNS = [WorkItem.id, WorkItem.kind, WorkItem.created_at, WorkItem.updated_at, WorkItem.version]
+
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttachment:
+    name: str
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message about to be stored. `author` decides what triggers see: customer, agent, bot or third_party."""
+
+    author: str
+    public: bool
+    channel: str
+    text: str
+    new_text: str | None = None  # None = the same as text
+    subject: str = ""
+    html: str = ""
+    language: str = ""
+    author_person: int | None = None
+    author_user: str | None = None
+    author_name: str = ""
+    author_address: str = ""
+    automatic: bool = False
+    header_id: str = ""
+    cause: Cause | None = None
+    attachments: tuple[NewAttachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one write produced. `event_id` is None when the write ended where it began: then nothing was stored."""
+
+    item_id: int
+    event_id: int | None
+    seq: int
+    changes: tuple[Change, ...] = ()
+    message_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """State effects that share one cause, in order: what one step, or one person's save, does."""
+
+    effects: tuple[StateEffect, ...]
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The automatic chain a write belongs to. A person's write, inbound mail and a timer start a new one."""
+
+    root_id: int | None = None
+    depth: int = 0
+    payload: Mapping[str, JSON] = field(default_factory=dict)
+
+
+# Reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_item(connection: Connection, item_id: int, *, viewer: Viewer | None = None, lock: bool = False) -> Item:
+    """The item as it is now. With a `viewer`, only if visible. Raises `ItemNotFound`.
+
+    `lock` keeps others from changing it until the transaction ends (PostgreSQL; SQLite has one writer anyway).
+    Without a viewer this is for workers, which decide for everybody."""
+    query = select(*_HEAD_COLUMNS, WorkItem.last_seq, WorkItem.fields, *_ITEM_COLUMNS).where(WorkItem.id == item_id)
+    if viewer is not None:
+        query = query.where(visible(viewer))
+    if lock:
+        query = query.with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise ItemNotFound(f"There is no ticket {item_id}, or it is not visible to you")
+    return item_of(row)
+
+
+def item_of(row: AnyRow) -> Item:
+    """The value of a row that carries every item column."""
+    mapping = row._mapping
+    state: dict[str, JSON] = {name: mapping[name] for name in _STATE_COLUMNS if mapping[name] is not None}
+    state.update({CUSTOM + key: value for key, value in mapping["fields"].items()})
+    return Item(
+        id=row.id,
+        kind=ItemKind(row.kind),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        version=row.version,
+        last_seq=row.last_seq,
+        state=state,
+    )
+
+
+def custom_fields(connection: Connection, kind: str) -> dict[str, StateField]:
+    """The custom fields of this kind of item, by key without "fields."."""
+    rows = connection.execute(
+        select(CustomField.key, CustomField.label, CustomField.type, CustomField.options)
+        .where(CustomField.kind == kind)
+        .order_by(CustomField.key)
+    )
+    return {row.key: StateField(CUSTOM + row.key, row.label, FieldType(row.type), row.options or None) for row in rows}
+
+
+def event_of(row: AnyRow) -> Event:
+    """The value of a row of `events`."""
+    return Event(
+        id=row.id,
+        item_id=row.item_id,
+        seq=row.seq,
+        kind=EventKind(row.kind),
+        at=row.at,
+        actor=Actor(ActorKind(row.actor_kind), row.actor_ref, row.actor_name),
+        root_id=row.root_id if row.root_id is not None else row.id,
+        depth=row.depth,
+        changes=tuple(Change(one["field"], one["before"], one["after"]) for one in row.changes),
+        message_id=row.message_id,
+        payload=row.payload,
+    )
+
+
+_EVENT_COLUMNS = (
+    EventRow.id,
+    EventRow.item_id,
+    EventRow.seq,
+    EventRow.kind,
+    EventRow.at,
+    EventRow.actor_kind,
+    EventRow.actor_ref,
+    EventRow.actor_name,
+    EventRow.root_id,
+    EventRow.depth,
+    EventRow.changes,
+    EventRow.message_id,
+    EventRow.payload,
+)
+
+
+def event(connection: Connection, event_id: int) -> Event:
+    return event_of(connection.execute(select(*_EVENT_COLUMNS).where(EventRow.id == event_id)).one())
+
+
+def later_events(connection: Connection, item_id: int, seq: int) -> list[Event]:
+    """The item's events after this sequence, oldest first."""
+    rows = connection.execute(
+        select(*_EVENT_COLUMNS).where(EventRow.item_id == item_id, EventRow.seq > seq).order_by(EventRow.seq)
+    )
+    return [event_of(row) for row in rows]
+
+
+# Writing ---------------------------------------------------------------------------------------------------------
+
+
+def create_item(
+    connection: Connection,
+    *,
+    kind: ItemKind,
+    state: Mapping[str, JSON],
+    actor: Actor,
+    now: datetime,
+    message: NewMessage | None = None,
+    cause: Cause | None = None,
+    chain: Chain = Chain(),
+) -> Written:
+    """A new item with its first message, its `created` event and its lane. Raises `BadValue`, `UnknownField`."""
+    custom = custom_fields(connection, kind) if any(key.startswith(CUSTOM) for key in state) else {}
+    clean = _clean(state, custom)
+    clean.setdefault("status", "open")
+    clean.setdefault("priority", "normal")
+    item_id = connection.execute(
+        insert(WorkItem)
+        .values(kind=kind, version=1, last_seq=1, created_at=now, updated_at=now, modified_at=now, **_columns(clean))
+        .returning(WorkItem.id)
+    ).scalar_one()
+    message_id = None if message is None else _insert_message(connection, item_id, 1, message, now)
+    connection.execute(insert(Lane).values(item_id=item_id, last_seq=1, due_at=now))
+    changes = tuple(Change(name, None, value) for name, value in clean.items())
+    event_id = _insert_event(connection, item_id, 1, EventKind.CREATED, actor, now, changes, message_id, chain)
+    return Written(item_id, event_id, 1, changes, message_id)
+
+
+def change_item(
+    connection: Connection,
+    item: Item,
+    *,
+    lines: Sequence[Lines],
+    actor: Actor,
+    now: datetime,
+    messages: Sequence[NewMessage] = (),
+    context: Sequence[NewContext] = (),
+    chain: Chain = Chain(),
+    kind: EventKind | None = None,
+    seen_version: int | None = None,
+) -> Written:
+    """Change an item that this transaction has read with `lock=True`.
+
+    All effects, messages and context cards become ONE event with the net change; each changed field gets a history
+    line with its cause. A write that ends where it began stores nothing and raises no event. With `kind` an event is
+    written even so. With `seen_version`, raises `StaleItem` if somebody saved a newer one since."""
+    if seen_version is not None and seen_version != item.version:
+        raise StaleItem(f"Ticket {item.id} was changed by somebody else since you opened it; nothing was saved")
+    custom = custom_fields(connection, item.kind) if _touches_custom(lines) else {}
+    state: Mapping[str, JSON] = item.state
+    changes: list[Change] = []
+    history: list[tuple[Change, Cause]] = []
+    for line in lines:
+        state, made = apply(state, [_checked(effect, custom) for effect in line.effects])
+        changes.extend(made)
+        history.extend((change, line.cause) for change in made)
+    total = net(changes)
+    if not total and not messages and not context and kind is None:
+        return Written(item.id, None, item.last_seq)
+    seq = item.last_seq + 1
+    message_ids = [_insert_message(connection, item.id, seq, message, now) for message in messages]
+    for card in context:
+        insert_context(connection, item.id, card, now)
+    by_person = actor.kind.is_person
+    connection.execute(
+        update(WorkItem)
+        .where(WorkItem.id == item.id)
+        .values(
+            version=item.version + 1,
+            last_seq=seq,
+            updated_at=now,
+            **({"modified_at": now} if by_person else {}),
+            **(_columns(state) if total else {}),
+        )
+    )
+    append = update(Lane).where(Lane.item_id == item.id)
+    connection.execute(append.values(last_seq=seq, due_at=func.coalesce(_earlier(now), now)))
+    if kind is None:
+        kind = EventKind.MESSAGE if messages else EventKind.CHANGED if total else EventKind.CONTEXT
+    message_id = message_ids[-1] if message_ids else None
+    event_id = _insert_event(connection, item.id, seq, kind, actor, now, total, message_id, chain)
+    if history:
+        connection.execute(
+            insert(History),
+            [
+                {
+                    "item_id": item.id,
+                    "event_id": event_id,
+                    "field": change.field,
+                    "change": {"before": change.before, "after": change.after},
+                    "outcome": "done",
+                    "cause": cause.to_json(),
+                    "actor_name": actor.name,
+                    "at": now,
+                }
+                for change, cause in history
+            ],
+        )
+    return Written(item.id, event_id, seq, total, message_id)
+
+
+def not_done(
+    connection: Connection,
+    item_id: int,
+    event_id: int,
+    *,
+    field: str,
+    value: JSON,
+    cause: Cause,
+    outcome: str,
+    now: datetime,
+) -> None:
+    """A history line for a step that was not carried out, e.g. "overtaken" by a person's change."""
+    connection.execute(
+        insert(History).values(
+            item_id=item_id,
+            event_id=event_id,
+            field=field,
+            change={"before": None, "after": value},
+            outcome=outcome,
+            cause=cause.to_json(),
+            actor_name="",
+            at=now,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NewContext:
+    """A card about to be written. `error` is a sentence when the facts could not be had."""
+
+    key: str
+    title: str
+    data: JSON
+    source: str
+    fetched_at: datetime
+    cause: Cause
+    fresh_until: datetime | None = None
+    error: str = ""
+
+
+def insert_context(connection: Connection, item_id: int, card: NewContext, now: datetime) -> None:
+    """Store one card; the one it replaces stays as its history."""
+    connection.execute(
+        update(ContextFact)
+        .where(ContextFact.item_id == item_id, ContextFact.key == card.key, ContextFact.current)
+        .values(current=False)
+    )
+    connection.execute(
+        insert(ContextFact).values(
+            item_id=item_id,
+            key=card.key[:80],
+            current=True,
+            title=card.title[:200],
+            body={"data": card.data},
+            source=card.source[:200],
+            error=card.error,
+            fetched_at=card.fetched_at,
+            fresh_until=card.fresh_until,
+            cause=card.cause.to_json(),
+            created_at=now,
+        )
+    )
+
+
+def context_cards(connection: Connection, item_id: int) -> list[AnyRow]:
+    """The item's current cards, by key."""
+    return list(
+        connection.execute(
+            select(
+                ContextFact.key,
+                ContextFact.title,
+                ContextFact.body,
+                ContextFact.source,
+                ContextFact.error,
+                ContextFact.fetched_at,
+                ContextFact.fresh_until,
+                ContextFact.cause,
+            )
+            .where(ContextFact.item_id == item_id, ContextFact.current)
+            .order_by(ContextFact.key)
+        )
+    )
+
+
+def notify(
+    connection: Connection, users: Sequence[str], item_id: int, text: str, *, cause: Cause, key: str, now: datetime
+) -> None:
+    """Ring the bell of these users, once per `key` and user however often this is called."""
+    for user in sorted(set(users)):
+        connection.execute(
+            upsert(connection, Notification)
+            .values(
+                user=user,
+                item_id=item_id,
+                text=text[:1000],
+                cause=cause.to_json(),
+                key=f"{key}:{user}"[:120],
+                created_at=now,
+            )
+            .on_conflict_do_nothing(index_elements=["key"])
+        )
+
+
+def store_blob(connection: Connection, data: bytes) -> str:
+    """Keep these bytes once; the SHA-256 in hexadecimal names them."""
+    digest = hashlib.sha256(data).hexdigest()
+    connection.execute(
+        upsert(connection, Blob)
+        .values(sha256=digest, size=len(data), data=data)
+        .on_conflict_do_nothing(index_elements=["sha256"])
+    )
+    return digest
+
+
+def check_attachments(attachments: Sequence[NewAttachment]) -> None:
+    """Raises `AttachmentRefused` with the cap that was passed."""
+    if len(attachments) > ATTACHMENTS:
+        raise AttachmentRefused(f"A message carries at most {ATTACHMENTS} files, not {len(attachments)}")
+    for one in attachments:
+        if len(one.data) > ATTACHMENT_BYTES:
+            raise AttachmentRefused(f"{one.name} is larger than {ATTACHMENT_BYTES // 1_000_000} MB")
+    if sum(len(one.data) for one in attachments) > MESSAGE_BYTES:
+        raise AttachmentRefused(f"The files of one message together are larger than {MESSAGE_BYTES // 1_000_000} MB")
+
+
+# Inside ----------------------------------------------------------------------------------------------------------
+
+
+def _clean(state: Mapping[str, JSON], custom: Mapping[str, StateField]) -> dict[str, JSON]:
+    cleaned = {name: clean_value(state_field(name, custom), value) for name, value in state.items()}
+    return {name: value for name, value in cleaned.items() if value is not None}
+
+
+def _checked(effect: StateEffect, custom: Mapping[str, StateField]) -> StateEffect:
+    """The effect with its value in the field's own form. Raises `BadValue`, `UnknownField`."""
+    target = state_field(effect.field, custom)
+    if isinstance(effect, SetField):
+        return SetField(effect.field, clean_value(target, effect.value))
+    members = clean_value(target, list(effect.values))
+    assert members is None or isinstance(members, list)
+    return type(effect)(effect.field, tuple(str(one) for one in members or ()))
+
+
+def _columns(state: Mapping[str, JSON]) -> dict[str, Any]:
+    """The whole state as column values; what is absent becomes NULL."""
+    values: dict[str, Any] = {name: state.get(name) for name in _STATE_COLUMNS}
+    values["fields"] = {key.removeprefix(CUSTOM): value for key, value in state.items() if key.startswith(CUSTOM)}
+    return values
+
+
+def _touches_custom(lines: Sequence[Lines]) -> bool:
+    return any(effect.field.startswith(CUSTOM) for line in lines for effect in line.effects)
+
+
+def _earlier(now: datetime) -> Any:
+    """The lane's own due time if it is sooner than `now`, else NULL: a new event never makes a lane wait longer."""
+    return case((Lane.due_at < now, Lane.due_at), else_=None)
+
+
+def _insert_event(
+    connection: Connection,
+    item_id: int,
+    seq: int,
+    kind: EventKind,
+    actor: Actor,
+    now: datetime,
+    changes: Sequence[Change],
+    message_id: int | None,
+    chain: Chain,
+) -> int:
+    return connection.execute(
+        insert(EventRow)
+        .values(
+            item_id=item_id,
+            seq=seq,
+            kind=kind,
+            at=now,
+            actor_kind=actor.kind,
+            actor_ref=actor.ref,
+            actor_name=actor.name,
+            root_id=chain.root_id,
+            depth=chain.depth,
+            changes=[{"field": one.field, "before": one.before, "after": one.after} for one in changes],
+            message_id=message_id,
+            payload=dict(chain.payload),
+            status="pending",
+            tries=0,
+            error="",
+        )
+        .returning(EventRow.id)
+    ).scalar_one()
+
+
+def _insert_message(connection: Connection, item_id: int, seq: int, message: NewMessage, now: datetime) -> int:
+    check_attachments(message.attachments)
+    text = message.text[:MESSAGE_CHARS]
+    message_id = connection.execute(
+        insert(Message)
+        .values(
+            item_id=item_id,
+            seq=seq,
+            author_kind=message.author,
+            author_person=message.author_person,
+            author_user=message.author_user,
+            author_name=message.author_name[:200],
+            author_address=message.author_address[:320],
+            public=message.public,
+            channel=message.channel,
+            subject=message.subject[:500],
+            text=text,
+            new_text=text if message.new_text is None else message.new_text[:MESSAGE_CHARS],
+            html=message.html[:MESSAGE_CHARS],
+            language=message.language,
+            automatic=message.automatic,
+            header_id=message.header_id[:500],
+            cause=None if message.cause is None else message.cause.to_json(),
+            created_at=now,
+        )
+        .returning(Message.id)
+    ).scalar_one()
+    for one in message.attachments:
+        connection.execute(
+            insert(Attachment).values(
+                message_id=message_id,
+                name=one.name[:255],
+                media_type=one.media_type[:120],
+                size=len(one.data),
+                blob=store_blob(connection, one.data),
+            )
+        )
+    return message_id
