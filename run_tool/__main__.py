@@ -1,0 +1,73 @@
+"""The commands of ./run."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+from run_tool.commands import complain, openly
+from run_tool.environment import environment
+from run_tool.errors import CannotGoOn, Interrupted
+
+HELP = """\
+./run [--empty]            set Deskhand up if need be, start all of it, and print its address. Ctrl-C stops it.
+                           --empty starts without the demo desk.
+./run test [ARGS]          bring what the tests need and run all of them; ARGS go to pytest
+./run check                style, types and import contracts, in under a minute
+./run bench NAME [--json FILE]   one benchmark, e.g. ./run bench engine
+./run chaos [--seconds N]  kill workers and flush Redis under load, then count what was lost
+./run mutate               switch off each guard in turn: a named test must fail each time
+./run lock [--upgrade]     make the lock files anew
+./run help                 this text
+
+Settings, all optional: DESKHAND_PORT (8421), DESKHAND_DATA_DIR (./data), DESKHAND_DATABASE_URL (SQLite in the data
+folder), DESKHAND_REDIS_URL (a server of its own), DESKHAND_PYTHON (which Python). docs/operations.md has the rest."""
+
+
+def main(args: list[str]) -> int:
+    command, rest = (args[0], args[1:]) if args else ("start", [])
+    match command:
+        case "start" | "--empty" | "--demo" if set(args) <= {"start", "--empty"}:
+            from run_tool.start import start
+
+            return start(demo="--empty" not in args)
+        case "test":
+            from run_tool.testing import test
+
+            return test(rest)
+        case "check" if not rest:
+            from run_tool.check import check
+
+            return check()
+        case "lock" if set(rest) <= {"--upgrade"}:
+            from run_tool.lock import lock
+
+            return lock(upgrade=bool(rest))
+        case "bench" if rest and rest[0].isidentifier():
+            return openly([environment(dev=True), "-m", f"tests.bench.{rest[0]}", *rest[1:]])
+        case "chaos" | "mutate":
+            return openly([environment(dev=True), "-m", f"tests.{command}", *rest])
+        case "help" | "--help" | "-h":
+            print(HELP)
+            return 0
+        case _:
+            complain(f"./run does not know '{' '.join(args)}'. It knows:")
+            print(HELP, file=sys.stderr)
+            return 2
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise Interrupted
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except CannotGoOn as error:
+        complain(str(error))
+        sys.exit(1)
+    except (Interrupted, KeyboardInterrupt):
+        complain("Stopped before it was done. What is finished stays; run the same command again to go on.")
+        sys.exit(130)

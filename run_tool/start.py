@@ -1,0 +1,7 @@
+"""`./run`."""
+
+from __future__ import annotations
+
+
+def start(*, demo: bool) -> int:
+    raise NotImplementedError

@@ -1,0 +1,134 @@
+"""Fixtures every test may use. The servers behind them start when a test first asks; tests/environment has how.
+
+`database` runs a test once on SQLite and once on PostgreSQL (the second with `./run test` or `-m postgres` only).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis as redis_client
+
+from run_tool.testing import CHROMIUM_NAMES
+from tests.environment import selection
+from tests.environment.absent import absent
+from tests.environment.databases import Kind, MakeDatabase, PostgresDatabases, SqliteDatabases, postgres_server
+from tests.environment.loopback import stay_on_this_machine
+from tests.environment.redis import RedisServer
+from tests.environment.sandbox import SandboxService
+from tickets.db import Database
+
+pytest_addoption = selection.pytest_addoption
+pytest_collection_modifyitems = selection.pytest_collection_modifyitems
+pytest_terminal_summary = selection.pytest_terminal_summary
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    selection.pytest_configure(config)
+    stay_on_this_machine()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """This session's Redis server. A test that stops or kills it starts it again."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[redis_client.Redis]:
+    """A client of this session's Redis server, which is empty when the test begins."""
+    redis_server.start()
+    client = redis_client.Redis.from_url(redis_server.url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of this session's PostgreSQL server; ask `make_database("postgres")` for a database on it."""
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_url: str) -> Iterator[PostgresDatabases]:
+    """The maker behind `make_database("postgres")`; it drops what it made before the server goes."""
+    databases = PostgresDatabases(postgres_url)
+    yield databases
+    databases.drop_all()
+
+
+@pytest.fixture(scope="session")
+def make_database(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> MakeDatabase:
+    """Makes databases: `make_database("sqlite")`, `make_database("postgres", migrated=False)`; each is a new one's URL.
+
+    For modules that share one database over their tests; a test that wants its own takes `database`."""
+    sqlite = SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
+
+    def make(kind: Kind, *, migrated: bool = True) -> str:
+        if kind == "sqlite":
+            return sqlite.make(migrated=migrated)
+        postgres: PostgresDatabases = request.getfixturevalue("postgres_databases")
+        return postgres.make(migrated=migrated)
+
+    return make
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_kind(request: pytest.FixtureRequest) -> Kind:
+    """sqlite, then postgres: a test that asks for this runs on both."""
+    kind: Kind = request.param
+    return kind
+
+
+@pytest.fixture
+def database_url(database_kind: Kind, make_database: MakeDatabase) -> str:
+    """The URL of a migrated database that only this test has."""
+    return make_database(database_kind)
+
+
+@pytest.fixture
+def empty_database_url(database_kind: Kind, make_database: MakeDatabase) -> str:
+    """The URL of a database with no table in it, for tests of the migrations."""
+    return make_database(database_kind, migrated=False)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated database that only this test has, once on SQLite and once on PostgreSQL."""
+    handle = Database(database_url)
+    yield handle
+    handle.close()
+
+
+@pytest.fixture
+def sqlite_database(make_database: MakeDatabase) -> Iterator[Database]:
+    """A migrated SQLite database that only this test has, where the kind of database does not matter."""
+    handle = Database(make_database("sqlite"))
+    yield handle
+    handle.close()
+
+
+@pytest.fixture(scope="session")
+def sandbox_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxService]:
+    """This session's sandbox service; `sandbox.client.Sandbox(sandbox_service.socket)` talks to it."""
+    service = SandboxService(tmp_path_factory.mktemp("sandbox"))
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The Chromium binary of this machine."""
+    found = next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        absent("no Chromium here (./run test installs it when root, else apt-get install chromium)")
+    return Path(found)

@@ -1,0 +1,128 @@
+"""Databases for tests: each test gets one of its own, copied from a template that was migrated once."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import itertools
+import os
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, Protocol
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import make_url
+
+from run_tool.errors import CannotGoOn
+from run_tool.postgres_server import postgres_binaries, postgres_cluster
+from tests.environment.absent import absent
+from tickets.db import Base, Database
+
+Kind = Literal["sqlite", "postgres"]
+
+
+class MakeDatabase(Protocol):
+    """Makes a database of a kind and returns its URL: migrated, or with nothing in it."""
+
+    def __call__(self, kind: Kind, *, migrated: bool = True) -> str: ...
+
+
+def migrate(url: str) -> None:
+    """Bring the database at `url` to the newest schema, the way `flask db upgrade` does."""
+    if importlib.util.find_spec("tickets.migrate"):
+        importlib.import_module("tickets.migrate").upgrade(url)
+        return
+    for tables in (name for name in TABLES if importlib.util.find_spec(name)):
+        importlib.import_module(tables)
+    database = Database(url)
+    with database.write() as connection:
+        Base.metadata.create_all(connection)
+    database.close()
+
+
+#: The modules that map tables on tickets.db.Base.
+TABLES = ("tickets.tables", "rules.store", "connectors.store", "jobs.tables")
+
+
+class SqliteDatabases:
+    """SQLite files in one folder, copied from a migrated one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._template: Path | None = None
+
+    def make(self, *, migrated: bool = True) -> str:
+        path = self._folder / f"test_{next(self._numbers)}.db"
+        if migrated:
+            if self._template is None:
+                template = self._folder / "template.db"
+                migrate(f"sqlite:///{template}")
+                # Everything into the one file, so that copying it copies all.
+                with sqlite3.connect(template) as connection:
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.close()
+                self._template = template
+            shutil.copyfile(self._template, path)
+        return f"sqlite:///{path}"
+
+
+class PostgresDatabases:
+    """Databases on one server, copied from a migrated one by PostgreSQL itself."""
+
+    _names = itertools.count(1)
+
+    def __init__(self, server_url: str) -> None:
+        self._server = make_url(server_url)
+        # Several sessions may share a server that DESKHAND_TEST_PG_URL names.
+        self._prefix = f"deskhand_test_{secrets.token_hex(4)}"
+        self._template = ""
+        self._made: list[str] = []
+
+    def make(self, *, migrated: bool = True) -> str:
+        if migrated and not self._template:
+            self._template = self._create("template0")
+            migrate(self._url(self._template))
+        return self._url(self._create(self._template if migrated else "template0"))
+
+    def drop_all(self) -> None:
+        """Drop what this session made, whoever is still connected."""
+        for name in reversed(self._made):
+            self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def _create(self, template: str) -> str:
+        name = f"{self._prefix}_{next(self._names)}"
+        self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        self._made.append(name)
+        return name
+
+    def _execute(self, statement: sql.Composed) -> None:
+        plain = self._server.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(plain, autocommit=True) as connection:
+            connection.execute(statement)
+
+    def _url(self, name: str) -> str:
+        return self._server.set(database=name, drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server: DESKHAND_TEST_PG_URL, else one of our own; leaves the test out without any."""
+    given = os.environ.get("DESKHAND_TEST_PG_URL")
+    if given:
+        yield given
+        return
+    site_packages = Path(psycopg.__file__).parent.parent
+    binaries = postgres_binaries(site_packages)
+    if binaries is None:
+        absent("no PostgreSQL here (DESKHAND_TEST_PG_URL, PATH, /usr/lib/postgresql, or ./run test)")
+    try:
+        with postgres_cluster(binaries) as url:
+            yield url
+    except CannotGoOn as error:
+        absent(f"PostgreSQL does not start here: {error}")

@@ -1,0 +1,88 @@
+"""The ground the other tests stand on is what it claims to be."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import redis as redis_client
+from sqlalchemy import inspect, text
+
+from tests.environment.databases import Kind, MakeDatabase
+from tests.environment.loopback import OutsideThisMachine
+from tests.environment.redis import RedisServer
+from tickets.db import Base, Database
+
+
+def test_the_redis_server_is_on_a_socket_only_we_can_reach(
+    redis: redis_client.Redis, redis_server: RedisServer
+) -> None:
+    redis.set("a", "1")
+    assert redis.get("a") == b"1"
+    assert redis.config_get("port") == {"port": "0"}
+    assert redis_server.socket.parent.stat().st_mode & 0o777 == 0o700
+    assert redis_server.socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_each_test_finds_redis_empty(redis: redis_client.Redis) -> None:
+    assert redis.dbsize() == 0
+    redis.set("left behind", "1")
+
+
+def test_each_test_finds_redis_empty_again(redis: redis_client.Redis) -> None:
+    assert redis.dbsize() == 0
+
+
+def test_a_killed_redis_server_comes_back_empty(redis_server: RedisServer) -> None:
+    client = redis_client.Redis.from_url(redis_server.url)
+    client.set("a", "1")
+    redis_server.kill()
+    with pytest.raises(redis_client.ConnectionError):
+        client.get("a")
+    redis_server.start()
+    assert client.get("a") is None
+    client.close()
+
+
+def test_a_database_has_every_table_we_map(database: Database) -> None:
+    assert set(Base.metadata.tables) <= set(inspect(database.engine).get_table_names())
+
+
+def test_each_test_gets_a_database_of_its_own(make_database: MakeDatabase, database_kind: Kind) -> None:
+    first, second = Database(make_database(database_kind)), Database(make_database(database_kind))
+    with first.write() as connection:
+        connection.execute(text("CREATE TABLE only_here (id INTEGER)"))
+    assert "only_here" in inspect(first.engine).get_table_names()
+    assert "only_here" not in inspect(second.engine).get_table_names()
+    first.close()
+    second.close()
+
+
+def test_an_empty_database_has_no_table(empty_database_url: str) -> None:
+    database = Database(empty_database_url)
+    assert inspect(database.engine).get_table_names() == []
+    database.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif("DESKHAND_TEST_PG_URL" in os.environ, reason="somebody else's server")
+def test_our_postgresql_does_not_run_as_root(make_database: MakeDatabase) -> None:
+    database = Database(make_database("postgres"))
+    with database.read() as connection:
+        server_pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        assert Path(f"/proc/{server_pid}").stat().st_uid != 0
+    database.close()
+
+
+@pytest.mark.parametrize("address", [("192.0.2.1", 80), ("2001:db8::1", 80), ("169.254.169.254", 80)])
+def test_a_test_cannot_reach_another_machine(address: tuple[str, int]) -> None:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family) as connection, pytest.raises(OutsideThisMachine):
+        connection.connect(address)
+
+
+def test_a_test_can_reach_a_server_on_loopback() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        assert client.getpeername() == server.getsockname()
