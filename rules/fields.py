@@ -1,0 +1,387 @@
+"""What a condition may look at. One record per field; forms, docs, completion and the engine all read FIELDS.
+
+Besides the fixed ones there are three families, made on demand: `ticket.fields.<key>` (custom fields),
+`context.<card>.<path>` (facts that scripts and lookups wrote on the item) and `<connection>.<operation>.<path>`
+(one path of a lookup's answer; asking is somebody else's work, here it is known, missing or unknown).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from rules.errors import UnknownField, no_such
+from rules.facts import Facts, Known, LookupKey, Missing, Reading, Unknown
+from rules.vocabulary import FieldSpec, LookupSpec, Vocabulary
+from tickets.events import ActorKind, EventKind
+from tickets.item import CUSTOM, LANGUAGES, STATE_FIELDS, FieldType, ItemKind, StateField
+from tickets.values import JSON
+
+#: How long the name of a field may be, in characters, and how deep its path may go, in parts.
+MAX_KEY_CHARS = 200
+MAX_PATH_PARTS = 12
+#: How many lookups may hang on each other's answers.
+MAX_BIND_DEPTH = 3
+
+TICKET = "ticket."
+CONTEXT = "context."
+
+Read: TypeAlias = Callable[[Facts], Reading]
+Options: TypeAlias = Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One thing a condition can look at.
+
+    `type` is None where nobody declared one (undeclared context paths): operators then go by the operand.
+    `state_key` names the state field behind it, for `changed` and for staged writes; `lookup` is the name of the
+    operation that answers it, "connection.operation".
+    `reads` are the state keys its value depends on."""
+
+    key: str
+    label: str
+    group: str
+    type: FieldType | None
+    read: Read
+    options: Options = None
+    state_key: str = ""
+    lookup: str = ""
+    reads: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRecord:
+    """How a fixed field is listed: options may come from the vocabulary."""
+
+    key: str
+    label: str
+    group: str
+    type: FieldType
+    read: Read
+    options: Options = None
+    options_from: Callable[[Vocabulary], Mapping[str, str]] | None = None
+    state_key: str = ""
+
+    def field(self, vocabulary: Vocabulary) -> Field:
+        options = self.options_from(vocabulary) if self.options_from else self.options
+        reads = frozenset({self.state_key}) if self.state_key else frozenset()
+        return Field(self.key, self.label, self.group, self.type, self.read, options, self.state_key, "", reads)
+
+
+def _event_at(facts: Facts) -> str:
+    return str(facts.event.get("at", ""))
+
+
+def _item(key: str, label: str) -> Read:
+    missing = Missing(f"{label} is empty")
+
+    def read(facts: Facts) -> Reading:
+        value = facts.item.get(key)
+        if value is None or value == "" or value == [] or value == ():
+            return missing
+        return Known(value, "ticket", _event_at(facts))
+
+    return read
+
+
+def _part(part: str, key: str, label: str) -> Read:
+    def read(facts: Facts) -> Reading:
+        data: Mapping[str, JSON] | None = getattr(facts, part)
+        if data is None:
+            return Missing(_NO_PART[part])
+        value = data.get(key)
+        if value is None or value == "" or value == [] or value == ():
+            return Missing(f"{label} is empty")
+        return Known(value, part, _event_at(facts))
+
+    return read
+
+
+_NO_PART = {
+    "customer": "The ticket has no customer",
+    "message": "The event brought no message",
+    "run": "The event is not about a script",
+    "event": "There is no event",
+}
+
+#: Where the menu of a state field comes from when it depends on the desk.
+_FROM_VOCABULARY: Mapping[str, Callable[[Vocabulary], Mapping[str, str]]] = {
+    "team": lambda vocabulary: vocabulary.teams,
+    "assignees": lambda vocabulary: vocabulary.users,
+    "brand": lambda vocabulary: vocabulary.brands,
+    "location": lambda vocabulary: vocabulary.locations,
+}
+ACTOR_LABELS: Mapping[str, str] = {
+    ActorKind.AGENT: "Agent",
+    ActorKind.CUSTOMER: "Customer",
+    ActorKind.THIRD_PARTY: "Third party",
+    ActorKind.AUTOMATION: "Automation",
+    ActorKind.SYSTEM: "System",
+}
+AUTHOR_LABELS: Mapping[str, str] = {
+    "customer": "Customer",
+    "agent": "Agent",
+    "bot": "Bot",
+    "third_party": "Third party",
+}
+RUN_STATUSES: Mapping[str, str] = {
+    "finished": "Finished",
+    "stopped": "Stopped itself",
+    "refused": "Refused",
+    "failed": "Failed",
+    "limit": "Reached a limit",
+    "violation": "Broke the rules",
+    "lost": "Lost",
+    "unavailable": "Could not run",
+    "cancelled": "Cancelled",
+}
+EVENT_LABELS: Mapping[str, str] = {
+    EventKind.CREATED: "Created",
+    EventKind.CHANGED: "Changed",
+    EventKind.MESSAGE: "Message",
+    EventKind.CONTEXT: "Context updated",
+    EventKind.SCRIPT: "Script finished",
+    EventKind.LATE_ANSWER: "Late answer",
+}
+
+
+def _state_record(field: StateField) -> FieldRecord:
+    return FieldRecord(
+        key=TICKET + field.key,
+        label=field.label,
+        group="Ticket",
+        type=field.type,
+        read=_item(field.key, field.label),
+        options=field.options,
+        options_from=_FROM_VOCABULARY.get(field.key),
+        state_key=field.key,
+    )
+
+
+def _record(part: str, key: str, label: str, type: FieldType, options: Options = None, *, at: str = "") -> FieldRecord:
+    """A field of the customer, message, event or run; `at` is its key in the facts where that differs."""
+    return FieldRecord(f"{part}.{key}", label, part.capitalize(), type, _part(part, at or key, label), options)
+
+
+#: Every fixed field, in the order menus show them.
+_RECORDS: tuple[FieldRecord, ...] = (
+    *(_state_record(field) for field in STATE_FIELDS.values()),
+    FieldRecord("ticket.id", "Number", "Ticket", FieldType.NUMBER, _item("id", "Number")),
+    FieldRecord(
+        "ticket.kind",
+        "Kind",
+        "Ticket",
+        FieldType.CHOICE,
+        _item("kind", "Kind"),
+        {kind: kind.capitalize() for kind in ItemKind},
+    ),
+    FieldRecord("ticket.created_at", "Created at", "Ticket", FieldType.TIME, _item("created_at", "Created at")),
+    _record("customer", "name", "Customer's name", FieldType.TEXT),
+    _record("customer", "email", "Customer's e-mail", FieldType.TEXT),
+    _record("customer", "emails", "Customer's e-mails", FieldType.CHOICES),
+    _record("customer", "language", "Customer's language", FieldType.CHOICE, LANGUAGES),
+    _record(
+        "customer",
+        "identity",
+        "Customer's identity",
+        FieldType.CHOICE,
+        {"claimed": "Claimed", "verified": "Verified"},
+    ),
+    _record("customer", "open_items", "Customer's open tickets", FieldType.NUMBER),
+    # Quotes and signatures would make "refund" match in every answer to a refund mail.
+    _record("message", "text", "Message", FieldType.LONG_TEXT, at="new_text"),
+    _record("message", "full_text", "Message with quotes", FieldType.LONG_TEXT, at="text"),
+    _record("message", "subject", "Message's subject", FieldType.TEXT),
+    _record("message", "author", "Message's author", FieldType.CHOICE, AUTHOR_LABELS),
+    _record("message", "public", "Message is public", FieldType.BOOL),
+    _record("message", "channel", "Message's channel", FieldType.TEXT),
+    _record("message", "language", "Message's language", FieldType.CHOICE, LANGUAGES),
+    _record("event", "kind", "What happened", FieldType.CHOICE, EVENT_LABELS),
+    _record("event", "actor", "Changed by", FieldType.CHOICE, ACTOR_LABELS),
+    _record("event", "actor_ref", "Changed by user", FieldType.TEXT),
+    _record("event", "depth", "Automatic steps before", FieldType.NUMBER),
+    _record("run", "script", "Script", FieldType.TEXT),
+    _record("run", "status", "Script's outcome", FieldType.CHOICE, RUN_STATUSES),
+    _record("run", "error", "Script's error", FieldType.TEXT),
+)
+
+
+def _by_key(records: tuple[FieldRecord, ...]) -> Mapping[str, FieldRecord]:
+    by_key = {record.key: record for record in records}
+    if len(by_key) != len(records):
+        raise ValueError("Two fields have the same key")
+    return by_key
+
+
+FIELDS: Mapping[str, FieldRecord] = _by_key(_RECORDS)
+
+
+def field(key: str, vocabulary: Vocabulary) -> Field:
+    """The field with this key, e.g. "ticket.status" or "erp.find_party.receivable".
+
+    Raises `UnknownField` with what is near and what there is."""
+    return _field(key, vocabulary, 0)
+
+
+def state_backed(key: str, vocabulary: Vocabulary) -> Field:
+    """The field of the item's own state, by either of its names: "ticket.status" or "status". Raises `UnknownField`."""
+    full = key if key.startswith(TICKET) else TICKET + key
+    record = FIELDS.get(full)
+    if record is not None and record.state_key:
+        return record.field(vocabulary)
+    if full.startswith(TICKET + CUSTOM) and full.removeprefix(TICKET + CUSTOM) in vocabulary.custom_fields:
+        return _custom(full.removeprefix(TICKET + CUSTOM), vocabulary)
+    raise UnknownField(no_such("ticket field", key, {one.key: one.label for one in state_fields(vocabulary)}))
+
+
+def state_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
+    """The fields of the item's own state, built in and custom: what `changed` can look at and `set_field` can write."""
+    fixed = tuple(record.field(vocabulary) for record in FIELDS.values() if record.state_key)
+    return fixed + tuple(_custom(key, vocabulary) for key in vocabulary.custom_fields)
+
+
+def all_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
+    """Every field a menu can offer in this desk, in order: fixed, custom, declared context paths, lookups."""
+    fixed = tuple(record.field(vocabulary) for record in FIELDS.values())
+    custom = tuple(_custom(key, vocabulary) for key in vocabulary.custom_fields)
+    cards = tuple(_context(path, vocabulary) for path in vocabulary.context)
+    answers = tuple(_answer(spec, path, vocabulary, 0) for spec in vocabulary.lookups.values() for path in spec.fields)
+    return fixed + custom + cards + answers
+
+
+def _field(key: str, vocabulary: Vocabulary, depth: int) -> Field:
+    if key in FIELDS:
+        return FIELDS[key].field(vocabulary)
+    if len(key) > MAX_KEY_CHARS or key.count(".") >= MAX_PATH_PARTS or not all(key.split(".")):
+        raise UnknownField(f"{key[:60]!r} is not the name of a field.")
+    if key.startswith(TICKET + CUSTOM) and key.removeprefix(TICKET + CUSTOM) in vocabulary.custom_fields:
+        return _custom(key.removeprefix(TICKET + CUSTOM), vocabulary)
+    if key.startswith(CONTEXT) and key.count(".") >= 2:
+        return _context(key.removeprefix(CONTEXT), vocabulary)
+    for name, spec in vocabulary.lookups.items():
+        path = key.removeprefix(name + ".")
+        if path != key and path in spec.fields:
+            return _answer(spec, path, vocabulary, depth)
+    raise UnknownField(no_such("field", key, {one.key: one.label for one in all_fields(vocabulary)}))
+
+
+def _custom(key: str, vocabulary: Vocabulary) -> Field:
+    declared = vocabulary.custom_fields[key]
+    state_key = CUSTOM + key
+    return Field(
+        TICKET + state_key,
+        declared.label,
+        "Ticket",
+        declared.type,
+        _item(state_key, declared.label),
+        declared.options,
+        state_key,
+        "",
+        frozenset({state_key}),
+    )
+
+
+def _context(path: str, vocabulary: Vocabulary) -> Field:
+    card_key, _, inner = path.partition(".")
+    parts = inner.split(".")
+    spec = vocabulary.context.get(path)
+    label = spec.label if spec else f"{card_key}: {inner}"
+
+    def read(facts: Facts) -> Reading:
+        card = facts.context.get(card_key)
+        if card is None:
+            return Missing(f"The ticket has no card {card_key!r}")
+        if card.get("error"):
+            return Unknown(f"{card.get('title') or card_key}: {card['error']}")
+        value = _dig(card.get("data"), parts)
+        if value is None:
+            return Missing(f"The card {card_key!r} has no {inner}")
+        return Known(value, str(card.get("source") or f"context.{card_key}"), str(card.get("fetched_at") or ""))
+
+    return Field(CONTEXT + path, label, "Context", spec.type if spec else None, read, spec.options if spec else None)
+
+
+def lookup_key(
+    spec: LookupSpec, facts: Facts, vocabulary: Vocabulary, *, depth: int = 0
+) -> LookupKey | Missing | Unknown:
+    """The question this operation would be asked on these facts, or why there is none.
+
+    `Missing` when an input has no value (nothing to ask with), `Unknown` when an input itself waits for an answer."""
+    args: list[tuple[str, JSON]] = []
+    for name, source in sorted(spec.bind.items()):
+        if depth >= MAX_BIND_DEPTH:
+            raise UnknownField(f"{spec.name} takes {source!r} through more than {MAX_BIND_DEPTH} other lookups.")
+        bound = _field(source, vocabulary, depth + 1)
+        reading = bound.read(facts)
+        if isinstance(reading, Unknown):
+            return reading
+        if isinstance(reading, Missing):
+            return Missing(f"{spec.label} needs {bound.label}: {reading.reason}")
+        args.append((name, reading.value))
+    return LookupKey(spec.connection, spec.operation, tuple(args))
+
+
+def _answer(spec: LookupSpec, path: str, vocabulary: Vocabulary, depth: int) -> Field:
+    declared: FieldSpec = spec.fields[path]
+    parts = path.split(".")
+
+    def read(facts: Facts) -> Reading:
+        answer = facts.lookups.get(spec.name)
+        state = answer.get("state") if answer is not None else None
+        at = str(answer.get("fetched_at") or "") if answer is not None else ""
+        if answer is not None and state == "known":
+            value = _dig(answer.get("data"), parts)
+            return Missing(f"{spec.label} has no {declared.label}") if value is None else Known(value, spec.name, at)
+        if answer is not None and state == "missing":
+            return Missing(str(answer.get("reason") or f"{spec.label} found nothing"))
+        question = lookup_key(spec, facts, vocabulary, depth=depth)
+        if not isinstance(question, LookupKey):
+            return question
+        if answer is not None and state in ("ambiguous", "failed"):
+            return Unknown(str(answer.get("reason") or f"{spec.label}: {state}"), question, worth_waiting=False)
+        return Unknown(f"{spec.label} has not answered yet", question, worth_waiting=True)
+
+    reads: frozenset[str] = frozenset()
+    for source in spec.bind.values():
+        if depth < MAX_BIND_DEPTH:
+            reads |= _reads_of(source, vocabulary, depth + 1)
+    return Field(
+        f"{spec.name}.{path}",
+        declared.label,
+        spec.label,
+        declared.type,
+        read,
+        declared.options,
+        "",
+        spec.name,
+        reads,
+    )
+
+
+def _reads_of(source: str, vocabulary: Vocabulary, depth: int) -> frozenset[str]:
+    try:
+        return _field(source, vocabulary, depth).reads
+    except UnknownField:
+        # Reported when somebody reads it: a lookup bound to nothing must not break the menu of the others.
+        return frozenset()
+
+
+def _dig(data: JSON, parts: list[str]) -> JSON:
+    """The value at a path in JSON, None when it is not there. A number picks from a list."""
+    for part in parts:
+        if isinstance(data, Mapping):
+            data = data.get(part)
+        elif isinstance(data, (list, tuple)) and part.isdecimal() and int(part) < len(data):
+            data = data[int(part)]
+        else:
+            return None
+    return None if data in ("", [], ()) else data
+
+
+def state_field_of(field: Field, vocabulary: Vocabulary) -> StateField:
+    """What `tickets` says about the state field behind `field`, with this desk's options filled in."""
+    if field.state_key.startswith(CUSTOM):
+        return replace(vocabulary.custom_fields[field.state_key.removeprefix(CUSTOM)], key=field.state_key)
+    return replace(STATE_FIELDS[field.state_key], options=field.options)

@@ -1,0 +1,100 @@
+"""Tables as frozen records: what `parse` makes from data and the engine compiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tickets.values import JSON
+
+#: How long an event waits at a table for lookups unless the table says otherwise, and at most, in seconds.
+DEFAULT_WAIT_S = 60.0
+MAX_WAIT_S = 86_400.0
+#: What `wait_s` says in data when the table must never be decided without its lookups.
+NEVER_WITHOUT = "never_without"
+#: The row id of the row that fires when no other row matched; no other row may take it.
+OTHERWISE = "otherwise"
+
+
+class HitPolicy(StrEnum):
+    FIRST = "first"  # the first row that matches fires
+    EVERY = "every"  # every row that matches fires
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What makes a table run: the key of a record in TRIGGERS, and what narrows it."""
+
+    on: str
+    params: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A condition column: which field its cells look at, and with which operator unless a cell names its own."""
+
+    id: str
+    field: str
+    op: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepColumn:
+    """A step column: which action its cells do."""
+
+    id: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One filled cell on the left: the column, the operator used here, its operand (None where it takes none)."""
+
+    column: str
+    op: str
+    value: JSON = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One filled cell on the right: the column and the action's parameters."""
+
+    column: str
+    params: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Conditions that must all hold, and the steps then done. Ids are stable: the ledger of fired rows goes by them."""
+
+    id: str
+    conditions: tuple[Condition, ...] = ()
+    steps: tuple[Step, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of the rule list, as one version of it says.
+
+    `kind` is the kind of item it runs on, or "any". `wait_s` is how long an event waits here for lookups; None means
+    that the table is never decided without them. `otherwise` are the steps when no row matched, None for no such row.
+    `enabled` is only carried for import and export; the list entry's switch is what counts."""
+
+    code: str
+    name: str
+    kind: str = "ticket"
+    enabled: bool = True
+    triggers: tuple[Trigger, ...] = ()
+    hit: HitPolicy = HitPolicy.FIRST
+    wait_s: float | None = DEFAULT_WAIT_S
+    columns: tuple[Column, ...] = ()
+    steps: tuple[StepColumn, ...] = ()
+    rows: tuple[Row, ...] = ()
+    otherwise: tuple[Step, ...] | None = None
+    note: str = ""
+
+    def number_of(self, row_id: str) -> int:
+        """The row's number as people count, from 1; 0 for the otherwise row and for one that is not there."""
+        return next((number for number, row in enumerate(self.rows, 1) if row.id == row_id), 0)

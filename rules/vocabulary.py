@@ -1,0 +1,82 @@
+"""What exists in this desk: teams, users, custom fields, templates, scripts, lookups. Plain data, handed in.
+
+Fields, operators and actions are the same everywhere; the vocabulary is what differs between desks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tickets.item import FieldType, StateField
+
+#: The language a template falls back to.
+DEFAULT_LANGUAGE = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateText:
+    """One language of a template; {{ticket.*}} and {{customer.*}} are filled in."""
+
+    body: str
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A reusable message. `texts` maps a language ("en", "fr") to its text."""
+
+    code: str
+    name: str
+    texts: Mapping[str, TemplateText]
+
+    def text_for(self, language: str) -> tuple[str, TemplateText] | None:
+        """The language used and its text: the one asked for, else English, else the first; None when it has no text."""
+        for candidate in (language, DEFAULT_LANGUAGE, *self.texts):
+            if candidate in self.texts:
+                return candidate, self.texts[candidate]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One path of a lookup's answer, or of a context card, that conditions may look at."""
+
+    label: str
+    type: FieldType = FieldType.TEXT
+    options: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookupSpec:
+    """One operation that tables may ask.
+
+    `inputs` maps input names to labels; `bind` says which field fills which input, e.g. {"email": "customer.email"};
+    `fields` maps a path in the answer ("receivable", "address.country") to what it holds."""
+
+    connection: str
+    operation: str
+    label: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    bind: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, FieldSpec] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"{self.connection}.{self.operation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What exists in this desk. Mappings of key to label; lookups by "connection.operation"."""
+
+    teams: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict)
+    brands: Mapping[str, str] = field(default_factory=dict)
+    locations: Mapping[str, str] = field(default_factory=dict)
+    custom_fields: Mapping[str, StateField] = field(default_factory=dict)
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    lookups: Mapping[str, LookupSpec] = field(default_factory=dict)
+    #: Known paths of context cards, "<card>.<path>"; others may be used too, but then have no type and no menu.
+    context: Mapping[str, FieldSpec] = field(default_factory=dict)
