@@ -143,23 +143,14 @@ class OutboxRow(Base):
     sent_at: Mapped[datetime | None]
 
 
-class TimerRow(Base):
-    """A reason to look again at an item. Fires once: `key` is unique; a due one becomes an event, it never decides."""
+class SkippedRow(Base):
+    """A row that was decided without an answer. When the answer comes late, the row is decided again, once."""
 
-    __tablename__ = "timers"
-    __table_args__ = (
-        Index(
-            "ix_timers_due", "due_at", sqlite_where=text("fired_at IS NULL"), postgresql_where=text("fired_at IS NULL")
-        ),
-    )
-    id: Mapped[int] = mapped_column(primary_key=True)
-    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), index=True)
-    key: Mapped[str] = mapped_column(String(160), unique=True)
-    label: Mapped[str] = mapped_column(String(200))
-    payload: Mapped[dict[str, Any]]
-    due_at: Mapped[datetime]
-    fired_at: Mapped[datetime | None]
-    created_at: Mapped[datetime]
+    __tablename__ = "skipped_rows"
+    event_id: Mapped[int] = mapped_column(ForeignKey("events.id"), primary_key=True)
+    row_key: Mapped[str] = mapped_column(String(80), primary_key=True)
+    lookup_id: Mapped[int] = mapped_column(ForeignKey("lookups.id"), primary_key=True, index=True)
+    settled_at: Mapped[datetime | None]
 
 
 class ApiToken(Base):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -296,6 +296,8 @@ def change_item(
     if kind is None:
         kind = EventKind.MESSAGE if messages else EventKind.CHANGED if total else EventKind.CONTEXT
     message_id = message_ids[-1] if message_ids else None
+    if context:
+        chain = replace(chain, payload={**chain.payload, "keys": [card.key for card in context]})
     event_id = _insert_event(connection, item.id, seq, kind, actor, now, total, message_id, chain)
     if history:
         connection.execute(

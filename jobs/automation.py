@@ -1,0 +1,623 @@
+"""Trip (a): one event is decided and its effects are committed, in order, once.
+
+Reading and deciding happen outside any write transaction; the commit is one transaction: fence, revision re-read,
+event done, effects on the item as it is now, history with cause, follow-up event with the net change, and rows for
+everything that leaves (runs, lookups, mail). Whatever goes wrong before the commit leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from jobs import lanes
+from jobs.asking import ask
+from jobs.facts import args_key, gather
+from jobs.live import Desk
+from jobs.outbox import queue_message
+from jobs.queues import Work
+from jobs.services import Services
+from jobs.tables import DecisionRow, Fired, LookupRow, Root, RunRow, SkippedRow
+from rules import store as rule_list
+from rules.actions import plan
+from rules.engine import Decision, Planned, decide
+from rules.errors import ActionRefused
+from rules.facts import Facts, LookupKey
+from tickets import store
+from tickets.effects import (
+    AddTo,
+    Effect,
+    LookUp,
+    Notify,
+    PostMessage,
+    RemoveFrom,
+    RunScript,
+    SetContext,
+    SetField,
+    StateEffect,
+    apply,
+    writes,
+)
+from tickets.errors import BadValue, Fenced, UnknownField
+from tickets.events import AUTOMATION, Cause, Event, EventKind
+from tickets.item import Item
+from tickets.tables import EventRow, TeamMember
+from tickets.values import JSON, from_iso, iso
+
+log = logging.getLogger(__name__)
+
+#: How long an event waits for a lookup "never without it", in seconds.
+LONGEST_WAIT_S = 86_400
+
+
+class RevisionChanged(Exception):
+    """Somebody published while this event was being decided. Nothing was written; it is decided again."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one step of a decision came to, as the ticket page shows it."""
+
+    row_key: str
+    code: str
+    version: int
+    row: str
+    step: int
+    action: str
+    params: Mapping[str, JSON]
+    effects: tuple[Effect, ...]
+    cause: Cause
+    result: str = "done"
+    reason: str = ""
+    changes: list[dict[str, JSON]] = field(default_factory=list)
+
+    def summary(self) -> dict[str, JSON]:
+        return {
+            "row_key": self.row_key,
+            "code": self.code,
+            "version": self.version,
+            "row": self.row,
+            "step": self.step,
+            "action": self.action,
+            "params": dict(self.params),
+            "result": self.result,
+            "reason": self.reason,
+            "changes": list(self.changes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Everything one decision needs, from one read transaction."""
+
+    event: Event
+    item: Item
+    facts: Facts
+    desk: Desk
+    held: frozenset[str]
+    effects_left: int
+    progress: Mapping[str, Any]
+    tries: int
+    since: int  # sequence whose later person changes make a step "overtaken"
+    only_rows: frozenset[str] | None = None
+    run_actions: tuple[Mapping[str, JSON], ...] = ()
+    run_cause: Cause | None = None
+
+
+def drain(services: Services, *, budget_s: float | None = None) -> int:
+    """Claim due lanes and work them off until none is due or the budget is used up. Returns the events handled."""
+    end = time.monotonic() + (services.settings.drain_budget_s if budget_s is None else budget_s)
+    handled = 0
+    while time.monotonic() < end:
+        claim = lanes.claim(services.db, services.clock.now(), lease_s=services.settings.lease_s)
+        if not claim.items:
+            break
+        for item_id in claim.items:
+            try:
+                handled += work_lane(services, claim.token, item_id)
+            except Fenced:
+                log.warning("lane.fenced", extra={"item": item_id})
+    return handled
+
+
+def work_lane(services: Services, token: str, item_id: int) -> int:
+    """Handle the lane's events in order until none is left or one waits. Raises `Fenced`."""
+    handled = 0
+    while True:
+        with services.db.read() as connection:
+            row = lanes.next_open(connection, item_id)
+            read = None if row is None else _read(services, connection, row, services.clock.now())
+        if read is None:
+            with services.db.write() as connection:
+                now = services.clock.now()
+                lanes.fence(connection, item_id, token, now, lease_s=services.settings.lease_s)
+                # Looked at again under the lock: an event may have come since the read above.
+                if lanes.next_open(connection, item_id) is None:
+                    lanes.release(connection, item_id, token, due_at=None)
+                    return handled
+            continue
+        try:
+            more = _handle(services, token, read)
+        except RevisionChanged:
+            continue
+        except Fenced:
+            raise
+        except Exception as error:
+            more = _failed(services, token, read, error)
+        handled += 1
+        if not more:
+            return handled
+
+
+def _handle(services: Services, token: str, read: Read) -> bool:
+    """Decide and commit one event. True when the lane may hold more to do at once."""
+    started = time.perf_counter_ns()
+    outcomes, staged = _run_outcomes(read)
+    decision = _decide(read, staged)
+    decide_us = (time.perf_counter_ns() - started) // 1000
+    outcomes += [_outcome(one) for one in decision.planned]
+    hints: set[Work] = set()
+    with services.db.write() as connection:
+        now = services.clock.now()
+        item = store.read_item(connection, read.event.item_id, lock=True)
+        last_seq = lanes.fence(connection, item.id, token, now, lease_s=services.settings.lease_s)
+        if rule_list.revision(connection) != read.desk.revision:
+            raise RevisionChanged
+        applied = _apply(services, connection, read, item, outcomes, now, hints)
+        waiting_until = _finish_event(services, connection, read, decision, now, hints)
+        skipped = _record(connection, read, decision, outcomes, applied, decide_us, now)
+        if skipped:
+            hints.add(Work.ENRICHMENT)
+        if waiting_until is not None:
+            lanes.release(connection, item.id, token, due_at=waiting_until)
+            more = False
+        else:
+            more = applied is not None or last_seq > read.event.seq
+            if not more:
+                lanes.release(connection, item.id, token, due_at=None)
+    for work in hints:
+        services.queues.hint(work)
+    return more
+
+
+# Reading ---------------------------------------------------------------------------------------------------------
+
+
+def _read(services: Services, connection: Connection, row: store.AnyRow, now: datetime) -> Read:
+    event = store.event(connection, row.id)
+    desk = services.live.current(connection)
+    item = store.read_item(connection, event.item_id)
+    later = store.later_events(connection, item.id, event.seq) if item.last_seq > event.seq else []
+    held = frozenset(connection.execute(select(Fired.row_key).where(Fired.root_id == event.root_id)).scalars())
+    used = connection.execute(select(Root.effects).where(Root.root_id == event.root_id)).scalar_one_or_none() or 0
+    progress: Mapping[str, Any] = row.progress or {}
+    read = Read(
+        event=event,
+        item=item,
+        facts=gather(connection, event, item, later, desk.vocabulary, now, own_root_stays=bool(progress)),
+        desk=desk,
+        held=held,
+        effects_left=max(0, services.settings.effects_per_root - used),
+        progress=progress,
+        tries=row.tries,
+        since=event.seq,
+    )
+    if event.kind is EventKind.SCRIPT:
+        return _with_run(connection, read)
+    if event.kind is EventKind.LATE_ANSWER:
+        return _with_original(connection, read, now)
+    return read
+
+
+def _with_run(connection: Connection, read: Read) -> Read:
+    """The event of a finished run carries what the script collected; it is applied once, here."""
+    run = connection.execute(
+        select(RunRow.id, RunRow.script, RunRow.version, RunRow.status, RunRow.outcome, RunRow.event_id).where(
+            RunRow.id == read.event.payload["run_id"]
+        )
+    ).one()
+    asked_at = connection.execute(select(EventRow.seq).where(EventRow.id == run.event_id)).scalar_one()
+    actions = tuple(run.outcome.get("actions", ())) if run.status in ("finished", "stopped") else ()
+    script = read.desk.scripts.get(run.script)
+    cause = Cause("script", run.script, run.version, "", run.id, None, script.name if script else run.script)
+    return replace(read, run_actions=actions, run_cause=cause, since=asked_at)
+
+
+def _with_original(connection: Connection, read: Read, now: datetime) -> Read:
+    """A late answer decides the skipped rows of its original event again, with the facts of then plus the answer."""
+    original_id = cast(int, read.event.payload["event_id"])
+    original = store.event(connection, original_id)
+    stored = connection.execute(
+        select(DecisionRow.facts).where(DecisionRow.event_id == original_id).order_by(DecisionRow.part.desc()).limit(1)
+    ).scalar_one()
+    then = Facts.from_json(stored)
+    answers = {**then.lookups, **read.facts.lookups}
+    return replace(
+        read,
+        facts=replace(then, lookups=answers, context=read.facts.context, now=iso(now)),
+        only_rows=frozenset(cast(Sequence[str], read.event.payload["rows"])),
+        since=original.seq,
+    )
+
+
+# Deciding --------------------------------------------------------------------------------------------------------
+
+
+def _decide(read: Read, staged: Mapping[str, JSON]) -> Decision:
+    over = frozenset(cast(Iterable[str], read.progress.get("over", ())))
+    return decide(
+        read.desk.ruleset,
+        read.facts,
+        held=read.held,
+        after=cast("str | None", read.progress.get("at")),
+        staged={**cast(Mapping[str, JSON], read.progress.get("staged", {})), **staged},
+        wait_over=over,
+        only_rows=read.only_rows,
+        effects_left=read.effects_left,
+    )
+
+
+def _run_outcomes(read: Read) -> tuple[list[Outcome], dict[str, JSON]]:
+    """The collected actions of a finished run, through the tables' own door, and the state they stage."""
+    outcomes: list[Outcome] = []
+    state = {key: value for key, value in read.facts.item.items() if key not in ("id", "kind", "created_at")}
+    before = dict(state)
+    assert read.run_cause is not None or not read.run_actions
+    for number, call in enumerate(read.run_actions):
+        assert read.run_cause is not None
+        action, params = str(call["action"]), cast(Mapping[str, JSON], call["params"])
+        line = cast("int | None", call.get("line"))
+        cause = replace(read.run_cause, line=line)
+        outcome = Outcome(
+            row_key=f"{cause.code}/run{cause.run_id}",
+            code=cause.code,
+            version=cause.version,
+            row="",
+            step=number,
+            action=action,
+            params=params,
+            effects=(),
+            cause=cause,
+        )
+        try:
+            outcome.effects = plan(action, params, read.facts.with_state(_overlay(before, state)), read.desk.vocabulary)
+        except ActionRefused as error:
+            outcome.result, outcome.reason = "refused", str(error)
+        else:
+            state, _ = apply(state, _state_effects(outcome.effects))
+        outcomes.append(outcome)
+    return outcomes, _overlay(before, state)
+
+
+def _overlay(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> dict[str, JSON]:
+    names = {*before, *after}
+    return {name: after.get(name) for name in names if before.get(name) != after.get(name)}
+
+
+def _outcome(planned: Planned) -> Outcome:
+    return Outcome(
+        row_key=planned.row_key,
+        code=planned.code,
+        version=planned.version,
+        row=planned.row,
+        step=planned.step,
+        action=planned.action,
+        params=planned.params,
+        effects=planned.effects,
+        cause=Cause("table", planned.code, planned.version, planned.row),
+    )
+
+
+def _state_effects(effects: Sequence[Effect]) -> list[StateEffect]:
+    return [one for one in effects if isinstance(one, (SetField, AddTo, RemoveFrom))]
+
+
+# Applying --------------------------------------------------------------------------------------------------------
+
+
+def _apply(
+    services: Services,
+    connection: Connection,
+    read: Read,
+    item: Item,
+    outcomes: Sequence[Outcome],
+    now: datetime,
+    hints: set[Work],
+) -> int | None:
+    """Apply all effects to the item as it is now. Returns the id of the follow-up event, None when nothing changed."""
+    event = read.event
+    settings = services.settings
+    if outcomes and event.depth >= settings.depth_per_root:
+        for outcome in outcomes:
+            outcome.result = "stopped"
+            outcome.reason = f"the chain is {settings.depth_per_root} automatic steps long"
+        return None
+    taken = _fields_people_changed(connection, item, read.since) if item.last_seq > read.since else {}
+    lines: list[store.Lines] = []
+    messages: list[store.NewMessage] = []
+    cards: list[store.NewContext] = []
+    rings: list[tuple[Outcome, Notify]] = []
+    runs: list[tuple[Outcome, RunScript]] = []
+    asks: list[LookUp] = []
+    state: Mapping[str, JSON] = item.state
+    for outcome in outcomes:
+        if outcome.result != "done":
+            continue
+        for effect in outcome.effects:
+            match effect:
+                case SetField() | AddTo() | RemoveFrom():
+                    who = taken.get(effect.field)
+                    if who is not None:
+                        outcome.result, outcome.reason = "overtaken", f"{who} changed {effect.field} in between"
+                        continue
+                    state, changes = apply(state, (effect,))
+                    outcome.changes += [
+                        {"field": one.field, "before": one.before, "after": one.after} for one in changes
+                    ]
+                    lines.append(store.Lines((effect,), outcome.cause))
+                case PostMessage():
+                    messages.append(_bot_message(effect, item, outcome.cause))
+                case SetContext():
+                    cards.append(_card(effect, outcome.cause, now))
+                case Notify():
+                    rings.append((outcome, effect))
+                case RunScript():
+                    runs.append((outcome, effect))
+                case LookUp():
+                    asks.append(effect)
+    root = _spend(connection, event, item.id, sum(len(one.effects) for one in outcomes), now)
+    chain = store.Chain(root_id=root, depth=event.depth + 1)
+    written = store.change_item(
+        connection, item, lines=lines, actor=AUTOMATION, now=now, messages=messages, context=cards, chain=chain
+    )
+    anchor = written.event_id if written.event_id is not None else event.id
+    for outcome in outcomes:
+        if outcome.result == "overtaken":
+            for effect in outcome.effects:
+                store.not_done(
+                    connection,
+                    item.id,
+                    anchor,
+                    field=writes(effect) or "",
+                    value=cast(JSON, getattr(effect, "value", None)),
+                    cause=outcome.cause,
+                    outcome="overtaken",
+                    now=now,
+                )
+    if written.message_id is not None and any(one.public for one in messages):
+        queue_message(connection, item, written.message_id, now)
+        hints.add(Work.OUTBOX)
+    for outcome, ring in rings:
+        users = _users(connection, ring)
+        key = f"ev{event.id}:{outcome.row_key}:{outcome.step}"
+        store.notify(connection, users, item.id, ring.text, cause=outcome.cause, key=key, now=now)
+    for outcome, run in runs:
+        if _queue_run(connection, read, outcome, run, root, anchor, now):
+            hints.add(Work.SCRIPTS)
+    for one in asks:
+        ask(connection, item.id, one.connection, one.operation, one.args, root=root, depth=event.depth + 1, now=now)
+        hints.add(Work.ENRICHMENT)
+    return written.event_id
+
+
+def _fields_people_changed(connection: Connection, item: Item, since: int) -> dict[str, str]:
+    """Fields a person changed after this sequence, and who."""
+    return {
+        change.field: event.actor.name or event.actor.ref
+        for event in store.later_events(connection, item.id, since)
+        if event.actor.kind.is_person
+        for change in event.changes
+    }
+
+
+def _bot_message(effect: PostMessage, item: Item, cause: Cause) -> store.NewMessage:
+    return store.NewMessage(
+        author="bot",
+        public=effect.public,
+        channel=str(item.state.get("channel", "email")),
+        text=effect.text,
+        subject=effect.subject,
+        language=effect.language,
+        author_name="Deskhand",
+        automatic=True,
+        cause=cause,
+    )
+
+
+def _card(effect: SetContext, cause: Cause, now: datetime) -> store.NewContext:
+    return store.NewContext(
+        key=effect.key,
+        title=effect.title or effect.key,
+        data=effect.data,
+        source=effect.source,
+        fetched_at=from_iso(effect.fetched_at) if effect.fetched_at else now,
+        fresh_until=from_iso(effect.fresh_until) if effect.fresh_until else None,
+        error=effect.error,
+        cause=cause,
+    )
+
+
+def _users(connection: Connection, ring: Notify) -> list[str]:
+    members = connection.execute(select(TeamMember.user).where(TeamMember.team.in_(ring.teams))).scalars()
+    return sorted({*ring.users, *members})
+
+
+def _spend(connection: Connection, event: Event, item_id: int, effects: int, now: datetime) -> int:
+    """Count effects against the root's budget; makes the root's row when this is its first."""
+    counted = connection.execute(
+        update(Root).where(Root.root_id == event.root_id).values(effects=Root.effects + effects)
+    )
+    if counted.rowcount == 0:
+        connection.execute(insert(Root).values(root_id=event.root_id, item_id=item_id, effects=effects, started_at=now))
+    return event.root_id
+
+
+def _queue_run(
+    connection: Connection, read: Read, outcome: Outcome, run: RunScript, root: int, anchor: int, now: datetime
+) -> bool:
+    script = read.desk.scripts.get(run.script)
+    if script is None or not script.enabled:
+        outcome.result = "skipped"
+        outcome.reason = f"script {run.script} is switched off" if script else f"there is no script {run.script}"
+        return False
+    connection.execute(
+        insert(RunRow).values(
+            key=f"ev{read.event.id}:{outcome.row_key}:{outcome.step}",
+            item_id=read.event.item_id,
+            event_id=read.event.id,
+            script=script.code,
+            version=script.version,
+            params=dict(run.params),
+            cause=outcome.cause.to_json(),
+            root_id=root,
+            depth=read.event.depth + 1,
+            status="queued",
+            attempt=0,
+            due_at=now,
+            outcome={},
+            created_at=now,
+        )
+    )
+    return True
+
+
+# Recording -------------------------------------------------------------------------------------------------------
+
+
+def _finish_event(
+    services: Services, connection: Connection, read: Read, decision: Decision, now: datetime, hints: set[Work]
+) -> datetime | None:
+    """Mark the event done, or waiting for its lookups; returns when the lane is due again if it waits."""
+    wait = decision.wait
+    values: dict[str, Any] = {"status": "done", "progress": None, "error": ""}
+    until: datetime | None = None
+    if wait is not None:
+        for key in wait.lookups:
+            _ask_key(connection, read, key, now)
+        hints.add(Work.ENRICHMENT)
+        until = _wait_until(read, wait.entry, wait.seconds, now)
+        over = list(read.progress.get("over", ()))
+        if now >= until:
+            over.append(wait.entry)
+            until = now
+        progress = {"at": wait.entry, "staged": dict(decision.staged), "until": iso(until), "over": over}
+        values = {"status": "waiting", "progress": progress, "error": ""}
+    updated = connection.execute(
+        update(EventRow)
+        .where(EventRow.id == read.event.id, EventRow.status.in_(("pending", "waiting")))
+        .values(**values)
+    )
+    if updated.rowcount != 1:
+        raise Fenced(f"Event {read.event.id} was already handled")
+    if decision.fired:
+        connection.execute(
+            insert(Fired), [{"root_id": read.event.root_id, "row_key": row_key} for row_key in decision.fired]
+        )
+    return until
+
+
+def _wait_until(read: Read, entry: str, seconds: float | None, now: datetime) -> datetime:
+    """The end of the wait: fixed when it began, however often the lane is woken meanwhile."""
+    stored = read.progress.get("until")
+    if stored and read.progress.get("at") == entry:
+        return from_iso(str(stored))
+    return now + timedelta(seconds=LONGEST_WAIT_S if seconds is None else min(seconds, LONGEST_WAIT_S))
+
+
+def _ask_key(connection: Connection, read: Read, key: LookupKey, now: datetime) -> int:
+    return ask(
+        connection,
+        read.event.item_id,
+        key.connection,
+        key.operation,
+        dict(key.args),
+        root=read.event.root_id,
+        depth=read.event.depth + 1,
+        now=now,
+    )
+
+
+def _record(
+    connection: Connection,
+    read: Read,
+    decision: Decision,
+    outcomes: Sequence[Outcome],
+    applied: int | None,
+    decide_us: int,
+    now: datetime,
+) -> bool:
+    """Store the decision with its facts and trace. True when rows were skipped for want of an answer."""
+    part = connection.execute(
+        select(func.coalesce(func.max(DecisionRow.part), 0)).where(DecisionRow.event_id == read.event.id)
+    ).scalar_one()
+    outcome = "waiting" if decision.wait is not None else "acted" if outcomes else "checked"
+    connection.execute(
+        insert(DecisionRow).values(
+            event_id=read.event.id,
+            item_id=read.event.item_id,
+            part=part + 1,
+            revision=read.desk.revision,
+            facts=read.facts.to_json(),
+            trace=decision.trace.to_json(),
+            done=[one.summary() for one in outcomes],
+            skipped=[
+                {"row": one.row_key, "lookups": [key.name for key in one.lookups], "reason": one.reason}
+                for one in decision.skipped
+            ],
+            notes=list(decision.notes),
+            outcome=outcome,
+            applied_event=applied,
+            decide_us=decide_us,
+            at=now,
+        )
+    )
+    if read.event.kind is EventKind.LATE_ANSWER:
+        return False
+    any_skipped = False
+    for skipped in decision.skipped:
+        for key in skipped.lookups:
+            lookup_id = _lookup_id(connection, read.event.item_id, key)
+            if lookup_id is not None:
+                connection.execute(
+                    insert(SkippedRow).values(event_id=read.event.id, row_key=skipped.row_key, lookup_id=lookup_id)
+                )
+                any_skipped = True
+    return any_skipped
+
+
+def _lookup_id(connection: Connection, item_id: int, key: LookupKey) -> int | None:
+    return connection.execute(
+        select(LookupRow.id).where(
+            LookupRow.item_id == item_id,
+            LookupRow.connection == key.connection,
+            LookupRow.operation == key.operation,
+            LookupRow.args_key == args_key(dict(key.args)),
+        )
+    ).scalar_one_or_none()
+
+
+def _failed(services: Services, token: str, read: Read, error: Exception) -> bool:
+    """An event that could not be handled is tried again, then parked with its reason; the lane goes on after it."""
+    settings = services.settings
+    with services.db.write() as connection:
+        now = services.clock.now()
+        lanes.fence(connection, read.event.item_id, token, now, lease_s=settings.lease_s)
+        tries = read.tries + 1
+        park = tries >= settings.event_tries or isinstance(error, (BadValue, UnknownField))
+        log.exception("event.failed", extra={"event": read.event.id, "tries": tries, "parked": park})
+        connection.execute(
+            update(EventRow)
+            .where(EventRow.id == read.event.id, EventRow.status.in_(("pending", "waiting")))
+            .values(
+                tries=tries, status="parked" if park else "pending", error=f"{type(error).__name__}: {error}"[:2000]
+            )
+        )
+        if not park:
+            lanes.release(connection, read.event.item_id, token, due_at=now + timedelta(seconds=2**tries / 2))
+    return park

@@ -1,0 +1,74 @@
+"""The clock: looks for due work that nobody was told about, and tells.
+
+Hints through Redis are fast but may be lost; this makes each one good within `sweep_s`. Several clocks may run.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Connection, or_, select
+
+from jobs.queues import Work
+from jobs.services import Services
+from jobs.tables import LookupRow, OutboxRow, RunRow
+from tickets.tables import Lane
+
+log = logging.getLogger(__name__)
+
+#: Seconds between looks for hashes that killed workers left in Redis.
+STALE_S = 5
+
+
+def due(services: Services, connection: Connection) -> set[Work]:
+    """The kinds of work of which some is due and held by nobody."""
+    now = services.clock.now()
+    found: set[Work] = set()
+    for work, table, extra in (
+        (Work.DRAIN, Lane, ()),
+        (Work.SCRIPTS, RunRow, ()),
+        (Work.ENRICHMENT, LookupRow, ()),
+        (Work.OUTBOX, OutboxRow, (OutboxRow.status == "due",)),
+    ):
+        if work is Work.OUTBOX and not services.settings.smtp_url:
+            continue
+        columns = table.__table__.c  # type: ignore[attr-defined]
+        query = (
+            select(columns.due_at)
+            .where(columns.due_at <= now, or_(columns.lease_until.is_(None), columns.lease_until < now), *extra)
+            .limit(1)
+        )
+        if connection.execute(query).first() is not None:
+            found.add(work)
+    return found
+
+
+def tick(services: Services) -> set[Work]:
+    """One look; hints what is due."""
+    with services.db.read() as connection:
+        found = due(services, connection)
+    for work in found:
+        services.queues.hint(work)
+    return found
+
+
+def run(services: Services, *, stopping: Callable[[], bool]) -> None:
+    """Tick until told to stop. A database that is away is logged once, and looked for again."""
+    away = False
+    looked_for_stale = 0.0
+    while not stopping():
+        try:
+            tick(services)
+            if time.monotonic() - looked_for_stale > STALE_S:
+                services.queues.forget_stale(services.clock.now())
+                looked_for_stale = time.monotonic()
+            if away:
+                log.warning("database.back")
+                away = False
+        except Exception as error:
+            if not away:
+                log.warning("database.away", extra={"error": f"{type(error).__name__}: {error}"[:300]})
+            away = True
+        time.sleep(services.settings.sweep_s)

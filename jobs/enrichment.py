@@ -1,0 +1,225 @@
+"""Lookups: ask what decisions and steps want to know, keep the answer on the item, wake its lane.
+
+Drain jobs never wait for the network; they store the question and go on. This side asks, and whatever comes back -
+an answer, "nobody", "several", a failure - enters the item's lane as one event.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from connectors.errors import Ambiguous, ConnectorError, RateLimited, Retryable
+from jobs import lanes
+from jobs.claims import claim
+from jobs.queues import Work
+from jobs.services import Services
+from jobs.tables import LookupRow, SkippedRow
+from tickets import store
+from tickets.events import AUTOMATION, Cause, EventKind
+from tickets.store import AnyRow
+from tickets.tables import ContextFact
+from tickets.values import JSON
+
+log = logging.getLogger(__name__)
+
+#: Lookups one claim takes and asks at the same time; how long it may hold them beyond their deadline, in seconds.
+CLAIM = 8
+LEASE_EXTRA_S = 20
+#: Longest pause between tries of a failed lookup, in seconds.
+PAUSE_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one lookup came to. `retry_at` is set when it failed and will be tried again."""
+
+    state: str
+    data: JSON = None
+    candidates: Sequence[JSON] = ()
+    reason: str = ""
+    fetched_at: datetime | None = None
+    fresh_until: datetime | None = None
+    retry_at: datetime | None = None
+
+
+def enrich(services: Services) -> int:
+    """Ask every lookup that is due, some at a time. Returns how many were asked."""
+    total = 0
+    while True:
+        token = secrets.token_hex(16)
+        claimed = _claim(services, token)
+        if not claimed:
+            return total
+        with ThreadPoolExecutor(max_workers=CLAIM) as pool:
+            answers = list(pool.map(partial(_ask, services), claimed))
+        for row, answer in zip(claimed, answers, strict=True):
+            _store(services, row, token, answer)
+        total += len(claimed)
+        services.queues.hint(Work.DRAIN)
+
+
+def _claim(services: Services, token: str) -> list[AnyRow]:
+    return claim(
+        services.db,
+        LookupRow,
+        token=token,
+        now=services.clock.now(),
+        lease_s=services.settings.lookup_deadline_s + LEASE_EXTRA_S,
+        limit=CLAIM,
+        values={"tries": LookupRow.tries + 1},
+        returning=(
+            LookupRow.id,
+            LookupRow.item_id,
+            LookupRow.connection,
+            LookupRow.operation,
+            LookupRow.args,
+            LookupRow.state,
+            LookupRow.reason,
+            LookupRow.tries,
+            LookupRow.root_id,
+            LookupRow.depth,
+        ),
+    )
+
+
+def _ask(services: Services, row: AnyRow) -> Answered:
+    settings = services.settings
+    try:
+        record = services.gateway.call(
+            row.connection,
+            row.operation,
+            row.args,
+            deadline_s=settings.lookup_deadline_s,
+            cause=f"lookup {row.id} of ticket {row.item_id}",
+        )
+    except Ambiguous as error:
+        return Answered("ambiguous", candidates=error.candidates, reason=error.sentence)
+    except Retryable as error:
+        if row.tries >= settings.lookup_tries:
+            return Answered("failed", reason=error.sentence)
+        pause_s = min(PAUSE_S, settings.lookup_retry_s * 2 ** (row.tries - 1))
+        if isinstance(error, RateLimited) and error.retry_after_s:
+            pause_s = max(pause_s, min(PAUSE_S, error.retry_after_s))
+        return Answered("failed", reason=error.sentence, retry_at=services.clock.now() + timedelta(seconds=pause_s))
+    except ConnectorError as error:
+        return Answered("failed", reason=error.sentence)
+    if record.data is None:
+        state = "missing"
+    else:
+        state = "known"
+    return Answered(
+        state,
+        data=record.data,
+        reason="" if record.data is not None else "There is no match",
+        fetched_at=record.fetched_at,
+        fresh_until=record.fresh_until,
+    )
+
+
+def _store(services: Services, row: AnyRow, token: str, answer: Answered) -> None:
+    with services.db.write() as connection:
+        now = services.clock.now()
+        item = store.read_item(connection, row.item_id, lock=True)
+        kept = connection.execute(
+            update(LookupRow)
+            .where(LookupRow.id == row.id, LookupRow.token == token)
+            .values(
+                state=answer.state,
+                answer={"data": answer.data, "candidates": list(answer.candidates)},
+                reason=answer.reason,
+                answered_at=now,
+                fetched_at=answer.fetched_at,
+                fresh_until=answer.fresh_until,
+                due_at=answer.retry_at,
+                lease_until=None,
+                token=None,
+            )
+        )
+        if kept.rowcount != 1:
+            log.warning("lookup.fenced", extra={"lookup": row.id})
+            return
+        lanes.wake(connection, item.id, now)
+        if answer.state == "failed" and row.state == "failed":
+            _still_failing(connection, item.id, row, answer, now)
+            return
+        cause = Cause("system", label=f"{row.connection}.{row.operation}")
+        chain = store.Chain(root_id=row.root_id, depth=row.depth, payload={"lookup": row.id})
+        written = store.change_item(
+            connection,
+            item,
+            lines=(),
+            actor=AUTOMATION,
+            now=now,
+            context=(_card(services, row, answer, cause, now),),
+            chain=chain,
+        )
+        if answer.state in ("known", "missing"):
+            _late(connection, item.id, row, written.seq, now)
+
+
+def _card(services: Services, row: AnyRow, answer: Answered, cause: Cause, now: datetime) -> store.NewContext:
+    data: JSON = answer.data
+    if answer.state == "ambiguous":
+        data = {"candidates": list(answer.candidates)}
+    error = answer.reason if answer.state in ("failed", "ambiguous") else ""
+    return store.NewContext(
+        key=f"{row.connection}.{row.operation}",
+        title=f"{row.connection}: {row.operation.replace('_', ' ')}",
+        data=data,
+        source=f"{row.connection}.{row.operation}",
+        fetched_at=answer.fetched_at or now,
+        fresh_until=answer.fresh_until,
+        error=error,
+        cause=cause,
+    )
+
+
+def _still_failing(connection: Connection, item_id: int, row: AnyRow, answer: Answered, now: datetime) -> None:
+    """A retry that failed again changes the card's time and sentence; it is no new event."""
+    connection.execute(
+        update(ContextFact)
+        .where(
+            ContextFact.item_id == item_id,
+            ContextFact.key == f"{row.connection}.{row.operation}",
+            ContextFact.current,
+        )
+        .values(error=answer.reason, fetched_at=now)
+    )
+
+
+def _late(connection: Connection, item_id: int, row: AnyRow, seq: int, now: datetime) -> None:
+    """Rows that were decided without this answer are decided again, once, each event's in an event of its own."""
+    skipped = connection.execute(
+        select(SkippedRow.event_id, SkippedRow.row_key)
+        .where(SkippedRow.lookup_id == row.id, SkippedRow.settled_at.is_(None))
+        .order_by(SkippedRow.event_id, SkippedRow.row_key)
+    ).all()
+    if not skipped:
+        return
+    connection.execute(
+        update(SkippedRow).where(SkippedRow.lookup_id == row.id, SkippedRow.settled_at.is_(None)).values(settled_at=now)
+    )
+    rows: dict[int, list[str]] = {}
+    for one in skipped:
+        rows.setdefault(one.event_id, []).append(one.row_key)
+    for event_id, keys in rows.items():
+        original = store.event(connection, event_id)
+        payload: dict[str, Any] = {"event_id": event_id, "rows": keys, "lookup": row.id}
+        store.change_item(
+            connection,
+            store.read_item(connection, item_id, lock=True),
+            lines=(),
+            actor=AUTOMATION,
+            now=now,
+            kind=EventKind.LATE_ANSWER,
+            chain=store.Chain(root_id=original.root_id, depth=original.depth, payload=payload),
+        )

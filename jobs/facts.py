@@ -1,0 +1,243 @@
+"""What a decision about one event may look at, read in one transaction: the item as of the event, and around it.
+
+The shapes are in docs/architecture.md; `rules.facts.Facts` is their value and goes into the database with the decision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from jobs.tables import LookupRow, RunRow
+from rules.facts import Facts, LookupKey
+from rules.fields import lookup_key
+from rules.vocabulary import Vocabulary
+from tickets import people
+from tickets.errors import PersonNotFound
+from tickets.events import Event, EventKind, undo
+from tickets.item import Item
+from tickets.tables import ContextFact, EventRow, Message, WorkItem
+from tickets.values import JSON, iso
+
+#: Events of an item's past that a script sees, at most.
+HISTORY_EVENTS = 50
+#: Characters of a message that facts carry, at most; conditions and scripts see no more.
+FACT_CHARS = 20_000
+
+
+def gather(
+    connection: Connection,
+    event: Event,
+    item: Item,
+    later: Sequence[Event],
+    vocabulary: Vocabulary,
+    now: datetime,
+    *,
+    own_root_stays: bool = False,
+) -> Facts:
+    """The facts of `event`. `later` are the item's events after it; `item` is the item as it is now.
+
+    With `own_root_stays` the changes this event's own chain has already made are kept: a waiting event goes on with
+    what its earlier entries did."""
+    undone = [one for one in later if not (own_root_stays and one.root_id == event.root_id)]
+    state = undo(item.state, undone)
+    facts = Facts(
+        item={"id": item.id, "kind": item.kind.value, "created_at": iso(item.created_at), **state},
+        customer=_customer(connection, state.get("customer"), item.id),
+        event=event_facts(event),
+        message=_message(connection, item.id, event),
+        context=_context(connection, item.id),
+        lookups={},
+        run=_run(connection, event),
+        now=iso(now),
+    )
+    lookups = _lookups(connection, item.id, facts, vocabulary, event)
+    return facts if not lookups else Facts(**{**_fields(facts), "lookups": lookups})
+
+
+def event_facts(event: Event) -> dict[str, JSON]:
+    return {
+        "id": event.id,
+        "kind": event.kind.value,
+        "at": iso(event.at),
+        "actor": event.actor.kind.value,
+        "actor_ref": event.actor.ref,
+        "depth": event.depth,
+        "changes": {one.field: [one.before, one.after] for one in event.changes},
+        "payload": dict(event.payload),
+    }
+
+
+def history(connection: Connection, item_id: int, seq: int) -> list[dict[str, JSON]]:
+    """The item's past up to this sequence for scripts, oldest first, at most HISTORY_EVENTS events."""
+    rows = connection.execute(
+        select(EventRow.kind, EventRow.at, EventRow.actor_kind, EventRow.actor_name, EventRow.changes)
+        .where(EventRow.item_id == item_id, EventRow.seq <= seq)
+        .order_by(EventRow.seq.desc())
+        .limit(HISTORY_EVENTS)
+    ).all()
+    return [
+        {
+            "kind": row.kind,
+            "at": iso(row.at),
+            "actor": row.actor_kind,
+            "name": row.actor_name,
+            "changes": {one["field"]: [one["before"], one["after"]] for one in row.changes},
+        }
+        for row in reversed(rows)
+    ]
+
+
+def args_key(args: Mapping[str, JSON]) -> str:
+    """One name for one set of inputs, whatever their order."""
+    text = json.dumps(dict(args), sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def lookup_fact(row: Any) -> dict[str, JSON]:
+    """A stored lookup as a fact."""
+    return {
+        "state": row.state,
+        "data": row.answer.get("data"),
+        "reason": row.reason,
+        "args_key": row.args_key,
+        "fetched_at": iso(row.fetched_at) if row.fetched_at else "",
+        "fresh_until": iso(row.fresh_until) if row.fresh_until else "",
+    }
+
+
+def _fields(facts: Facts) -> dict[str, Any]:
+    return {name: getattr(facts, name) for name in ("item", "event", "now", "customer", "message", "context", "run")}
+
+
+def _customer(connection: Connection, person_id: JSON, item_id: int) -> dict[str, JSON] | None:
+    if not isinstance(person_id, int):
+        return None
+    try:
+        person = people.customer(connection, person_id)
+    except PersonNotFound:
+        return None
+    others = connection.execute(
+        select(func.count())
+        .select_from(WorkItem)
+        .where(WorkItem.customer == person_id, WorkItem.id != item_id, WorkItem.status.not_in(("solved", "closed")))
+    ).scalar_one()
+    return {
+        "id": person.id,
+        "name": person.name,
+        "email": person.email,
+        "emails": list(person.emails),
+        "language": person.language,
+        "identity": "verified" if person.email in person.verified else "claimed",
+        "open_items": others,
+    }
+
+
+def _message(connection: Connection, item_id: int, event: Event) -> dict[str, JSON] | None:
+    """The event's own message; for other events the newest of the customer's that was there by then."""
+    query = select(
+        Message.id,
+        Message.author_kind,
+        Message.public,
+        Message.channel,
+        Message.subject,
+        Message.new_text,
+        Message.text,
+        Message.language,
+        Message.automatic,
+    )
+    if event.message_id is not None:
+        query = query.where(Message.id == event.message_id)
+    else:
+        query = (
+            query.where(Message.item_id == item_id, Message.seq <= event.seq, Message.author_kind == "customer")
+            .order_by(Message.id.desc())
+            .limit(1)
+        )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return {
+        "id": row.id,
+        "author": row.author_kind,
+        "public": row.public,
+        "channel": row.channel,
+        "subject": row.subject,
+        "new_text": row.new_text[:FACT_CHARS],
+        "text": row.text[:FACT_CHARS],
+        "language": row.language,
+        "automatic": row.automatic,
+    }
+
+
+def _context(connection: Connection, item_id: int) -> dict[str, dict[str, JSON]]:
+    return {
+        row.key: {
+            "data": row.body.get("data"),
+            "title": row.title,
+            "source": row.source,
+            "fetched_at": iso(row.fetched_at),
+            "fresh_until": iso(row.fresh_until) if row.fresh_until else "",
+            "error": row.error,
+        }
+        for row in connection.execute(
+            select(
+                ContextFact.key,
+                ContextFact.title,
+                ContextFact.body,
+                ContextFact.source,
+                ContextFact.fetched_at,
+                ContextFact.fresh_until,
+                ContextFact.error,
+            ).where(ContextFact.item_id == item_id, ContextFact.current)
+        )
+    }
+
+
+def _run(connection: Connection, event: Event) -> dict[str, JSON] | None:
+    run_id = event.payload.get("run_id")
+    if event.kind is not EventKind.SCRIPT or not isinstance(run_id, int):
+        return None
+    row = connection.execute(
+        select(RunRow.id, RunRow.script, RunRow.version, RunRow.status, RunRow.outcome).where(RunRow.id == run_id)
+    ).one()
+    error = (row.outcome.get("error") or {}).get("message", "")
+    return {"id": row.id, "script": row.script, "version": row.version, "status": row.status, "error": error}
+
+
+def _lookups(
+    connection: Connection, item_id: int, facts: Facts, vocabulary: Vocabulary, event: Event
+) -> dict[str, dict[str, JSON]]:
+    rows = connection.execute(
+        select(
+            LookupRow.connection,
+            LookupRow.operation,
+            LookupRow.args_key,
+            LookupRow.state,
+            LookupRow.answer,
+            LookupRow.reason,
+            LookupRow.fetched_at,
+            LookupRow.fresh_until,
+            LookupRow.answered_at,
+        ).where(LookupRow.item_id == item_id)
+    ).all()
+    found: dict[str, dict[str, JSON]] = {}
+    for row in rows:
+        name = f"{row.connection}.{row.operation}"
+        spec = vocabulary.lookups.get(name)
+        if spec is None:
+            continue
+        wanted = lookup_key(spec, facts, vocabulary)
+        if not isinstance(wanted, LookupKey) or args_key(dict(wanted.args)) != row.args_key:
+            continue  # asked about somebody else, e.g. before the customer was corrected
+        answered_for_us = row.answered_at is not None and row.answered_at >= event.at
+        stale = row.fresh_until is not None and row.fresh_until.isoformat() < facts.now
+        if stale and not answered_for_us:
+            continue  # too old for a new decision: unknown, so it is asked again
+        found[name] = lookup_fact(row)
+    return found

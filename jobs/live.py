@@ -1,0 +1,169 @@
+"""The desk as decisions see it: vocabulary, compiled rule list and scripts, of one revision.
+
+Asked for in each event's own transaction: one indexed row is read, and while the number is the same the desk in memory
+is used. There is no broadcast that could be missed and no cache without its revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from connectors import store as connections
+from rules import store as rule_list
+from rules.engine import Entry, RuleSet, compile_ruleset
+from rules.errors import TableInvalid
+from rules.parse import parse_table
+from rules.store import EntryKind, Stored
+from rules.vocabulary import FieldSpec, LookupSpec, Template, TemplateText, Vocabulary
+from tickets.item import FieldType, ItemKind
+from tickets.store import custom_fields
+from tickets.tables import Brand, Location, Team, User
+
+#: How a connector's answer types read as field types.
+ANSWER_TYPES: Mapping[str, FieldType] = {
+    "text": FieldType.TEXT,
+    "number": FieldType.NUMBER,
+    "money": FieldType.MONEY,
+    "bool": FieldType.BOOL,
+    "time": FieldType.TIME,
+    "texts": FieldType.CHOICES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveScript:
+    """The live version of a script."""
+
+    code: str
+    name: str
+    version: int
+    enabled: bool
+    content: Mapping[str, Any]
+
+    @property
+    def source(self) -> str:
+        return str(self.content.get("source", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One revision of everything a decision depends on besides the item. `broken` names tables that no longer parse."""
+
+    revision: int
+    vocabulary: Vocabulary
+    ruleset: RuleSet
+    scripts: Mapping[str, LiveScript]
+    operations: tuple[connections.OperationInfo, ...]
+    broken: Mapping[str, str]
+
+
+class Live:
+    """The newest desk, kept in memory for as long as its revision is the live one."""
+
+    def __init__(self) -> None:
+        self._desk: Desk | None = None
+
+    def current(self, connection: Connection) -> Desk:
+        """The desk of the revision that is live in this transaction."""
+        revision = rule_list.revision(connection)
+        desk = self._desk
+        if desk is None or desk.revision != revision:
+            desk = load(connection, revision)
+            self._desk = desk
+        return desk
+
+
+def load(connection: Connection, revision: int) -> Desk:
+    """Read and compile everything. A table that no longer parses is left out and named in `broken`."""
+    words = vocabulary(connection)
+    stored = rule_list.entries(connection)
+    entries: list[Entry] = []
+    broken: dict[str, str] = {}
+    for one in stored:
+        if one.kind is not EntryKind.TABLE or one.content is None or one.live_version is None:
+            continue
+        try:
+            table = parse_table(one.content, words)
+        except TableInvalid as error:
+            broken[one.code] = str(error)
+            continue
+        entries.append(
+            Entry(
+                code=one.code,
+                name=one.name,
+                version=one.live_version,
+                position=one.position,
+                enabled=one.enabled,
+                table=table,
+            )
+        )
+    return Desk(
+        revision=revision,
+        vocabulary=words,
+        ruleset=compile_ruleset(revision, tuple(entries), words),
+        scripts=_scripts(stored),
+        operations=tuple(connections.describe(connections.connections(connection))),
+        broken=broken,
+    )
+
+
+def vocabulary(connection: Connection) -> Vocabulary:
+    """What exists in this desk, for parsing, menus and completion."""
+    stored = rule_list.entries(connection)
+    return Vocabulary(
+        teams=_labels(connection, Team.key, Team.label),
+        users=_labels(connection, User.key, User.name),
+        brands=_labels(connection, Brand.key, Brand.label),
+        locations=_labels(connection, Location.key, Location.label),
+        custom_fields=custom_fields(connection, ItemKind.TICKET),
+        templates={
+            one.code: template(one.code, one.content)
+            for one in stored
+            if one.kind is EntryKind.TEMPLATE and one.content is not None
+        },
+        scripts={one.code: one.name for one in stored if one.kind is EntryKind.SCRIPT and one.content is not None},
+        lookups={
+            f"{one.connection}.{one.name}": lookup_spec(one)
+            for one in connections.describe(connections.connections(connection))
+            if one.kind == "read" and one.allowed and one.bind
+        },
+    )
+
+
+def lookup_spec(info: connections.OperationInfo) -> LookupSpec:
+    """A connector's operation as the rules know it."""
+    return LookupSpec(
+        connection=info.connection,
+        operation=info.name,
+        label=f"{info.connection_label}: {info.label}",
+        inputs={one.name: one.doc or one.name for one in info.inputs},
+        bind=dict(info.bind),
+        fields={
+            path: FieldSpec(one.label, ANSWER_TYPES.get(one.type, FieldType.TEXT)) for path, one in info.fields.items()
+        },
+    )
+
+
+def template(code: str, content: Mapping[str, Any]) -> Template:
+    """A stored template as the rules know it: {"name", "texts": {language: {"subject", "body"}}}."""
+    texts = {
+        language: TemplateText(body=str(text.get("body", "")), subject=str(text.get("subject", "")))
+        for language, text in content.get("texts", {}).items()
+    }
+    return Template(code, str(content.get("name", code)), texts)
+
+
+def _scripts(stored: list[Stored]) -> dict[str, LiveScript]:
+    return {
+        one.code: LiveScript(one.code, one.name, one.live_version, one.enabled, one.content)
+        for one in stored
+        if one.kind is EntryKind.SCRIPT and one.content is not None and one.live_version is not None
+    }
+
+
+def _labels(connection: Connection, key: Any, label: Any) -> dict[str, str]:
+    return {row[0]: row[1] for row in connection.execute(select(key, label).order_by(key))}

@@ -1,0 +1,228 @@
+"""Trip (b): a queued run is executed by the sandbox, asks through the gateway, and enters its item's lane once.
+
+The worker that claims a run holds a lease on it; a run cut off by a crash is started again, which is safe because
+what a script does is only collected until the run has ended well.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import select, update
+
+from connectors.errors import Ambiguous, BadRequest, ConnectorError, NotGranted, Retryable, UnknownOperation
+from jobs.claims import claim
+from jobs.facts import gather, history
+from jobs.live import Desk
+from jobs.queues import Work
+from jobs.services import Services
+from jobs.tables import RunRow
+from rules.actions import script_methods
+from rules.facts import Facts
+from rules.store import VersionRow
+from sandbox.contract import Answer, CallFailed, Method, Outcome, Param, RunRequest, ScriptApi
+from tickets import store
+from tickets.events import AUTOMATION, EventKind
+from tickets.item import STATE_FIELDS
+from tickets.store import AnyRow
+from tickets.values import JSON, iso
+
+log = logging.getLogger(__name__)
+
+#: Runs one worker drives at the same time; seconds a run may be held before another worker may take it.
+CLAIM = 4
+LEASE_S = 60
+#: Pauses before a run that failed for want of an answer is tried again, in seconds.
+RETRY_S = (60, 300, 1800)
+#: Times a run is started again after a crash of ours before it is given up.
+CRASHES = 3
+#: Outcomes that say nothing about the script: ours to try again.
+OURS = frozenset({"lost", "unavailable"})
+
+
+class RunGateway:
+    """The connectors as one run sees them: read only, errors as sentences, no exception chains."""
+
+    def __init__(self, services: Services, cause: str) -> None:
+        self._services = services
+        self._cause = cause
+
+    def call(self, connection: str, operation: str, args: Mapping[str, JSON], *, deadline_s: float) -> Answer:
+        try:
+            record = self._services.gateway.call(connection, operation, args, deadline_s=deadline_s, cause=self._cause)
+        except Ambiguous as error:
+            raise CallFailed("ambiguous", error.sentence, list(error.candidates)) from None
+        except Retryable as error:
+            raise CallFailed("unavailable", error.sentence) from None
+        except NotGranted as error:
+            raise CallFailed("denied", error.sentence) from None
+        except (BadRequest, UnknownOperation) as error:
+            raise CallFailed("bad_request", error.sentence) from None
+        except ConnectorError as error:
+            raise CallFailed("unavailable", error.sentence) from None
+        return Answer(
+            record.data,
+            source=f"{connection}.{operation}",
+            fetched_at=iso(record.fetched_at),
+            stale=record.cache == "stale",
+        )
+
+
+def script_api(desk: Desk) -> ScriptApi:
+    """What scripts of this desk can call: the action catalogue and every operation of its connections."""
+    connections: dict[str, dict[str, Method]] = {}
+    for one in desk.operations:
+        if one.kind != "read":
+            continue
+        params = tuple(Param(put.name, "text", put.required, put.doc) for put in one.inputs)
+        connections.setdefault(one.connection, {})[one.name] = Method(one.name, params, one.doc or one.label)
+    actions = {
+        method.name: Method(
+            method.name,
+            tuple(Param(put.name, put.type, put.required, put.doc) for put in method.params),  # type: ignore[arg-type]
+            method.doc,
+            writes=True,
+        )
+        for method in script_methods(desk.vocabulary)
+    }
+    return ScriptApi(actions, connections)
+
+
+def request(
+    desk: Desk, source: str, facts: Facts, past: list[dict[str, JSON]], params: Mapping[str, JSON], seed: int
+) -> RunRequest:
+    """The whole input of a run, from the same facts a table sees."""
+    ticket: dict[str, JSON] = dict.fromkeys(STATE_FIELDS)
+    ticket.update(facts.item)
+    custom = {key: ticket.pop(f"fields.{key}", None) for key in desk.vocabulary.custom_fields}
+    ticket["fields"] = custom
+    if facts.message is not None:
+        ticket["message"] = facts.message
+    return RunRequest(
+        source=source,
+        api=script_api(desk),
+        grants=None,
+        ticket=ticket,
+        customer=facts.customer,
+        event=facts.event,
+        history=tuple(past),
+        params=dict(params),
+        now=facts.now,
+        seed=seed,
+    )
+
+
+def run_due(services: Services) -> int:
+    """Execute every run that is due, some at a time. Returns how many."""
+    total = 0
+    while True:
+        token = secrets.token_hex(16)
+        claimed = _claim(services, token)
+        if not claimed:
+            return total
+        with ThreadPoolExecutor(max_workers=CLAIM) as pool:
+            list(pool.map(partial(_execute, services, token), claimed))
+        total += len(claimed)
+        services.queues.hint(Work.DRAIN)
+
+
+def _claim(services: Services, token: str) -> list[AnyRow]:
+    now = services.clock.now()
+    return claim(
+        services.db,
+        RunRow,
+        token=token,
+        now=now,
+        lease_s=LEASE_S,
+        limit=CLAIM,
+        values={"status": "running", "attempt": RunRow.attempt + 1, "started_at": now},
+        returning=(
+            RunRow.id,
+            RunRow.item_id,
+            RunRow.event_id,
+            RunRow.script,
+            RunRow.version,
+            RunRow.params,
+            RunRow.root_id,
+            RunRow.depth,
+            RunRow.attempt,
+        ),
+    )
+
+
+def _execute(services: Services, token: str, row: AnyRow) -> None:
+    with services.db.read() as connection:
+        desk = services.live.current(connection)
+        event = store.event(connection, row.event_id)
+        item = store.read_item(connection, row.item_id)
+        # The item as the step that asked for this run left it: its own chain's changes are part of the picture.
+        later = store.later_events(connection, item.id, event.seq)
+        facts = gather(connection, event, item, later, desk.vocabulary, services.clock.now(), own_root_stays=True)
+        past = history(connection, item.id, event.seq)
+        content: Mapping[str, Any] = connection.execute(
+            select(VersionRow.content).where(VersionRow.code == row.script, VersionRow.version == row.version)
+        ).scalar_one()
+    outcome = services.sandbox.run(
+        request(desk, str(content.get("source", "")), facts, past, row.params, row.id),
+        RunGateway(services, f"run {row.id} of {row.script}@{row.version}"),
+    )
+    _finish(services, row, token, outcome)
+
+
+def _finish(services: Services, row: AnyRow, token: str, outcome: Outcome) -> None:
+    with services.db.write() as connection:
+        now = services.clock.now()
+        item = store.read_item(connection, row.item_id, lock=True)
+        retry_at = _retry_at(row, outcome, now)
+        values: dict[str, Any] = {
+            "status": "retrying" if retry_at else outcome.status,
+            "outcome": outcome_json(outcome),
+            "due_at": retry_at,
+            "lease_until": None,
+            "token": None,
+            "finished_at": None if retry_at else now,
+        }
+        kept = connection.execute(update(RunRow).where(RunRow.id == row.id, RunRow.token == token).values(**values))
+        if kept.rowcount != 1:
+            log.warning("run.fenced", extra={"run": row.id})
+            return
+        log.info("run.ended", extra={"run": row.id, "status": values["status"], "attempt": row.attempt})
+        if retry_at is not None:
+            return
+        store.change_item(
+            connection,
+            item,
+            lines=(),
+            actor=AUTOMATION,
+            now=now,
+            kind=EventKind.SCRIPT,
+            chain=store.Chain(
+                root_id=row.root_id,
+                depth=row.depth,
+                payload={"run_id": row.id, "script": row.script, "status": outcome.status},
+            ),
+        )
+
+
+def _retry_at(row: AnyRow, outcome: Outcome, now: datetime) -> datetime | None:
+    """When to try again: an answer that could not be had, or a failure of ours. Nothing of the run was applied."""
+    if outcome.status in OURS and row.attempt <= CRASHES:
+        return now + timedelta(seconds=5 * 3 ** (row.attempt - 1))
+    unanswered = outcome.error is not None and outcome.error.code == "CONNECTOR"
+    if outcome.status == "failed" and unanswered and row.attempt <= len(RETRY_S):
+        last = outcome.calls[-1].status if outcome.calls else ""
+        if last == "unavailable":
+            return now + timedelta(seconds=RETRY_S[row.attempt - 1])
+    return None
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """The stored form of an outcome."""
+    return asdict(outcome)

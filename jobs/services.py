@@ -1,0 +1,89 @@
+"""The parts, put together: the only place where settings become objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from redis import Redis
+
+from connectors.addresses import AddressCeiling
+from connectors.gateway import Gateway
+from connectors.secrets import SecretBox
+from jobs.live import Live
+from jobs.queues import Queues
+from jobs.settings import Settings
+from sandbox.client import Sandbox
+from tickets.db import Database
+from tickets.values import utc_now
+
+#: Seconds a Redis call may take. Redis carries hints only; nobody waits long for one.
+REDIS_TIMEOUT_S = 2
+
+
+class Clock(Protocol):
+    """Where the present moment comes from."""
+
+    def now(self) -> datetime:
+        """Now, in UTC."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return utc_now()
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a worker or the web needs, built once per process."""
+
+    settings: Settings
+    db: Database
+    redis: Redis
+    queues: Queues
+    sandbox: Sandbox
+    box: SecretBox
+    gateway: Gateway
+    live: Live = field(default_factory=Live)
+    clock: Clock = field(default_factory=SystemClock)
+
+    def close(self) -> None:
+        self.db.close()
+        self.redis.close()
+
+
+def connect_redis(url: str) -> Redis:
+    """A client that gives up soon; the worker's own blocking connection is another one."""
+    return Redis.from_url(url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
+
+
+def build(settings: Settings, *, clock: Clock | None = None) -> Services:
+    """Put the parts together. Opens no connection yet, so it works while PostgreSQL or Redis is still away."""
+    db = Database(settings.database)
+    redis = connect_redis(settings.redis)
+    box = SecretBox(settings.keys.sealing)
+    ceiling = AddressCeiling.from_text(settings.address_ceiling, own_addresses=own_addresses(settings))
+    return Services(
+        settings=settings,
+        db=db,
+        redis=redis,
+        queues=Queues(redis),
+        sandbox=Sandbox(settings.sandbox),
+        box=box,
+        gateway=Gateway(db, redis, box, ceiling),
+        clock=clock or SystemClock(),
+    )
+
+
+def own_addresses(settings: Settings) -> list[str]:
+    """host:port of our own servers: no connection may reach them, whatever the ceiling says."""
+    own = [f"127.0.0.1:{settings.port}"]
+    for url, default in ((settings.database, 5432), (settings.redis, 6379)):
+        parts = urlsplit(url)
+        if parts.hostname:
+            own.append(f"{parts.hostname}:{parts.port or default}")
+    return own
