@@ -16,14 +16,18 @@ from tickets.db import Database
 _LOCK = 4_207_001
 
 
-def upgrade(db: Database, revision: str = "head") -> None:
-    """Bring the database to `revision`. Several processes may try at once; one does it, the others find it done."""
-    with db.write() as connection:
-        if not db.is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to `revision`. Of several processes at once one does it, the others find it done."""
+    db = Database(url)
+    try:
+        with db.write() as connection:
+            if not db.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+    finally:
+        db.close()
 
 
 def current(connection: Connection) -> str | None:

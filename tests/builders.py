@@ -1,0 +1,98 @@
+"""Small things tests are made of: a desk with people and teams, a ticket, a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, insert
+
+from tickets import people, store
+from tickets.db import Database
+from tickets.events import Actor, ActorKind, Cause
+from tickets.item import ItemKind
+from tickets.tables import Brand, Team, TeamMember, User
+from tickets.values import JSON
+
+MORNING = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+ANA = Actor(ActorKind.AGENT, "ana", "Ana Nowak")
+BY_ANA = Cause("person", label="Ana Nowak")
+
+
+@dataclass
+class FrozenClock:
+    """A clock that moves only when told to."""
+
+    at: datetime = MORNING
+
+    def now(self) -> datetime:
+        return self.at
+
+    def forward(self, **span: float) -> datetime:
+        self.at += timedelta(**span)
+        return self.at
+
+
+def a_user(connection: Connection, key: str, *, roles: Sequence[str] = ("agent",), teams: Sequence[str] = ()) -> str:
+    connection.execute(
+        insert(User).values(
+            key=key,
+            name=key.capitalize(),
+            email=f"{key}@desk.example",
+            roles=list(roles),
+            brands=[],
+            locations=[],
+            created_at=MORNING,
+        )
+    )
+    for team in teams:
+        connection.execute(insert(TeamMember).values(team=team, user=key))
+    return key
+
+
+def a_team(connection: Connection, key: str, *, restricted: bool = False) -> str:
+    connection.execute(insert(Team).values(key=key, label=key.replace("_", " ").capitalize(), restricted=restricted))
+    return key
+
+
+def a_brand(connection: Connection, key: str) -> str:
+    connection.execute(insert(Brand).values(key=key, label=key.capitalize(), zone="Europe/Paris"))
+    return key
+
+
+def a_desk(db: Database) -> None:
+    """Two open teams, one restricted, and somebody in each."""
+    with db.write() as connection:
+        a_brand(connection, "shop")
+        for key in ("first_line", "billing"):
+            a_team(connection, key)
+        a_team(connection, "hr", restricted=True)
+        a_user(connection, "ana", roles=("agent", "manager"), teams=("billing",))
+        a_user(connection, "ion", teams=("first_line",))
+        a_user(connection, "hania", teams=("hr",))
+        a_user(connection, "root", roles=("admin",))
+
+
+def a_ticket(
+    db: Database,
+    *,
+    text: str = "I was charged twice for order 20-7714.",
+    email: str = "camille@example.com",
+    now: datetime = MORNING,
+    **state: JSON,
+) -> store.Written:
+    """A ticket that a customer's e-mail made."""
+    with db.write() as connection:
+        person = people.person_for(connection, email=email, name="Camille Laurent", language="fr", now=now)
+        message = store.NewMessage(
+            author="customer", public=True, channel="email", text=text, author_person=person, author_address=email
+        )
+        return store.create_item(
+            connection,
+            kind=ItemKind.TICKET,
+            state={"subject": "Charged twice", "channel": "email", "language": "fr", "customer": person, **state},
+            actor=Actor(ActorKind.CUSTOMER, str(person), "Camille Laurent"),
+            now=now,
+            message=message,
+        )
