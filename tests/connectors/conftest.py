@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.backoffice.fixtures import back_office, localstripe, tryton
+from tests.connectors.desk import Desk
+from tests.connectors.upstream import Asked, Reply, Upstream
+from tests.environment.databases import MakeDatabase
+from tickets.db import Base, Database
+
+__all__ = ["back_office", "localstripe", "tryton"]
+
+
+@pytest.fixture
+def db(make_database: MakeDatabase) -> Iterator[Database]:
+    """A database with just the tables, on SQLite."""
+    database = Database(make_database("sqlite", migrated=False))
+    Base.metadata.create_all(database.engine)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def desk(db: Database) -> Desk:
+    """A gateway without Redis."""
+    return Desk(db)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Upstream]]:
+    """Start an upstream that answers what the function says."""
+    servers: list[Upstream] = []
+
+    def start(answer: Callable[[Asked], Reply], **more: Any) -> Upstream:
+        servers.append(Upstream(answer, **more))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for the back office, before the fast part of the tests is chosen."""
+    for item in items:
+        for name in ("tryton", "localstripe"):
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(name)

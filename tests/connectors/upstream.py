@@ -1,0 +1,136 @@
+"""A real HTTP server on loopback that answers what a test tells it to, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+
+@dataclass(frozen=True)
+class Asked:
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What to answer. `drip_s` sends the body a byte at a time with that pause; `delay_s` comes before the status."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    delay_s: float = 0
+    drip_s: float = 0
+    drip_head_s: float = 0
+    repeat: int = 1  # the body this many times, without holding it in memory
+    cut: bool = False  # promise more than is sent
+
+
+def as_json(data: Any, status: int = 200, **how: Any) -> Reply:
+    return Reply(json.dumps(data).encode(), status, **how)
+
+
+class Upstream:
+    """`answer` may be replaced at any time; `asked` is every request so far."""
+
+    def __init__(self, answer: Callable[[Asked], Reply], address: str = "127.0.0.1") -> None:
+        self.answer = answer
+        self.asked: list[Asked] = []
+        self._over = threading.Event()
+        upstream = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                asked = Asked(
+                    self.command,
+                    parts.path,
+                    dict(parse_qsl(parts.query)),
+                    {name.lower(): value for name, value in self.headers.items()},
+                    body,
+                )
+                upstream.asked.append(asked)
+                try:
+                    upstream._send(self, upstream.answer(asked))
+                except OSError:
+                    self.close_connection = True
+
+            do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+            def log_message(self, *_: object) -> None: ...
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 200
+            daemon_threads = True
+
+            def handle_error(self, *_: object) -> None: ...
+
+        self._server = Server((address, 0), Handler)
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def _send(self, handler: BaseHTTPRequestHandler, reply: Reply) -> None:
+        self._over.wait(reply.delay_s)
+        length = len(reply.body) * reply.repeat + (100 if reply.cut else 0)
+        head = f"HTTP/1.0 {reply.status} Said\r\nContent-Type: {reply.content_type}\r\nContent-Length: {length}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items()) + "\r\n"
+        self._write(handler, head.encode(), reply.drip_head_s)
+        for _ in range(reply.repeat):
+            if self._over.is_set():
+                break
+            self._write(handler, reply.body, reply.drip_s)
+        handler.close_connection = True
+
+    def _write(self, handler: BaseHTTPRequestHandler, data: bytes, pause_s: float) -> None:
+        if not pause_s:
+            handler.wfile.write(data)
+            return
+        for at in range(len(data)):
+            if self._over.wait(pause_s):
+                return
+            handler.wfile.write(data[at : at + 1])
+            handler.wfile.flush()
+
+    def close(self) -> None:
+        self._over.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+
+@contextmanager
+def upstream(answer: Callable[[Asked], Reply], address: str = "127.0.0.1") -> Iterator[Upstream]:
+    server = Upstream(answer, address)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+class Stopwatch:
+    """Wall time of a block, in seconds."""
+
+    def __enter__(self) -> Stopwatch:
+        self._began = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = time.monotonic() - self._began
