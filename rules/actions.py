@@ -680,15 +680,16 @@ def step_sentence(action: str, params: Params, vocabulary: Vocabulary) -> str:
     record = ACTIONS.get(action)
     if record is None:
         return action
-    parts = []
-    for param in record.params:
-        value = params.get(param.key)
-        if value is None:
-            continue
-        options = param.options(vocabulary) if param.options else {}
-        members = value if isinstance(value, (list, tuple)) else [value]
-        shown = ", ".join(
-            "yes" if one is True else "no" if one is False else options.get(str(one), str(one)) for one in members
-        )
-        parts.append(shown if len(shown) <= 80 else shown[:77] + "...")
-    return f"{record.label}: {' · '.join(parts)}" if parts else record.label
+    words = [
+        _in_words(param, params[param.key], vocabulary) for param in record.params if params.get(param.key) is not None
+    ]
+    return f"{record.label}: {' · '.join(words)}" if words else record.label
+
+
+def _in_words(param: Param, value: JSON, vocabulary: Vocabulary) -> str:
+    if isinstance(value, bool) and param.type is ParamType.BOOL:
+        return param.label.casefold() if value else f"not {param.label.casefold()}"
+    options = param.options(vocabulary) if param.options else {}
+    members = value if isinstance(value, (list, tuple)) else [value]
+    words = ", ".join(options.get(str(one), str(one)) for one in members)
+    return words if len(words) <= 80 else words[:77] + "..."

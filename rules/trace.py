@@ -1,0 +1,168 @@
+"""Why each row did or did not fire: small, storable, readable without the rule list it came from.
+
+A trace keeps words (labels, sentences, values as people read them) because the table may look different tomorrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar, cast
+
+from rules.errors import FactsInvalid
+from tickets.values import JSON
+
+TRACE_SCHEMA = 1
+#: Longest text kept of a value, in characters, and most rows kept of one decision.
+MAX_SHOWN_CHARS = 200
+MAX_TRACED_ROWS = 200
+
+_Record = TypeVar("_Record")
+
+
+class Truth(StrEnum):
+    TRUE = "true"
+    FALSE = "false"
+    UNKNOWN = "unknown"
+
+
+class Verdict(StrEnum):
+    """What became of one entry of the rule list. The first that applies, in this order."""
+
+    NOT_TRIGGERED = "not_triggered"  # the event is none of its triggers, or it is switched off
+    WAITING = "waiting"  # the event waits here for lookups
+    STOPPED = "stopped"  # the chain's limit of effects was reached here
+    PARKED = "parked"  # a row failed, and with it the whole *first* table
+    MATCHED = "matched"  # at least one row fired
+    HELD = "held"  # a row matched but had fired before
+    SKIPPED = "skipped"  # some row could not be decided and nothing else fired
+    NOT_MATCHED = "not_matched"
+
+
+class RowVerdict(StrEnum):
+    FIRED = "fired"
+    HELD = "held"  # matched, but fired before for the same root, or was decided before
+    WAITING = "waiting"  # an answer is still to come
+    SKIPPED = "skipped"  # could not be decided
+    FAILED = "failed"  # a condition or step went wrong; unknown, never "no match"
+    STOPPED = "stopped"  # matched, but the limit of effects was reached
+    NOT_MATCHED = "not_matched"
+    NOT_REACHED = "not_reached"  # an earlier row had decided the table
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One condition: what was expected, what stood there, from where and when, and what followed."""
+
+    column: str
+    field: str
+    label: str
+    operator: str
+    expected: str  # the operator's sentence with the operand, e.g. "is any of Gold, Platinum"
+    actual: str  # "" when missing or unknown
+    source: str
+    at: str
+    truth: Truth
+    reason: str = ""  # why there is no value, or why it could not be decided
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One step of a fired row: in words, and the state fields it changed, (field, before, after)."""
+
+    step: str
+    action: str
+    sentence: str
+    changes: tuple[tuple[str, str, str], ...] = ()
+    effects: int = 0  # 0: it would have changed nothing
+
+
+@dataclass(frozen=True, slots=True)
+class RowTrace:
+    """One row. `conditions` ends with the first false one, except in an explanation, which has all."""
+
+    row: str
+    number: int  # as people count, from 1; 0 is the otherwise row
+    verdict: RowVerdict
+    truth: Truth
+    conditions: tuple[Seen, ...] = ()
+    steps: tuple[Done, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTrace:
+    """One entry of the rule list. `omitted` rows were decided but not kept; `lookups` are those it waits for."""
+
+    code: str
+    name: str
+    version: int
+    verdict: Verdict
+    rows: tuple[RowTrace, ...] = ()
+    omitted: int = 0
+    reason: str = ""
+    lookups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Everything one decision considered, in list order."""
+
+    revision: int
+    entries: tuple[EntryTrace, ...] = field(default=())
+
+    def to_json(self) -> dict[str, JSON]:
+        return {"schema": TRACE_SCHEMA, **cast("dict[str, JSON]", _plain(asdict(self)))}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, JSON]) -> Trace:
+        """Read back what `to_json` made. Raises `FactsInvalid`."""
+        if data.get("schema") != TRACE_SCHEMA:
+            raise FactsInvalid(f"This trace has schema {data.get('schema')!r}; this version reads {TRACE_SCHEMA}.")
+        try:
+            return cls(cast(int, data["revision"]), _many(data, "entries", _entry))
+        except (KeyError, TypeError, ValueError) as error:
+            raise FactsInvalid(f"This trace cannot be read: {error}") from error
+
+
+def cut(text: str) -> str:
+    """At most `MAX_SHOWN_CHARS` characters of `text`, with an ellipsis when something is missing."""
+    return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"
+
+
+def _plain(value: Any) -> JSON:
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return cast(JSON, value)
+
+
+def _many(data: Mapping[str, JSON], key: str, make: Callable[[dict[str, Any]], _Record]) -> tuple[_Record, ...]:
+    return tuple(make(dict(cast("Mapping[str, Any]", one))) for one in cast("Sequence[JSON]", data[key]))
+
+
+def _entry(data: dict[str, Any]) -> EntryTrace:
+    data.update(verdict=Verdict(data["verdict"]), rows=_many(data, "rows", _row), lookups=tuple(data["lookups"]))
+    return EntryTrace(**data)
+
+
+def _row(data: dict[str, Any]) -> RowTrace:
+    data.update(
+        verdict=RowVerdict(data["verdict"]),
+        truth=Truth(data["truth"]),
+        conditions=_many(data, "conditions", _seen),
+        steps=_many(data, "steps", _done),
+    )
+    return RowTrace(**data)
+
+
+def _seen(data: dict[str, Any]) -> Seen:
+    return Seen(**{**data, "truth": Truth(data["truth"])})
+
+
+def _done(data: dict[str, Any]) -> Done:
+    return Done(**{**data, "changes": tuple(tuple(change) for change in data["changes"])})
