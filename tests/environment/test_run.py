@@ -1,0 +1,144 @@
+"""What ./run says when it cannot go on, and that it then has done nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from run_tool.places import LOCKS, ROOT, desk_from
+from run_tool.redis_server import redis_server
+
+NOBODY = 65534
+
+
+def run(*args: str, env: dict[str, str], user: int | None = None, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """`./run ARGS` with only what `env` says of Deskhand in the environment."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
+    return subprocess.run(
+        [cwd / "run", *args],
+        env=plain | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd="/",
+        user=user,
+        group=user,
+    )
+
+
+def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(env={"DESKHAND_PORT": str(port), "DESKHAND_DATA_DIR": str(tmp_path / "data")})
+    assert done.returncode == 1
+    assert f"Port {port} on 127.0.0.1 cannot be used (Address already in use)" in done.stderr
+    assert f"DESKHAND_PORT={port + 1} ./run" in done.stderr
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["run.lock"]
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "٣"])
+def test_a_port_that_is_none_is_refused(port: str, tmp_path: Path) -> None:
+    done = run(env={"DESKHAND_PORT": port, "DESKHAND_DATA_DIR": str(tmp_path / "data")})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"DESKHAND_PORT is '{port}'" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can try it as somebody else")
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    done = run(env={"DESKHAND_DATA_DIR": "/proc/data"}, user=NOBODY)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.search(r"/proc/data cannot be written \(.+\)\. Nothing was started\.", done.stderr)
+
+
+def test_a_command_it_does_not_know_is_answered_with_those_it_knows() -> None:
+    done = run("tset", env={})
+    assert done.returncode == 2
+    assert "does not know 'tset'" in done.stderr
+    assert "./run test [ARGS]" in done.stderr
+
+
+def test_help_names_every_command_that_stays() -> None:
+    done = run("help", env={})
+    assert done.returncode == 0
+    for command in ("test", "check", "bench", "chaos", "mutate", "lock", "help"):
+        assert f"./run {command}" in done.stdout
+
+
+def test_an_old_python_is_named_with_what_to_install(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\ncase "$1" in -V) echo "Python 3.9.2";; *) exit 1;; esac\n')
+    old.chmod(0o755)
+    for tool in ("dirname", "sh"):
+        (tmp_path / tool).symlink_to(f"/usr/bin/{tool}")
+    done = run(env={"PATH": str(tmp_path)})
+    assert done.returncode == 1
+    assert "Deskhand needs Python 3.11, 3.12 or 3.13, and none is on PATH (python3 here: Python 3.9.2)" in done.stderr
+    assert "Nothing was changed." in done.stderr
+
+
+def test_two_desks_cannot_share_one_folder(tmp_path: Path) -> None:
+    import fcntl
+
+    (tmp_path / "data").mkdir()
+    with (tmp_path / "data" / "run.lock").open("w") as lock:
+        lock.write("process 1, http://127.0.0.1:8421")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = run(env={"DESKHAND_DATA_DIR": str(tmp_path / "data")})
+    assert done.returncode == 1
+    assert "Deskhand runs already" in done.stderr
+    assert "(process 1, http://127.0.0.1:8421)" in done.stderr
+    assert "Nothing was started" in done.stderr
+
+
+def test_everything_a_desk_keeps_is_in_its_data_folder(tmp_path: Path) -> None:
+    desk = desk_from({"DESKHAND_DATA_DIR": str(tmp_path)})
+    assert desk.database_url == f"sqlite:///{tmp_path}/deskhand.db"
+    assert desk.redis_url == f"unix://{tmp_path}/redis/redis.sock"
+    assert (desk.sandbox_socket, desk.secret_file) == (tmp_path / "sandbox/sandbox.sock", tmp_path / "secrets.json")
+
+
+def test_a_deep_folder_gets_sockets_the_kernel_accepts() -> None:
+    deep = "/srv/" + "/".join(["folder"] * 20)
+    desk = desk_from({"DESKHAND_DATA_DIR": deep})
+    other = desk_from({"DESKHAND_DATA_DIR": deep + "/other"})
+    assert desk.own_redis_socket is not None
+    assert len(str(desk.own_redis_socket)) < 100
+    assert len(str(desk.sandbox_socket)) < 100
+    assert desk.own_redis_socket != other.own_redis_socket
+
+
+def test_somebody_elses_redis_is_not_started() -> None:
+    desk = desk_from({"DESKHAND_REDIS_URL": "redis://10.0.0.1/0"})
+    assert (desk.redis_url, desk.own_redis_socket) == ("redis://10.0.0.1/0", None)
+
+
+def test_there_is_a_redis_server_for_this_python(tmp_path: Path) -> None:
+    import sys
+
+    said = subprocess.run([redis_server(Path(sys.executable)), "--version"], capture_output=True, text=True, timeout=30)
+    assert said.stdout.startswith("Redis server v=")
+
+
+@pytest.mark.parametrize("lock", [ROOT / "requirements.lock", ROOT / "requirements-dev.lock", *LOCKS.glob("*.lock")])
+def test_a_lock_has_hashes_and_names_no_host(lock: Path) -> None:
+    text = lock.read_text()
+    pinned = re.findall(r"^([\w.-]+)==", text, re.MULTILINE)
+    hashed = re.findall(r"^[\w.-]+==[^\n]*\\\n    --hash=sha256:", text, re.MULTILINE)
+    assert pinned
+    assert len(pinned) == len(hashed)
+    assert not re.search(r"https?://|--index|--find-links|--extra-index", text)
+
+
+def test_the_development_lock_has_what_the_product_runs_on() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^[\w.-]+==\S+", (ROOT / name).read_text(), re.MULTILINE))
+
+    assert pins("requirements.lock") <= pins("requirements-dev.lock")
