@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from jobs import lanes
 from jobs.asking import ask
@@ -25,7 +26,7 @@ from jobs.queues import Work
 from jobs.services import Services
 from jobs.tables import DecisionRow, Fired, LookupRow, Root, RunRow, SkippedRow
 from rules import store as rule_list
-from rules.actions import plan
+from rules.actions import Call, plan_calls, staged_by
 from rules.engine import Decision, Planned, decide
 from rules.errors import ActionRefused
 from rules.facts import Facts, LookupKey
@@ -40,7 +41,6 @@ from tickets.effects import (
     RunScript,
     SetContext,
     SetField,
-    StateEffect,
     apply,
     writes,
 )
@@ -54,6 +54,8 @@ log = logging.getLogger(__name__)
 
 #: How long an event waits for a lookup "never without it", in seconds.
 LONGEST_WAIT_S = 86_400
+#: Characters of an error kept with its event.
+ERROR_CHARS = 2_000
 
 
 class RevisionChanged(Exception):
@@ -68,7 +70,7 @@ class Outcome:
     code: str
     version: int
     row: str
-    step: int
+    step: str
     action: str
     params: Mapping[str, JSON]
     effects: tuple[Effect, ...]
@@ -103,7 +105,6 @@ class Read:
     held: frozenset[str]
     effects_left: int
     progress: Mapping[str, Any]
-    tries: int
     since: int  # sequence whose later person changes make a step "overtaken"
     only_rows: frozenset[str] | None = None
     run_actions: tuple[Mapping[str, JSON], ...] = ()
@@ -132,27 +133,33 @@ def work_lane(services: Services, token: str, item_id: int) -> int:
     while True:
         with services.db.read() as connection:
             row = lanes.next_open(connection, item_id)
-            read = None if row is None else _read(services, connection, row, services.clock.now())
-        if read is None:
-            with services.db.write() as connection:
-                now = services.clock.now()
-                lanes.fence(connection, item_id, token, now, lease_s=services.settings.lease_s)
-                # Looked at again under the lock: an event may have come since the read above.
-                if lanes.next_open(connection, item_id) is None:
-                    lanes.release(connection, item_id, token, due_at=None)
-                    return handled
+        if row is None:
+            if _release_if_empty(services, token, item_id):
+                return handled
             continue
         try:
+            with services.db.read() as connection:
+                read = _read(services, connection, row, services.clock.now())
             more = _handle(services, token, read)
         except RevisionChanged:
             continue
-        except Fenced:
-            raise
+        except (Fenced, OperationalError):
+            raise  # not the event's fault: another worker has the lane, or the database is away
         except Exception as error:
-            more = _failed(services, token, read, error)
+            more = _failed(services, token, item_id, row, error)
         handled += 1
         if not more:
             return handled
+
+
+def _release_if_empty(services: Services, token: str, item_id: int) -> bool:
+    """Give the lane back unless an event came since we looked; looked at again under the lock."""
+    with services.db.write() as connection:
+        lanes.fence(connection, item_id, token, services.clock.now(), lease_s=services.settings.lease_s)
+        if lanes.next_open(connection, item_id) is not None:
+            return False
+        lanes.release(connection, item_id, token, due_at=None)
+        return True
 
 
 def _handle(services: Services, token: str, read: Read) -> bool:
@@ -205,7 +212,6 @@ def _read(services: Services, connection: Connection, row: store.AnyRow, now: da
         held=held,
         effects_left=max(0, services.settings.effects_per_root - used),
         progress=progress,
-        tries=row.tries,
         since=event.seq,
     )
     if event.kind is EventKind.SCRIPT:
@@ -250,54 +256,66 @@ def _with_original(connection: Connection, read: Read, now: datetime) -> Read:
 
 
 def _decide(read: Read, staged: Mapping[str, JSON]) -> Decision:
-    over = frozenset(cast(Iterable[str], read.progress.get("over", ())))
+    at, only_rows = _resume(read)
     return decide(
         read.desk.ruleset,
         read.facts,
         held=read.held,
-        after=cast("str | None", read.progress.get("at")),
+        after=at,
         staged={**cast(Mapping[str, JSON], read.progress.get("staged", {})), **staged},
-        wait_over=over,
-        only_rows=read.only_rows,
+        wait_over=frozenset(cast(Iterable[str], read.progress.get("over", ()))),
+        only_rows=only_rows,
         effects_left=read.effects_left,
     )
 
 
+def _resume(read: Read) -> tuple[str | None, frozenset[str] | None]:
+    """Where a waiting event goes on: at its entry, or at the next one when that was removed meanwhile."""
+    at = cast("str | None", read.progress.get("at"))
+    if at is None:
+        return None, read.only_rows
+    rest = [one for one in read.desk.ruleset.entries if one.position >= cast(int, read.progress["position"])]
+    if any(one.code == at for one in read.desk.ruleset.entries):
+        return at, read.only_rows
+    return (rest[0].code, read.only_rows) if rest else (None, frozenset())
+
+
 def _run_outcomes(read: Read) -> tuple[list[Outcome], dict[str, JSON]]:
-    """The collected actions of a finished run, through the tables' own door, and the state they stage."""
-    outcomes: list[Outcome] = []
-    state = {key: value for key, value in read.facts.item.items() if key not in ("id", "kind", "created_at")}
-    before = dict(state)
-    assert read.run_cause is not None or not read.run_actions
-    for number, call in enumerate(read.run_actions):
-        assert read.run_cause is not None
-        action, params = str(call["action"]), cast(Mapping[str, JSON], call["params"])
-        line = cast("int | None", call.get("line"))
-        cause = replace(read.run_cause, line=line)
-        outcome = Outcome(
+    """The collected actions of a finished run, through the tables' own door, and the state they stage.
+
+    A script's actions are applied together or not at all."""
+    if read.run_cause is None or not read.run_actions:
+        return [], {}
+    cause = read.run_cause
+    calls = [
+        Call(str(one["action"]), cast(Mapping[str, JSON], one["params"]), cast("int | None", one.get("line")))
+        for one in read.run_actions
+    ]
+    refusal = ""
+    effects: list[tuple[Effect, ...]] = [()] * len(calls)
+    try:
+        planned = plan_calls(calls, read.facts, read.desk.vocabulary, effects_left=read.effects_left)
+        effects = [one.effects for one in planned]
+    except ActionRefused as error:
+        refusal = f"{error} Nothing of this run was applied."
+    outcomes = [
+        Outcome(
             row_key=f"{cause.code}/run{cause.run_id}",
             code=cause.code,
             version=cause.version,
             row="",
-            step=number,
-            action=action,
-            params=params,
-            effects=(),
-            cause=cause,
+            step=str(number),
+            action=call.action,
+            params=call.params,
+            effects=effects[number],
+            cause=replace(cause, line=call.line),
+            result="refused" if refusal else "done",
+            reason=refusal,
         )
-        try:
-            outcome.effects = plan(action, params, read.facts.with_state(_overlay(before, state)), read.desk.vocabulary)
-        except ActionRefused as error:
-            outcome.result, outcome.reason = "refused", str(error)
-        else:
-            state, _ = apply(state, _state_effects(outcome.effects))
-        outcomes.append(outcome)
-    return outcomes, _overlay(before, state)
-
-
-def _overlay(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> dict[str, JSON]:
-    names = {*before, *after}
-    return {name: after.get(name) for name in names if before.get(name) != after.get(name)}
+        for number, call in enumerate(calls)
+    ]
+    staged = staged_by([effect for group in effects for effect in group], read.facts)
+    return outcomes, staged
 
 
 def _outcome(planned: Planned) -> Outcome:
@@ -312,10 +330,6 @@ def _outcome(planned: Planned) -> Outcome:
         effects=planned.effects,
         cause=Cause("table", planned.code, planned.version, planned.row),
     )
-
-
-def _state_effects(effects: Sequence[Effect]) -> list[StateEffect]:
-    return [one for one in effects if isinstance(one, (SetField, AddTo, RemoveFrom))]
 
 
 # Applying --------------------------------------------------------------------------------------------------------
@@ -333,7 +347,9 @@ def _apply(
     """Apply all effects to the item as it is now. Returns the id of the follow-up event, None when nothing changed."""
     event = read.event
     settings = services.settings
-    if outcomes and event.depth >= settings.depth_per_root:
+    if not outcomes:
+        return None
+    if event.depth >= settings.depth_per_root:
         for outcome in outcomes:
             outcome.result = "stopped"
             outcome.reason = f"the chain is {settings.depth_per_root} automatic steps long"
@@ -506,7 +522,14 @@ def _finish_event(
         if now >= until:
             over.append(wait.entry)
             until = now
-        progress = {"at": wait.entry, "staged": dict(decision.staged), "until": iso(until), "over": over}
+        position = next(one.position for one in read.desk.ruleset.entries if one.code == wait.entry)
+        progress = {
+            "at": wait.entry,
+            "position": position,
+            "staged": dict(decision.staged),
+            "until": iso(until),
+            "over": over,
+        }
         values = {"status": "waiting", "progress": progress, "error": ""}
     updated = connection.execute(
         update(EventRow)
@@ -602,22 +625,26 @@ def _lookup_id(connection: Connection, item_id: int, key: LookupKey) -> int | No
     ).scalar_one_or_none()
 
 
-def _failed(services: Services, token: str, read: Read, error: Exception) -> bool:
-    """An event that could not be handled is tried again, then parked with its reason; the lane goes on after it."""
+def _failed(services: Services, token: str, item_id: int, row: store.AnyRow, error: Exception) -> bool:
+    """An event that could not be handled is tried again, then parked with its reason; the lane goes on after it.
+
+    True when the lane may hold more to do at once."""
     settings = services.settings
     with services.db.write() as connection:
         now = services.clock.now()
-        lanes.fence(connection, read.event.item_id, token, now, lease_s=settings.lease_s)
-        tries = read.tries + 1
+        lanes.fence(connection, item_id, token, now, lease_s=settings.lease_s)
+        tries = row.tries + 1
         park = tries >= settings.event_tries or isinstance(error, (BadValue, UnknownField))
-        log.exception("event.failed", extra={"event": read.event.id, "tries": tries, "parked": park})
+        log.error("event.failed", exc_info=error, extra={"event": row.id, "tries": tries, "parked": park})
         connection.execute(
             update(EventRow)
-            .where(EventRow.id == read.event.id, EventRow.status.in_(("pending", "waiting")))
+            .where(EventRow.id == row.id, EventRow.status.in_(("pending", "waiting")))
             .values(
-                tries=tries, status="parked" if park else "pending", error=f"{type(error).__name__}: {error}"[:2000]
+                tries=tries,
+                status="parked" if park else "pending",
+                error=f"{type(error).__name__}: {error}"[:ERROR_CHARS],
             )
         )
         if not park:
-            lanes.release(connection, read.event.item_id, token, due_at=now + timedelta(seconds=2**tries / 2))
+            lanes.release(connection, item_id, token, due_at=now + timedelta(seconds=2**tries / 2))
     return park

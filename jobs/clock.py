@@ -34,7 +34,7 @@ def due(services: Services, connection: Connection) -> set[Work]:
     ):
         if work is Work.OUTBOX and not services.settings.smtp_url:
             continue
-        columns = table.__table__.c  # type: ignore[attr-defined]
+        columns = table.__table__.c
         query = (
             select(columns.due_at)
             .where(columns.due_at <= now, or_(columns.lease_until.is_(None), columns.lease_until < now), *extra)

@@ -66,7 +66,8 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     db = Database(settings.database)
     redis = connect_redis(settings.redis)
     box = SecretBox(settings.keys.sealing)
-    ceiling = AddressCeiling.from_text(settings.address_ceiling, own_addresses=own_addresses(settings))
+    allowed = [one.strip() for one in settings.address_ceiling.split(",") if one.strip()]
+    ceiling = AddressCeiling(allowed, own_addresses=own_addresses(settings))
     return Services(
         settings=settings,
         db=db,

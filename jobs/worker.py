@@ -15,7 +15,7 @@ from types import FrameType
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import SimpleWorker
-from rq.worker import StopRequested
+from rq.exceptions import StopRequested
 
 from jobs import clock, tasks
 from jobs.queues import FUNCTIONS, OurJob, Work, queue

@@ -1,0 +1,113 @@
+"""Where the demo's back office is and how one gets in: one file in the data folder, made once, mode 0600."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+
+from jobs.demo.errors import NotLoaded
+
+#: The first seed of every demo desk; another one in the file gives other people and orders.
+SEED = 20418
+#: Default ports on 127.0.0.1. The file may name others; DESKHAND_ADDRESS_CEILING must then name them too.
+CONTROL_PORT = 18470
+PORTS = {"crm": 18471, "erp": 18472, "billing": 18473}
+
+
+class SystemName(StrEnum):
+    """The three systems of the back office; also the names of the demo's connections."""
+
+    CRM = "crm"
+    ERP = "erp"
+    BILLING = "billing"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Ports, keys and the day the demo began. `token` opens the control port; the demo page and tests hold it."""
+
+    ports: Mapping[str, int]
+    control_port: int
+    keys: Mapping[str, str]
+    token: str
+    began: date
+    seed: int
+    folder: Path
+
+    def url(self, system: SystemName) -> str:
+        return f"http://127.0.0.1:{self.ports[system]}"
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What the address ceiling must allow: host:port of the three systems. The control port is not among them."""
+        return tuple(f"127.0.0.1:{self.ports[system]}" for system in SystemName)
+
+    @property
+    def added(self) -> Path:
+        """The customers that the demo page made up, one JSON document per line."""
+        return self.folder / "added.jsonl"
+
+    def __repr__(self) -> str:
+        return f"Places({', '.join(self.addresses)})"
+
+
+def path(data: Path) -> Path:
+    return data / "demo" / "backoffice.json"
+
+
+def read(data: Path) -> Places:
+    """The places of the demo in this data folder. Raises `NotLoaded`."""
+    file = path(data)
+    try:
+        found = json.loads(file.read_text())
+    except FileNotFoundError as error:
+        raise NotLoaded(f"There is no demo desk in {data}. Load it with: flask demo load") from error
+    return Places(
+        ports={name: int(port) for name, port in found["ports"].items()},
+        control_port=int(found["control_port"]),
+        keys=found["keys"],
+        token=found["token"],
+        began=date.fromisoformat(found["began"]),
+        seed=int(found["seed"]),
+        folder=file.parent,
+    )
+
+
+def make(data: Path, *, today: date, ports: Mapping[str, int] = PORTS, control_port: int = CONTROL_PORT) -> Places:
+    """Choose keys and write the file, readable by its owner alone; an existing one keeps its ports.
+
+    A new day begins with it: what the back office knows is dated relative to `today`."""
+    file = path(data)
+    if file.exists():
+        kept = read(data)
+        ports, control_port = kept.ports, kept.control_port
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = Places(
+        ports=dict(ports),
+        control_port=control_port,
+        keys={
+            SystemName.CRM: f"crm-{secrets.token_hex(16)}",
+            SystemName.ERP: f"erp-{secrets.token_hex(16)}",
+            SystemName.BILLING: f"sk_test_{secrets.token_hex(16)}",
+        },
+        token=secrets.token_urlsafe(32),
+        began=today,
+        seed=SEED,
+        folder=file.parent,
+    )
+    content = {**asdict(made), "began": today.isoformat()}
+    del content["folder"]
+    draft = file.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        json.dump(content, stream, indent=1)
+    draft.replace(file)
+    made.added.unlink(missing_ok=True)
+    return made

@@ -1,0 +1,113 @@
+"""A working desk for tests of `jobs`: parts on a real database and Redis, published tables, drained lanes."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from jobs import automation, enrichment, runs
+from jobs.services import Services, build
+from jobs.settings import Settings
+from jobs.tables import DecisionRow
+from rules import files
+from rules import store as rule_list
+from rules.store import EntryKind
+from tests.builders import FrozenClock, a_desk
+from tickets import store
+from tickets.item import Item
+from tickets.store import AnyRow
+
+
+@contextmanager
+def a_working_desk(
+    database_url: str, folder: Path, *, redis_url: str = "", sandbox_socket: str = "", **settings: Any
+) -> Iterator[Services]:
+    """Services on this database with the people of `a_desk`, and a clock that stands still.
+
+    Without `redis_url` Redis is away, which must not matter."""
+    chosen = Settings(
+        data_dir=folder,
+        database_url=database_url,
+        redis_url=redis_url or f"unix://{folder}/no-redis.sock",
+        sandbox_socket=sandbox_socket,
+        **settings,
+    )
+    services = build(chosen, clock=FrozenClock())
+    a_desk(services.db)
+    yield services
+    services.close()
+
+
+def clock_of(services: Services) -> FrozenClock:
+    assert isinstance(services.clock, FrozenClock)
+    return services.clock
+
+
+def publish(services: Services, kind: EntryKind, content: str | Mapping[str, Any]) -> str:
+    """Publish a table, script or template given as YAML or data; returns its code."""
+    data: dict[str, Any] = files.load(content) if isinstance(content, str) else dict(content)
+    with services.db.write() as connection:
+        now = services.clock.now()
+        code = rule_list.create(
+            connection, kind, data.get("name", "Unnamed"), data, author="ana", now=now, code=data.get("code")
+        )
+        rule_list.publish(connection, code, author="ana", note="", seen=1, now=now)
+    return code
+
+
+def table(services: Services, content: str) -> str:
+    """Publish a table that must parse."""
+    code = publish(services, EntryKind.TABLE, content)
+    with services.db.read() as connection:
+        assert services.live.current(connection).broken == {}
+    return code
+
+
+def work(services: Services) -> int:
+    """Drain lanes, lookups and runs until nothing is due; returns the events handled."""
+    handled = 0
+    while True:
+        done = automation.drain(services, budget_s=30)
+        asked = enrichment.enrich(services)
+        ran = runs.run_due(services)
+        handled += done
+        if not done and not asked and not ran:
+            return handled
+
+
+def item(services: Services, item_id: int) -> Item:
+    with services.db.read() as connection:
+        return store.read_item(connection, item_id)
+
+
+def decisions(services: Services, item_id: int) -> list[AnyRow]:
+    """The item's decisions, oldest first."""
+    with services.db.read() as connection:
+        return list(
+            connection.execute(
+                select(
+                    DecisionRow.event_id,
+                    DecisionRow.part,
+                    DecisionRow.outcome,
+                    DecisionRow.done,
+                    DecisionRow.skipped,
+                    DecisionRow.notes,
+                    DecisionRow.trace,
+                    DecisionRow.facts,
+                )
+                .where(DecisionRow.item_id == item_id)
+                .order_by(DecisionRow.id)
+            )
+        )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,291 @@
+"""Trip (a): an event is decided on what was true then, and its effects are applied to what is true now, once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+from jobs import automation, lanes
+from jobs.services import Services
+from jobs.tables import DecisionRow, Fired
+from rules import store as rule_list
+from tests.builders import ANA, BY_ANA, MORNING, a_ticket
+from tests.jobs.desk import clock_of, decisions, item, table, work
+from tickets import store
+from tickets.effects import AddTo, SetField
+from tickets.errors import Fenced
+from tickets.tables import ContextFact, EventRow, History, Lane, Message, Notification
+
+TRIAGE = """
+code: A01
+name: Triage
+kind: ticket
+triggers: [{on: created}]
+hit: first
+columns:
+  - {id: c1, field: message.text, op: contains_any}
+steps:
+  - {id: s1, do: assign_team}
+  - {id: s2, do: set_priority}
+  - {id: s3, do: add_tags}
+rows:
+  - id: r1
+    if: {c1: {value: [charged twice]}}
+    then: {s1: {team: billing}, s2: {priority: high}, s3: {tags: [double-charge]}}
+otherwise: {then: {s1: {team: first_line}}}
+"""
+
+
+def by_hand(services: Services, item_id: int, *effects: object) -> None:
+    with services.db.write() as connection:
+        current = store.read_item(connection, item_id, lock=True)
+        lines = [store.Lines(effects, BY_ANA)]  # type: ignore[arg-type]
+        store.change_item(connection, current, lines=lines, actor=ANA, now=services.clock.now())
+
+
+def test_a_matching_row_changes_the_ticket_once_with_its_cause(desk: Services) -> None:
+    table(desk, TRIAGE)
+    ticket = a_ticket(desk.db)
+    assert work(desk) == 2  # the creation, and the change it caused
+    state = item(desk, ticket.item_id).state
+    assert (state["team"], state["priority"], state["tags"]) == ("billing", "high", ["double-charge"])
+    with desk.db.read() as connection:
+        causes = list(connection.execute(select(History.field, History.cause).order_by(History.id)))
+        follow_up = store.event(connection, 2)
+    assert {row.field for row in causes} == {"team", "priority", "tags"}
+    assert {(row.cause["code"], row.cause["version"], row.cause["row"]) for row in causes} == {("A01", 1, "r1")}
+    assert (follow_up.root_id, follow_up.depth) == (1, 1)
+    assert work(desk) == 0
+
+
+def test_a_ticket_no_row_matches_takes_the_otherwise_row(desk: Services) -> None:
+    table(desk, TRIAGE)
+    ticket = a_ticket(desk.db, text="Where is my parcel?")
+    work(desk)
+    state = item(desk, ticket.item_id).state
+    assert (state["team"], state["priority"]) == ("first_line", "normal")
+    assert "tags" not in state
+
+
+def test_a_switched_off_table_does_nothing(desk: Services) -> None:
+    table(desk, TRIAGE)
+    with desk.db.write() as connection:
+        rule_list.switch(connection, "A01", enabled=False)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert "team" not in item(desk, ticket.item_id).state
+
+
+def test_a_new_version_is_live_with_the_next_event(desk: Services) -> None:
+    table(desk, TRIAGE)
+    work(desk)
+    with desk.db.write() as connection:
+        content = rule_list.entry(connection, "A01").content
+        assert content is not None
+        changed = {**content, "otherwise": {"then": {"s1": {"team": "hr"}}}}
+        seen = rule_list.entry(connection, "A01").draft_count
+        seen = rule_list.save_draft(connection, "A01", changed, author="ana", seen=seen, now=MORNING)
+        rule_list.publish(connection, "A01", author="ana", note="", seen=seen, now=MORNING)
+    ticket = a_ticket(desk.db, text="Where is my parcel?")
+    work(desk)
+    assert item(desk, ticket.item_id).state["team"] == "hr"
+
+
+def test_a_field_a_person_changed_meanwhile_is_not_overwritten(desk: Services) -> None:
+    table(desk, TRIAGE)
+    ticket = a_ticket(desk.db)
+    by_hand(desk, ticket.item_id, SetField("priority", "low"))
+    work(desk)
+    state = item(desk, ticket.item_id).state
+    assert (state["team"], state["priority"]) == ("billing", "low")
+    with desk.db.read() as connection:
+        overtaken = list(connection.execute(select(History.field).where(History.outcome == "overtaken")).scalars())
+    assert overtaken == ["priority"]
+    steps = {one["action"]: one for one in decisions(desk, ticket.item_id)[0].done}
+    assert steps["set_priority"]["result"] == "overtaken"
+    assert "Ana" in steps["set_priority"]["reason"]
+
+
+def test_conditions_read_the_ticket_as_of_their_event(desk: Services) -> None:
+    table(
+        desk,
+        """
+code: A01
+name: Normal ones
+kind: ticket
+triggers: [{on: created}]
+hit: first
+columns: [{id: c1, field: ticket.priority, op: is}]
+steps: [{id: s1, do: add_tags}]
+rows: [{id: r1, if: {c1: {value: normal}}, then: {s1: {tags: [was-normal]}}}]
+""",
+    )
+    ticket = a_ticket(desk.db)
+    by_hand(desk, ticket.item_id, SetField("priority", "urgent"))
+    work(desk)
+    assert item(desk, ticket.item_id).state["tags"] == ["was-normal"]
+
+
+def test_events_of_one_ticket_are_decided_in_their_order(desk: Services) -> None:
+    ticket = a_ticket(desk.db)
+    for number in range(5):
+        by_hand(desk, ticket.item_id, AddTo("tags", (f"t{number}",)))
+    work(desk)
+    with desk.db.read() as connection:
+        seqs = list(
+            connection.execute(
+                select(EventRow.seq).join(DecisionRow, DecisionRow.event_id == EventRow.id).order_by(DecisionRow.id)
+            ).scalars()
+        )
+        lane = connection.execute(select(Lane.due_at, Lane.token)).one()
+    assert seqs == [1, 2, 3, 4, 5, 6]
+    assert tuple(lane) == (None, None)
+
+
+PING_PONG = """
+code: {code}
+name: {code}
+kind: ticket
+triggers: [{{on: changed, field: priority}}]
+hit: every
+columns: [{{id: c1, field: ticket.priority, op: is}}]
+steps: [{{id: s1, do: set_priority}}]
+rows:
+  - {{id: r1, if: {{c1: {{value: {a}}}}}, then: {{s1: {{priority: {b}}}}}}}
+"""
+
+
+def test_tables_that_undo_each_other_stop_because_a_row_fires_once_per_root(desk: Services) -> None:
+    table(desk, PING_PONG.format(code="A01", a="high", b="low"))
+    table(desk, PING_PONG.format(code="A02", a="low", b="high"))
+    ticket = a_ticket(desk.db)
+    work(desk)
+    by_hand(desk, ticket.item_id, SetField("priority", "high"))
+    assert work(desk) < 10
+    with desk.db.read() as connection:
+        fired = list(connection.execute(select(Fired.row_key, func.count()).group_by(Fired.row_key)))
+    assert all(count == 1 for _, count in fired)
+
+
+def test_a_row_fires_again_for_a_new_root(desk: Services) -> None:
+    table(desk, PING_PONG.format(code="A01", a="high", b="low"))
+    ticket = a_ticket(desk.db)
+    for _ in range(2):
+        by_hand(desk, ticket.item_id, SetField("priority", "high"))
+        work(desk)
+        assert item(desk, ticket.item_id).state["priority"] == "low"
+
+
+def test_a_worker_whose_lease_passed_on_writes_nothing(desk: Services) -> None:
+    table(desk, TRIAGE)
+    ticket = a_ticket(desk.db)
+    stopped = lanes.claim(desk.db, clock_of(desk).now(), lease_s=1)
+    assert stopped.items == (ticket.item_id,)
+    clock_of(desk).forward(seconds=5)
+    assert work(desk) == 2
+    with pytest.raises(Fenced):
+        automation.work_lane(desk, stopped.token, ticket.item_id)
+    with desk.db.read() as connection:
+        assert connection.execute(select(func.count()).select_from(DecisionRow)).scalar_one() == 2
+
+
+def test_a_poison_event_is_parked_with_its_reason_and_the_lane_goes_on(desk: Services) -> None:
+    table(desk, TRIAGE)
+    ticket = a_ticket(desk.db)
+    by_hand(desk, ticket.item_id, SetField("status", "solved"))
+    with desk.db.write() as connection:
+        connection.execute(update(EventRow).where(EventRow.seq == 1).values(kind="unheard-of"))
+    for _ in range(20):
+        clock_of(desk).forward(seconds=60)
+        work(desk)
+    with desk.db.read() as connection:
+        events = {row.seq: row for row in connection.execute(select(EventRow.seq, EventRow.status, EventRow.error))}
+    assert events[1].status == "parked"
+    assert "unheard-of" in events[1].error
+    assert events[2].status == "done"
+
+
+def test_messages_notes_bell_and_cards_come_out_of_one_row(desk: Services) -> None:
+    table(
+        desk,
+        """
+code: A01
+name: Welcome
+kind: ticket
+triggers: [{on: created}]
+hit: every
+steps:
+  - {id: s1, do: post_message}
+  - {id: s2, do: add_note}
+  - {id: s3, do: notify}
+  - {id: s4, do: set_context}
+rows:
+  - id: r1
+    then:
+      s1: {text: "Hello {{customer.name}}, we look at '{{ticket.subject}}'.", public: true}
+      s2: {text: For billing.}
+      s3: {teams: [billing], text: "New: {{ticket.subject}}"}
+      s4: {key: origin, data: {campaign: autumn}, title: Origin}
+""",
+    )
+    ticket = a_ticket(desk.db)
+    work(desk)
+    with desk.db.read() as connection:
+        messages = list(
+            connection.execute(
+                select(Message.text, Message.public, Message.author_kind).where(Message.item_id == ticket.item_id)
+            )
+        )
+        bell = list(connection.execute(select(Notification.user, Notification.text)))
+        card = connection.execute(select(ContextFact.key, ContextFact.body, ContextFact.cause)).one()
+    assert ("Hello Camille Laurent, we look at 'Charged twice'.", True, "bot") in [tuple(one) for one in messages]
+    assert ("For billing.", False, "bot") in [tuple(one) for one in messages]
+    assert [tuple(one) for one in bell] == [("ana", "New: Charged twice")]
+    assert card.body == {"data": {"campaign": "autumn"}}
+    assert card.cause["code"] == "A01"
+
+
+def test_deciding_an_event_again_after_a_crash_before_the_commit_changes_nothing_twice(desk: Services) -> None:
+    """A worker that dies after reading leaves only its lease; the next one does the same work from the start."""
+    table(desk, TRIAGE)
+    ticket = a_ticket(desk.db)
+    lanes.claim(desk.db, clock_of(desk).now(), lease_s=10)
+    assert automation.drain(desk) == 0
+    clock_of(desk).forward(seconds=11)
+    work(desk)
+    with desk.db.read() as connection:
+        done = connection.execute(select(func.count()).select_from(History)).scalar_one()
+    assert done == 3
+    assert item(desk, ticket.item_id).version == 2
+
+
+def test_the_budget_of_a_chain_stops_it_visibly(desk: Services) -> None:
+    rows = "\n".join(f"  - {{id: r{n}, then: {{s1: {{tags: [t{n}]}}}}}}" for n in range(101))
+    table(
+        desk,
+        f"""
+code: A01
+name: Many
+kind: ticket
+triggers: [{{on: created}}]
+hit: every
+steps: [{{id: s1, do: add_tags}}]
+rows:
+{rows}
+""",
+    )
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert len(item(desk, ticket.item_id).state["tags"]) == 100  # type: ignore[arg-type]
+    assert any("limit of effects" in note for note in decisions(desk, ticket.item_id)[0].notes)
+
+
+def test_an_hour_of_waiting_in_the_lane_does_not_change_what_the_event_saw(desk: Services) -> None:
+    table(desk, TRIAGE)
+    ticket = a_ticket(desk.db, now=MORNING - timedelta(hours=1))
+    work(desk)
+    facts = decisions(desk, ticket.item_id)[0].facts
+    assert facts["item"]["status"] == "open"
+    assert facts["event"]["at"] < facts["now"]
