@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import itertools
 import os
 import secrets
@@ -21,7 +19,7 @@ from sqlalchemy import make_url
 from run_tool.errors import CannotGoOn
 from run_tool.postgres_server import postgres_binaries, postgres_cluster
 from tests.environment.absent import absent
-from tickets.db import Base, Database
+from tickets.migrate import upgrade
 
 Kind = Literal["sqlite", "postgres"]
 
@@ -30,23 +28,6 @@ class MakeDatabase(Protocol):
     """Makes a database of a kind and returns its URL: migrated, or with nothing in it."""
 
     def __call__(self, kind: Kind, *, migrated: bool = True) -> str: ...
-
-
-def migrate(url: str) -> None:
-    """Bring the database at `url` to the newest schema, the way `flask db upgrade` does."""
-    if importlib.util.find_spec("tickets.migrate"):
-        importlib.import_module("tickets.migrate").upgrade(url)
-        return
-    for tables in (name for name in TABLES if importlib.util.find_spec(name)):
-        importlib.import_module(tables)
-    database = Database(url)
-    with database.write() as connection:
-        Base.metadata.create_all(connection)
-    database.close()
-
-
-#: The modules that map tables on tickets.db.Base.
-TABLES = ("tickets.tables", "rules.store", "connectors.store", "jobs.tables")
 
 
 class SqliteDatabases:
@@ -62,7 +43,7 @@ class SqliteDatabases:
         if migrated:
             if self._template is None:
                 template = self._folder / "template.db"
-                migrate(f"sqlite:///{template}")
+                upgrade(f"sqlite:///{template}")
                 # Everything into the one file, so that copying it copies all.
                 with sqlite3.connect(template) as connection:
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -87,7 +68,7 @@ class PostgresDatabases:
     def make(self, *, migrated: bool = True) -> str:
         if migrated and not self._template:
             self._template = self._create("template0")
-            migrate(self._url(self._template))
+            upgrade(self._url(self._template))
         return self._url(self._create(self._template if migrated else "template0"))
 
     def drop_all(self) -> None:
