@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from run_tool.commands import complain, quietly, say
-from run_tool.errors import CannotGoOn, CommandFailed
+from run_tool.errors import CannotGoOn, CommandFailed, IndexUnreachable
 from run_tool.places import LOCKS, ROOT, TOOLS, VENV
 
 RUNTIME_LOCK = ROOT / "requirements.lock"
@@ -74,7 +74,7 @@ def _install(venv: Path, base_python: str, lock: Path, stamp: str) -> None:
     try:
         _with_uv(python, lock)
     except CommandFailed as error:
-        complain(f"uv could not install the packages, so pip does it (slower). {_first_reason(str(error))}")
+        complain(f"uv could not install the packages, so pip does it, which is slower. {_last_line(error)}")
         _with_pip(python, lock)
     (venv / STAMP).write_text(stamp)
 
@@ -128,12 +128,12 @@ def _pip(python: Path, args: list[str | Path], what: str) -> None:
 def unreachable(error: CommandFailed) -> CannotGoOn:
     """`error` of an installer, in words that tell a missing network from everything else."""
     if _NO_NETWORK.search(str(error)):
-        return CommandFailed(
+        return IndexUnreachable(
             f"The package index cannot be reached, so what Deskhand needs could not be installed.\n{error}\n"
             "What was downloaded stays; nothing was started. Check the network or the proxy (HTTPS_PROXY, "
-            "PIP_INDEX_URL), then run ./run again."
+            "PIP_INDEX_URL), then run the same command again."
         )
-    return CommandFailed(f"{error}\nNothing was started. Mend what the last line names and run ./run again.")
+    return CommandFailed(f"{error}\nNothing was started. Mend what the last lines name and run the same command again.")
 
 
 def _stamp(lock: Path, base_python: str) -> str:
@@ -171,9 +171,8 @@ def _works(venv: Path, version: str) -> bool:
     return said.strip() == f"{version} {venv}"
 
 
-def _first_reason(message: str) -> str:
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return lines[-1] if lines else message
+def _last_line(error: Exception) -> str:
+    return str(error).rstrip().splitlines()[-1].strip()
 
 
 def _shown(path: Path) -> str:

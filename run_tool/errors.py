@@ -11,5 +11,9 @@ class CommandFailed(CannotGoOn):
     """A program ./run started answered with a failure; its own last lines are in the message."""
 
 
+class IndexUnreachable(CannotGoOn):
+    """The package index gave no answer, so something that has to be installed could not be."""
+
+
 class Interrupted(Exception):
     """A person or the system asked ./run to stop while it was still working."""
