@@ -1,1 +1,1 @@
-"""UNTRUSTED CODE: compile, jail, broker. Imports nothing of ours; JSON in, JSON out."""
+"""UNTRUSTED CODE: people's scripts are read, checked and run in a jail. Imports nothing of ours; see README.md."""

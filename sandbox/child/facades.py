@@ -1,0 +1,300 @@
+"""The modules a script finds: closed lists of functions, never the modules themselves.
+
+A real module is a way out in one line (`json.codecs.open`, `re.enum.sys.modules`), so nothing here hands one over.
+"""
+
+from __future__ import annotations
+
+import datetime as real_datetime
+import decimal as real_decimal
+import json as real_json
+import math as real_math
+import random as real_random
+import re as real_re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import re2
+
+from sandbox.child.values import plain
+
+
+class Namespace:
+    """A facade: a name and a fixed set of members. The guards read `members`; scripts cannot."""
+
+    __slots__ = ("members", "name")
+
+    def __init__(self, name: str, members: Mapping[str, Any]) -> None:
+        self.name = name
+        self.members = members
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+def build(now: real_datetime.datetime, seed: int) -> dict[str, Namespace]:
+    """All facades of one run, by name. `now` is its one moment, `seed` its randomness."""
+    return {
+        "json": Namespace("json", {"loads": loads, "dumps": dumps}),
+        "re": _regex(),
+        "math": Namespace("math", {n: getattr(real_math, n) for n in dir(real_math) if not n.startswith("_")}),
+        "datetime": _datetime(now),
+        "decimal": Namespace(
+            "decimal",
+            {"Decimal": real_decimal.Decimal, "InvalidOperation": real_decimal.InvalidOperation}
+            | {n: getattr(real_decimal, n) for n in dir(real_decimal) if n.startswith("ROUND_")},
+        ),
+        "random": _random(seed),
+    }
+
+
+class Log:
+    """`log("...")`, and log.info, log.warning, log.error for those who expect them: all the same line."""
+
+    __slots__ = ("write",)
+
+    def __init__(self, write: Callable[..., None]) -> None:
+        self.write = write
+
+    def __call__(self, *args: Any) -> None:
+        self.write(*args)
+
+    def __repr__(self) -> str:
+        return "<log>"
+
+
+# json
+
+
+def loads(text: str) -> Any:
+    """json.loads without hooks; NaN and Infinity are refused."""
+    if type(text) is not str:
+        raise TypeError("json.loads takes text")
+    return real_json.loads(text, parse_constant=_no_constant)
+
+
+def dumps(value: Any, indent: int | None = None, sort_keys: bool = False, ensure_ascii: bool = False) -> str:
+    """json.dumps of plain values; records, dates and decimals are written as JSON has them."""
+    depth = None if indent is None else max(0, min(int(indent), 8))
+    return real_json.dumps(
+        plain(value, "value"), indent=depth, sort_keys=bool(sort_keys), ensure_ascii=bool(ensure_ascii), allow_nan=False
+    )
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+# re, in linear time
+
+
+class ReError(ValueError):
+    """The pattern is not one that RE2 understands."""
+
+
+class Pattern:
+    """A compiled pattern."""
+
+    __slots__ = ("_compiled", "pattern")
+
+    def __init__(self, pattern: str, flags: int) -> None:
+        self.pattern = pattern
+        self._compiled = _compile(pattern, flags)
+
+    def search(self, text: str) -> Match | None:
+        return _match(self._compiled.search(_text(text)))
+
+    def match(self, text: str) -> Match | None:
+        return _match(self._compiled.match(_text(text)))
+
+    def fullmatch(self, text: str) -> Match | None:
+        return _match(self._compiled.fullmatch(_text(text)))
+
+    def findall(self, text: str) -> list[Any]:
+        return list(self._compiled.findall(_text(text)))
+
+    def finditer(self, text: str) -> Iterator[Match]:
+        return iter([Match(found) for found in self._compiled.finditer(_text(text))])
+
+    def split(self, text: str, maxsplit: int = 0) -> list[Any]:
+        return list(self._compiled.split(_text(text), maxsplit))
+
+    def sub(self, repl: str | Callable[[Match], str], text: str, count: int = 0) -> str:
+        return self.subn(repl, text, count)[0]
+
+    def subn(self, repl: str | Callable[[Match], str], text: str, count: int = 0) -> tuple[str, int]:
+        if type(repl) is str:
+            made, times = self._compiled.subn(repl, _text(text), count)
+        else:
+            made, times = self._compiled.subn(lambda found: _text(repl(Match(found))), _text(text), count)  # type: ignore[operator]
+        return str(made), int(times)
+
+
+class Match:
+    """One match."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self, found: Any) -> None:
+        self._found = found
+
+    def group(self, *groups: int | str) -> Any:
+        return self._found.group(*groups)
+
+    def groups(self, default: Any = None) -> tuple[Any, ...]:
+        return tuple(self._found.groups(default))
+
+    def groupdict(self, default: Any = None) -> dict[str, Any]:
+        return dict(self._found.groupdict(default))
+
+    def start(self, group: int | str = 0) -> int:
+        return int(self._found.start(group))
+
+    def end(self, group: int | str = 0) -> int:
+        return int(self._found.end(group))
+
+    def span(self, group: int | str = 0) -> tuple[int, int]:
+        start, end = self._found.span(group)
+        return int(start), int(end)
+
+    def __getitem__(self, group: int | str) -> Any:
+        return self._found.group(group)
+
+
+_FLAGS = {
+    "IGNORECASE": 2,
+    "I": 2,
+    "MULTILINE": 8,
+    "M": 8,
+    "DOTALL": 16,
+    "S": 16,
+    "ASCII": 256,
+    "A": 256,
+    "UNICODE": 32,
+    "U": 32,
+}
+_LETTERS = {2: "i", 8: "m", 16: "s"}
+_HARMLESS = 256 | 32
+_END = real_re.compile(r"(?<!\\)((?:\\\\)*)\\Z")
+
+
+def _compile(pattern: str, flags: int) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    unknown = flags & ~(sum(_LETTERS) | _HARMLESS)
+    if unknown:
+        raise ReError("Only re.I, re.M, re.S, re.A and re.U are available")
+    letters = "".join(letter for flag, letter in _LETTERS.items() if flags & flag)
+    # \Z is Python's word for what RE2 calls \z.
+    text = _END.sub(r"\1\\z", _text(pattern))
+    try:
+        return re2.compile(f"(?{letters}){text}" if letters else text, options)
+    except re2.error as error:
+        said = error.args[0] if error.args else ""
+        why = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        raise ReError(f"{why[:200]}. Patterns have no lookahead, lookbehind or back-references") from None
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise TypeError("Patterns work on text")
+    return value
+
+
+def _match(found: Any) -> Match | None:
+    return None if found is None else Match(found)
+
+
+def _regex() -> Namespace:
+    def pattern(of: str | Pattern, flags: int) -> Pattern:
+        return of if type(of) is Pattern else Pattern(of, flags)  # type: ignore[arg-type]
+
+    def by_name(name: str) -> Callable[..., Any]:
+        def call(of: str | Pattern, text: str, flags: int = 0) -> Any:
+            return getattr(pattern(of, flags), name)(text)
+
+        return call
+
+    def sub(of: str | Pattern, repl: Any, text: str, count: int = 0, flags: int = 0) -> str:
+        return pattern(of, flags).sub(repl, text, count)
+
+    def split(of: str | Pattern, text: str, maxsplit: int = 0, flags: int = 0) -> list[Any]:
+        return pattern(of, flags).split(text, maxsplit)
+
+    members: dict[str, Any] = {n: by_name(n) for n in ("search", "match", "fullmatch", "findall", "finditer")}
+    members |= {"sub": sub, "split": split, "escape": lambda text: str(re2.escape(_text(text))), "error": ReError}
+    members["compile"] = lambda text, flags=0: pattern(text, flags)
+    return Namespace("re", members | _FLAGS)
+
+
+# datetime, with a clock that stands still
+
+
+class Moment(real_datetime.datetime):
+    """datetime.datetime whose clock is the run's.
+
+    Formatting happens in our frames: C code would import through the script's."""
+
+    _now: real_datetime.datetime
+
+    @classmethod
+    def now(cls, tz: real_datetime.tzinfo | None = None) -> Moment:
+        moment = cls._now.astimezone(tz or real_datetime.UTC)
+        return cls.fromisoformat((moment if tz else moment.replace(tzinfo=None)).isoformat())
+
+    @classmethod
+    def utcnow(cls) -> Moment:
+        return cls.now()
+
+    @classmethod
+    def today(cls) -> Moment:
+        return cls.now()
+
+    @classmethod
+    def strptime(cls, text: str, pattern: str) -> Moment:
+        return super().strptime(text, pattern)
+
+    def strftime(self, pattern: str) -> str:
+        return super().strftime(pattern)
+
+
+class Day(real_datetime.date):
+    """datetime.date whose today is the run's."""
+
+    _now: real_datetime.datetime
+
+    @classmethod
+    def today(cls) -> Day:
+        return cls(cls._now.year, cls._now.month, cls._now.day)
+
+    def strftime(self, pattern: str) -> str:
+        return super().strftime(pattern)
+
+
+Moment.__name__ = Moment.__qualname__ = "datetime"
+Day.__name__ = Day.__qualname__ = "date"
+
+
+def _datetime(now: real_datetime.datetime) -> Namespace:
+    # One child runs one script, so the class may carry the run's clock.
+    Moment._now = Day._now = now.astimezone(real_datetime.UTC)
+    return Namespace(
+        "datetime",
+        {
+            "datetime": Moment,
+            "date": Day,
+            "time": real_datetime.time,
+            "timedelta": real_datetime.timedelta,
+            "timezone": real_datetime.timezone,
+            "UTC": real_datetime.UTC,
+        },
+    )
+
+
+def _random(seed: int) -> Namespace:
+    source = real_random.Random(seed)
+    members = {
+        n: getattr(source, n)
+        for n in ("random", "randint", "randrange", "choice", "choices", "sample", "shuffle", "uniform", "gauss")
+    }
+    return Namespace("random", members)

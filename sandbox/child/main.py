@@ -1,0 +1,370 @@
+"""The child: reads one script from its socket, checks or runs it, says one result, ends.
+
+All walls stand before `serve` is called. Actions are only collected and sent; the parent decides what becomes of them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import os
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sandbox import wire
+from sandbox.child import facades, guards, values
+from sandbox.contract import Method, Problem, ScriptApi, type_problem
+from sandbox.errors import Code
+from sandbox.limits import Limits
+from sandbox.policy import SCRIPT, compile_script, did_you_mean
+from sandbox.source import safe_text
+
+#: Given back to the allocator when memory is gone, so that there is some to say so.
+_RESERVE_BYTES = 1 << 20
+_START_CAP_BYTES = 64 << 20
+
+
+def preload() -> None:
+    """Import and touch what scripts use, so that every fork finds it in place; late imports fail in the jail."""
+    import _strptime  # type: ignore[import-not-found]  # noqa: F401
+    import encodings.ascii
+    import encodings.latin_1  # noqa: F401
+
+    api = ScriptApi()
+    compile_script(
+        "x = 1\nx += 1\nclass A:\n    pass\nfor a, b in []:\n    f'{x:>3}'\n", api, Limits(), look_closer=True
+    )
+    made = facades.build(datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC), 0)
+    made["re"].members["sub"](r"(\w+)\Z", r"\1", "warm")
+    made["datetime"].members["datetime"].strptime("2000", "%Y").strftime("%d")
+    did_you_mean("lenn", ["len"])
+
+
+def serve(fd: int) -> None:
+    """One child's life, between its jail and its exit."""
+    Child(fd).live()
+
+
+class Child:
+    """One run. Holds the socket, the limits and what was said so far."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._limits = Limits()
+        self._next_id = 1
+        self._actions = 0
+        self._log_chars = 0
+        self._log_lines = 0
+        self._cut = False
+        self._writing = False
+        self._stopped: str | None = None
+        self._broken: Code | None = None
+        self._broken_by = ""
+        self._reserve: bytearray | None = bytearray(_RESERVE_BYTES)
+
+    def live(self) -> None:
+        start = self._receive(_START_CAP_BYTES)
+        signal.signal(signal.SIGXCPU, self._out_of_cpu)
+        self._limits = Limits(**start["limits"])
+        api = ScriptApi.from_json(start["api"])
+        compiled = compile_script(start["source"], api, self._limits, look_closer=start["t"] == "check")
+        if start["t"] == "check":
+            manifest = compiled.manifest
+            self._send(
+                {
+                    "t": "checked",
+                    "problems": [_problem(one) for one in compiled.problems],
+                    "manifest": {
+                        "fields_read": list(manifest.fields_read),
+                        "actions": list(manifest.actions),
+                        "operations": list(manifest.operations),
+                    },
+                }
+            )
+        elif compiled.code is None:
+            self._send({"t": "refused", "problems": [_problem(one) for one in compiled.problems]})
+        else:
+            self._run(compiled.code, self._names(start, api), start["source"])
+
+    def _run(self, code: Any, scope: dict[str, Any], source: str) -> None:
+        error: BaseException | None = None
+        try:
+            exec(code, scope)  # noqa: S102  the one place where a script runs, inside the jail
+        except values.Stop:
+            pass
+        except BaseException as caught:
+            error = caught
+        if isinstance(error, MemoryError) or self._broken is Code.MEMORY:
+            self._reserve = None
+            scope.clear()
+            place = _place(error) if error is not None else (None, None)
+            error = None
+            gc.collect()
+            self._fail(
+                Code.MEMORY, f"The script needs more than {self._limits.memory_mb} MB", place, "Keep less at once."
+            )
+        elif self._broken is not None:
+            self._fail(self._broken, self._broken_by, _place(error) if error else (None, None), "")
+        elif error is not None:
+            self._fail(*_explain(error, scope, source))
+        elif self._stopped is not None:
+            self._send({"t": "result", "end": "stopped", "reason": self._stopped})
+        else:
+            self._send({"t": "result", "end": "finished", "reason": ""})
+
+    def _names(self, start: Mapping[str, Any], api: ScriptApi) -> dict[str, Any]:
+        now = datetime.datetime.fromisoformat(start["now"])
+        made_facades = facades.build(now, start["seed"])
+        customer = values.readable(start["customer"])
+        actions = {name: self._action(name, method) for name, method in api.actions.items()}
+        scope: dict[str, Any] = {
+            **guards.machinery(),
+            "__builtins__": guards.builtins(self._print, self._import(made_facades)),
+            **made_facades,
+            "_import_": self._import(made_facades),
+            "ticket": guards.Ticket(values.facts_of_ticket(start["ticket"], customer), actions),
+            "customer": customer,
+            "event": values.readable(start["event"]),
+            "history": values.readable(start["history"]),
+            "params": values.readable(start["params"]),
+            "log": facades.Log(self._print),
+            "now": lambda: facades.Moment.now(datetime.UTC),
+            "stop": self._stop,
+            "Unavailable": values.Unavailable,
+            "Ambiguous": values.Ambiguous,
+        }
+        for name, operations in api.connections.items():
+            scope[name] = guards.Connection(
+                name, {key: self._operation(name, key, method) for key, method in operations.items()}
+            )
+        return scope
+
+    # What scripts call
+
+    def _action(self, name: str, method: Method) -> Callable[..., None]:
+        def act(*args: Any, **kwargs: Any) -> None:
+            params = self._bind(f"ticket.{name}", method, args, kwargs)
+            self._actions += 1
+            if self._actions > self._limits.actions:
+                self._break(Code.OUTPUT_LIMIT, f"The script asked for more than {self._limits.actions} actions")
+            self._send({"t": "act", "action": name, "params": params, "line": values.script_line()})
+
+        return act
+
+    def _operation(self, connection: str, name: str, method: Method) -> Callable[..., Any]:
+        what = f"{connection}.{name}"
+
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            bound = self._bind(what, method, args, kwargs)
+            number, self._next_id = self._next_id, self._next_id + 1
+            line = values.script_line()
+            self._send({"t": "call", "id": number, "c": connection, "o": name, "a": bound, "line": line})
+            answer = self._receive(self._limits.message_kb * 1024)
+            if answer.get("id") != number:
+                os._exit(1)
+            if "err" in answer:
+                raise _call_error(answer["err"], connection, name)
+            return values.readable(answer["ok"])
+
+        return ask
+
+    def _bind(self, what: str, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The call's arguments by name, as JSON. Raises `BadArgument` or `BadValue` with a way out."""
+        names = [param.name for param in method.params]
+        signature = f"{what}({', '.join(p.name if p.required else f'{p.name}=...' for p in method.params)})"
+        if len(args) > len(names):
+            raise values.BadArgument(f"{what} takes {len(names)} arguments, not {len(args)}", signature)
+        given = dict(zip(names, args, strict=False))
+        for key, value in kwargs.items():
+            if key in given:
+                raise values.BadArgument(f"{what} gets {key!r} twice", signature)
+            if key not in names:
+                raise values.BadArgument(f"{what} has no argument {key[:60]!r}", did_you_mean(key, names) or signature)
+            given[key] = value
+        bound: dict[str, Any] = {}
+        for param in method.params:
+            if param.name not in given:
+                if param.required:
+                    raise values.BadArgument(f"{what} needs {param.name}", signature)
+                continue
+            path = f"{what}({param.name})"
+            value = values.plain(given[param.name], path)
+            trouble = wire.problem(value, path, depth=self._limits.depth, values=self._limits.values)
+            if trouble is None:
+                trouble = type_problem(param, value)
+            if trouble is None and len(wire.encode({"": value}, 64 << 20)) > self._limits.value_kb * 1024:
+                trouble = f"{path} is larger than {self._limits.value_kb} kB"
+            if trouble is not None:
+                raise values.BadValue(trouble, "Give less, or text instead." if "larger" in trouble else "")
+            bound[param.name] = value
+        return bound
+
+    def _print(self, *args: Any, sep: Any = " ", end: Any = "\n") -> None:
+        """print and log: one frame per line. Past the limit the output is cut and the script goes on."""
+        parts = [values.shown(one) for one in args]
+        sep = " " if sep is None else sep
+        if type(sep) is not str or (end is not None and type(end) is not str):
+            raise TypeError("sep and end are text")
+        line = values.script_line()
+        for text in sep.join(parts).split("\n"):
+            if self._cut:
+                return
+            self._log_lines += 1
+            self._log_chars += len(text)
+            if self._log_lines >= self._limits.log_lines or self._log_chars > self._limits.log_kb * 1024:
+                self._cut = True
+                text = "... output cut"
+            self._send({"t": "log", "line": line, "text": safe_text(text, self._limits.log_kb * 1024)})
+
+    def _stop(self, reason: Any = "") -> None:
+        self._stopped = safe_text(values.shown(reason), self._limits.error_chars)
+        raise values.Stop
+
+    def _import(self, made: Mapping[str, facades.Namespace]) -> Callable[..., Any]:
+        def get(module: str, name: str | None = None, *_: Any) -> Any:
+            if module not in made:
+                raise ImportError("Scripts cannot import")
+            if name is None:
+                return made[module]
+            if type(name) is not str or name not in made[module].members:
+                raise ImportError(
+                    f"{module} has no {str(name)[:60]!r}. {did_you_mean(str(name), made[module].members)}"
+                )
+            return made[module].members[name]
+
+        return get
+
+    # The wire
+
+    def _break(self, code: Code, why: str) -> None:
+        """A limit was reached. Remembered, so that even a swallowed exception does not make it undone."""
+        self._broken, self._broken_by = code, why
+        raise values.LimitReached
+
+    def _fail(self, code: Code, message: str, place: tuple[int | None, int | None], hint: str) -> None:
+        self._send(
+            {
+                "t": "error",
+                "code": code.value,
+                "message": safe_text(message, self._limits.error_chars),
+                "line": place[0],
+                "column": place[1],
+                "hint": safe_text(hint, 400),
+            }
+        )
+
+    def _send(self, frame: Mapping[str, Any]) -> None:
+        data = wire.encode(frame, self._limits.message_kb * 1024)
+        self._writing = True
+        while data:
+            data = data[os.write(self._fd, data) :]
+        self._writing = False
+
+    def _receive(self, cap_bytes: int) -> wire.Frame:
+        reader = wire.Reader(cap_bytes)
+        while True:
+            frame = reader.next()
+            if frame is not None:
+                return frame
+            data = os.read(self._fd, 65536)
+            if not data:
+                os._exit(0)  # the parent is gone
+            reader.feed(data)
+
+    def _out_of_cpu(self, _signal: int, frame: Any) -> None:
+        """Tell where the time went; the kernel's SIGKILL follows a second later, whatever the script does meanwhile."""
+        while frame is not None and frame.f_code.co_filename != SCRIPT:
+            frame = frame.f_back
+        if frame is not None and not self._writing:
+            self._send({"t": "at", "line": frame.f_lineno or 0})
+
+
+def _call_error(error: Mapping[str, Any], connection: str, operation: str) -> Exception:
+    message = str(error["message"])
+    match error["code"]:
+        case "unavailable":
+            made: Exception = values.Unavailable(message)
+        case "ambiguous":
+            made = values.Ambiguous(message)
+            made.candidates = values.readable(error["candidates"])
+        case "denied":
+            return values.CallDenied(message)
+        case "too_many":
+            return values.TooManyCalls(message)
+        case _:
+            return values.CallRefused(message)
+    assert isinstance(made, (values.Unavailable, values.Ambiguous))
+    made.connection, made.operation, made.from_call = connection, operation, True
+    return made
+
+
+def _explain(
+    error: BaseException, scope: Mapping[str, Any], source: str
+) -> tuple[Code, str, tuple[int | None, int | None], str]:
+    """What an uncaught error is to its author: code, sentence, place, way out."""
+    place = _place(error, source)
+    hint = getattr(error, "hint", "") if type(error).__module__ == values.__name__ else ""
+    text = values.shown(error)
+    match error:
+        case values.Forbidden():
+            return Code.FORBIDDEN, text, place, hint
+        case values.Unavailable() if error.from_call:
+            return Code.CONNECTOR, text, place, "Catch it with `except Unavailable:` to go on without this answer."
+        case values.Ambiguous() if error.from_call:
+            return Code.AMBIGUOUS, text, place, "Catch it with `except Ambiguous as several:`; see several.candidates."
+        case values.CallDenied():
+            return Code.DENIED, text, place, "Whoever publishes the script can grant it."
+        case values.TooManyCalls():
+            return (
+                Code.TOO_MANY_CALLS,
+                text,
+                place,
+                "Ask for many records with one call, or remember answers in a dict.",
+            )
+        case values.BadValue() | values.CallRefused():
+            return Code.VALUE, text, place, hint
+        case values.BadArgument():
+            return Code.RUNTIME, text, place, hint
+        case AttributeError():
+            return Code.ATTRIBUTE, text, place, hint
+        case NameError():
+            wrong = getattr(error, "name", None) or ""
+            return Code.NAME, text, place, did_you_mean(str(wrong), {*scope, *scope["__builtins__"]}) if wrong else ""
+        case RecursionError():
+            return Code.RUNTIME, "The script's functions call each other without end", place, "Look at what stops them."
+    name = type(error).__name__
+    return Code.RUNTIME, f"Your script raised {name}: {text}" if text else f"Your script raised {name}", place, hint
+
+
+def _place(error: BaseException, source: str = "") -> tuple[int | None, int | None]:
+    """Line and column of the script's innermost frame in this error."""
+    line: int | None = None
+    column: int | None = None
+    trace = error.__traceback__
+    for _ in range(10_000):
+        if trace is None:
+            break
+        if trace.tb_frame.f_code.co_filename == SCRIPT:
+            line = trace.tb_lineno
+            positions = list(trace.tb_frame.f_code.co_positions())
+            index = trace.tb_lasti // 2
+            column = positions[index][2] if index < len(positions) else None
+        trace = trace.tb_next
+    lines = source.splitlines()
+    if line is not None and column is not None and 1 <= line <= len(lines):
+        column = len(lines[line - 1].encode()[:column].decode(errors="ignore"))
+    return line, column
+
+
+def _problem(one: Problem) -> dict[str, Any]:
+    return {
+        "line": one.line,
+        "column": one.column,
+        "end_line": one.end_line,
+        "end_column": one.end_column,
+        "code": str(one.code),
+        "severity": one.severity,
+        "message": safe_text(one.message, 400),
+        "hint": safe_text(one.hint, 400),
+    }

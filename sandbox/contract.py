@@ -1,0 +1,305 @@
+"""What callers give to the sandbox and get back: frozen records that hold JSON types only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, get_args
+
+from sandbox.errors import BadContract
+from sandbox.wire import JSON
+
+ParamType: TypeAlias = Literal["text", "number", "bool", "list", "any", "json"]
+Status: TypeAlias = Literal[
+    "finished",  # ran to its end
+    "stopped",  # called stop("reason"); its actions so far stand
+    "refused",  # the source has problems; nothing ran
+    "failed",  # raised an error it did not catch
+    "limit",  # used more time, memory, calls or output than it may
+    "violation",  # tried to leave the jail, crashed it, or spoke out of turn
+    "lost",  # the child or its service went away
+    "unavailable",  # this machine cannot run scripts now
+    "cancelled",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of an action or operation."""
+
+    name: str
+    type: ParamType
+    required: bool
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One thing a script can call. `doc` is one sentence for completion and hints."""
+
+    name: str
+    params: tuple[Param, ...]
+    doc: str
+    writes: bool = False
+
+    def param(self, name: str) -> Param | None:
+        return next((one for one in self.params if one.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptApi:
+    """Everything a script can call besides the language: the actions of `ticket`, each connection's operations."""
+
+    actions: Mapping[str, Method] = field(default_factory=dict)
+    connections: Mapping[str, Mapping[str, Method]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "actions": {name: _method_to_json(method) for name, method in self.actions.items()},
+            "connections": {
+                name: {key: _method_to_json(method) for key, method in operations.items()}
+                for name, operations in self.connections.items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ScriptApi:
+        """Read what `to_json` wrote. Raises `BadContract`."""
+        try:
+            return cls(
+                {name: _method_from_json(one) for name, one in data["actions"].items()},
+                {
+                    name: {key: _method_from_json(one) for key, one in operations.items()}
+                    for name, operations in data["connections"].items()
+                },
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise BadContract(f"This is not a script API: {error!r}") from error
+
+    def only(self, grants: frozenset[str] | None) -> frozenset[str]:
+        """The operations "connection.operation" that these grants allow; None allows all of this API."""
+        every = frozenset(f"{name}.{key}" for name, operations in self.connections.items() for key in operations)
+        return every if grants is None else every & grants
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """The whole input of a run: with the answers of connections, it decides every byte of the outcome.
+
+    `ticket` holds every field the script may read, empty ones as None: a name that is not there is an error with a
+    "did you mean". Custom fields are flat "fields.<key>" or a nested "fields". `ticket.customer` reads `customer`
+    when that is given. `now` is ISO 8601 with its zone and does not move during the run."""
+
+    source: str
+    api: ScriptApi
+    grants: frozenset[str] | None = None
+    ticket: Mapping[str, JSON] = field(default_factory=dict)
+    customer: Mapping[str, JSON] | None = None
+    event: Mapping[str, JSON] = field(default_factory=dict)
+    history: Sequence[JSON] = ()
+    params: Mapping[str, JSON] = field(default_factory=dict)
+    now: str = "1970-01-01T00:00:00+00:00"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the source, with its place. Lines from 1, columns from 0 in characters, end exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    code: str
+    severity: Literal["error", "warning"]
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a script reads, does and asks, as far as its text shows. "crm.*" or "*" stands for what the text hides."""
+
+    fields_read: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What `check` found."""
+
+    problems: tuple[Problem, ...]
+    manifest: Manifest
+
+    @property
+    def ok(self) -> bool:
+        """No errors; warnings may be there."""
+        return not any(one.severity == "error" for one in self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptError:
+    """Why a run did not end well. `line` from 1, `column` from 0, None where no place is known."""
+
+    code: str
+    message: str
+    line: int | None = None
+    column: int | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCall:
+    """One action the script asked for. Nothing was done yet."""
+
+    action: str
+    params: Mapping[str, JSON]
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One printed line, and how long after the start it came."""
+
+    at_ms: int
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One question to a connection. `status` is "ok", "none" or the code of a `CallFailed`, or "too_many"."""
+
+    connection: str
+    operation: str
+    args: Mapping[str, JSON]
+    status: str
+    message: str
+    ms: int
+    line: int
+    answer: JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the run used, measured from outside the child. `memory_kb` is the peak of resident memory."""
+
+    wall_ms: int = 0
+    cpu_ms: int = 0
+    memory_kb: int = 0
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. `actions` are to be applied only for "finished" and "stopped"; they are empty otherwise."""
+
+    status: Status
+    error: ScriptError | None = None
+    actions: tuple[ActionCall, ...] = ()
+    log: tuple[LogLine, ...] = ()
+    calls: tuple[CallRecord, ...] = ()
+    usage: Usage = Usage()
+    stop_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a connection said. `data` None means "no match"."""
+
+    data: JSON
+    source: str = ""
+    fetched_at: str = ""
+    stale: bool = False
+
+
+CallFailure: TypeAlias = Literal["unavailable", "ambiguous", "denied", "bad_request"]
+
+
+class CallFailed(Exception):
+    """A connection could not answer. `message` is shown to script authors: no addresses, tokens or SQL in it."""
+
+    def __init__(self, code: CallFailure, message: str, candidates: Sequence[JSON] = ()) -> None:
+        if code not in get_args(CallFailure):
+            raise BadContract(
+                f"{code!r} is not a way for a call to fail; use one of {', '.join(get_args(CallFailure))}"
+            )
+        super().__init__(message)
+        self.code: CallFailure = code
+        self.message = message
+        self.candidates = list(candidates)
+
+
+class Gateway(Protocol):
+    """The caller's way to the outside world. Runs in the caller's process, which alone holds credentials."""
+
+    def call(self, connection: str, operation: str, args: Mapping[str, JSON], *, deadline_s: float) -> Answer:
+        """Ask, and answer within `deadline_s` seconds. Raises `CallFailed`; any other exception is a bug and crashes
+        the run's caller after the child is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One wall of the jail: is it up, and if not, why and what to do."""
+
+    up: bool
+    required: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the sandbox service says about itself. `ready` is False when scripts are refused here, with the `reason`."""
+
+    ready: bool
+    reason: str
+    layers: Mapping[str, Layer]
+    pid: int
+    runs: int
+    since: str
+    python: str = ""
+
+
+def type_problem(param: Param, value: object) -> str | None:
+    """Why this parameter does not take this JSON value, or None.
+
+    Asked by the child to help the author, and by the broker because the child may lie."""
+    if value is None:
+        if param.required and param.type not in ("any", "json"):
+            return f"{param.name} needs a value, not None"
+        return None
+    wrong = {
+        "text": ("text", not isinstance(value, str)),
+        "number": ("a number", isinstance(value, bool) or not isinstance(value, (int, float))),
+        "bool": ("True or False", not isinstance(value, bool)),
+        "list": ("a list", not isinstance(value, list)),
+        "any": ("", False),
+        "json": ("", False),
+    }[param.type]
+    return f"{param.name} takes {wrong[0]}, not {_kind(value)}" if wrong[1] else None
+
+
+def _kind(value: object) -> str:
+    names = {str: "text", bool: "True or False", int: "a number", float: "a number", list: "a list", dict: "a record"}
+    return names.get(type(value), type(value).__name__)
+
+
+def _method_to_json(method: Method) -> dict[str, Any]:
+    return {
+        "name": method.name,
+        "doc": method.doc,
+        "writes": method.writes,
+        "params": [{"name": p.name, "type": p.type, "required": p.required, "doc": p.doc} for p in method.params],
+    }
+
+
+def _method_from_json(data: Mapping[str, Any]) -> Method:
+    params = []
+    for one in data["params"]:
+        if one["type"] not in get_args(ParamType):
+            raise BadContract(
+                f"{one['name']!r} has the type {one['type']!r}; use one of {', '.join(get_args(ParamType))}"
+            )
+        params.append(Param(str(one["name"]), one["type"], bool(one["required"]), str(one.get("doc", ""))))
+    return Method(str(data["name"]), tuple(params), str(data.get("doc", "")), bool(data.get("writes", False)))

@@ -1,0 +1,185 @@
+"""The walls, one function each, by ctypes and the standard library. Order matters; see `zygote.serve`.
+
+Namespaces come before no_new_privs and seccomp (which would forbid them), landlock after no_new_privs (which it needs),
+seccomp last of all.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import resource
+import signal
+import struct
+from collections.abc import Mapping
+
+from sandbox.errors import LayerMissing
+
+NOBODY = 65534
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+
+_PDEATHSIG, _DUMPABLE, _SECCOMP, _NO_NEW_PRIVS = 1, 4, 22, 38
+_SECCOMP_FILTER = 2
+_LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 444, 446
+_NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+#: The user namespace comes first: it is what lets an ordinary user have the others.
+_NAMESPACES = _NEWUSER | _NEWNS | _NEWUTS | _NEWIPC | _NEWPID | _NEWNET
+
+
+class Program:
+    """A BPF program in memory that stays put, ready for the kernel. Built before the first fork, used after it."""
+
+    class _Header(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+    def __init__(self, code: bytes) -> None:
+        self._code = ctypes.create_string_buffer(code, len(code))
+        self._header = self._Header(len(code) // 8, ctypes.addressof(self._code))
+
+    def install(self) -> None:
+        """Put the filter on this process and all it will fork. Needs no_new_privs. Raises `LayerMissing`."""
+        address = ctypes.addressof(self._header)
+        if _libc.prctl(_SECCOMP, _SECCOMP_FILTER, address, 0, 0) != 0:
+            raise LayerMissing(f"seccomp: the kernel refused the filter ({_why()})")
+
+
+def no_new_privs() -> None:
+    """No exec can ever give more rights again. Raises `LayerMissing`."""
+    if _libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise LayerMissing(f"no_new_privs: {_why()}")
+
+
+def undumpable() -> None:
+    """Nobody of the same user may trace or read this process, and it leaves no core."""
+    if _libc.prctl(_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise LayerMissing(f"undumpable: {_why()}")
+
+
+def die_with_parent() -> None:
+    """SIGKILL when the parent ends. Whoever calls this looks afterwards whether the parent is still the same."""
+    if _libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise LayerMissing(f"parent death signal: {_why()}")
+
+
+def drop_root(uid: int) -> None:
+    """Become the ordinary user `uid`, for good: real, effective and saved ids, and no groups."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    # A change of user hides /proc/self from its owner, but the id maps below are written through it.
+    _libc.prctl(_DUMPABLE, 1, 0, 0, 0)
+
+
+def namespaces() -> None:
+    """Own users, mounts, processes, network, IPC and host name. Takes effect for processes on the next fork.
+
+    Raises `LayerMissing` where the kernel, a container or AppArmor does not allow it; nothing has changed then."""
+    uid, gid = os.getuid(), os.getgid()
+    if _libc.unshare(_NAMESPACES) != 0:
+        raise LayerMissing(
+            f"namespaces: unshare failed ({_why()}). Containers often forbid it; seccomp carries the jail without it"
+        )
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{NOBODY} {uid} 1"), ("gid_map", f"{NOBODY} {gid} 1")):
+        try:
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+        except OSError as error:
+            raise LayerMissing(f"namespaces: /proc/self/{name} cannot be written ({error.strerror})") from error
+
+
+def landlock() -> int:
+    """No file, no TCP, no signal or abstract socket beyond this domain, ever again. Returns the kernel's ABI number.
+
+    Raises `LayerMissing` on kernels without it (before 5.13, or not switched on)."""
+    abi = _libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint(1))
+    if abi <= 0:
+        raise LayerMissing(f"landlock: the kernel has none ({_why()}). Linux 5.13 or newer with lsm=landlock has it")
+    files = {1: 0x1FFF, 2: 0x3FFF, 3: 0x7FFF, 4: 0x7FFF}.get(abi, 0xFFFF)
+    rules = struct.pack("QQQ", files, 3 if abi >= 4 else 0, 3 if abi >= 6 else 0)
+    size = 8 if abi < 4 else 16 if abi < 6 else 24
+    buffer = ctypes.create_string_buffer(rules, len(rules))
+    ruleset = _libc.syscall(
+        _LANDLOCK_CREATE, ctypes.c_void_p(ctypes.addressof(buffer)), ctypes.c_size_t(size), ctypes.c_uint(0)
+    )
+    if ruleset < 0:
+        raise LayerMissing(f"landlock: no ruleset ({_why()})")
+    failed = _libc.syscall(_LANDLOCK_RESTRICT, ctypes.c_int(ruleset), ctypes.c_uint(0))
+    why = _why()
+    os.close(ruleset)
+    if failed:
+        raise LayerMissing(f"landlock: cannot restrict ({why})")
+    return int(abi)
+
+
+def address_space_bytes() -> int:
+    """The address space of this process now. Children get this much plus their memory limit."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def rlimits(base_bytes: int, memory_mb: int, cpu_s: int) -> None:
+    """The kernel's own bounds for one child. SIGXCPU at `cpu_s`, SIGKILL a second later.
+
+    Raises `LayerMissing` when one of them does not hold afterwards."""
+    wanted: Mapping[int, tuple[int, int]] = {
+        resource.RLIMIT_AS: (base_bytes + memory_mb * 1024 * 1024,) * 2,
+        resource.RLIMIT_CPU: (cpu_s, cpu_s + 1),
+        resource.RLIMIT_FSIZE: (0, 0),
+        resource.RLIMIT_NOFILE: (8, 8),
+        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_NPROC: (0, 0),
+        resource.RLIMIT_STACK: (8 << 20, 8 << 20),
+        resource.RLIMIT_MEMLOCK: (0, 0),
+        resource.RLIMIT_MSGQUEUE: (0, 0),
+    }
+    try:
+        # A host may already allow less than we ask for; raising a hard limit is not ours to do.
+        hards = {kind: resource.getrlimit(kind)[1] for kind in wanted}
+        bounded = {
+            kind: (_least(soft, hards[kind]), _least(hard, hards[kind])) for kind, (soft, hard) in wanted.items()
+        }
+        for kind, bounds in bounded.items():
+            resource.setrlimit(kind, bounds)
+        held = all(resource.getrlimit(kind) == bounds for kind, bounds in bounded.items())
+    except (ValueError, OSError) as error:
+        raise LayerMissing(f"rlimits: {error}") from error
+    if not held:
+        raise LayerMissing("rlimits: a limit was set but does not hold")
+
+
+def _least(wanted: int, hard: int) -> int:
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+
+
+def close_all_but(fd: int) -> None:
+    """Make `fd` number 3 and close everything above it, however high."""
+    if fd != 3:
+        os.dup2(fd, 3, inheritable=False)
+    os.closerange(4, 2**31 - 1)
+
+
+def open_fds() -> list[int]:
+    """The descriptors of this process, as the kernel lists them."""
+    with os.scandir("/proc/self/fd") as entries:
+        found = [int(entry.name) for entry in entries]
+    # The scan itself held one; it is closed by now.
+    return sorted(fd for fd in found if _is_open(fd))
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
+        return False
+    return True
+
+
+def _why() -> str:
+    number = ctypes.get_errno()
+    return errno.errorcode.get(number, str(number))

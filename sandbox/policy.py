@@ -1,0 +1,614 @@
+"""The language of scripts: Python, read with RestrictedPython's rules and ours, every refusal with place and way out.
+
+This is the first fence and the one that talks to people. It is not the wall: that is the jail around the process that
+runs this. Only ever called inside that process, because parsing hostile text is already a risk.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from RestrictedPython.transformer import (
+    INSPECT_ATTRIBUTES,
+    IOPERATOR_TO_STR,
+    RestrictingNodeTransformer,
+    copy_locations,
+)
+
+from sandbox.child import names
+from sandbox.contract import Manifest, Method, Problem, ScriptApi
+from sandbox.errors import Code
+from sandbox.limits import Limits
+from sandbox.source import source_problem
+
+#: The file name in tracebacks by which script frames are told from ours.
+SCRIPT = "<script>"
+
+#: Special methods that classes in scripts may define. Each only ever runs script code.
+MAGIC = frozenset(
+    f"__{name}__"
+    for name in "init str repr len bool iter next contains getitem setitem call eq ne lt le gt ge hash add".split()
+)
+
+_UNSUPPORTED = {
+    "AsyncFunctionDef": ("async functions", "Write a plain def; calls wait for their answer by themselves."),
+    "AsyncFor": ("async for", "Write a plain for."),
+    "AsyncWith": ("async with", "Calls need no with."),
+    "Await": ("await", "Leave it out; calls wait for their answer by themselves."),
+    "Match": ("match", "Use if / elif."),
+    "TryStar": ("except*", "Use except."),
+    "With": ("with", "There is nothing to open or close in a script; leave it out."),
+    "TypeAlias": ("type statements", "Leave it out."),
+    "TypeVar": ("type parameters", "Leave them out."),
+    "ParamSpec": ("type parameters", "Leave them out."),
+    "TypeVarTuple": ("type parameters", "Leave them out."),
+    "TemplateStr": ("template strings", "Use an f-string."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A script's code, or None where `problems` holds an error."""
+
+    code: CodeType | None
+    problems: tuple[Problem, ...]
+    manifest: Manifest
+
+
+def compile_script(source: str, api: ScriptApi, limits: Limits, *, look_closer: bool) -> Compiled:
+    """Parse, judge and compile. `look_closer` adds what the editor wants: unknown names and arguments, the manifest."""
+    early = source_problem(source, limits)
+    if early is not None:
+        return Compiled(None, (early,), Manifest())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "invalid escape sequence" and its like go nowhere from here
+        try:
+            tree = ast.parse(source, SCRIPT)
+        except SyntaxError as error:
+            return Compiled(None, (_syntax(error, source),), Manifest())
+        except (RecursionError, MemoryError, ValueError):
+            return Compiled(None, (_too_deep(),), Manifest())
+        found: list[Problem] = []
+        manifest = Manifest()
+        place = _Places(source)
+        code: CodeType | None = None
+        try:
+            if look_closer:
+                closer = _Closer(api, place)
+                closer.visit(tree)
+                closer.finish()
+                found, manifest = closer.problems, closer.manifest()
+            policy = Policy(place)
+            tree = policy.visit(tree)
+            found = policy.problems + found
+            if not policy.problems:
+                code = compile(tree, SCRIPT, "exec", dont_inherit=True)
+        except SyntaxError as error:
+            found = [_syntax(error, source), *found]
+        except (RecursionError, MemoryError):
+            found = [_too_deep(), *found]
+        except (AttributeError, TypeError, ValueError):
+            # A refused node leaves a hole that later visitors may stumble over. Without a refusal it is our bug.
+            if not policy.problems:
+                raise
+            found = policy.problems + found
+    found.sort(key=lambda one: (one.severity, one.line, one.column))
+    return Compiled(code, tuple(_distinct(found))[: limits.problems], manifest)
+
+
+class Policy(RestrictingNodeTransformer):
+    """RestrictedPython's allow-list, with places and hints, plus the everyday Python it lacks."""
+
+    def __init__(self, places: _Places) -> None:
+        super().__init__()
+        self.problems: list[Problem] = []
+        self._places = places
+        self._class_body: list[int] = []
+
+    # How refusals are said
+
+    def refuse(self, node: ast.AST, message: str, hint: str = "") -> None:
+        self.problems.append(self._places.problem(node, Code.FORBIDDEN, "error", message, hint))
+
+    def error(self, node: ast.AST, info: str) -> None:
+        self.refuse(node, info)
+
+    def warn(self, node: ast.AST, info: str) -> None:
+        """RestrictedPython's own warnings are about print collectors, which we do not use."""
+
+    def not_allowed(self, node: ast.AST) -> None:
+        kind = type(node).__name__
+        what, hint = _UNSUPPORTED.get(kind, (kind, "Write it with plain statements."))
+        self.refuse(node, f"Scripts have no {what}", hint)
+
+    def generic_visit(self, node: ast.AST) -> Any:
+        """What has no rule is refused; it stays in the tree so that other visitors find no hole."""
+        self.not_allowed(node)
+        return node
+
+    def visit_Await(self, node: ast.Await) -> Any:
+        self.not_allowed(node)
+        return node
+
+    def visit_TemplateStr(self, node: ast.AST) -> Any:
+        self.not_allowed(node)
+        return node
+
+    # Names and attributes
+
+    def check_name(self, node: Any, name: str | None, allow_magic_methods: bool = False) -> None:
+        if name is None or name == "_":
+            return
+        if name.startswith("_"):
+            if allow_magic_methods and name in MAGIC and id(node) in self._class_body:
+                return
+            self.refuse(
+                node, f"The name {name!r} starts with an underscore", "Names that start with _ are private; rename it."
+            )
+        elif name.endswith("__roles__"):
+            self.refuse(node, f"The name {name!r} is reserved", "Rename it.")
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        node = self.node_contents_visit(node)
+        self.check_name(node, node.id)
+        return node
+
+    def _check_attribute(self, node: ast.Attribute) -> None:
+        if node.attr.startswith("_") and node.attr != "_":
+            self.refuse(
+                node, f"The attribute {node.attr!r} starts with an underscore", "Names that start with _ are private."
+            )
+        elif node.attr.endswith("__roles__") or node.attr in INSPECT_ATTRIBUTES:
+            self.refuse(node, f"The attribute {node.attr!r} is reserved", "Scripts cannot look inside the interpreter.")
+
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        self._check_attribute(node)
+        reading = isinstance(node.ctx, ast.Load)
+        node = self.node_contents_visit(node)
+        if reading:
+            return _call(node, "_getattr_", node.value, ast.Constant(node.attr))
+        node.value = _call(node.value, "_write_", node.value)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        if isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval"):
+            self.refuse(node, f"Scripts have no {node.func.id}", names.INSTEAD[node.func.id])
+            return node
+        return super().visit_Call(node)
+
+    # Statements that RestrictedPython refuses although they are harmless here
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
+        """`x.a += 1` and `x[i] += 1` evaluate `x` (and `i`) once, like Python does."""
+        operator = ast.Constant(IOPERATOR_TO_STR[type(node.op)])
+        match node.target:
+            case ast.Attribute(value=owner, attr=attr):
+                self._check_attribute(node.target)
+                call = _call(node, "_augattr_", self.visit(owner), ast.Constant(attr), operator, self.visit(node.value))
+                return _expression(call, node)
+            case ast.Subscript(value=owner, slice=index):
+                call = _call(node, "_augitem_", self.visit(owner), self.visit(index), operator, self.visit(node.value))
+                return _expression(call, node)
+            case _:
+                return super().visit_AugAssign(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        """Annotations are allowed and ignored."""
+        if node.value is None:
+            kept: ast.stmt = ast.Pass()
+        else:
+            kept = ast.Assign(targets=[node.target], value=node.value)
+        copy_locations(kept, node)
+        return kept if node.value is None else self.visit(kept)
+
+    def visit_arg(self, node: ast.arg) -> Any:
+        node.annotation = None
+        return self.node_contents_visit(node)
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> Any:
+        return self.visit_Global(node)
+
+    def visit_Global(self, node: Any) -> Any:
+        for name in node.names:
+            self.check_name(node, name)
+        return node
+
+    def visit_Import(self, node: ast.Import) -> Any:
+        made: list[ast.stmt] = []
+        for alias in node.names:
+            if alias.name not in names.FACADES:
+                self._refuse_import(node, alias.name)
+                continue
+            self.check_name(node, alias.asname)
+            made.append(_assign(node, alias.asname or alias.name, "_import_", ast.Constant(alias.name)))
+        return made or [_pass(node)]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
+        module = node.module or ""
+        if module == "__future__" and not node.level:
+            return _pass(node)
+        if module not in names.FACADES or node.level:
+            self._refuse_import(node, module)
+            return _pass(node)
+        made: list[ast.stmt] = []
+        for alias in node.names:
+            if alias.name == "*":
+                self.refuse(node, "`import *` is not available", f"Write {module}.name, or name what you need.")
+                continue
+            self.check_name(node, alias.name)
+            self.check_name(node, alias.asname)
+            arguments = (ast.Constant(module), ast.Constant(alias.name))
+            made.append(_assign(node, alias.asname or alias.name, "_import_", *arguments))
+        return made or [_pass(node)]
+
+    def _refuse_import(self, node: ast.AST, module: str) -> None:
+        allowed = ", ".join(sorted(names.FACADES))
+        hint = names.INSTEAD.get(module.partition(".")[0], "")
+        self.refuse(node, f"{module or 'This'} cannot be imported", f"{hint} {allowed} are already there.".strip())
+
+    # Errors: nothing may catch a limit
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> Any:
+        node = self.node_contents_visit(node)
+        self.check_name(node, node.name)
+        if node.type is None:
+            node.type = ast.Name("_Exception_", ast.Load())
+            copy_locations(node.type, node)
+        node.body.insert(0, _expression(_call(node.body[0], "_caught_"), node.body[0]))
+        return node
+
+    def visit_Try(self, node: ast.Try) -> Any:
+        for statement in node.finalbody:
+            for leaving in _leaves(statement):
+                self.refuse(
+                    leaving,
+                    f"`{type(leaving).__name__.lower()}` inside `finally` would swallow errors",
+                    "Move it behind the try statement.",
+                )
+        return self.node_contents_visit(node)
+
+    def visit_With(self, node: ast.With) -> Any:
+        self.not_allowed(node)
+        return node
+
+    # Text: nothing shows an address, nothing walks a format string
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> Any:
+        node = self.node_contents_visit(node)
+        spec = node.format_spec or ast.Constant("")
+        node.value = _call(node, "_format_", node.value, ast.Constant(node.conversion), spec)
+        node.conversion, node.format_spec = -1, None
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
+        node = self.node_contents_visit(node)
+        if isinstance(node.op, ast.Mod):
+            return _call(node, "_mod_", node.left, node.right)
+        return node
+
+    # Functions and classes
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        node.returns = None
+        return super().visit_FunctionDef(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        if node.keywords:
+            self.refuse(node.keywords[0], "Classes take no keyword arguments", "Leave it out.")
+        if getattr(node, "type_params", None):
+            self.refuse(node, "Scripts have no type parameters", "Leave them out.")
+        self._class_body.extend(id(one) for one in node.body)
+        node.keywords = []
+        made: Any = super().visit_ClassDef(node)
+        copy_locations(made, node)
+        return made
+
+
+class _Places:
+    """Where a node stands, in characters; the parser counts bytes."""
+
+    def __init__(self, source: str) -> None:
+        self._lines = source.splitlines() or [""]
+
+    def problem(self, node: ast.AST, code: Code, severity: Any, message: str, hint: str = "") -> Problem:
+        line = getattr(node, "lineno", 1)
+        end_line = getattr(node, "end_lineno", None) or line
+        column = self.column(line, getattr(node, "col_offset", 0))
+        end_column = self.column(end_line, getattr(node, "end_col_offset", None) or 0)
+        if (end_line, end_column) <= (line, column):
+            end_line, end_column = line, column + 1
+        return Problem(line, column, end_line, end_column, code, severity, message, hint)
+
+    def column(self, line: int, offset: int) -> int:
+        if not 1 <= line <= len(self._lines):
+            return 0
+        return len(self._lines[line - 1].encode()[:offset].decode(errors="ignore"))
+
+
+class _Closer(ast.NodeVisitor):
+    """The second look, over the untouched tree: names nothing defines, calls that cannot work, and the manifest."""
+
+    def __init__(self, api: ScriptApi, places: _Places) -> None:
+        self.problems: list[Problem] = []
+        self._api = api
+        self._places = places
+        self._bound: set[str] = set()
+        self._read: list[ast.Name] = []
+        self._seen: list[tuple[ast.Attribute, ast.Call | None]] = []
+        self._fields: set[str] = set()
+        self._actions: set[str] = set()
+        self._operations: set[str] = set()
+        self._behind: set[int] = set()
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self._read.append(node)
+        else:
+            self._bind(node, node.id)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Attribute):
+            self._attribute(node.func, node)
+            self.visit(node.func.value)
+            for part in (*node.args, *node.keywords):
+                self.visit(part)
+        else:
+            self.generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        self._attribute(node, None)
+        self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        """`ticket.fields["x"]`, `customer["x"]` and the like name what they read."""
+        match node:
+            case ast.Subscript(
+                value=ast.Attribute(value=ast.Name(id="ticket"), attr="fields"), slice=ast.Constant(value=str() as key)
+            ):
+                self._fields.add(f"ticket.fields.{key}")
+                self._behind.add(id(node.value))
+                self._behind.add(id(node.value.value))  # type: ignore[attr-defined]
+            case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str() as key)) if name in names.FACTS:
+                self._fields.add(f"{name}.{key}")
+                self._behind.add(id(node.value))
+        self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._bind(node, node.name)
+        self.generic_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._bind(node, node.name)
+        self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> None:
+        self._bind(node, node.arg)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self.visit(node.target)
+        if node.value is not None:
+            self.visit(node.value)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        if node.name:
+            self._bind(node, node.name)
+        self.generic_visit(node)
+
+    def visit_alias(self, node: ast.alias) -> None:
+        self._bind(node, node.asname or node.name)
+
+    def _bind(self, node: ast.AST, name: str) -> None:
+        self._bound.add(name)
+        if not name.isascii():
+            message = f"The name {name!r} holds letters that can look like others"
+            self.problems.append(
+                self._places.problem(
+                    node, Code.SUSPICIOUS, "warning", message, "Use the letters a-z, digits and _ in names."
+                )
+            )
+
+    def _attribute(self, node: ast.Attribute, call: ast.Call | None) -> None:
+        if isinstance(node.value, ast.Name):
+            self._seen.append((node, call))
+
+    def finish(self) -> None:
+        """Judge what was gathered; only now is every name known, wherever it is defined."""
+        for node, call in self._seen:
+            assert isinstance(node.value, ast.Name)
+            owner = node.value.id
+            if owner in self._bound:
+                continue
+            self._behind.add(id(node.value))
+            if owner == "ticket":
+                self._on_ticket(node, call)
+            elif owner in self._api.connections:
+                self._on_connection(owner, node, call)
+            elif owner in names.FACTS:
+                # `.get("x")` and its like read through the record itself.
+                key = _first_text(call) if node.attr == "get" and call else node.attr
+                whole = key is None or node.attr in ("items", "keys", "values")
+                self._fields.add(f"{owner}.*" if whole else f"{owner}.{key}")
+        known = names.ALL | self._api.connections.keys() | self._bound
+        for name in self._read:
+            if name.id.startswith("_") and name.id != "_":
+                continue  # the policy refuses it, with a better reason
+            if name.id not in known:
+                hint = names.INSTEAD.get(name.id) or did_you_mean(name.id, known)
+                self.problems.append(
+                    self._places.problem(name, Code.NAME, "error", f"Nothing is called {name.id!r} here", hint)
+                )
+            elif name.id not in self._bound and id(name) not in self._behind:
+                # Handed on under another name: what happens to it there is not visible in the text.
+                if name.id == "ticket":
+                    self._fields.add("ticket.*")
+                    self._actions.add("*")
+                elif name.id in names.FACTS:
+                    self._fields.add(f"{name.id}.*")
+                elif name.id in self._api.connections:
+                    self._operations.add(f"{name.id}.*")
+
+    def manifest(self) -> Manifest:
+        return Manifest(
+            tuple(sorted(self._fields)[:500]), tuple(sorted(self._actions)[:500]), tuple(sorted(self._operations)[:500])
+        )
+
+    def _on_ticket(self, node: ast.Attribute, call: ast.Call | None) -> None:
+        action = self._api.actions.get(node.attr)
+        if not isinstance(node.ctx, ast.Load):
+            hint = (
+                "Facts are read-only; call one of the ticket's actions: " + ", ".join(sorted(self._api.actions))[:300]
+            )
+            self._say(node, Code.FORBIDDEN, f"ticket.{node.attr} cannot be assigned", hint)
+        elif action is not None:
+            self._actions.add(node.attr)
+            if call is not None:
+                self._arguments(f"ticket.{node.attr}", action, call)
+        elif call is not None and node.attr not in ("get", "keys", "values", "items"):
+            self._say(
+                node, Code.ATTRIBUTE, f"ticket has no action {node.attr!r}", did_you_mean(node.attr, self._api.actions)
+            )
+        elif id(node) not in self._behind:
+            key = _first_text(call) if call else node.attr
+            self._fields.add("ticket.*" if key is None or node.attr in ("keys", "values", "items") else f"ticket.{key}")
+
+    def _on_connection(self, owner: str, node: ast.Attribute, call: ast.Call | None) -> None:
+        operations = self._api.connections[owner]
+        method = operations.get(node.attr)
+        if not isinstance(node.ctx, ast.Load):
+            self._say(node, Code.FORBIDDEN, f"{owner}.{node.attr} cannot be assigned", "Use a name of your own.")
+        elif method is None:
+            self._say(
+                node, Code.ATTRIBUTE, f"{owner} has no operation {node.attr!r}", did_you_mean(node.attr, operations)
+            )
+        else:
+            self._operations.add(f"{owner}.{node.attr}")
+            if call is not None:
+                self._arguments(f"{owner}.{node.attr}", method, call)
+
+    def _arguments(self, what: str, method: Method, call: ast.Call) -> None:
+        takes = [param.name for param in method.params]
+        open_ended = any(isinstance(one, ast.Starred) for one in call.args) or any(k.arg is None for k in call.keywords)
+        given = set() if open_ended else set(takes[: len(call.args)])
+        if len(call.args) > len(takes) and not open_ended:
+            message = f"{what} takes {len(takes)} argument{'s' if len(takes) != 1 else ''}, not {len(call.args)}"
+            self._say(call.args[len(takes)], Code.ARGUMENT, message, _signature(what, method))
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                continue
+            if keyword.arg not in takes:
+                hint = did_you_mean(keyword.arg, takes) or _signature(what, method)
+                self._say(keyword, Code.ARGUMENT, f"{what} has no argument {keyword.arg!r}", hint)
+            elif keyword.arg in given:
+                self._say(keyword, Code.ARGUMENT, f"{what} gets {keyword.arg!r} twice", _signature(what, method))
+            given.add(keyword.arg)
+        missing = [param.name for param in method.params if param.required and param.name not in given]
+        if missing and not open_ended:
+            self._say(call, Code.ARGUMENT, f"{what} needs {' and '.join(missing)}", _signature(what, method))
+
+    def _say(self, node: ast.AST, code: Code, message: str, hint: str = "") -> None:
+        self.problems.append(self._places.problem(node, code, "error", message, hint))
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """A hint with the nearest of the known names, or the whole list where it is short, or ""."""
+    every = sorted(name for name in known if not name.startswith("_"))
+    near = difflib.get_close_matches(wrong[:60], every, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"There are: {', '.join(every)}." if 0 < len(every) <= 15 else ""
+
+
+def _signature(what: str, method: Method) -> str:
+    return f"{what}({', '.join(p.name if p.required else f'{p.name}=...' for p in method.params)})"
+
+
+def _first_text(call: ast.Call | None) -> str | None:
+    match call:
+        case ast.Call(args=[ast.Constant(value=str() as key), *_]):
+            return key
+    return None
+
+
+def _leaves(node: ast.AST, in_loop: bool = False) -> Iterable[ast.AST]:
+    """The statements in `node` that would leave the block it stands in."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
+            return
+        case ast.Return():
+            yield node
+        case ast.Break() | ast.Continue():
+            if not in_loop:
+                yield node
+        case ast.For() | ast.While():
+            for inner in node.body:
+                yield from _leaves(inner, True)
+            for inner in node.orelse:
+                yield from _leaves(inner, in_loop)
+        case _:
+            for inner_node in ast.iter_child_nodes(node):
+                yield from _leaves(inner_node, in_loop)
+
+
+def _call(place: Any, function: str, *arguments: ast.expr) -> ast.Call:
+    made = ast.Call(func=ast.Name(function, ast.Load()), args=list(arguments), keywords=[])
+    copy_locations(made, place)
+    return made
+
+
+def _expression(call: ast.expr, place: Any) -> ast.Expr:
+    made = ast.Expr(call)
+    copy_locations(made, place)
+    return made
+
+
+def _assign(place: Any, name: str, function: str, *arguments: ast.expr) -> ast.Assign:
+    made = ast.Assign(targets=[ast.Name(name, ast.Store())], value=_call(place, function, *arguments))
+    copy_locations(made, place)
+    return made
+
+
+def _pass(place: Any) -> ast.Pass:
+    made = ast.Pass()
+    copy_locations(made, place)
+    return made
+
+
+_SYNTAX_HINTS: Mapping[str, str] = {
+    "'return' outside function": 'At the top level use stop("reason") to end the script.',
+    "'await' outside function": "Leave it out; calls wait for their answer by themselves.",
+    "invalid syntax. Maybe you meant '==' or ':=' instead of '='?": "Compare with ==.",
+    "f-string": "Use the other kind of quotes inside the braces.",
+}
+
+
+def _syntax(error: SyntaxError, source: str) -> Problem:
+    line = max(1, error.lineno or 1)
+    column = max(0, (error.offset or 1) - 1)
+    end_line = max(line, error.end_lineno or line)
+    end_column = max(0, (error.end_offset or 0) - 1)
+    if (end_line, end_column) <= (line, column):
+        end_line, end_column = line, column + 1
+    message = str(error.msg or "invalid syntax")[:200]
+    hint = next((text for start, text in _SYNTAX_HINTS.items() if message.startswith(start)), "")
+    return Problem(line, column, end_line, end_column, Code.SYNTAX, "error", message, hint)
+
+
+def _too_deep() -> Problem:
+    return Problem(
+        1, 0, 1, 1, Code.SYNTAX, "error", "The script is nested too deeply to be read", "Use fewer brackets."
+    )
+
+
+def _distinct(problems: Iterable[Problem]) -> Iterable[Problem]:
+    seen: set[tuple[int, int, str]] = set()
+    for one in problems:
+        key = (one.line, one.column, one.message)
+        if key not in seen:
+            seen.add(key)
+            yield one

@@ -1,0 +1,515 @@
+"""The one sandbox service of a host: `python -m sandbox.service --socket PATH`.
+
+Owns the zygote, keeps a few children ready, and lends them out: a caller on the socket gets a child's own socket, the
+pipe that will tell its end, and a pidfd. It reads no script and holds no credential. A caller's connection is its
+lease: when it closes, for whatever reason, the child is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import platform
+import select
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sandbox import attack
+from sandbox.ending import ENDED
+from sandbox.errors import SandboxError
+from sandbox.jail import NOBODY
+from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB, Limits
+from sandbox.zygote import FORK, HELLO, MESSAGE_BYTES, ORDER, PIDFD, TEST
+
+log = logging.getLogger("sandbox.service")
+
+#: Connections at one time, children at one time, and children kept ready.
+MAX_CALLERS = 256
+MAX_CHILDREN = 16
+READY = 2
+#: A ready child that nobody wanted for so long is replaced.
+READY_AGE_S = 60.0
+#: All forks of one zygote share its address layout, so it is replaced now and then.
+RECYCLE_RUNS = 10_000
+RECYCLE_S = 3600.0
+#: How long a zygote may take to start, and to fork.
+BOOT_S = 20.0
+FORK_S = 5.0
+ATTACK_S = 5.0
+#: Pauses before the next try when the zygote does not start or dies.
+RESTART_S = (0.2, 1.0, 5.0, 30.0)
+REQUEST_BYTES = 4096
+REQUIRED = ("fresh exec", "rlimits", "no new privileges", "seccomp")
+WANTED = ("namespaces", "landlock", "undumpable")
+
+#: What the zygote runs. There is no stderr in there, so a failed import is told through the control socket.
+_BOOT = """
+import json, os, sys
+sys.path[:] = json.loads(sys.argv[1])
+try:
+    from sandbox import zygote
+    from sandbox.child.main import preload, serve
+except BaseException as error:
+    os.write(int(sys.argv[2]), f"E{type(error).__name__}: {error}".encode()[:4000])
+    os._exit(1)
+zygote.main(sys.argv[2:], serve, preload)
+"""
+
+
+class AlreadyRunning(SandboxError):
+    """Another sandbox service answers on this socket. One per host is enough."""
+
+
+class ZygoteDied(SandboxError):
+    """The zygote ended or did not answer in time."""
+
+
+class Zygote:
+    """One zygote process, seen from outside."""
+
+    def __init__(self, command: list[str] | None = None, drop_to: int = NOBODY) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.control = ours
+        self.born = time.monotonic()
+        self.forks = 0
+        self.lent = 0
+        try:
+            # -s and -P instead of -I: -I would also ignore PYTHONHASHSEED, and then two runs of one script may differ.
+            # -S: what `site` would run from the environment's .pth files has no business here.
+            self.process = subprocess.Popen(
+                command or _command(drop_to, theirs.fileno()),
+                env={"PYTHONHASHSEED": "0"},
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+            )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self.pidfd = os.pidfd_open(self.process.pid)
+
+    def hello(self) -> dict[str, str]:
+        """Wait for its report: each layer with "" or why it is missing. Raises `ZygoteDied`."""
+        self.control.settimeout(BOOT_S)
+        try:
+            said = self.control.recv(MESSAGE_BYTES)
+        except (TimeoutError, ConnectionResetError) as error:
+            raise ZygoteDied(f"The zygote did not start within {BOOT_S:g} s") from error
+        if said[:1] != HELLO:
+            raise ZygoteDied(f"The zygote did not start: {said[1:].decode(errors='replace') or 'it ended at once'}")
+        return dict(json.loads(said[1:]))
+
+    def fork(self, kind: bytes, cpu_s: int, memory_mb: int, number: int = 0) -> Child:
+        """A new child, jailed and waiting for its first frame. Raises `ZygoteDied`."""
+        talk, childs = socket.socketpair()
+        ended, tell = os.pipe()
+        try:
+            self.control.settimeout(FORK_S)
+            socket.send_fds(self.control, [ORDER.pack(kind, cpu_s, memory_mb, number)], [childs.fileno(), tell])
+            said, fds, _, _ = socket.recv_fds(self.control, 16, 1)
+            if said != PIDFD or len(fds) != 1:
+                raise ZygoteDied("The zygote ended while it was asked for a child")
+        except (OSError, ZygoteDied) as error:
+            talk.close()
+            os.close(ended)
+            raise (
+                error if isinstance(error, ZygoteDied) else ZygoteDied(f"The zygote does not answer: {error}")
+            ) from error
+        finally:
+            childs.close()
+            os.close(tell)
+        self.forks += 1
+        self.lent += 1
+        return Child(self, talk, ended, fds[0])
+
+    def stop(self) -> None:
+        """Kill it and, with it, every child. Returns when it is gone."""
+        self.control.close()
+        self.process.kill()
+        self.process.wait()
+        os.close(self.pidfd)
+
+
+@dataclass(slots=True)
+class Child:
+    """One single-use child: ready, or lent to a caller."""
+
+    zygote: Zygote
+    talk: socket.socket
+    ended_fd: int
+    pidfd: int
+    born: float = field(default_factory=time.monotonic)
+
+    def end(self) -> None:
+        """Kill it, if it still lives, and forget it."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        self.talk.close()
+        os.close(self.ended_fd)
+        os.close(self.pidfd)
+        self.zygote.lent -= 1
+
+
+@dataclass(slots=True)
+class Caller:
+    """One connection, with the child it holds or the wish it waits for."""
+
+    talk: socket.socket
+    child: Child | None = None
+    wish: tuple[int, int] | None = None
+
+
+def _command(drop_to: int, fd: int) -> list[str]:
+    home = str(Path(__file__).resolve().parent.parent)
+    path = [home, *(str(Path(one).resolve()) for one in sys.path if one)]
+    return [
+        *(sys.executable, "-s", "-S", "-P", "-c", _BOOT, json.dumps(list(dict.fromkeys(path)))),
+        *(str(fd), str(os.getpid()), str(drop_to)),
+    ]
+
+
+class Service:
+    """The event loop: one thread, every queue bounded."""
+
+    def __init__(self, path: Path, *, start_zygote: Callable[[], Zygote] = Zygote) -> None:
+        self._path = path
+        self._start_zygote = start_zygote
+        self._selector = selectors.DefaultSelector()
+        self._callers: dict[int, Caller] = {}
+        self._waiting: deque[Caller] = deque()
+        self._ready: deque[Child] = deque()
+        self._zygote: Zygote | None = None
+        self._retired: list[Zygote] = []
+        self._layers: dict[str, str] = {}
+        self._unready = "The zygote is starting"
+        self._failures = 0
+        self._retry_at = 0.0
+        self._runs = 0
+        self._since = datetime.now(UTC).isoformat(timespec="seconds")
+        self._stopping = False
+        self._defaults = Limits()
+
+    def serve(self) -> None:
+        """Listen until SIGTERM or SIGINT, then kill every child and remove the socket. Raises `AlreadyRunning`."""
+        listener = _listen(self._path)
+        woken, wake = os.pipe()
+        os.set_blocking(woken, False)
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
+        self._selector.register(woken, selectors.EVENT_READ, lambda: _drain(woken))
+        try:
+            self._boot()
+            log.info("sandbox.listening socket=%s pid=%d", self._path, os.getpid())
+            while not self._stopping:
+                for key, _ in self._selector.select(1.0):
+                    key.data()
+                self._tend()
+        finally:
+            self._path.unlink(missing_ok=True)
+            listener.close()
+            for caller in list(self._callers.values()):
+                self._hang_up(caller)
+            for zygote in [*self._retired, *([self._zygote] if self._zygote else [])]:
+                zygote.stop()
+            log.info("sandbox.stopped runs=%d", self._runs)
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    # Callers
+
+    def _accept(self, listener: socket.socket) -> None:
+        talk, _ = listener.accept()
+        _, uid, _ = struct.unpack("3i", talk.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid not in (os.geteuid(), 0):
+            log.warning("sandbox.stranger uid=%d", uid)
+            talk.close()
+            return
+        if len(self._callers) >= MAX_CALLERS:
+            _answer(talk, {"ok": False, "reason": f"The sandbox serves {MAX_CALLERS} callers already; try again"})
+            talk.close()
+            return
+        talk.setblocking(False)
+        caller = Caller(talk)
+        self._callers[talk.fileno()] = caller
+        self._selector.register(talk, selectors.EVENT_READ, lambda: self._hear(caller))
+
+    def _hear(self, caller: Caller) -> None:
+        try:
+            data = caller.talk.recv(REQUEST_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data or caller.child is not None or caller.wish is not None:
+            self._hang_up(caller)  # gone, or saying more than one thing
+            return
+        try:
+            request = json.loads(data)
+            kind = request["t"]
+            if kind == "health":
+                self._tell(caller, self._health())
+            elif kind == "lease":
+                cpu_s = max(1, min(int(request["cpu_s"]), MOST_CPU_S))
+                memory_mb = max(1, min(int(request["memory_mb"]), MOST_MEMORY_MB))
+                caller.wish = (cpu_s, memory_mb)
+                self._waiting.append(caller)
+                self._serve_waiting()
+            else:
+                self._hang_up(caller)
+        except (ValueError, KeyError, TypeError):
+            log.warning("sandbox.bad_request")
+            self._hang_up(caller)
+
+    def _tell(self, caller: Caller, frame: dict[str, Any], fds: list[int] | None = None) -> None:
+        if not _answer(caller.talk, frame, fds):
+            self._hang_up(caller)
+
+    def _hang_up(self, caller: Caller) -> None:
+        if self._callers.pop(caller.talk.fileno(), None) is None:
+            return
+        self._selector.unregister(caller.talk)
+        caller.talk.close()
+        if caller.child is not None:
+            caller.child.end()
+            caller.child = None
+        if caller in self._waiting:
+            self._waiting.remove(caller)
+
+    def _serve_waiting(self) -> None:
+        """Give children to those who wait, in order, as long as there are places."""
+        while self._waiting:
+            caller = self._waiting[0]
+            if self._unready:
+                self._waiting.popleft()
+                caller.wish = None
+                self._tell(caller, {"ok": False, "reason": self._unready})
+                continue
+            if sum(one.child is not None for one in self._callers.values()) >= MAX_CHILDREN:
+                return
+            assert caller.wish is not None
+            child = self._take(*caller.wish)
+            if child is None:
+                continue  # the zygote just died: the next round answers with the reason
+            self._waiting.popleft()
+            caller.child, caller.wish = child, None
+            self._runs += 1
+            self._tell(caller, {"ok": True}, [child.talk.fileno(), child.ended_fd, child.pidfd])
+
+    def _take(self, cpu_s: int, memory_mb: int) -> Child | None:
+        if (cpu_s, memory_mb) == (self._defaults.cpu_s, self._defaults.memory_mb):
+            while self._ready:
+                child = self._ready.popleft()
+                if not select.select([child.pidfd], [], [], 0)[0]:
+                    return child
+                child.end()
+        return self._fork(cpu_s, memory_mb)
+
+    def _fork(self, cpu_s: int, memory_mb: int) -> Child | None:
+        assert self._zygote is not None
+        try:
+            return self._zygote.fork(FORK, cpu_s, memory_mb)
+        except ZygoteDied as error:
+            self._lose_zygote(str(error))
+            return None
+
+    # The zygote
+
+    def _tend(self) -> None:
+        """After each round: replace what is dead or old, keep children ready, serve who waits."""
+        now = time.monotonic()
+        if self._zygote is None and now >= self._retry_at:
+            self._boot()
+        zygote = self._zygote
+        if zygote is not None and (zygote.forks >= RECYCLE_RUNS or now - zygote.born >= RECYCLE_S):
+            log.info("sandbox.recycled forks=%d", zygote.forks)
+            self._drop_ready()
+            self._selector.unregister(zygote.pidfd)
+            self._retired.append(zygote)
+            self._zygote = None
+            self._boot()
+        for old in [one for one in self._retired if one.lent == 0]:
+            self._retired.remove(old)
+            old.stop()
+        self._serve_waiting()
+        while self._ready and now - self._ready[0].born > READY_AGE_S:
+            self._ready.popleft().end()
+        while self._zygote is not None and not self._unready and len(self._ready) < READY:
+            child = self._fork(self._defaults.cpu_s, self._defaults.memory_mb)
+            if child is not None:
+                self._ready.append(child)
+
+    def _boot(self) -> None:
+        """Start a zygote and attack its jail. Afterwards `_unready` is "" or says why no script may run here."""
+        try:
+            zygote = self._start_zygote()
+        except OSError as error:
+            self._failed(f"The zygote cannot be started: {error}")
+            return
+        try:
+            layers = zygote.hello()
+            layers |= self._attack(zygote)
+        except (ZygoteDied, ValueError) as error:
+            zygote.stop()
+            self._failed(str(error))
+            return
+        self._zygote = zygote
+        self._selector.register(zygote.pidfd, selectors.EVENT_READ, lambda: self._lose_zygote("The zygote ended"))
+        missing = [layers[name] or name for name in REQUIRED if layers.get(name, name)]
+        reason = f"Scripts are refused on this machine: {'; '.join(missing)}" if missing else ""
+        if layers != self._layers or reason != self._unready:
+            for name in WANTED:
+                if layers.get(name, name):
+                    log.warning("sandbox.layer_missing layer=%s reason=%s", name, layers.get(name))
+            if reason:
+                log.error("sandbox.refusing reason=%s", reason)
+            else:
+                log.info("sandbox.ready layers=%s", ",".join(sorted(n for n, why in layers.items() if not why)))
+        self._layers, self._unready, self._failures = layers, reason, 0
+
+    def _attack(self, zygote: Zygote) -> dict[str, str]:
+        """Try every attack in a throwaway child. Each layer with "" or what got through it."""
+        through: dict[str, list[str]] = {"seccomp": [], "rlimits": []}
+        for number, (name, _, layer) in enumerate(attack.ATTACKS):
+            child = zygote.fork(TEST, self._defaults.cpu_s, self._defaults.memory_mb, number)
+            try:
+                status = _wait_status(child.ended_fd, ATTACK_S)
+            finally:
+                child.end()
+            refused = status is not None and (
+                (os.WIFEXITED(status) and os.WEXITSTATUS(status) == attack.EXIT_REFUSED)
+                or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSYS)
+            )
+            if not refused:
+                how = "no end was seen" if status is None else f"wait status {status}"
+                through[layer].append(f"{name} ({how})")
+        return {
+            layer: f"{layer}: the self-test got through: {', '.join(names)}" if names else ""
+            for layer, names in through.items()
+        }
+
+    def _failed(self, reason: str) -> None:
+        pause = RESTART_S[min(self._failures, len(RESTART_S) - 1)]
+        if self._failures == 0:
+            log.error("sandbox.down reason=%s retry_s=%g", reason, pause)
+        self._failures += 1
+        self._retry_at = time.monotonic() + pause
+        self._unready = reason
+
+    def _lose_zygote(self, reason: str) -> None:
+        zygote, self._zygote = self._zygote, None
+        if zygote is None:
+            return
+        self._selector.unregister(zygote.pidfd)
+        self._drop_ready()
+        zygote.stop()
+        self._failed(reason)
+
+    def _drop_ready(self) -> None:
+        while self._ready:
+            self._ready.popleft().end()
+
+    def _health(self) -> dict[str, Any]:
+        layers = {
+            name: {
+                "up": not self._layers.get(name, name),
+                "required": name in REQUIRED,
+                "reason": self._layers.get(name, ""),
+            }
+            for name in (*REQUIRED, *WANTED)
+        }
+        return {
+            "ready": not self._unready,
+            "reason": self._unready,
+            "layers": layers,
+            "pid": os.getpid(),
+            "runs": self._runs,
+            "since": self._since,
+            "python": platform.python_version(),
+        }
+
+
+def _listen(path: Path) -> socket.socket:
+    """A listening socket only this user can reach. A socket that nobody answers on is replaced."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.parent.stat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise SandboxError(f"{path.parent} must belong to uid {os.geteuid()} and be closed to others (chmod 700)")
+    if path.exists():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+            try:
+                probe.connect(str(path))
+            except OSError:
+                path.unlink(missing_ok=True)
+            else:
+                raise AlreadyRunning(f"A sandbox service answers on {path} already")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(MAX_CALLERS)
+    listener.setblocking(False)
+    return listener
+
+
+def _answer(talk: socket.socket, frame: dict[str, Any], fds: list[int] | None = None) -> bool:
+    try:
+        socket.send_fds(talk, [json.dumps(frame).encode()], fds or [], socket.MSG_NOSIGNAL)
+    except OSError:
+        return False
+    return True
+
+
+def _wait_status(ended_fd: int, most_s: float) -> int | None:
+    poll = select.poll()
+    poll.register(ended_fd, select.POLLIN)
+    if not poll.poll(int(most_s * 1000)):
+        return None
+    data = os.read(ended_fd, ENDED.size)
+    return int(ENDED.unpack(data)[0]) if len(data) == ENDED.size else None
+
+
+def _drain(fd: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.read(fd, 4096)
+
+
+def main() -> int:
+    """The command. Exit code 1 with one sentence when it cannot serve."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.service", description="Runs people's scripts in a jail.")
+    parser.add_argument("--socket", required=True, type=Path, help="where callers reach it; its folder gets mode 0700")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        Service(arguments.socket.absolute()).serve()
+    except (SandboxError, OSError) as error:
+        log.error("sandbox.cannot_start %s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""A real sandbox service for tests, a gateway that answers from a table, and an API with a bit of everything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sandbox.client import Sandbox
+from sandbox.contract import Answer, CallFailed, Method, Outcome, Param, RunRequest, ScriptApi
+from sandbox.limits import Limits
+
+ROOT = Path(__file__).resolve().parents[2]
+NOW = "2026-11-22T12:00:00+00:00"
+
+
+def _method(name: str, *params: Param, writes: bool = False) -> Method:
+    return Method(name, params, f"{name.replace('_', ' ').capitalize()}.", writes)
+
+
+API = ScriptApi(
+    actions={
+        "add_tags": _method("add_tags", Param("tags", "list", True), writes=True),
+        "add_note": _method("add_note", Param("text", "text", True), writes=True),
+        "set_field": _method("set_field", Param("field", "text", True), Param("value", "any", True), writes=True),
+        "set_context": _method(
+            "set_context",
+            Param("key", "text", True),
+            Param("data", "json", True),
+            Param("title", "text", False),
+            Param("source", "text", False),
+            Param("error", "text", False),
+            writes=True,
+        ),
+    },
+    connections={
+        "crm": {
+            "find_customer": _method("find_customer", Param("email", "text", True)),
+            "delete_customer": _method("delete_customer", Param("id", "number", True), writes=True),
+        },
+        "erp": {
+            "find_party": _method("find_party", Param("email", "text", True)),
+            "list_orders": _method("list_orders", Param("email", "text", True), Param("limit", "number", False)),
+        },
+        "billing": {"list_charges": _method("list_charges", Param("email", "text", True))},
+    },
+)
+TICKET: Mapping[str, Any] = {
+    "id": 7,
+    "kind": "ticket",
+    "subject": "Charged twice",
+    "status": "open",
+    "priority": "normal",
+    "tags": ["vip"],
+    "team": None,
+    "fields.order": "SO-7",
+}
+CUSTOMER: Mapping[str, Any] = {"id": 3, "name": "Ann Ek", "email": "ann@example.com", "emails": ["ann@example.com"]}
+
+
+class TableGateway:
+    """Answers from a table of "connection.operation" and remembers every call that reached it."""
+
+    def __init__(self, answers: Mapping[str, Any] | None = None) -> None:
+        self.answers = dict(answers or {})
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.deadlines_s: list[float] = []
+
+    def call(self, connection: str, operation: str, args: Mapping[str, Any], *, deadline_s: float) -> Answer:
+        what = f"{connection}.{operation}"
+        self.calls.append((what, dict(args)))
+        self.deadlines_s.append(deadline_s)
+        answer = self.answers.get(what)
+        if callable(answer):
+            answer = answer(**args)
+        if isinstance(answer, CallFailed):
+            raise answer
+        return Answer(answer, source=what)
+
+
+class Host:
+    """A running service and the ways tests use it."""
+
+    def __init__(self, path: Path, process: subprocess.Popen[str], log: Path) -> None:
+        self.path = path
+        self.process = process
+        self.log = log
+        self.sandbox = Sandbox(path)
+
+    def run(
+        self,
+        source: str,
+        gateway: TableGateway | None = None,
+        *,
+        limits: Limits | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        **request: Any,
+    ) -> Outcome:
+        wanted = {"api": API, "ticket": TICKET, "customer": CUSTOMER, "now": NOW} | request
+        sandbox = self.sandbox if limits is None else Sandbox(self.path, limits)
+        return sandbox.run(RunRequest(source, **wanted), gateway or TableGateway(), cancelled=cancelled)
+
+    def logged(self, source: str, gateway: TableGateway | None = None, **request: Any) -> list[str]:
+        """What a script printed; it must have run to its end."""
+        outcome = self.run(source, gateway, **request)
+        assert outcome.status == "finished", outcome.error
+        return [line.text for line in outcome.log]
+
+    def processes(self) -> set[int]:
+        """The service and everything below it."""
+        return {self.process.pid} | descendants(self.process.pid)
+
+
+@contextmanager
+def a_host(
+    *, command: list[str] | None = None, user: int | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[Host]:
+    """A service in its own folder, ready when this yields; ended, with nothing left, when it is left."""
+    folder = Path(tempfile.mkdtemp(prefix="dh-sb-"))
+    if user is not None:
+        os.chown(folder, user, user)
+    path = folder / "s.sock"
+    log = folder / "log"
+    start = [*(command or [sys.executable]), "-m", "sandbox.service", "--socket", str(path)]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            start,
+            cwd=ROOT,
+            stderr=output,
+            text=True,
+            env={**os.environ, "SECRET_OF_THE_HOST": "hunter2", **(env or {})},
+            **({} if user is None else {"user": user, "group": user, "extra_groups": []}),
+        )
+    host = Host(path, process, log)
+    try:
+        wait_until(lambda: path.exists() or process.poll() is not None, 10)
+        assert process.poll() is None, log.read_text()
+        yield host
+    finally:
+        below = descendants(process.pid)
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        finally:
+            process.kill()
+            process.wait()
+        wait_until(lambda: not alive(below), 5)
+        shutil.rmtree(folder)
+
+
+def wait_until(true: Callable[[], bool], most_s: float) -> None:
+    """Poll until `true()`; fails after `most_s`."""
+    end = time.monotonic() + most_s
+    while not true():
+        assert time.monotonic() < end, f"still not so after {most_s} s"
+        time.sleep(0.01)
+
+
+def descendants(pid: int) -> set[int]:
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            fields = stat.rpartition(")")[2].split()
+            parents[int(entry.name)] = int(fields[1])
+    found: set[int] = set()
+    while more := {child for child, parent in parents.items() if parent in found | {pid}} - found:
+        found |= more
+    return found
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Those that exist and are no zombies."""
+    living = set()
+    for pid in pids:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            continue
+        if stat.rpartition(")")[2].split()[0] not in ("Z", "X"):
+            living.add(pid)
+    return living
