@@ -105,12 +105,15 @@ def _with_uv(python: Path, lock: Path) -> None:
     if "PIP_INDEX_URL" in env:
         # Whoever points pip at a mirror of their own means every installer.
         env.setdefault("UV_DEFAULT_INDEX", env["PIP_INDEX_URL"])
-    quietly(
-        [uv, "pip", "sync", "--python", python, "--require-hashes", "--link-mode", "copy", lock],
-        "Installing the packages with uv",
-        timeout_s=INSTALL_TIMEOUT_S,
-        env=env,
-    )
+    sync: list[str | Path] = [uv, "pip", "sync", "--python", python, "--require-hashes", "--link-mode", "copy", lock]
+    what = "Installing the packages with uv"
+    try:
+        quietly(sync, what, timeout_s=INSTALL_TIMEOUT_S, env=env)
+    except CommandFailed as error:
+        # uv trusts the authorities it carries; a company's own is only in the system's store.
+        if "--system-certs" not in str(error):
+            raise
+        quietly([*sync, "--system-certs"], what, timeout_s=INSTALL_TIMEOUT_S, env=env)
 
 
 def _with_pip(python: Path, lock: Path) -> None:

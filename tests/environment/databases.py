@@ -30,6 +30,10 @@ class MakeDatabase(Protocol):
     def __call__(self, kind: Kind, *, migrated: bool = True) -> str: ...
 
 
+#: The modules that map tables on tickets.db.Base.
+TABLES = ("tickets.tables", "rules.store", "connectors.store", "jobs.tables")
+
+
 class SqliteDatabases:
     """SQLite files in one folder, copied from a migrated one."""
 

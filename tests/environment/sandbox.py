@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from run_tool.commands import die_with_parent, tail
 from run_tool.places import ROOT
+from sandbox.client import Sandbox
 
 START_DEADLINE_S = 30
 STOP_DEADLINE_S = 10
@@ -25,7 +25,7 @@ class SandboxService:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it takes connections; raises RuntimeError with its last lines when it does not."""
+        """Start it and wait until it runs scripts; raises RuntimeError with its last lines when it does not."""
         with self._log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "sandbox.service", "--socket", str(self.socket)],
@@ -38,7 +38,7 @@ class SandboxService:
             )
         self._process = process
         until = time.monotonic() + START_DEADLINE_S
-        while not _takes_connections(self.socket):
+        while not Sandbox(self.socket).health().ready:
             if process.poll() is not None or time.monotonic() > until:
                 self.stop()
                 raise RuntimeError(f"The sandbox service did not start:\n{tail(self._log.read_text(errors='replace'))}")
@@ -55,12 +55,3 @@ class SandboxService:
             self._process.kill()
             self._process.wait()
         self._process = None
-
-
-def _takes_connections(path: Path) -> bool:
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(path))
-            return True
-    except OSError:
-        return False
