@@ -1,0 +1,154 @@
+"""Random rule lists, as data, and random facts for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+
+from rules.facts import Facts
+from tests.rules.desk import some_facts
+
+TEXTS = ["refund", "Refund", "réfund please", "refunds", "no refund-42", "#42", "42", "prefund", "re fund"]
+TAGS = ["a", "b", "vip", "t1", "t2"]
+PRIORITIES = ["low", "normal", "high"]
+CHANNELS = ["email", "form", "chat"]
+NUMBERS = [-1, 0, 1, 1.5, 100]
+MONEY = ["0", "1", "1.50", "100"]
+
+#: Field -> what sort of values it holds, for the naive evaluator.
+SORTS: Mapping[str, str] = {
+    "ticket.channel": "choice",
+    "ticket.priority": "choice",
+    "ticket.tags": "set",
+    "ticket.subject": "text",
+    "ticket.fields.amount": "number",
+    "message.text": "text",
+    "erp.find_party.receivable": "number",
+    "erp.find_party.tier": "choice",
+    "crm.get_account.vip": "bool",
+    "crm.get_account.score": "number",
+}
+_VALUES: Mapping[str, list[Any]] = {
+    "ticket.channel": CHANNELS,
+    "ticket.priority": PRIORITIES,
+    "ticket.tags": TAGS,
+    "ticket.subject": TEXTS,
+    "ticket.fields.amount": NUMBERS,
+    "message.text": TEXTS,
+    "erp.find_party.receivable": MONEY,
+    "erp.find_party.tier": ["gold", "silver"],
+    "crm.get_account.vip": [True, False],
+    "crm.get_account.score": NUMBERS,
+}
+_EQUAL = ["is", "is_not", "any_of", "none_of", "empty", "not_empty"]
+_ORDER = ["greater", "greater_or_equal", "less", "less_or_equal", "between"]
+_OPS: Mapping[str, list[str]] = {
+    "choice": _EQUAL,
+    "number": _EQUAL + _ORDER,
+    "text": [*_EQUAL, "contains_any", "contains_none", "starts_with"],
+    "set": ["has_any", "has_none", "empty", "not_empty"],
+    "bool": ["is", "is_not", "empty", "not_empty"],
+}
+_CHANGES = ["changed", "changed_to", "changed_from"]
+
+
+@st.composite
+def cells(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    ops = _OPS[SORTS[name]] + (_CHANGES if name.startswith("ticket.") else [])
+    op = draw(st.sampled_from(ops))
+    values = st.sampled_from(_VALUES[name])
+    match op:
+        case "empty" | "not_empty" | "changed":
+            return {"op": op}
+        case "between":
+            low, high = sorted((draw(values), draw(values)), key=float)
+            return {"op": op, "value": [low, high]}
+        case "is" | "is_not" | "greater" | "greater_or_equal" | "less" | "less_or_equal":
+            return {"op": op, "value": draw(values)}
+    return {"op": op, "value": draw(st.lists(values, min_size=1, max_size=3, unique=True))}
+
+
+@st.composite
+def tables(draw: st.DrawFn, code: str) -> dict[str, Any]:
+    names = draw(st.lists(st.sampled_from(list(SORTS)), min_size=1, max_size=4))
+    columns = [{"id": f"c{at}", "field": name, "op": _OPS[SORTS[name]][0]} for at, name in enumerate(names)]
+    rows = []
+    for number in range(draw(st.integers(0, 4))):
+        filled = draw(st.lists(st.sampled_from(columns), max_size=3, unique_by=lambda column: column["id"]))
+        conditions = {column["id"]: draw(cells(column["field"])) for column in filled}
+        rows.append({"id": f"r{number}", "if": conditions, "then": draw(steps())})
+    data: dict[str, Any] = {
+        "code": code,
+        "name": code,
+        "triggers": [{"on": "created"}],
+        "hit": draw(st.sampled_from(["first", "every"])),
+        "wait_s": draw(st.sampled_from([60, 60, 0, "never_without"])),
+        "columns": columns,
+        "steps": [{"id": "tag", "do": "add_tags"}, {"id": "prio", "do": "set_priority"}],
+        "rows": rows,
+    }
+    if not rows or draw(st.booleans()):
+        data["otherwise"] = {"then": draw(steps())}
+    return data
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> dict[str, Any]:
+    then: dict[str, Any] = {}
+    if draw(st.booleans()):
+        then["tag"] = {"tags": draw(st.lists(st.sampled_from(TAGS), min_size=1, max_size=2, unique=True))}
+    if draw(st.booleans()):
+        then["prio"] = {"priority": draw(st.sampled_from(PRIORITIES))}
+    return then
+
+
+@st.composite
+def lists(draw: st.DrawFn, most: int = 3) -> list[dict[str, Any]]:
+    return [draw(tables(f"T{at}")) for at in range(draw(st.integers(1, most)))]
+
+
+def _maybe(values: list[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), st.sampled_from(values))
+
+
+@st.composite
+def answers(draw: st.DrawFn, data: Mapping[str, list[Any]]) -> dict[str, Any] | None:
+    state = draw(st.sampled_from(["known", "known", "known", "missing", "asked", "failed", "ambiguous", "none"]))
+    if state == "none":
+        return None
+    known = {key: draw(_maybe(values)) for key, values in data.items()}
+    return {"state": state, "data": known if state == "known" else None, "reason": "" if state == "known" else state}
+
+
+@st.composite
+def facts(draw: st.DrawFn) -> Facts:
+    tags = st.lists(st.sampled_from(TAGS), max_size=3, unique=True).map(sorted)
+    state = {
+        "channel": draw(_maybe(CHANNELS)),
+        "priority": draw(_maybe(PRIORITIES)),
+        "tags": draw(tags),
+        "subject": draw(_maybe(TEXTS)),
+        # A text where a number belongs: comparing it is an error, and an error is no "no".
+        "fields.amount": draw(_maybe([*NUMBERS, "many"])),
+    }
+    changes: dict[str, Any] = {}
+    for key, values in (("channel", CHANNELS), ("priority", PRIORITIES), ("subject", TEXTS)):
+        if draw(st.booleans()):
+            changes[key] = [draw(_maybe(values)), draw(_maybe(values))]
+    if draw(st.booleans()):
+        changes["tags"] = [draw(tags) or None, draw(tags) or None]
+    lookups = {
+        "erp.find_party": draw(answers({"receivable": [*MONEY, "much"], "tier": ["gold", "silver"]})),
+        "crm.get_account": draw(answers({"vip": [True, False], "score": NUMBERS})),
+    }
+    return some_facts(
+        {key: value for key, value in state.items() if value not in (None, [])},
+        changes=changes,
+        message=draw(st.one_of(st.none(), st.sampled_from(TEXTS).map(lambda text: {"new_text": text}))),
+        customer=draw(
+            st.sampled_from([{"name": "Camille", "email": "c@example.com"}, {"name": "Camille"}, {"email": "c@d.ro"}])
+        ),
+        lookups={name: answer for name, answer in lookups.items() if answer is not None},
+    )

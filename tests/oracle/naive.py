@@ -1,0 +1,248 @@
+"""A naive evaluator of rule lists. It works on the tables as data, knows nothing of the engine and takes no short cuts:
+whether an answer matters is found by trying every answer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from rules.facts import Facts
+
+#: Which lookup answers which fields, and which fields are of which sort here.
+LOOKUPS = {
+    "erp.find_party.receivable": ("erp.find_party", "receivable"),
+    "erp.find_party.tier": ("erp.find_party", "tier"),
+    "crm.get_account.vip": ("crm.get_account", "vip"),
+    "crm.get_account.score": ("crm.get_account", "score"),
+}
+MISSING = object()
+NEGATIVE = {"is_not", "none_of", "empty", "contains_none", "has_none"}
+
+
+@dataclass
+class Unknown:
+    """A cell that cannot be decided: by which lookup, whether its answer is on its way, or by an error."""
+
+    lookup: str = ""
+    coming: bool = False
+    error: bool = False
+
+
+@dataclass
+class Said:
+    """What the naive evaluator says about a list."""
+
+    fired: list[str] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+    wait: tuple[str, frozenset[str]] | None = None
+    skipped: list[tuple[str, bool]] = field(default_factory=list)
+
+
+def value_of(key: str, facts: Facts, state: Mapping[str, Any]) -> Any:
+    if key in LOOKUPS:
+        name, path = LOOKUPS[key]
+        answer = facts.lookups.get(name)
+        if answer is not None and answer["state"] == "known":
+            value = answer["data"].get(path)  # type: ignore[union-attr]
+            return MISSING if value is None else value
+        if answer is not None and answer["state"] == "missing":
+            return MISSING
+        person = (facts.customer or {}).get("email" if name == "erp.find_party" else "name")
+        if not person:
+            return MISSING
+        return Unknown(name, coming=answer is None or answer["state"] == "asked")
+    if key == "message.text":
+        return MISSING if facts.message is None else facts.message.get("new_text") or MISSING
+    value = state.get(key.removeprefix("ticket."))
+    return MISSING if value in (None, "", []) else value
+
+
+def same_text(text: str) -> str:
+    return " ".join(text.lower().replace("é", "e").split())
+
+
+def holds(op: str, value: Any, operand: Any, sort: str) -> bool | Unknown:
+    """One comparison of a known value; an `Unknown` when it makes no sense."""
+    if op in ("empty", "not_empty"):
+        return op == "not_empty"
+    if sort == "number":
+        try:
+            value = Decimal(str(value))
+        except ArithmeticError:
+            return Unknown(error=True)
+        operand = [Decimal(str(one)) for one in operand] if isinstance(operand, list) else Decimal(str(operand or 0))
+    if sort == "text":
+        value = same_text(value)
+        operand = [same_text(one) for one in operand] if isinstance(operand, list) else same_text(operand or "")
+    match op:
+        case "is":
+            return bool(value == operand)
+        case "is_not":
+            return bool(value != operand)
+        case "any_of":
+            return value in operand
+        case "none_of":
+            return value not in operand
+        case "greater":
+            return bool(value > operand)
+        case "greater_or_equal":
+            return bool(value >= operand)
+        case "less":
+            return bool(value < operand)
+        case "less_or_equal":
+            return bool(value <= operand)
+        case "between":
+            return bool(operand[0] <= value <= operand[1])
+        case "contains_any":
+            return any(contains(value, one) for one in operand)
+        case "contains_none":
+            return not any(contains(value, one) for one in operand)
+        case "starts_with":
+            return any(value[: len(one)] == one for one in operand)
+        case "has_any":
+            return any(one in operand for one in value)
+        case "has_none":
+            return all(one not in operand for one in value)
+    raise AssertionError(op)
+
+
+def contains(text: str, keyword: str) -> bool:
+    left = r"(?<![a-z0-9])" if re.match(r"[a-z0-9]", keyword) else ""
+    right = r"(?![a-z0-9])" if re.search(r"[a-z0-9]$", keyword) else ""
+    return re.search(left + re.escape(keyword) + right, text) is not None
+
+
+def changed(op: str, change: Any, operand: Any, sort: str) -> bool:
+    if change is None:
+        return False
+    before, after = change
+    if op == "changed":
+        return bool(before != after)
+    there, here = (after, before) if op == "changed_to" else (before, after)
+    if sort == "set":
+        return any(one in (there or []) and one not in (here or []) for one in operand)
+    return bool(there != here and there is not None and holds("any_of", there, operand, sort))
+
+
+def cell_truth(cell: Mapping[str, Any], column: Mapping[str, Any], sort: str, facts: Facts, state: Any) -> Any:
+    op = cell.get("op", column["op"])
+    operand = cell.get("value")
+    if op.startswith("changed"):
+        changes = facts.event["changes"]
+        assert isinstance(changes, Mapping)
+        return changed(op, changes.get(column["field"].removeprefix("ticket.")), operand, sort)
+    value = value_of(column["field"], facts, state)
+    if isinstance(value, Unknown):
+        return value
+    if value is MISSING:
+        return op in NEGATIVE
+    return holds(op, value, operand, sort)
+
+
+def row_truth(row: Mapping[str, Any], table: Any, sorts: Mapping[str, str], facts: Facts, state: Any) -> Any:
+    """True, False, or the list of what is unknown."""
+    cells = []
+    for column in table["columns"]:
+        cell = row["if"].get(column["id"])
+        if cell is not None:
+            cells.append(cell_truth(cell, column, sorts[column["field"]], facts, state))
+    if any(one is False for one in cells):
+        return False
+    unknown = [one for one in cells if isinstance(one, Unknown)]
+    return unknown or True
+
+
+def becomes(truth: Any, never_without: bool) -> list[str]:
+    """What a row may still turn out to be: Yes, No, undecided for good (-), or failed (!)."""
+    if isinstance(truth, bool):
+        return ["Y" if truth else "N"]
+    coming = any(one.coming for one in truth)
+    if any(one.error for one in truth):
+        return ["!", "N"] if coming else ["!"]
+    if never_without or all(one.coming for one in truth):
+        return ["Y", "N"]
+    return ["-", "N"] if coming else ["-"]
+
+
+def fires(outcomes: tuple[str, ...], keys: list[str], table: Any, free: Any, otherwise: str) -> list[str]:
+    """The rows that fire when the rows turn out so."""
+    if table["hit"] == "first":
+        for outcome, key in zip(outcomes, keys, strict=True):
+            if outcome == "Y":
+                return [key] if free(key) else []
+            if outcome == "!":
+                return []
+    else:
+        hits = [key for outcome, key in zip(outcomes, keys, strict=True) if outcome == "Y"]
+        if hits:
+            return [key for key in hits if free(key)]
+    return [otherwise] if otherwise and free(otherwise) else []
+
+
+def say(
+    tables: list[dict[str, Any]],
+    sorts: Mapping[str, str],
+    facts: Facts,
+    *,
+    held: frozenset[str] = frozenset(),
+    wait_over: frozenset[str] = frozenset(),
+    only_rows: frozenset[str] | None = None,
+) -> Said:
+    """Decide the list. Actions here are `add_tags`, `set_priority` and `add_note`."""
+    said = Said(state=dict(facts.item))
+
+    def free(key: str) -> bool:
+        return key not in held and (only_rows is None or key in only_rows)
+
+    for table in tables:
+        code = table["code"]
+        keys = [f"{code}/{row['id']}" for row in table["rows"]]
+        otherwise = f"{code}/otherwise" if table.get("otherwise") is not None else ""
+        if only_rows is not None and not any(key in only_rows for key in [*keys, otherwise]):
+            continue
+        truths = [row_truth(row, table, sorts, facts, said.state) for row in table["rows"]]
+        never = table["wait_s"] == "never_without"
+        options = [becomes(truth, never) for truth in truths]
+        mattering = set()
+        for at in range(len(truths)):
+            rest = [one if place != at else ["?"] for place, one in enumerate(options)]
+            for others in itertools.product(*rest):
+                results = set()
+                for mine in options[at]:
+                    outcome = (*others[:at], mine, *others[at + 1 :])
+                    results.add(tuple(fires(outcome, keys, table, free, otherwise)))
+                if len(results) > 1:
+                    mattering.add(at)
+        coming = frozenset(one.lookup for at in mattering for one in truths[at] if one.coming)
+        if coming and table["wait_s"] != 0 and code not in wait_over:
+            said.wait = (code, coming)
+            return said
+        now = tuple(
+            ("Y" if truth else "N") if isinstance(truth, bool) else "!" if any(one.error for one in truth) else "-"
+            for truth in truths
+        )
+        reached = len(now)
+        if table["hit"] == "first":
+            reached = next((at + 1 for at, one in enumerate(now) if one in "Y!"), len(now))
+        for at in range(reached):
+            if now[at] in "-!" and free(keys[at]):
+                said.skipped.append((keys[at], now[at] == "!"))
+        if never and mattering:
+            continue
+        by_key = {key: row["then"] for key, row in zip(keys, table["rows"], strict=True)}
+        for key in fires(now, keys, table, free, otherwise):
+            said.fired.append(key)
+            do(by_key[key] if key in by_key else table["otherwise"]["then"], said.state)
+    return said
+
+
+def do(then: Mapping[str, Any], state: dict[str, Any]) -> None:
+    if "tag" in then:
+        state["tags"] = sorted({*state.get("tags", []), *then["tag"]["tags"]})
+    if "prio" in then:
+        state["priority"] = then["prio"]["priority"]

@@ -1,0 +1,129 @@
+"""On random rule lists and facts the engine, the explanation and the linter say what the naive evaluator says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rules.engine import Decision, Entry, compile_ruleset, decide
+from rules.explain import explain
+from rules.facts import Facts
+from rules.lint import lint
+from rules.parse import dump_table, parse_table
+from rules.trace import RowVerdict, Trace, Verdict
+from tests.oracle.lists import SORTS, facts, lists, tables
+from tests.oracle.naive import Said, say
+from tests.rules.desk import DESK
+
+
+def examples(count: int) -> settings:
+    """So many random examples, however slow the machine is at the moment."""
+    return settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def entries_of(data: list[dict[str, Any]]) -> list[Entry]:
+    return [Entry(one["code"], one["name"], 1, at, table=parse_table(one, DESK)) for at, one in enumerate(data)]
+
+
+def as_said(decision: Decision, before: Facts) -> Said:
+    state = before.with_state(decision.staged).item
+    wait = decision.wait
+    return Said(
+        fired=list(decision.fired),
+        state=dict(state),
+        wait=None if wait is None else (wait.entry, frozenset(key.name for key in wait.lookups)),
+        skipped=[(one.row_key, one.failed) for one in decision.skipped],
+    )
+
+
+@st.composite
+def circumstances(draw: st.DrawFn, data: list[dict[str, Any]]) -> dict[str, Any]:
+    """What was fired before, whose wait is over, which rows are asked again."""
+    keys = [f"{table['code']}/{row['id']}" for table in data for row in table["rows"]]
+    keys += [f"{table['code']}/otherwise" for table in data]
+    some = st.frozensets(st.sampled_from(keys))
+    return {
+        "held": draw(st.one_of(st.just(frozenset()), some)),
+        "wait_over": draw(st.sampled_from([frozenset(), frozenset(table["code"] for table in data)])),
+        "only_rows": draw(st.one_of(st.none(), st.none(), some)),
+    }
+
+
+@examples(400)
+@given(st.data(), lists(), facts())
+def test_the_engine_says_what_the_naive_evaluator_says(
+    data: st.DataObject, rule_list: list[dict[str, Any]], before: Facts
+) -> None:
+    how = data.draw(circumstances(rule_list))
+    decision = decide(compile_ruleset(1, entries_of(rule_list), DESK), before, **how)
+    assert as_said(decision, before) == say(rule_list, SORTS, before, **how)
+
+
+@examples(120)
+@given(tables("T0"), facts(), st.booleans())
+def test_an_explanation_never_disagrees_with_the_decision(data: dict[str, Any], before: Facts, over: bool) -> None:
+    [entry] = entries_of([data])
+    decision = decide(compile_ruleset(1, [entry], DESK), before, wait_over=frozenset({"T0"}) if over else frozenset())
+    explained = explain(entry, before, DESK, wait_over=over)
+    [short] = decision.trace.entries
+    assert explained.verdict is short.verdict
+    full = {row.row: row for row in explained.rows}
+    for row in short.rows:
+        assert (full[row.row].verdict, full[row.row].truth, full[row.row].steps) == (row.verdict, row.truth, row.steps)
+        assert full[row.row].conditions[: len(row.conditions)] == row.conditions
+    assert {row.row for row in explained.rows} >= {row["id"] for row in data["rows"]}
+    assert [row.row for row in explained.rows if row.verdict is RowVerdict.FIRED] == [
+        key.partition("/")[2] for key in decision.fired
+    ]
+
+
+@examples(120)
+@given(tables("T0"), facts())
+def test_a_row_called_unreachable_never_fires(data: dict[str, Any], before: Facts) -> None:
+    [entry] = entries_of([data])
+    assert entry.table is not None
+    unreachable = {f"T0/{problem.where['row']}" for problem in lint(entry.table, DESK) if problem.code == "unreachable"}
+    if data["hit"] == "first":
+        unreachable |= {
+            f"T0/{problem.where['row']}" for problem in lint(entry.table, DESK) if problem.code == "duplicate"
+        }
+    decision = decide(compile_ruleset(1, [entry], DESK), before, wait_over=frozenset({"T0"}))
+    assert unreachable.isdisjoint(decision.fired)
+
+
+@examples(80)
+@given(lists(2), facts())
+def test_going_on_after_a_wait_fires_what_one_pass_fires(rule_list: list[dict[str, Any]], before: Facts) -> None:
+    ruleset = compile_ruleset(1, entries_of(rule_list), DESK)
+    over = frozenset(table["code"] for table in rule_list)
+    whole = decide(ruleset, before, wait_over=over)
+    fired: list[str] = []
+    staged: dict[str, Any] = {}
+    after, done = None, frozenset[str]()
+    for _ in range(len(rule_list) + 1):
+        part = decide(ruleset, before, after=after, staged=staged, wait_over=done, held=frozenset(fired))
+        fired += part.fired
+        staged = dict(part.staged)
+        if part.wait is None:
+            break
+        after, done = part.wait.entry, done | {part.wait.entry}
+    assert part.wait is None
+    assert (fired, staged) == (list(whole.fired), dict(whole.staged))
+
+
+@examples(80)
+@given(tables("T0"))
+def test_a_table_survives_the_way_to_data_and_back(data: dict[str, Any]) -> None:
+    table = parse_table(data, DESK)
+    assert parse_table(dump_table(table), DESK) == table
+
+
+@examples(50)
+@given(lists(2), facts())
+def test_traces_and_facts_survive_storage(rule_list: list[dict[str, Any]], before: Facts) -> None:
+    trace = decide(compile_ruleset(1, entries_of(rule_list), DESK), before).trace
+    assert Trace.from_json(trace.to_json()) == trace
+    assert Facts.from_json(before.to_json()) == before
+    assert all(entry.verdict is not Verdict.NOT_TRIGGERED for entry in trace.entries)

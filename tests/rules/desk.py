@@ -1,0 +1,142 @@
+"""One small desk, and builders that show only what matters to a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rules.engine import Decision, Entry, RuleSet, compile_ruleset, decide
+from rules.facts import Facts
+from rules.parse import parse_table
+from rules.table import Table
+from rules.vocabulary import FieldSpec, LookupSpec, Template, TemplateText, Vocabulary
+from tickets.item import FieldType, StateField
+
+NOW = "2026-11-21T09:31:00.000000+00:00"
+
+DESK = Vocabulary(
+    teams={"billing": "Billing", "first_line": "First line", "platform": "Platform"},
+    users={"ana": "Ana Nowak", "ion": "Ion Popescu"},
+    brands={"acme": "Acme"},
+    locations={"paris": "Paris"},
+    custom_fields={
+        "topic": StateField(
+            "topic", "Topic", FieldType.CHOICE, {"refund": "Refund", "invoice": "Invoice", "outage": "Outage"}
+        ),
+        "amount": StateField("amount", "Amount", FieldType.NUMBER),
+        "price": StateField("price", "Price", FieldType.MONEY),
+        "labels": StateField("labels", "Labels", FieldType.CHOICES, {"a": "A", "b": "B"}),
+    },
+    templates={
+        "E01": Template(
+            "E01",
+            "Refund received",
+            {
+                "en": TemplateText("Hello {{customer.name}}, ticket {{ticket.id}}.", "About {{ticket.subject}}"),
+                "fr": TemplateText("Bonjour {{customer.name}}."),
+            },
+        )
+    },
+    scripts={"double_charge": "Double charge"},
+    lookups={
+        "erp.find_party": LookupSpec(
+            "erp",
+            "find_party",
+            "ERP party",
+            {"email": "E-mail"},
+            {"email": "customer.email"},
+            {
+                "receivable": FieldSpec("Receivable", FieldType.MONEY),
+                "tier": FieldSpec("Tier", FieldType.CHOICE, {"gold": "Gold", "silver": "Silver"}),
+                "address.country": FieldSpec("Country"),
+            },
+        ),
+        "crm.get_account": LookupSpec(
+            "crm",
+            "get_account",
+            "CRM account",
+            {"name": "Name"},
+            {"name": "customer.name"},
+            {"vip": FieldSpec("VIP", FieldType.BOOL), "score": FieldSpec("Score", FieldType.NUMBER)},
+        ),
+        "billing.list_charges": LookupSpec(
+            "billing",
+            "list_charges",
+            "Charges",
+            {"account": "Account", "limit": "Limit"},
+            {"account": "crm.get_account.score"},
+            {"count": FieldSpec("Charges", FieldType.NUMBER)},
+        ),
+    },
+    context={"payments.duplicate": FieldSpec("Duplicate payment", FieldType.BOOL)},
+)
+
+
+def some_facts(
+    state: Mapping[str, Any] | None = None,
+    *,
+    kind: str = "created",
+    changes: Mapping[str, Any] | None = None,
+    message: Mapping[str, Any] | None = None,
+    customer: Mapping[str, Any] | None = None,
+    context: Mapping[str, Any] | None = None,
+    lookups: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
+    payload: Mapping[str, Any] | None = None,
+    actor: str = "customer",
+) -> Facts:
+    """Facts about ticket 4812 of a customer named Camille, unless told otherwise."""
+    return Facts(
+        item={"id": 4812, "kind": "ticket", "created_at": NOW, "status": "open", **(state or {})},
+        event={"id": 1, "kind": kind, "at": NOW, "actor": actor, "changes": changes or {}, "payload": payload or {}},
+        now=NOW,
+        customer={"id": 7, "name": "Camille", "email": "camille@example.com"} if customer is None else customer,
+        message=message,
+        context=context or {},
+        lookups=lookups or {},
+        run=run,
+    )
+
+
+def a_table_as_data(
+    rows: list[dict[str, Any]] | None = None,
+    *,
+    columns: list[dict[str, Any]] | None = None,
+    steps: list[dict[str, Any]] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """A valid table: rows of one column `c1` on the ticket's channel, one step `s1` that sets tags."""
+    return {
+        "code": "A01",
+        "name": "Triage",
+        "triggers": [{"on": "created"}],
+        "columns": columns if columns is not None else [{"id": "c1", "field": "ticket.channel", "op": "is"}],
+        "steps": steps if steps is not None else [{"id": "s1", "do": "add_tags"}],
+        "rows": rows if rows is not None else [{"id": "r1", "if": {"c1": "email"}, "then": {"s1": {"tags": ["mail"]}}}],
+        **more,
+    }
+
+
+def a_table(*args: Any, **more: Any) -> Table:
+    return parse_table(a_table_as_data(*args, **more), DESK)
+
+
+def tagging(id: str, tag: str | None = None, /, **cells: Any) -> dict[str, Any]:
+    """A row that sets one tag (its id) when its cells hold."""
+    return {"id": id, "if": cells, "then": {"s1": {"tags": [tag or id]}}}
+
+
+def a_list(*tables: Table) -> RuleSet:
+    entries = [Entry(table.code, table.name, 1, at, table=table) for at, table in enumerate(tables)]
+    return compile_ruleset(1, entries, DESK)
+
+
+def decided(facts: Facts, *tables: Table, **how: Any) -> Decision:
+    return decide(a_list(*tables), facts, **how)
+
+
+def tags_of(decision: Decision) -> list[str]:
+    """The tags that a decision would leave on the ticket."""
+    tags = decision.staged.get("tags") or []
+    assert isinstance(tags, list)
+    return tags
