@@ -68,6 +68,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     box = SecretBox(settings.keys.sealing)
     allowed = [one.strip() for one in settings.address_ceiling.split(",") if one.strip()]
     ceiling = AddressCeiling(allowed, own_addresses=own_addresses(settings))
+    chosen = clock or SystemClock()
     return Services(
         settings=settings,
         db=db,
@@ -75,8 +76,8 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         queues=Queues(redis),
         sandbox=Sandbox(settings.sandbox),
         box=box,
-        gateway=Gateway(db, redis, box, ceiling),
-        clock=clock or SystemClock(),
+        gateway=Gateway(db, redis, box, ceiling, now=chosen.now),
+        clock=chosen,
     )
 
 

@@ -302,7 +302,7 @@ def _customer(number: int, name: str, city: str, language: str, place: int, seed
         since=(today - timedelta(days=rng.randrange(60, 2400))).isoformat(),
         phone=_phone(rng, language),
         receivable=f"{owed:.2f}",
-        credit_hold=owes and owed * 1 > 60 * RATE[CURRENCY[language]],
+        credit_hold=owes and owed > 60 * RATE[CURRENCY[language]],
         orders=tuple(orders),
         charges=tuple(charges),
         invoices=tuple(invoices),

@@ -1,0 +1,244 @@
+"""Lookups as table columns: waiting for the answer, deciding without it, and the answer that comes late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from connectors import store as connections
+from jobs import automation, enrichment
+from jobs.services import Services
+from jobs.tables import LookupRow
+from rules import store as rule_list
+from tests.builders import ANA, BY_ANA, a_ticket
+from tests.connectors.upstream import Reply, Upstream, as_json
+from tests.jobs.desk import a_working_desk, clock_of, decisions, item, table, work
+from tickets import store
+from tickets.effects import SetField
+from tickets.tables import ContextFact, EventRow, Lane, Message
+
+ERP = {
+    "operations": [
+        {
+            "name": "find_party",
+            "path": "/parties",
+            "inputs": [{"name": "email", "type": "email", "bind": "customer.email"}],
+            "query": {"email": "{email}"},
+            "map": {"id": "id", "name": "name", "receivable": {"path": "receivable", "type": "money"}},
+            "cache_s": 300,
+            "stale_s": 0,
+            "timeout_s": 2,
+        }
+    ]
+}
+
+DEBTORS = """
+code: A01
+name: Debtors to billing
+kind: ticket
+triggers: [{on: created}]
+hit: first
+wait_s: 60
+columns:
+  - {id: c1, field: erp.find_party.receivable, op: greater}
+steps:
+  - {id: s1, do: assign_team}
+  - {id: s2, do: post_message}
+rows:
+  - {id: r1, if: {c1: {value: "100.00"}}, then: {s1: {team: billing}, s2: {text: Billing has it., public: true}}}
+otherwise: {then: {s1: {team: first_line}}}
+"""
+
+
+@pytest.fixture
+def erp() -> Iterator[Upstream]:
+    server = Upstream(lambda _: as_json([{"id": "7", "name": "Camille", "receivable": "149.70"}]))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def desk(database_url: str, tmp_path: Path, erp: Upstream) -> Iterator[Services]:
+    with a_working_desk(database_url, tmp_path, address_ceiling="127.0.0.0/8") as services:
+        with services.db.write() as connection:
+            config: dict[str, Any] = {**ERP, "base_url": erp.url}
+            connections.save_connection(
+                connection,
+                services.box,
+                name="erp",
+                kind="http_json",
+                config=config,
+                label="ERP",
+                now=clock_of(services).at,
+            )
+            rule_list.bump(connection)
+        yield services
+
+
+def lane_due(services: Services) -> Any:
+    with services.db.read() as connection:
+        return connection.execute(select(Lane.due_at)).scalar_one()
+
+
+def test_an_event_waits_for_the_answer_and_then_takes_the_right_row(desk: Services, erp: Upstream) -> None:
+    table(desk, DEBTORS)
+    ticket = a_ticket(desk.db)
+    assert automation.drain(desk) == 1
+    assert "team" not in item(desk, ticket.item_id).state
+    assert (lane_due(desk) - clock_of(desk).now()).total_seconds() == 60
+    work(desk)
+    state = item(desk, ticket.item_id).state
+    assert state["team"] == "billing"
+    assert [(one.path, one.query) for one in erp.asked] == [("/parties", {"email": "camille@example.com"})]
+    first, second, *_ = decisions(desk, ticket.item_id)
+    assert (first.outcome, second.outcome, second.part) == ("waiting", "acted", 2)
+    with desk.db.read() as connection:
+        card = connection.execute(select(ContextFact.key, ContextFact.body, ContextFact.error)).one()
+    assert card.key == "erp.find_party"
+    assert card.body["data"]["receivable"] == "149.70"
+
+
+def test_a_party_that_owes_little_takes_the_other_row(desk: Services, erp: Upstream) -> None:
+    erp.answer = lambda _: as_json([{"id": "7", "name": "Camille", "receivable": "12.00"}])
+    table(desk, DEBTORS)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert item(desk, ticket.item_id).state["team"] == "first_line"
+
+
+def test_nobody_in_the_erp_is_an_answer_and_not_a_failure(desk: Services, erp: Upstream) -> None:
+    erp.answer = lambda _: as_json([])
+    table(desk, DEBTORS)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert item(desk, ticket.item_id).state["team"] == "first_line"
+    assert all(one.notes == [] for one in decisions(desk, ticket.item_id))
+
+
+def test_an_erp_that_fails_is_named_the_rest_decides_and_the_late_answer_is_applied(
+    desk: Services, erp: Upstream
+) -> None:
+    erp.answer = lambda _: Reply(b"<h1>down</h1>", status=503, content_type="text/html")
+    table(desk, DEBTORS)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert item(desk, ticket.item_id).state["team"] == "first_line"
+    notes = [note for one in decisions(desk, ticket.item_id) for note in one.notes]
+    assert any("decided without erp.find_party" in note for note in notes)
+    with desk.db.read() as connection:
+        card = connection.execute(select(ContextFact.error).where(ContextFact.current)).scalar_one()
+        lookup = connection.execute(select(LookupRow.state, LookupRow.due_at)).one()
+    assert card != ""
+    assert lookup.state == "failed"
+    assert lookup.due_at > clock_of(desk).now()
+
+    erp.answer = lambda _: as_json([{"id": "7", "name": "Camille", "receivable": "149.70"}])
+    clock_of(desk).forward(minutes=5)
+    work(desk)
+    assert item(desk, ticket.item_id).state["team"] == "billing"
+    with desk.db.read() as connection:
+        cards = list(connection.execute(select(ContextFact.error, ContextFact.current).order_by(ContextFact.id)))
+        public = list(connection.execute(select(Message.text).where(Message.author_kind == "bot")).scalars())
+    assert [tuple(one) for one in cards][-1] == ("", True)
+    assert public == ["Billing has it."]
+    clock_of(desk).forward(hours=2)
+    work(desk)
+    with desk.db.read() as connection:
+        again = list(connection.execute(select(Message.text).where(Message.author_kind == "bot")).scalars())
+    assert again == ["Billing has it."]
+
+
+def test_a_late_answer_does_not_touch_what_a_person_decided_meanwhile(desk: Services, erp: Upstream) -> None:
+    erp.answer = lambda _: Reply(b"down", status=503)
+    table(desk, DEBTORS)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    with desk.db.write() as connection:
+        current = store.read_item(connection, ticket.item_id, lock=True)
+        lines = [store.Lines((SetField("team", "hr"),), BY_ANA)]
+        store.change_item(connection, current, lines=lines, actor=ANA, now=desk.clock.now())
+    erp.answer = lambda _: as_json([{"id": "7", "name": "Camille", "receivable": "149.70"}])
+    clock_of(desk).forward(minutes=5)
+    work(desk)
+    assert item(desk, ticket.item_id).state["team"] == "hr"
+
+
+def test_a_slow_answer_ends_the_wait_and_comes_late(desk: Services) -> None:
+    table(desk, DEBTORS)
+    ticket = a_ticket(desk.db)
+    automation.drain(desk)
+    clock_of(desk).forward(seconds=61)
+    automation.drain(desk)
+    assert item(desk, ticket.item_id).state["team"] == "first_line"
+    enrichment.enrich(desk)
+    work(desk)
+    assert item(desk, ticket.item_id).state["team"] == "billing"
+
+
+def test_several_parties_with_the_address_are_shown_and_nobody_is_guessed(desk: Services, erp: Upstream) -> None:
+    two = [{"id": "7", "name": "Camille", "receivable": "1"}, {"id": "8", "name": "Carl", "receivable": "2"}]
+    erp.answer = lambda _: as_json(two)
+    table(desk, DEBTORS)
+    a_ticket(desk.db)
+    work(desk)
+    with desk.db.read() as connection:
+        card = connection.execute(select(ContextFact.error, ContextFact.body).where(ContextFact.current)).one()
+        lookup = connection.execute(select(LookupRow.state, LookupRow.due_at)).one()
+    assert len(card.body["data"]["candidates"]) == 2
+    assert card.error != ""
+    assert tuple(lookup) == ("ambiguous", None)
+
+
+def test_earlier_tables_stand_while_the_event_waits_and_fire_once(desk: Services) -> None:
+    table(
+        desk,
+        """
+code: A00
+name: Tag all
+kind: ticket
+triggers: [{on: created}]
+hit: every
+steps: [{id: s1, do: add_tags}, {id: s2, do: add_note}]
+rows: [{id: r1, then: {s1: {tags: [seen]}, s2: {text: once}}}]
+""",
+    )
+    table(desk, DEBTORS)
+    ticket = a_ticket(desk.db)
+    automation.drain(desk)
+    assert item(desk, ticket.item_id).state["tags"] == ["seen"]
+    work(desk)
+    with desk.db.read() as connection:
+        notes = list(connection.execute(select(Message.text).where(~Message.public)).scalars())
+    assert notes == ["once"]
+
+
+def test_rows_that_are_already_false_cause_no_question(desk: Services, erp: Upstream) -> None:
+    table(
+        desk,
+        DEBTORS.replace("columns:", "columns:\n  - {id: c0, field: ticket.channel, op: is}").replace(
+            "if: {c1", "if: {c0: {value: chat}, c1"
+        ),
+    )
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert erp.asked == []
+    assert item(desk, ticket.item_id).state["team"] == "first_line"
+
+
+def test_a_second_ticket_waits_for_nobody_else(desk: Services, erp: Upstream) -> None:
+    """A lane that waits holds no worker and no other lane."""
+    table(desk, DEBTORS)
+    a_ticket(desk.db)
+    automation.drain(desk)
+    other = a_ticket(desk.db, email="nobody@example.com", channel="form")
+    erp.answer = lambda asked: as_json([] if asked.query["email"].startswith("nobody") else [{"id": "7"}])
+    automation.drain(desk)
+    with desk.db.read() as connection:
+        waiting = list(connection.execute(select(EventRow.item_id).where(EventRow.status == "waiting")).scalars())
+    assert other.item_id in waiting
+    work(desk)
+    assert item(desk, other.item_id).state["team"] == "first_line"

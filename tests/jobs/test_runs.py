@@ -1,0 +1,261 @@
+"""Trip (b): a row runs a script in the jail, it asks a connection, and what it collected is applied once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from connectors import store as connections
+from jobs import automation, runs
+from jobs.services import Services
+from jobs.tables import RunRow
+from rules import store as rule_list
+from rules.store import EntryKind
+from tests.builders import a_ticket
+from tests.connectors.upstream import Reply, Upstream, as_json
+from tests.environment.sandbox import SandboxService
+from tests.jobs.desk import a_working_desk, clock_of, item, publish, table, work
+from tickets.tables import ContextFact, EventRow, History, Message
+
+CRM = {
+    "operations": [
+        {
+            "name": "find_customer",
+            "path": "/customers",
+            "inputs": [{"name": "email", "type": "email", "bind": "customer.email"}],
+            "query": {"email": "{email}"},
+            "map": {"id": "id", "name": "name", "tier": "tier"},
+            "cache_s": 0,
+            "stale_s": 0,
+            "timeout_s": 2,
+        }
+    ]
+}
+
+RUNS_IT = """
+code: A01
+name: Enrich
+kind: ticket
+triggers: [{on: created}]
+hit: first
+steps: [{id: s1, do: run_script}]
+rows: [{id: r1, then: {s1: {script: S01}}}]
+"""
+
+SCRIPT = """
+person = crm.find_customer(email=customer.email)
+if person is None:
+    ticket.add_note("The CRM does not know this address.")
+else:
+    print("found", person.name)
+    ticket.set_context("crm", person, title="Customer", source="crm.find_customer")
+    ticket.add_tags(["tier-" + person.tier])
+    if person["tier"] == "gold":
+        ticket.set_priority("high")
+"""
+
+
+@pytest.fixture
+def crm() -> Iterator[Upstream]:
+    server = Upstream(lambda _: as_json([{"id": "c1", "name": "Camille", "tier": "gold"}]))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def desk(database_url: str, tmp_path: Path, crm: Upstream, sandbox_service: SandboxService) -> Iterator[Services]:
+    with a_working_desk(
+        database_url, tmp_path, address_ceiling="127.0.0.0/8", sandbox_socket=str(sandbox_service.socket)
+    ) as services:
+        with services.db.write() as connection:
+            config: dict[str, Any] = {**CRM, "base_url": crm.url}
+            connections.save_connection(
+                connection, services.box, name="crm", kind="http_json", config=config, now=services.clock.now()
+            )
+            rule_list.bump(connection)
+        yield services
+
+
+def script(services: Services, source: str) -> None:
+    publish(services, EntryKind.SCRIPT, {"code": "S01", "name": "Enrich", "source": source})
+
+
+def the_run(services: Services) -> Any:
+    with services.db.read() as connection:
+        return connection.execute(select(RunRow.status, RunRow.outcome, RunRow.attempt, RunRow.due_at, RunRow.id)).one()
+
+
+def test_a_run_asks_the_crm_and_its_actions_are_applied_with_their_cause(desk: Services, crm: Upstream) -> None:
+    script(desk, SCRIPT)
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    state = item(desk, ticket.item_id).state
+    assert (state["tags"], state["priority"]) == (["tier-gold"], "high")
+    run = the_run(desk)
+    assert run.status == "finished"
+    assert [one["text"] for one in run.outcome["log"]] == ["found Camille"]
+    assert [(one["connection"], one["status"]) for one in run.outcome["calls"]] == [("crm", "ok")]
+    with desk.db.read() as connection:
+        causes = list(connection.execute(select(History.field, History.cause).order_by(History.id)))
+        card = connection.execute(select(ContextFact.key, ContextFact.body, ContextFact.cause)).one()
+    assert {(row.cause["kind"], row.cause["code"], row.cause["run_id"]) for row in causes} == {
+        ("script", "S01", run.id)
+    }
+    assert card.body["data"]["tier"] == "gold"
+    assert len(crm.asked) == 1
+    clock_of(desk).forward(hours=3)
+    work(desk)
+    assert len(crm.asked) == 1
+
+
+def test_nobody_in_the_crm_is_none_for_the_script(desk: Services, crm: Upstream) -> None:
+    crm.answer = lambda _: as_json([])
+    script(desk, SCRIPT)
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    with desk.db.read() as connection:
+        notes = list(connection.execute(select(Message.text).where(~Message.public)).scalars())
+    assert notes == ["The CRM does not know this address."]
+    assert "tags" not in item(desk, ticket.item_id).state
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "code"),
+    [
+        ("ticket.add_tags(['x'])\nwhile True:\n    pass", "limit", "TIMEOUT_CPU"),
+        ("ticket.add_tags(['x'])\nkeep = 'x' * 10\nwhile True:\n    keep = keep + keep", "limit", "MEMORY"),
+        ("ticket.add_tags(['x'])\nimport os", "refused", "FORBIDDEN"),
+        ("ticket.add_tags(['x'])\n1 / 0", "failed", "RUNTIME"),
+        ("ticket.add_tags(['x'])\nticket.add_tags(['y' * 300])", "finished", ""),
+    ],
+)
+def test_a_script_that_misbehaves_ends_by_name_and_nothing_of_it_is_applied(
+    desk: Services, source: str, status: str, code: str
+) -> None:
+    script(desk, source)
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    run = the_run(desk)
+    assert run.status == status
+    assert (run.outcome["error"] or {}).get("code", "") == code
+    assert "tags" not in item(desk, ticket.item_id).state
+    table(
+        desk,
+        RUNS_IT.replace("A01", "A02").replace("run_script", "add_tags").replace("{script: S01}", "{tags: [alive]}"),
+    )
+    other = a_ticket(desk.db)
+    work(desk)
+    assert item(desk, other.item_id).state["tags"] == ["alive"]
+
+
+def test_an_answer_that_cannot_be_had_discards_the_run_and_it_is_tried_again(desk: Services, crm: Upstream) -> None:
+    crm.answer = lambda _: Reply(b"down", status=503)
+    script(desk, "ticket.add_tags(['before'])\n" + SCRIPT)
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    run = the_run(desk)
+    assert (run.status, run.attempt) == ("retrying", 1)
+    assert (run.due_at - clock_of(desk).now()).total_seconds() == 60
+    assert "tags" not in item(desk, ticket.item_id).state
+    crm.answer = lambda _: as_json([{"id": "c1", "name": "Camille", "tier": "gold"}])
+    clock_of(desk).forward(minutes=2)
+    work(desk)
+    assert the_run(desk).status == "finished"
+    assert item(desk, ticket.item_id).state["tags"] == ["before", "tier-gold"]
+
+
+def test_a_caught_failure_lets_the_effects_stand(desk: Services, crm: Upstream) -> None:
+    crm.answer = lambda _: Reply(b"down", status=503)
+    script(
+        desk,
+        "try:\n    crm.find_customer(email=customer.email)\nexcept Unavailable:\n    ticket.add_tags(['crm-down'])\n",
+    )
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert the_run(desk).status == "finished"
+    assert item(desk, ticket.item_id).state["tags"] == ["crm-down"]
+
+
+def test_stop_ends_the_script_keeps_what_it_did_and_says_why(desk: Services) -> None:
+    script(desk, "ticket.add_tags(['seen'])\nstop('not ours')\nticket.add_tags(['never'])")
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    run = the_run(desk)
+    assert (run.status, run.outcome["stop_reason"]) == ("stopped", "not ours")
+    assert item(desk, ticket.item_id).state["tags"] == ["seen"]
+
+
+def test_the_end_of_a_run_is_a_trigger(desk: Services) -> None:
+    script(desk, "1 / 0")
+    table(desk, RUNS_IT)
+    table(
+        desk,
+        """
+code: A02
+name: Tell when it fails
+kind: ticket
+triggers: [{on: script_finished, script: S01}]
+hit: first
+columns: [{id: c1, field: run.status, op: is}]
+steps: [{id: s1, do: add_tags}]
+rows: [{id: r1, if: {c1: {value: failed}}, then: {s1: {tags: [script-failed]}}}]
+""",
+    )
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert item(desk, ticket.item_id).state["tags"] == ["script-failed"]
+
+
+def test_a_script_that_is_switched_off_is_not_run_and_the_step_says_so(desk: Services, crm: Upstream) -> None:
+    script(desk, SCRIPT)
+    table(desk, RUNS_IT)
+    with desk.db.write() as connection:
+        rule_list.switch(connection, "S01", enabled=False)
+    a_ticket(desk.db)
+    work(desk)
+    with desk.db.read() as connection:
+        assert connection.execute(select(RunRow.id)).all() == []
+    assert crm.asked == []
+
+
+def test_a_run_cut_off_by_a_crash_is_started_again_and_applied_once(desk: Services) -> None:
+    script(desk, "ticket.add_tags(['done'])\nticket.add_note('once')")
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    automation.drain(desk)
+    with desk.db.write() as connection:  # a worker took it and died
+        lease = clock_of(desk).now()
+        connection.execute(update(RunRow).values(lease_until=lease, token="dead", status="running", attempt=1))
+    clock_of(desk).forward(seconds=1)
+    work(desk)
+    with desk.db.read() as connection:
+        notes = list(connection.execute(select(Message.text).where(~Message.public)).scalars())
+        finished = list(connection.execute(select(EventRow.id).where(EventRow.kind == "script_finished")).scalars())
+    assert (notes, len(finished)) == (["once"], 1)
+    assert item(desk, ticket.item_id).state["tags"] == ["done"]
+
+
+def test_scripts_are_refused_loudly_while_the_sandbox_is_away(database_url: str, tmp_path: Path) -> None:
+    with a_working_desk(database_url, tmp_path, sandbox_socket=str(tmp_path / "nobody.sock")) as services:
+        script(services, "ticket.add_tags(['x'])")
+        table(services, RUNS_IT)
+        ticket = a_ticket(services.db)
+        work(services)
+        run = the_run(services)
+        assert run.status == "retrying"
+        assert run.outcome["error"]["code"] == "SANDBOX_UNAVAILABLE"
+        for _ in range(runs.CRASHES + 1):
+            clock_of(services).forward(minutes=10)
+            work(services)
+        assert the_run(services).status == "unavailable"
+        assert "tags" not in item(services, ticket.item_id).state
