@@ -72,11 +72,13 @@ def _bring_up(supervisor: Supervisor, desk: Desk, python: Path, with_demo: bool)
             say("Loading the demo desk ...")
             supervisor.run_once(Program("demo", (*flask, "demo", "load")), timeout_s=DEMO_TIMEOUT_S)
         _remember(desk, demo=with_demo)
+    if with_demo:
+        _let_the_demo_be_reached(supervisor, desk)
     supervisor.start(Program("web", _gunicorn(python, desk)))
     for worker in WORKERS:
         supervisor.start(Program(worker, _python(python, "-m", "jobs.worker", worker)))
     if with_demo:
-        supervisor.start(Program("backoffice", _python(python, "-m", "jobs.backoffice")))
+        supervisor.start(Program("backoffice", _python(python, "-m", "jobs.backoffice"), needed=False))
     if not supervisor.wait_for(lambda: _ready(desk)[0], deadline_s=READY_DEADLINE_S):
         _, why = _ready(desk)
         if not why:
@@ -85,6 +87,19 @@ def _bring_up(supervisor: Supervisor, desk: Desk, python: Path, with_demo: bool)
                 f"its log is {desk.logs / 'web.log'}."
             )
         complain(f"Deskhand runs, but not everything is up: {why}")
+
+
+def _let_the_demo_be_reached(supervisor: Supervisor, desk: Desk) -> None:
+    """Only the environment opens private addresses to connectors: here those of the demo's own back office."""
+    places = desk.data / "demo" / "backoffice.json"
+    try:
+        ports = json.loads(places.read_text())["ports"].values()
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        complain(f"The demo's back office has no address ({places}: {error}); what it knows cannot be asked.")
+        return
+    given = supervisor.env.get("DESKHAND_ADDRESS_CEILING", "")
+    allowed = [given] if given else []
+    supervisor.env["DESKHAND_ADDRESS_CEILING"] = ",".join([*allowed, *(f"127.0.0.1:{int(port)}" for port in ports)])
 
 
 def _greet(desk: Desk, took_s: float) -> None:

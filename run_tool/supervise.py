@@ -47,11 +47,15 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 @dataclass(frozen=True)
 class Program:
-    """One process of the desk. `stops_last`: the others need it until they are gone."""
+    """One process of the desk. `stops_last`: the others need it until they are gone.
+
+    `needed` False: the desk is of use without it, so its deaths are said and never end the start.
+    """
 
     name: str
     argv: tuple[str, ...]
     stops_last: bool = False
+    needed: bool = True
 
 
 @dataclass
@@ -74,7 +78,8 @@ class Supervisor:
     """
 
     def __init__(self, env: Mapping[str, str], logs: Path) -> None:
-        self._env = dict(env)
+        #: What programs that are started from now on find in their environment.
+        self.env = dict(env)
         self._logs = logs
         self._children: list[_Child] = []
         self._once: _Child | None = None
@@ -182,7 +187,7 @@ class Supervisor:
             child.process = subprocess.Popen(
                 child.program.argv,
                 cwd=ROOT,
-                env=self._env,
+                env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -202,7 +207,7 @@ class Supervisor:
         child.process = None
         child.deaths = 1 if now - child.started >= SOUND_S else child.deaths + 1
         name = child.program.name
-        if self._starting and child.deaths >= START_TRIES:
+        if self._starting and child.program.needed and child.deaths >= START_TRIES:
             raise CannotGoOn(
                 f"{name} does not start: it ended {child.deaths} times ({_how(returncode)}).{_last(child)}\n"
                 f"Everything is being stopped; its whole log is {child.log.path}."
