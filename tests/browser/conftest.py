@@ -1,0 +1,116 @@
+"""Real pages in a real browser: a served desk, Chromium, and every console message about our policy a failure."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from redis import Redis
+from werkzeug.serving import make_server
+
+from tests.environment.databases import MakeDatabase
+from tests.environment.redis import RedisServer
+from tests.web.desk import PASSWORD, Desk, a_desk
+from web import create_app
+
+#: No sandbox of its own (tests run as root in containers) and no traffic of its own.
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-domain-reliability"
+).split()
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+#: Longest any wait in a page may take, in milliseconds.
+PATIENCE_MS = 15_000
+
+
+@dataclass
+class Served:
+    """A desk that answers on an address."""
+
+    desk: Desk
+    url: str
+
+
+@dataclass
+class Visitor:
+    """A person with a browser. `console` holds what pages complained about."""
+
+    page: Page
+    url: str
+    console: list[str] = field(default_factory=list)
+
+    def sign_in(self, email: str, password: str = PASSWORD) -> None:
+        self.page.goto(f"{self.url}/sign-in")
+        self.page.get_by_label("E-mail").fill(email)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.wait_for_load_state()
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.url + path)
+
+    def picture(self, name: str, *, full: bool = False) -> Path:
+        """Keep a screenshot for people to look at."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        path = SCREENSHOTS / f"{name}.png"
+        self.page.screenshot(path=path, full_page=full)
+        return path
+
+
+@pytest.fixture
+def served(make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServer, redis: Redis) -> Iterator[Served]:
+    """A desk served on a free port by threads of this process."""
+    desk = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
+    server = make_server("127.0.0.1", 0, create_app(desk.services), threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield Served(desk, f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    thread.join(timeout=10)
+    server.server_close()
+    desk.services.close()
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: Path) -> Iterator[Browser]:
+    """One Chromium for the session."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(chromium), headless=True, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, served: Served) -> Iterator[Callable[..., Visitor]]:
+    """Makes visitors: `visit(width=390, dark=True, scripts=False)`. A complaint in any console fails the test."""
+    contexts: list[BrowserContext] = []
+    visitors: list[Visitor] = []
+
+    def make(*, width: int = 1280, height: int = 800, dark: bool = False, scripts: bool = True) -> Visitor:
+        options: dict[str, Any] = {"viewport": {"width": width, "height": height}, "java_script_enabled": scripts}
+        context = browser.new_context(**options, color_scheme="dark" if dark else "light", locale="en-GB")
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        visitor = Visitor(context.new_page(), served.url)
+        visitor.page.on("console", lambda message: _note(visitor, message.type, message.text))
+        visitor.page.on("pageerror", lambda error: visitor.console.append(f"pageerror: {error}"))
+        visitors.append(visitor)
+        return visitor
+
+    yield make
+    complaints = [line for visitor in visitors for line in visitor.console]
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _note(visitor: Visitor, kind: str, text: str) -> None:
+    # A refused form answers 4xx on purpose, and the browser says so in its console.
+    expected = text.startswith("Failed to load resource: the server responded with a status of 4")
+    if kind in ("error", "warning") and not expected:
+        visitor.console.append(f"{kind}: {text}")

@@ -1,0 +1,47 @@
+"""A desk and its application for tests of pages, on a database of its own; Redis is the session's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from redis import Redis
+
+from tests.environment.databases import MakeDatabase
+from tests.environment.redis import RedisServer
+from tests.web.desk import Desk, a_desk, sign_in
+from web import create_app
+
+
+@pytest.fixture
+def desk(make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServer, redis: Redis) -> Iterator[Desk]:
+    """A desk with teams and a brand, and nobody and nothing else."""
+    made = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
+    yield made
+    made.services.close()
+
+
+@pytest.fixture
+def app(desk: Desk) -> APIFlask:
+    """The application on this desk. A bug in a page fails the test instead of making an error page."""
+    made = create_app(desk.services)
+    made.testing = True
+    return made
+
+
+@pytest.fixture
+def client(app: APIFlask) -> FlaskClient:
+    """A browser that nobody has signed in with."""
+    return app.test_client()
+
+
+@pytest.fixture
+def agent(desk: Desk, app: APIFlask) -> FlaskClient:
+    """A browser in which the agent Ana Nowak of the billing team is signed in."""
+    email = desk.user("ana", "agent", name="Ana Nowak", teams=("billing",))
+    browser = app.test_client()
+    assert sign_in(browser, email).status_code == 302
+    return browser

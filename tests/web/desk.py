@@ -1,0 +1,207 @@
+"""A small desk with real data for tests of pages: people, teams, tickets, and rules that really ran."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from flask.testing import FlaskClient
+from sqlalchemy import insert
+from werkzeug.test import TestResponse
+
+from jobs import automation
+from jobs.services import Services, build
+from jobs.settings import Settings
+from rules import store as rule_list
+from rules.store import EntryKind
+from tickets import people
+from tickets import store as items
+from tickets.events import Actor, ActorKind, Cause
+from tickets.item import ItemKind
+from tickets.tables import Brand, Team, TeamMember, User
+from tickets.values import JSON
+from web.passwords import hash_password
+
+NOW = datetime(2026, 11, 21, 9, 31, tzinfo=UTC)
+PASSWORD = "a long enough password"
+_HASHES: dict[str, str] = {}
+
+TRIAGE: dict[str, JSON] = {
+    "name": "New ticket triage",
+    "kind": "ticket",
+    "enabled": True,
+    "triggers": [{"on": "created"}],
+    "hit": "first",
+    "wait_s": 0,
+    "columns": [
+        {"id": "c1", "field": "ticket.channel", "op": "is"},
+        {"id": "c2", "field": "ticket.subject", "op": "contains_any"},
+    ],
+    "steps": [{"id": "s1", "do": "assign_team"}, {"id": "s2", "do": "set_priority"}],
+    "rows": [
+        {"id": "r1", "if": {"c1": {"value": "chat"}}, "then": {"s1": {"team": "sales"}}},
+        {
+            "id": "r2",
+            "if": {"c2": {"value": ["refund", "invoice"]}},
+            "then": {"s1": {"team": "billing"}, "s2": {"priority": "high"}},
+        },
+    ],
+    "otherwise": {"then": {"s1": {"team": "sales"}}},
+}
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, at: datetime = NOW) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        return self.at
+
+    def move(self, **by: float) -> None:
+        self.at += timedelta(**by)
+
+
+@dataclass
+class Desk:
+    """The services of one test and the few things tests do with them."""
+
+    services: Services
+    clock: Clock
+
+    def user(self, key: str, *roles: str, name: str = "", teams: tuple[str, ...] = (), zone: str = "UTC") -> str:
+        """A person who works here; returns the address to sign in with. The password is PASSWORD."""
+        with self.services.db.write() as connection:
+            connection.execute(
+                insert(User).values(
+                    key=key,
+                    name=name or key.capitalize(),
+                    email=f"{key}@deskhand.test",
+                    password_hash=_hash(),
+                    roles=list(roles),
+                    brands=[],
+                    locations=[],
+                    zone=zone,
+                    created_at=NOW,
+                )
+            )
+            for team in teams:
+                connection.execute(insert(TeamMember).values(team=team, user=key))
+        return f"{key}@deskhand.test"
+
+    def ticket(
+        self,
+        subject: str = "Where is my parcel?",
+        text: str = "It was due on Monday.",
+        *,
+        email: str = "camille@customer.test",
+        name: str = "Camille Laurent",
+        html: str = "",
+        author_name: str | None = None,
+        **state: JSON,
+    ) -> int:
+        """A ticket that a customer wrote; its number."""
+        with self.services.db.write() as connection:
+            person = people.person_for(connection, email=email, name=name, language="fr", now=self.clock.now())
+            made = items.create_item(
+                connection,
+                kind=ItemKind.TICKET,
+                state={"subject": subject, "channel": "email", "customer": person, **state},
+                actor=Actor(ActorKind.CUSTOMER, str(person), name),
+                now=self.clock.now(),
+                message=items.NewMessage(
+                    author="customer",
+                    public=True,
+                    channel="email",
+                    text=text,
+                    html=html,
+                    author_person=person,
+                    author_name=name if author_name is None else author_name,
+                    author_address=email,
+                ),
+            )
+        return made.item_id
+
+    def card(
+        self, item_id: int, key: str, data: JSON, *, title: str = "", error: str = "", fresh_s: float = 600
+    ) -> None:
+        """A context card on a ticket, as a lookup would leave it."""
+        with self.services.db.write() as connection:
+            items.insert_context(
+                connection,
+                item_id,
+                items.NewContext(
+                    key=key,
+                    title=title or key,
+                    data=data,
+                    source=key,
+                    fetched_at=self.clock.now(),
+                    fresh_until=self.clock.now() + timedelta(seconds=fresh_s),
+                    error=error,
+                    cause=Cause("system", label=key),
+                ),
+                self.clock.now(),
+            )
+
+    def publish(self, table: dict[str, JSON] = TRIAGE) -> str:
+        """Make a table live; its code."""
+        with self.services.db.write() as connection:
+            code = rule_list.create(
+                connection, EntryKind.TABLE, str(table["name"]), table, author="ana", now=self.clock.now()
+            )
+            rule_list.publish(connection, code, author="ana", note="", seen=1, now=self.clock.now())
+        return code
+
+    def work(self) -> int:
+        """Let the rule list look at everything that waits; the number of events."""
+        return automation.drain(self.services, budget_s=10)
+
+    def state(self, item_id: int) -> dict[str, JSON]:
+        with self.services.db.read() as connection:
+            return dict(items.read_item(connection, item_id).state)
+
+
+def a_desk(url: str, data: Path, redis_url: str) -> Desk:
+    """A desk on this database with two open teams, a restricted one, and a brand."""
+    clock = Clock()
+    services = build(Settings(data_dir=data, database_url=url, redis_url=redis_url), clock=clock)
+    with services.db.write() as connection:
+        connection.execute(
+            insert(Team),
+            [
+                {"key": "billing", "label": "Billing", "restricted": False},
+                {"key": "sales", "label": "Sales", "restricted": False},
+                {"key": "ethics", "label": "Ethics", "restricted": True},
+            ],
+        )
+        connection.execute(insert(Brand).values(key="acme", label="Acme Store"))
+    return Desk(replace(services), clock)
+
+
+def token(page: TestResponse) -> str:
+    """The form token of a page."""
+    found = re.search(r'name="csrf-token" content="([^"]+)"', page.get_data(as_text=True))
+    assert found, "the page has no form token"
+    return found[1]
+
+
+def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> TestResponse:
+    """Sign in through the form, as a person does."""
+    form = client.get("/sign-in")
+    return client.post("/sign-in", data={"csrf_token": token(form), "email": email, "password": password})
+
+
+def send(client: FlaskClient, path: str, data: dict[str, object] | None = None, **more: object) -> TestResponse:
+    """Send a form with the session's token, taken from the inbox."""
+    page = client.get("/more")
+    return client.post(path, data={"csrf_token": token(page), **(data or {})}, **more)  # type: ignore[arg-type]
+
+
+def _hash() -> str:
+    # One argon2 hash for all test users: it takes 50 ms on purpose.
+    if PASSWORD not in _HASHES:
+        _HASHES[PASSWORD] = hash_password(PASSWORD)
+    return _HASHES[PASSWORD]

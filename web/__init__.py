@@ -1,0 +1,88 @@
+"""PEOPLE: pages, portal, API, inbound. `create_app(services)` makes the one Flask application.
+
+A page is a module here with a blueprint called `pages`, listed in PAGES. Each view says who may open it (`web.access`);
+SQL for pages is in `web.store`; what is written goes through `tickets.store`, as everywhere.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from apiflask import APIFlask
+from flask import Blueprint
+from flask_wtf.csrf import CSRFProtect
+
+from web import (
+    access,
+    bell,
+    bundles,
+    commands,
+    errors,
+    headers,
+    health,
+    inbox,
+    limits,
+    look,
+    portal,
+    shell,
+    signin,
+    ticket,
+)
+from web.context import EXTENSION
+
+if TYPE_CHECKING:
+    from jobs.services import Services
+
+__all__ = ["PAGES", "create_app", "csrf"]
+
+#: Every page of the product, in the order of the menu. A new page is one module and one line here.
+PAGES: tuple[Blueprint, ...] = (
+    signin.pages,
+    shell.pages,
+    inbox.pages,
+    ticket.pages,
+    bell.pages,
+    portal.pages,
+    health.pages,
+)
+
+#: Cookie sessions are guarded by this everywhere; an API or inbound blueprint with its own token is exempted by name.
+csrf = CSRFProtect()
+
+#: How long a session lasts without being used.
+SESSION = timedelta(hours=12)
+
+
+def create_app(services: Services) -> APIFlask:
+    """The web application on these services. Raises `NotSaid` for a view that does not say who may open it."""
+    settings = services.settings
+    app = APIFlask(__name__, title="Deskhand", spec_path="/api/openapi.json", docs_path=None, json_errors=False)
+    app.config.update(
+        SECRET_KEY=settings.keys.session,
+        SESSION_COOKIE_NAME="__Host-session" if settings.secure_cookies else "session",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=SESSION,
+        MAX_CONTENT_LENGTH=settings.web_body_mb * 1_000_000,
+        MAX_FORM_MEMORY_SIZE=2_000_000,
+        MAX_FORM_PARTS=500,
+        # The token lives as long as the session: a form left open over lunch still sends.
+        WTF_CSRF_TIME_LIMIT=None,
+        BABEL_TRANSLATION_DIRECTORIES="translations",
+    )
+    app.extensions[EXTENSION] = services
+    csrf.init_app(app)
+    headers.install(app)
+    access.install(app)
+    limits.install(app, settings.redis)
+    look.install(app)
+    bundles.install(app)
+    shell.install(app)
+    errors.install(app)
+    for blueprint in PAGES:
+        app.register_blueprint(blueprint)
+    access.check_views(app)
+    commands.install(app)
+    return app

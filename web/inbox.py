@@ -1,0 +1,109 @@
+"""The inbox: queues of tickets, narrowed by a filter that lives in the address."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, lazy_gettext
+
+from tickets.item import MAX_TAG_CHARS, PRIORITIES, STATUSES
+from tickets.people import Permission
+from web import store
+from web.access import me, needs
+from web.context import services
+from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
+
+pages = Blueprint("inbox", __name__)
+
+QUEUES = {
+    "mine": lazy_gettext("Mine"),
+    "teams": lazy_gettext("My teams"),
+    "unassigned": lazy_gettext("Unassigned"),
+    "all": lazy_gettext("All open"),
+    "waiting": lazy_gettext("Waiting"),
+    "closed": lazy_gettext("Closed"),
+}
+#: Longest search text, in characters, and the furthest page that can be asked for.
+TEXT_CHARS = 200
+LAST_PAGE = store.COUNT_CAP // store.PAGE_ROWS
+
+
+@pages.get("/")
+@needs(Permission.WORK_TICKETS)
+def page() -> ResponseReturnValue:
+    """One queue, newest change first, a page at a time."""
+    wanted = _wanted()
+    with services().db.read() as connection:
+        found = store.inbox(connection, me(), wanted)
+        labels = Labels(store.names(connection))
+        tags = store.tags_in_use(connection, me())
+    wanted = replace(wanted, page=found.page)
+    return render_template(
+        "inbox.html",
+        wanted=wanted,
+        found=found,
+        labels=labels,
+        tags=tags,
+        queues=[(label, _address(queue=key), key == wanted.queue, 0) for key, label in QUEUES.items()],
+        statuses=STATUSES,
+        priorities=PRIORITIES,
+        status_tones=STATUS_TONES,
+        priority_tones=PRIORITY_TONES,
+        shown=_shown(found),
+        href=lambda number: _address(**{**asdict(wanted), "page": number}),
+        nothing=_nothing(wanted),
+    )
+
+
+def _wanted() -> store.Filter:
+    """The filter of the address; what is not one of its choices is left out rather than refused."""
+    given = request.args
+    queue = given.get("queue", "mine")
+    status = given.get("status", "")
+    priority = given.get("priority", "")
+    return store.Filter(
+        queue=queue if queue in QUEUES else "mine",
+        status=status if status in STATUSES else "",
+        team=given.get("team", "")[:60],
+        priority=priority if priority in PRIORITIES else "",
+        tag=given.get("tag", "").strip()[:MAX_TAG_CHARS],
+        text=given.get("text", "").strip()[:TEXT_CHARS],
+        page=min(max(1, given.get("page", 1, type=int)), LAST_PAGE),
+    )
+
+
+def _address(**values: Any) -> str:
+    """The inbox's address with these choices, defaults left out."""
+    default = asdict(store.Filter())
+    return url_for("inbox.page", **{key: value for key, value in values.items() if value and value != default[key]})
+
+
+def _shown(found: store.Page) -> str:
+    if not found.lines:
+        return ""
+    first = (found.page - 1) * store.PAGE_ROWS + 1
+    last = first + len(found.lines) - 1
+    if found.more_than_total:
+        return gettext("%(first)s–%(last)s of more than %(total)s", first=first, last=last, total=found.total)
+    return gettext("%(first)s–%(last)s of %(total)s", first=first, last=last, total=found.total)
+
+
+def _nothing(wanted: store.Filter) -> tuple[str, str]:
+    """What an empty list says: what is not there, and what one can do."""
+    if wanted.narrowed:
+        return gettext("No ticket matches"), gettext("Take a filter away, or look in all open tickets.")
+    match wanted.queue:
+        case "mine":
+            return gettext("Nothing is assigned to you"), gettext("Take one from your teams or from the unassigned.")
+        case "teams":
+            return gettext("Nothing waits in your teams"), gettext("New tickets of your teams will appear here.")
+        case "waiting":
+            return gettext("Nothing is waiting"), gettext(
+                "Tickets that wait for a customer or another team stand here."
+            )
+        case "closed":
+            return gettext("Nothing is closed yet"), gettext("Solved and closed tickets will appear here.")
+    return gettext("Nothing is open"), gettext("New tickets will appear here.")

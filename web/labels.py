@@ -1,0 +1,85 @@
+"""Stored keys as people call them: "billing" is "Billing", "waiting_customer" is "Waiting for customer"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flask_babel import gettext
+from markupsafe import Markup
+
+from tickets.errors import UnknownField
+from tickets.item import CHANNELS, LANGUAGES, PRIORITIES, STATUSES, FieldType, StateField, state_field
+from tickets.values import JSON
+from web.look import moment, plain
+from web.store import Names
+
+#: The colour of a status: its dot and its pill. Colour is never alone, the word stands beside it.
+STATUS_TONES: Mapping[str, str] = {
+    "open": "ok",
+    "waiting_customer": "info",
+    "waiting_team": "info",
+    "snoozed": "warn",
+    "solved": "off",
+    "closed": "off",
+}
+PRIORITY_TONES: Mapping[str, str] = {"high": "warn", "urgent": "bad", "critical": "bad"}
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The words of one desk, read once per page."""
+
+    names: Names
+    custom: Mapping[str, StateField] = field(default_factory=dict)
+    people: Mapping[int, str] = field(default_factory=dict)
+
+    def field(self, key: str) -> str:
+        """A field's name. A field that was removed since keeps its key."""
+        try:
+            return gettext(state_field(key, self.custom).label)
+        except UnknownField:
+            return key.removeprefix("fields.")
+
+    def value(self, key: str, value: JSON) -> str | Markup:
+        """A field's value, members of sets joined by commas."""
+        if value is None or value == [] or value == "":
+            return gettext("none")
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return ", ".join(self.one(key, member) for member in value)
+        known = self._field(key)
+        if known is not None and known.type is FieldType.TIME and isinstance(value, str):
+            return moment(value) or value
+        return self.one(key, value)
+
+    def one(self, key: str, value: JSON) -> str:
+        """One member of a field's value."""
+        match key:
+            case "team":
+                return self.names.teams.get(str(value), str(value))
+            case "assignees":
+                return self.names.users.get(str(value), str(value))
+            case "brand":
+                return self.names.brands.get(str(value), str(value))
+            case "location":
+                return self.names.locations.get(str(value), str(value))
+            case "customer":
+                return self.people.get(value, str(value)) if isinstance(value, int) else str(value)
+            case "status":
+                return gettext(STATUSES.get(str(value), str(value)))
+            case "priority":
+                return gettext(PRIORITIES.get(str(value), str(value)))
+            case "channel":
+                return gettext(CHANNELS.get(str(value), str(value)))
+            case "language":
+                return gettext(LANGUAGES.get(str(value), str(value)))
+        known = self._field(key)
+        if known is not None and known.options and isinstance(value, str):
+            return known.options.get(value, value)
+        return plain(value)
+
+    def _field(self, key: str) -> StateField | None:
+        try:
+            return state_field(key, self.custom)
+        except UnknownField:
+            return None

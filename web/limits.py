@@ -1,0 +1,23 @@
+"""How often one caller may try. Counted in Redis; while Redis is away each web process counts for itself."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+
+limiter = Limiter(
+    key_func=get_remote_address,
+    in_memory_fallback_enabled=True,
+    headers_enabled=False,
+    key_prefix="deskhand:limits",
+    strategy="moving-window",
+)
+
+
+def install(app: Flask, redis_url: str) -> None:
+    """`redis_url` as in the settings; "" counts in this process alone (tests, a desk without Redis)."""
+    if redis_url.startswith("unix://"):
+        redis_url = "redis+" + redis_url
+    app.config["RATELIMIT_STORAGE_URI"] = redis_url or "memory://"
+    limiter.init_app(app)

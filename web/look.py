@@ -1,0 +1,184 @@
+"""What templates can use: times as people write them, sizes, initials, icons, the theme, who is signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from flask import Flask, has_request_context, request
+from flask_babel import Babel, format_datetime, get_locale, gettext, ngettext
+from markupsafe import Markup
+
+from tickets.item import LANGUAGES
+from tickets.values import JSON, from_iso
+from web.access import may, viewer_or_none
+from web.bundles import file
+from web.context import now
+from web.headers import style_nonce
+
+#: Longest text of one value on a page, in characters; the rest is cut with an ellipsis.
+VALUE_CHARS = 400
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+
+def icon(name: str, size: str = "", label: str = "") -> Markup:
+    """An icon of static/img/icons.svg. With a `label` it speaks, else it is decoration."""
+    spoken = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
+    return Markup('<svg class="i {}" {}><use href="{}#{}"/></svg>').format(size, spoken, file("img/icons.svg"), name)
+
+
+def moment(at: datetime | str | None) -> Markup:
+    """A time in the reader's zone, e.g. "Sat 21 Nov, 09:31", with the full form as its title."""
+    known = _time(at)
+    return _time_element(known, _short(known)) if known else Markup("")
+
+
+def clock(at: datetime | str | None) -> Markup:
+    """Only hours and minutes for today, else like `moment`."""
+    known = _time(at)
+    if known is None:
+        return Markup("")
+    return _time_element(known, format_datetime(known, "HH:mm") if _is_today(known) else _short(known))
+
+
+def ago(at: datetime | str | None) -> Markup:
+    """How long ago, under a day; after that the date. For lists and sources."""
+    known = _time(at)
+    return _time_element(known, age(known)) if known else Markup("")
+
+
+def age(at: datetime | str) -> str:
+    """The text of `ago`, also for the future ("in 5 min")."""
+    known = _time(at)
+    assert known is not None
+    seconds = (now() - known).total_seconds()
+    if seconds < 0:
+        ahead = -seconds
+        if ahead < HOUR:
+            return gettext("in %(n)s min", n=max(1, round(ahead / MINUTE)))
+        if ahead < DAY:
+            return gettext("in %(n)s h", n=round(ahead / HOUR))
+        return _short(known)
+    if seconds < MINUTE:
+        return gettext("just now")
+    if seconds < HOUR:
+        return gettext("%(n)s min ago", n=int(seconds // MINUTE))
+    if seconds < DAY:
+        return gettext("%(n)s h ago", n=int(seconds // HOUR))
+    return _short(known)
+
+
+def duration(seconds: float) -> str:
+    """A length of time: "14 ms", "1.4 s", "3 min"."""
+    if seconds < 1:
+        return f"{max(0, round(seconds * 1000))} ms"
+    if seconds < MINUTE:
+        return f"{seconds:.1f} s"
+    if seconds < HOUR:
+        return f"{round(seconds / MINUTE)} min"
+    return f"{seconds / HOUR:.1f} h"
+
+
+def file_size(size: int) -> str:
+    """Bytes as people read them: "820 B", "14 kB", "2.1 MB"."""
+    if size < 1_000:
+        return f"{size} B"
+    if size < 1_000_000:
+        return f"{size / 1_000:.0f} kB"
+    return f"{size / 1_000_000:.1f} MB"
+
+
+def initials(name: str) -> str:
+    """Up to two letters for the round mark beside a name."""
+    words = [word for word in name.replace("@", " ").split() if word[0].isalnum()]
+    return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper() or "?"
+
+
+def plain(value: JSON, limit: int = VALUE_CHARS) -> str:
+    """Any stored value as text for a page."""
+    match value:
+        case None:
+            text = gettext("none")
+        case True:
+            text = gettext("yes")
+        case False:
+            text = gettext("no")
+        case str():
+            text = value
+        case int() | float():
+            text = str(value)
+        case Mapping():
+            text = ", ".join(f"{key}: {plain(one)}" for key, one in value.items()) or gettext("none")
+        case Sequence():
+            text = ", ".join(plain(one) for one in value) or gettext("none")
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def theme() -> str:
+    """The colour scheme this browser chose: auto, light or dark."""
+    chosen = request.cookies.get("theme", "auto") if has_request_context() else "auto"
+    return chosen if chosen in ("light", "dark") else "auto"
+
+
+def install(app: Flask) -> None:
+    Babel(app, locale_selector=_locale, timezone_selector=_zone)
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(
+        moment=moment, clock=clock, ago=ago, duration=duration, file_size=file_size, initials=initials, plain=plain
+    )
+    app.jinja_env.globals.update(
+        icon=icon,
+        theme=theme,
+        may=may,
+        viewer=viewer_or_none,
+        style_nonce=style_nonce,
+        language=lambda: str(get_locale() or "en"),
+        ngettext=ngettext,
+    )
+
+
+def _locale() -> str:
+    known = tuple(LANGUAGES)
+    viewer = viewer_or_none()
+    if viewer is not None and viewer.language in known:
+        return viewer.language
+    return request.accept_languages.best_match(known, default="en") or "en"
+
+
+def _zone() -> str:
+    viewer = viewer_or_none()
+    zone = viewer.zone if viewer is not None else "UTC"
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return "UTC"
+    return zone
+
+
+def _time(at: datetime | str | None) -> datetime | None:
+    """Stored texts are ours, but a script may have written one into a card: what is no time shows nothing."""
+    if isinstance(at, str):
+        try:
+            return from_iso(at)
+        except ValueError:
+            return None
+    return at
+
+
+def _is_today(at: datetime) -> bool:
+    zone = ZoneInfo(_zone())
+    return at.astimezone(zone).date() == now().astimezone(zone).date()
+
+
+def _short(at: datetime) -> str:
+    far = abs(now() - at) > timedelta(days=300)
+    return format_datetime(at, "d MMM y" if far else "EEE d MMM, HH:mm")
+
+
+def _time_element(at: datetime, text: str) -> Markup:
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        at.isoformat(timespec="seconds"), format_datetime(at, "full"), text
+    )

@@ -1,0 +1,113 @@
+// What pages gain from a script. Everything works without it: forms send, links lead, <details> open.
+
+const root = document.documentElement;
+root.classList.add("js");
+
+const say = (text) => { document.getElementById("live").textContent = text; };
+
+function notice(text) {
+  const place = document.getElementById("notices");
+  if (!place) return;
+  const box = document.createElement("div");
+  box.className = "notice bad";
+  box.setAttribute("role", "alert");
+  box.textContent = text;
+  place.replaceChildren(box);
+  place.hidden = false;
+}
+
+// Partial updates carry the session's token, and say so when they fail.
+document.addEventListener("htmx:configRequest", (event) => {
+  event.detail.headers["X-CSRF-Token"] = document.querySelector('meta[name="csrf-token"]').content;
+});
+document.addEventListener("htmx:responseError", (event) => {
+  const xhr = event.detail.xhr;
+  const plain = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
+  notice(plain ? xhr.responseText : `That did not work (${xhr.status}). Nothing was changed.`);
+});
+document.addEventListener("htmx:sendError", () => notice("Deskhand cannot be reached. Nothing was changed; check the connection and try again."));
+document.addEventListener("htmx:afterSwap", (event) => {
+  const said = event.target.querySelector?.("[data-say]");
+  if (said) say(said.dataset.say);
+});
+
+// A form marked data-autosubmit sends itself when its choice changes; its button is for people without scripts.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-autosubmit]");
+  if (form && event.target.matches("select, input[type=checkbox], input[type=radio]")) form.requestSubmit();
+});
+
+// Empty filters stay out of the address.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method === "get") for (const field of form.elements) if (field.name && !field.value) field.disabled = true;
+  // A second click on a slow form sends nothing.
+  if (form.method === "post") {
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "1";
+    setTimeout(() => delete form.dataset.sent, 3000);
+  }
+});
+window.addEventListener("pageshow", () => {
+  for (const field of document.querySelectorAll("form[method=get] :disabled")) field.disabled = false;
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+// Open boxes close on Escape, on a click elsewhere, and when another opens.
+const boxes = () => document.querySelectorAll("details.edit[open], .me details[open]");
+document.addEventListener("click", (event) => {
+  for (const box of boxes()) if (!box.contains(event.target)) box.open = false;
+});
+document.addEventListener("toggle", (event) => {
+  if (event.target.matches?.("details.edit[open]")) event.target.querySelector("select, input:not([type=hidden]), textarea")?.focus();
+}, true);
+
+// Keys: only outside of fields, never with a modifier.
+const typing = (element) => element.closest("input, textarea, select, [contenteditable], .cm-editor");
+const rows = () => [...document.querySelectorAll("[data-rows] tr[data-href]")];
+let current = -1;
+
+function choose(index) {
+  const all = rows();
+  if (!all.length) return;
+  current = Math.max(0, Math.min(index, all.length - 1));
+  all.forEach((row, at) => row.classList.toggle("cur", at === current));
+  all[current].querySelector("a").focus({ preventScroll: true });
+  all[current].scrollIntoView({ block: "nearest" });
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    for (const box of boxes()) { box.open = false; box.querySelector("summary").focus(); }
+  }
+  if ((event.ctrlKey || event.metaKey) && event.key === "Enter" && event.target.form) {
+    event.preventDefault();
+    event.target.form.requestSubmit(event.target.form.querySelector("[data-default]") || undefined);
+    return;
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  const field = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (field) { event.preventDefault(); if (field.matches("input, textarea")) field.focus(); else field.click(); return; }
+  switch (event.key) {
+    case "j": choose(current + 1); break;
+    case "k": choose(current - 1); break;
+    case "Enter":
+      if (current >= 0 && !event.target.closest("a, button, summary")) location.assign(rows()[current].dataset.href);
+      break;
+    case "?": { const help = document.getElementById("keys"); if (help) { event.preventDefault(); help.showModal(); } break; }
+    default: return;
+  }
+});
+
+// Clicking anywhere in a row opens it; text selection and real links stay as they are.
+document.addEventListener("click", (event) => {
+  const row = event.target.closest("[data-rows] tr[data-href]");
+  if (row && !event.target.closest("a, button, summary, input, label") && !String(getSelection())) row.querySelector("a").click();
+});
+
+// Dialogs opened and closed by buttons.
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-dialog]");
+  if (opener) document.getElementById(opener.dataset.dialog)?.showModal();
+  if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
+});

@@ -1,0 +1,632 @@
+"""What pages read: the only module of `web` that speaks SQL. Everything about items goes through `visible(viewer)`.
+
+Reading only, except the bell and "seen": what changes an item is in `tickets.store`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, cast, exists, func, not_, or_, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs.tables import DecisionRow, LookupRow, OutboxRow, RunRow
+from rules.store import EntryRow
+from tickets.events import AUTOMATION
+from tickets.item import FINISHED
+from tickets.people import Viewer, viewer
+from tickets.store import AnyRow
+from tickets.tables import (
+    Attachment,
+    Blob,
+    Brand,
+    EventRow,
+    History,
+    Location,
+    Message,
+    Notification,
+    Person,
+    PersonAddress,
+    Team,
+    User,
+    WorkItem,
+)
+from tickets.visibility import visible
+
+#: Rows of one page of a list; how far a list counts; how much of one item's past a page shows, newest kept.
+PAGE_ROWS = 50
+COUNT_CAP = 1_000
+MESSAGES = 200
+EVENTS = 400
+HISTORY_LINES = 2_000
+BELL_LINES = 100
+
+#: What a database that is away raises.
+DATABASE_ERRORS = (SQLAlchemyError,)
+
+WAITING = ("waiting_customer", "waiting_team", "snoozed")
+
+
+# Who is asking ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody who may sign in."""
+
+    viewer: Viewer
+    password_hash: str
+
+
+def account(connection: Connection, key: str) -> Account | None:
+    """The active user with this key."""
+    found = viewer(connection, key)
+    if found is None:
+        return None
+    stored = connection.execute(select(User.password_hash).where(User.key == key)).scalar_one()
+    return Account(found, stored)
+
+
+def account_by_email(connection: Connection, email: str) -> Account | None:
+    """The active user with this address (lower case)."""
+    key = connection.execute(select(User.key).where(func.lower(User.email) == email, User.active)).scalar_one_or_none()
+    return None if key is None else account(connection, key)
+
+
+# Words for keys --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Labels of everything that items name by key."""
+
+    teams: Mapping[str, str]
+    users: Mapping[str, str]
+    brands: Mapping[str, str]
+    locations: Mapping[str, str]
+    entries: Mapping[str, str]
+
+
+def names(connection: Connection) -> Names:
+    """All labels, users that left included: old tickets still name them."""
+
+    def pairs(query: Select[str, str]) -> dict[str, str]:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+    return Names(
+        teams=pairs(select(Team.key, Team.label).order_by(Team.label)),
+        users=pairs(select(User.key, User.name).order_by(User.name)),
+        brands=pairs(select(Brand.key, Brand.label).order_by(Brand.label)),
+        locations=pairs(select(Location.key, Location.label).order_by(Location.label)),
+        entries=pairs(select(EntryRow.code, EntryRow.name)),
+    )
+
+
+def active_users(connection: Connection) -> dict[str, str]:
+    """Who can be assigned: key and name."""
+    query = select(User.key, User.name).where(User.active).order_by(User.name)
+    return {row.key: row.name for row in connection.execute(query)}
+
+
+def brand(connection: Connection, key: str) -> AnyRow | None:
+    """Key and label of this brand, or None."""
+    return connection.execute(select(Brand.key, Brand.label).where(Brand.key == key)).one_or_none()
+
+
+# The inbox -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What the inbox shows. Empty texts do not filter."""
+
+    queue: str = "mine"
+    status: str = ""
+    team: str = ""
+    priority: str = ""
+    tag: str = ""
+    text: str = ""
+    page: int = 1
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether anything beside the queue is set."""
+        return bool(self.status or self.team or self.priority or self.tag or self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the inbox."""
+
+    id: int
+    subject: str
+    status: str
+    priority: str
+    team: str | None
+    assignees: tuple[str, ...]
+    tags: tuple[str, ...]
+    customer: str
+    created_at: datetime
+    updated_at: datetime
+    automation: str = ""  # what last changed it automatically, "" when nothing did
+    automation_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the inbox. `total` stops at COUNT_CAP; `more_than_total` says that it did."""
+
+    lines: Sequence[Line]
+    total: int
+    more_than_total: bool
+    hidden: int
+    page: int
+    pages: int
+
+
+def inbox(connection: Connection, who: Viewer, wanted: Filter) -> Page:
+    """The items of a queue that `who` may see, newest change first."""
+    mine = and_(*_conditions(connection, who, wanted))
+    counted = select(WorkItem.id).where(mine, visible(who)).limit(COUNT_CAP + 1).subquery()
+    total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
+    # Only without a filter: a text filter that counts hidden items would let one guess their words.
+    hidden = 0
+    if not wanted.narrowed and wanted.queue in ("all", "unassigned", "waiting"):
+        unseen = select(WorkItem.id).where(mine, not_(visible(who))).limit(COUNT_CAP).subquery()
+        hidden = connection.execute(select(func.count()).select_from(unseen)).scalar_one()
+    pages = max(1, -(-min(total, COUNT_CAP) // PAGE_ROWS))
+    page = min(max(1, wanted.page), pages)
+    rows = connection.execute(
+        select(
+            WorkItem.id,
+            WorkItem.subject,
+            WorkItem.status,
+            WorkItem.priority,
+            WorkItem.team,
+            WorkItem.assignees,
+            WorkItem.tags,
+            WorkItem.created_at,
+            WorkItem.updated_at,
+            Person.name.label("customer"),
+            WorkItem.customer.label("customer_id"),
+        )
+        .outerjoin(Person, Person.id == WorkItem.customer)
+        .where(mine, visible(who))
+        .order_by(WorkItem.updated_at.desc(), WorkItem.id.desc())
+        .limit(PAGE_ROWS)
+        .offset((page - 1) * PAGE_ROWS)
+    ).all()
+    marks = _automation_marks(connection, [row.id for row in rows])
+    emails = _emails(connection, [row.customer_id for row in rows if row.customer_id and not row.customer])
+    lines = [
+        Line(
+            id=row.id,
+            subject=row.subject or "",
+            status=row.status or "open",
+            priority=row.priority or "normal",
+            team=row.team,
+            assignees=tuple(row.assignees or ()),
+            tags=tuple(row.tags or ()),
+            customer=row.customer or emails.get(row.customer_id, ""),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            automation=marks[row.id][0] if row.id in marks else "",
+            automation_at=marks[row.id][1] if row.id in marks else None,
+        )
+        for row in rows
+    ]
+    return Page(lines, min(total, COUNT_CAP), total > COUNT_CAP, hidden, page, pages)
+
+
+def _conditions(connection: Connection, who: Viewer, wanted: Filter) -> list[ColumnElement[bool]]:
+    parts: list[ColumnElement[bool]] = [WorkItem.kind == "ticket"]
+    live = WorkItem.status.not_in(sorted(FINISHED))
+    not_archived = WorkItem.archived.is_not(True)
+    if wanted.queue == "closed":
+        parts.append(or_(WorkItem.status.in_(sorted(FINISHED)), WorkItem.archived.is_(True)))
+    else:
+        parts.append(not_archived)
+    match wanted.queue:
+        case "mine":
+            parts.append(_holds(connection, WorkItem.assignees, who.key))
+        case "teams":
+            parts.append(WorkItem.team.in_(sorted(who.teams)))
+        case "unassigned":
+            parts.append(WorkItem.assignees.is_(None))
+        case "waiting":
+            parts.append(WorkItem.status.in_(WAITING))
+    if wanted.status:
+        parts.append(WorkItem.status == wanted.status)
+    elif wanted.queue in ("mine", "teams", "unassigned", "all"):
+        parts.append(live)
+    if wanted.team:
+        parts.append(WorkItem.team == wanted.team)
+    if wanted.priority:
+        parts.append(WorkItem.priority == wanted.priority)
+    if wanted.tag:
+        parts.append(_holds(connection, WorkItem.tags, wanted.tag))
+    if wanted.text:
+        parts.append(_mentions(wanted.text))
+    return parts
+
+
+def _mentions(words: str) -> ColumnElement[bool]:
+    """Subject, customer or number. `%` and `_` are ordinary characters here."""
+    like = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    customers = (
+        select(Person.id)
+        .outerjoin(PersonAddress, PersonAddress.person_id == Person.id)
+        .where(or_(Person.name.ilike(like, escape="\\"), PersonAddress.address.ilike(like, escape="\\")))
+    )
+    parts: list[ColumnElement[bool]] = [WorkItem.subject.ilike(like, escape="\\"), WorkItem.customer.in_(customers)]
+    number = words.strip().removeprefix("#")
+    if number.isascii() and number.isdigit() and len(number) <= 15:
+        parts.append(WorkItem.id == int(number))
+    return or_(*parts)
+
+
+def _holds(connection: Connection, column: Any, member: str) -> ColumnElement[bool]:
+    """Whether a stored set holds this member, in the connection's dialect."""
+    if connection.dialect.name == "sqlite":
+        each = func.json_each(column).table_valued("value")
+        return exists(select(1).select_from(each).where(each.c.value == member)).correlate(WorkItem.__table__)
+    contained: ColumnElement[bool] = cast(column, JSONB).contains([member])
+    return contained
+
+
+def _automation_marks(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, datetime]]:
+    """What last changed each item automatically: the rule's or script's name, and when."""
+    if not ids:
+        return {}
+    newest = (
+        select(func.max(History.id))
+        .where(History.item_id.in_(ids), History.actor_name == AUTOMATION.name, History.outcome == "done")
+        .group_by(History.item_id)
+    )
+    rows = connection.execute(select(History.item_id, History.cause, History.at).where(History.id.in_(newest))).all()
+    codes = {row.cause.get("code", "") for row in rows}
+    named = connection.execute(select(EntryRow.code, EntryRow.name).where(EntryRow.code.in_(codes)))
+    known = {row.code: row.name for row in named}
+    return {
+        row.item_id: (known.get(row.cause.get("code", "")) or row.cause.get("label", "") or AUTOMATION.name, row.at)
+        for row in rows
+    }
+
+
+def _emails(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    if not ids:
+        return {}
+    rows = connection.execute(
+        select(PersonAddress.person_id, PersonAddress.address)
+        .where(PersonAddress.person_id.in_(ids), PersonAddress.kind == "email")
+        .order_by(PersonAddress.id.desc())
+    )
+    return {row.person_id: row.address for row in rows}
+
+
+def tags_in_use(connection: Connection, who: Viewer, *, limit: int = 200) -> list[str]:
+    """Tags of the most recently changed visible items, for suggestions."""
+    recent = connection.execute(
+        select(WorkItem.tags)
+        .where(WorkItem.tags.is_not(None), visible(who))
+        .order_by(WorkItem.updated_at.desc())
+        .limit(300)
+    ).scalars()
+    return sorted({str(tag) for tags in recent for tag in tags or ()})[:limit]
+
+
+# One item --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Everything the timeline is made of. Only for an item that was read with a viewer."""
+
+    events: Sequence[AnyRow]
+    messages: Mapping[int, Sequence[AnyRow]]  # by the sequence of the event that added them
+    attachments: Mapping[int, Sequence[AnyRow]]
+    history: Mapping[int, Sequence[AnyRow]]
+    decisions: Mapping[int, Sequence[AnyRow]]
+    runs: Mapping[int, Sequence[AnyRow]]
+    cut: bool = False  # older events are left out
+
+
+def past(connection: Connection, item_id: int) -> Past:
+    """The newest events of an item with what belongs to them, oldest first."""
+    events = connection.execute(
+        select(
+            EventRow.id,
+            EventRow.seq,
+            EventRow.kind,
+            EventRow.at,
+            EventRow.actor_kind,
+            EventRow.actor_ref,
+            EventRow.actor_name,
+            EventRow.root_id,
+            EventRow.depth,
+            EventRow.changes,
+            EventRow.message_id,
+            EventRow.payload,
+            EventRow.status,
+            EventRow.error,
+        )
+        .where(EventRow.item_id == item_id)
+        .order_by(EventRow.seq.desc())
+        .limit(EVENTS + 1)
+    ).all()
+    cut = len(events) > EVENTS
+    events = events[:EVENTS][::-1]
+    since = events[0].seq if events else 0
+    messages = connection.execute(
+        select(Message.__table__)
+        .where(Message.item_id == item_id, Message.seq >= since)
+        .order_by(Message.id.desc())
+        .limit(MESSAGES)
+    ).all()
+    message_ids = [row.id for row in messages]
+    attachments = connection.execute(
+        select(Attachment.id, Attachment.message_id, Attachment.name, Attachment.media_type, Attachment.size)
+        .where(Attachment.message_id.in_(message_ids))
+        .order_by(Attachment.id)
+    ).all()
+    event_ids = [row.id for row in events]
+    history = connection.execute(
+        select(
+            History.id,
+            History.event_id,
+            History.field,
+            History.change,
+            History.outcome,
+            History.cause,
+            History.actor_name,
+            History.at,
+        )
+        .where(History.item_id == item_id, History.event_id.in_(event_ids))
+        .order_by(History.id.desc())
+        .limit(HISTORY_LINES)
+    ).all()[::-1]
+    decisions = connection.execute(
+        select(
+            DecisionRow.id,
+            DecisionRow.event_id,
+            DecisionRow.part,
+            DecisionRow.revision,
+            DecisionRow.trace,
+            DecisionRow.done,
+            DecisionRow.skipped,
+            DecisionRow.notes,
+            DecisionRow.outcome,
+            DecisionRow.applied_event,
+            DecisionRow.decide_us,
+            DecisionRow.at,
+        )
+        .where(DecisionRow.item_id == item_id, DecisionRow.event_id.in_(event_ids))
+        .order_by(DecisionRow.event_id, DecisionRow.part)
+    ).all()
+    runs = connection.execute(
+        select(RunRow.__table__).where(RunRow.item_id == item_id, RunRow.event_id.in_(event_ids)).order_by(RunRow.id)
+    ).all()
+    return Past(
+        events=events,
+        messages=_by(messages[::-1], "seq"),
+        attachments=_by(attachments, "message_id"),
+        history=_by(history, "event_id"),
+        decisions=_by(decisions, "event_id"),
+        runs=_by(runs, "event_id"),
+        cut=cut,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """Something that will happen to an item by itself. `at` None: as soon as a worker is free."""
+
+    at: datetime | None
+    what: str
+    kind: str  # lookup, lookup_again, run_queued, run_running, run_retrying, send, send_again
+
+
+def coming(connection: Connection, item_id: int, *, limit: int = 20) -> list[Coming]:
+    """What will happen to an item by itself, soonest first."""
+    asked = connection.execute(
+        select(LookupRow.connection, LookupRow.operation, LookupRow.due_at, LookupRow.tries)
+        .where(LookupRow.item_id == item_id, LookupRow.due_at.is_not(None))
+        .order_by(LookupRow.due_at)
+        .limit(limit)
+    )
+    found = [
+        Coming(row.due_at, f"{row.connection}.{row.operation}", "lookup_again" if row.tries else "lookup")
+        for row in asked
+    ]
+    runs = connection.execute(
+        select(RunRow.script, RunRow.due_at, RunRow.status)
+        .where(RunRow.item_id == item_id, RunRow.status.in_(("queued", "running", "retrying")))
+        .order_by(RunRow.id)
+        .limit(limit)
+    )
+    found += [Coming(row.due_at, row.script, f"run_{row.status}") for row in runs]
+    sends = connection.execute(
+        select(OutboxRow.kind, OutboxRow.due_at, OutboxRow.tries)
+        .where(OutboxRow.item_id == item_id, OutboxRow.status == "due")
+        .order_by(OutboxRow.due_at)
+        .limit(limit)
+    )
+    found += [Coming(row.due_at, row.kind, "send_again" if row.tries else "send") for row in sends]
+    return sorted(found, key=lambda one: (one.at is not None, one.at.timestamp() if one.at else 0.0))[:limit]
+
+
+def lookups(connection: Connection, item_id: int, *, limit: int = 50) -> list[AnyRow]:
+    """The questions asked for an item, newest first."""
+    return list(
+        connection.execute(
+            select(LookupRow.__table__)
+            .where(LookupRow.item_id == item_id)
+            .order_by(LookupRow.asked_at.desc())
+            .limit(limit)
+        )
+    )
+
+
+def decisions(connection: Connection, item_id: int, *, limit: int = 60) -> list[AnyRow]:
+    """The newest decisions about an item with the facts they saw and their event, newest first."""
+    return list(
+        connection.execute(
+            select(
+                DecisionRow.event_id,
+                DecisionRow.facts,
+                DecisionRow.trace,
+                DecisionRow.done,
+                EventRow.seq,
+                EventRow.kind,
+                EventRow.actor_name,
+                EventRow.at.label("event_at"),
+                func.coalesce(EventRow.root_id, EventRow.id).label("root"),
+            )
+            .join(EventRow, EventRow.id == DecisionRow.event_id)
+            .where(DecisionRow.item_id == item_id)
+            .order_by(EventRow.seq.desc(), DecisionRow.part.desc())
+            .limit(limit)
+        )
+    )
+
+
+def live_tables(connection: Connection) -> list[AnyRow]:
+    """Code and name of every table that is live and switched on, in list order."""
+    return list(
+        connection.execute(
+            select(EntryRow.code, EntryRow.name)
+            .where(EntryRow.kind == "table", EntryRow.enabled, EntryRow.live_version.is_not(None))
+            .order_by(EntryRow.position, EntryRow.code)
+        )
+    )
+
+
+def others_of_customer(connection: Connection, who: Viewer, person_id: int, item_id: int) -> tuple[list[AnyRow], int]:
+    """The customer's other open tickets that `who` may see (at most 10, newest first), and how many stay hidden."""
+    theirs = and_(
+        WorkItem.customer == person_id,
+        WorkItem.id != item_id,
+        WorkItem.kind == "ticket",
+        WorkItem.status.not_in(sorted(FINISHED)),
+    )
+    shown = connection.execute(
+        select(WorkItem.id, WorkItem.subject, WorkItem.status)
+        .where(theirs, visible(who))
+        .order_by(WorkItem.updated_at.desc())
+        .limit(10)
+    ).all()
+    hidden = connection.execute(
+        select(func.count()).select_from(WorkItem).where(theirs, not_(visible(who)))
+    ).scalar_one()
+    return list(shown), hidden
+
+
+def attachment(connection: Connection, who: Viewer, attachment_id: int) -> AnyRow | None:
+    """Name, type and bytes of a file on an item that `who` may see, or None."""
+    return connection.execute(
+        select(Attachment.name, Attachment.media_type, Attachment.size, Blob.data)
+        .join(Message, Message.id == Attachment.message_id)
+        .join(WorkItem, WorkItem.id == Message.item_id)
+        .join(Blob, Blob.sha256 == Attachment.blob)
+        .where(Attachment.id == attachment_id, visible(who))
+    ).one_or_none()
+
+
+def ask_again(connection: Connection, who: Viewer, lookup_id: int, now: datetime) -> int | None:
+    """Make a failed or outdated lookup due now; returns its item, None when it is not visible to `who`."""
+    item_id = connection.execute(
+        select(LookupRow.item_id)
+        .join(WorkItem, WorkItem.id == LookupRow.item_id)
+        .where(LookupRow.id == lookup_id, visible(who))
+    ).scalar_one_or_none()
+    if item_id is not None:
+        # One that somebody is asking right now keeps its lease; it is due again only if it fails.
+        connection.execute(
+            update(LookupRow)
+            .where(LookupRow.id == lookup_id, or_(LookupRow.lease_until.is_(None), LookupRow.lease_until < now))
+            .values(due_at=now, tries=0)
+        )
+    return item_id
+
+
+# The menu and the bell -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for a person: their open tickets and unread lines of the bell, each counted up to a cap."""
+
+    mine: int
+    unread: int
+
+
+def waiting(connection: Connection, who: Viewer, *, cap: int) -> Waiting:
+    """Counts for the menu."""
+    mine = (
+        select(WorkItem.id)
+        .where(*_conditions(connection, who, Filter(queue="mine")), visible(who))
+        .limit(cap)
+        .subquery()
+    )
+    unread = (
+        select(Notification.id)
+        .join(WorkItem, WorkItem.id == Notification.item_id)
+        .where(Notification.user == who.key, Notification.read_at.is_(None), visible(who))
+        .limit(cap)
+        .subquery()
+    )
+    return Waiting(
+        mine=connection.execute(select(func.count()).select_from(mine)).scalar_one(),
+        unread=connection.execute(select(func.count()).select_from(unread)).scalar_one(),
+    )
+
+
+def bell(connection: Connection, who: Viewer) -> list[AnyRow]:
+    """The newest lines of this person's bell, about items they may still see."""
+    return list(
+        connection.execute(
+            select(
+                Notification.id,
+                Notification.item_id,
+                Notification.text,
+                Notification.cause,
+                Notification.created_at,
+                Notification.read_at,
+                WorkItem.subject,
+            )
+            .join(WorkItem, WorkItem.id == Notification.item_id)
+            .where(Notification.user == who.key, visible(who))
+            .order_by(Notification.created_at.desc(), Notification.id.desc())
+            .limit(BELL_LINES)
+        )
+    )
+
+
+def read_bell(connection: Connection, who: Viewer, now: datetime, notification_id: int | None = None) -> int | None:
+    """Mark one line (or all) as read; returns the item of the one line, None if it is not theirs."""
+    mine = [Notification.user == who.key]
+    if notification_id is not None:
+        mine.append(Notification.id == notification_id)
+    connection.execute(update(Notification).where(*mine, Notification.read_at.is_(None)).values(read_at=now))
+    if notification_id is None:
+        return None
+    return connection.execute(select(Notification.item_id).where(*mine)).scalar_one_or_none()
+
+
+# Health ----------------------------------------------------------------------------------------------------------
+
+
+def answers(connection: Connection) -> bool:
+    """Whether the database answers at all."""
+    return connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def _by(rows: Sequence[AnyRow], name: str) -> dict[int, list[AnyRow]]:
+    grouped: dict[int, list[AnyRow]] = {}
+    for row in rows:
+        grouped.setdefault(getattr(row, name), []).append(row)
+    return grouped

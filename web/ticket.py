@@ -1,0 +1,476 @@
+"""One ticket: what was said and done, what is known about the customer, what comes next, and everything one can change.
+
+Each change is a plain form. It carries the value the person saw, so nobody overwrites what somebody else has just set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from sqlalchemy import Connection
+
+from jobs.outbox import queue_message
+from jobs.queues import Work
+from rules.actions import step_sentence
+from rules.vocabulary import Vocabulary
+from tickets import people
+from tickets import store as items
+from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
+from tickets.errors import AttachmentRefused, BadValue, ItemNotFound, PersonNotFound, StaleItem
+from tickets.events import Actor, ActorKind, Cause, EventKind
+from tickets.item import CHANNELS, LANGUAGES, PRIORITIES, STATE_FIELDS, STATUSES, Item, ItemKind, clean_value
+from tickets.people import Customer, Permission, Viewer
+from tickets.values import JSON
+from web import store
+from web.access import me, needs
+from web.cards import Card, card
+from web.context import now, services
+from web.forms import looks_like_email, received_files
+from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
+from web.look import age
+from web.mail_html import clean
+from web.timeline import Group, Said, Step, timeline
+from web.why import Moment
+from web.why import why as explain
+
+pages = Blueprint("ticket", __name__)
+
+#: Longest message a person writes here, in characters, and longest list of tags one form adds.
+TEXT_CHARS = 50_000
+TAGS_AT_ONCE = 20
+#: Most people one ticket is assigned to.
+MOST_ASSIGNEES = 50
+#: Fields that are changed in place, in the order of the page's head.
+EDITABLE = ("status", "team", "assignees", "priority", "language")
+VIEWS = ("timeline", "messages", "automation")
+
+
+@pages.get("/tickets/<int:item_id>")
+@needs(Permission.WORK_TICKETS)
+def page(item_id: int) -> ResponseReturnValue:
+    """The whole ticket."""
+    return _show(item_id)
+
+
+def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200) -> ResponseReturnValue:
+    viewer = me()
+    view = request.args.get("view", "timeline")
+    with services().db.read() as connection:
+        item = items.read_item(connection, item_id, viewer=viewer)
+        past = store.past(connection, item_id)
+        labels = _labels(connection, item)
+        customer = _customer(connection, item)
+        others, hidden = (
+            store.others_of_customer(connection, viewer, customer.id, item_id) if customer is not None else ([], 0)
+        )
+        asked = store.lookups(connection, item_id)
+        cards = _cards(items.context_cards(connection, item_id), asked)
+        coming = store.coming(connection, item_id)
+        users = store.active_users(connection)
+        tables = store.live_tables(connection)
+        vocabulary = services().live.current(connection).vocabulary
+    entries = timeline(past)
+    shown = {
+        "timeline": lambda entry: True,
+        "messages": lambda entry: isinstance(entry, Said),
+        "automation": lambda entry: isinstance(entry, Group),
+    }.get(view, lambda entry: True)
+    counts = {
+        "messages": sum(isinstance(entry, Said) for entry in entries),
+        "automation": sum(len(entry.automations) for entry in entries if isinstance(entry, Group)),
+    }
+    body = render_template(
+        "ticket.html",
+        item=item,
+        state=item.state,
+        labels=labels,
+        customer=customer,
+        others=others,
+        hidden=hidden,
+        cards=cards,
+        coming=coming,
+        cut=past.cut,
+        entries=[entry for entry in entries if shown(entry)],
+        kind_of=lambda entry: type(entry).__name__.lower(),
+        views=_views(item_id, view, counts),
+        choices=_choices(labels, users),
+        custom=sorted(labels.custom),
+        tables=tables,
+        written=written,
+        clean_html=clean,
+        sentence=lambda step: _sentence(step, vocabulary),
+        anchor=anchor,
+        status_tones=STATUS_TONES,
+        priority_tones=PRIORITY_TONES,
+        draft=draft,
+        problem=problem,
+        then=request.form.get("then", ""),
+    )
+    return make_response(body, status)
+
+
+def _views(item_id: int, current: str, counts: Mapping[str, int]) -> list[tuple[str, str, bool, int]]:
+    words = {"timeline": gettext("Timeline"), "messages": gettext("Messages"), "automation": gettext("Automation")}
+    return [
+        (
+            words[key],
+            url_for("ticket.page", item_id=item_id, view=key if key != "timeline" else None),
+            key == (current if current in VIEWS else "timeline"),
+            counts.get(key, 0),
+        )
+        for key in VIEWS
+    ]
+
+
+def _labels(connection: Connection, item: Item) -> Labels:
+    customer = item.state.get("customer")
+    known: dict[int, str] = {}
+    if isinstance(customer, int):
+        found = _customer(connection, item)
+        if found is not None:
+            known[customer] = found.name or found.email
+    return Labels(store.names(connection), items.custom_fields(connection, item.kind), known)
+
+
+def _customer(connection: Connection, item: Item) -> Customer | None:
+    person = item.state.get("customer")
+    if not isinstance(person, int):
+        return None
+    try:
+        return people.customer(connection, person)
+    except PersonNotFound:
+        return None
+
+
+def _cards(rows: Sequence[items.AnyRow], asked: Sequence[items.AnyRow]) -> list[Card]:
+    """The context cards, each with the lookup behind it where there is one. Failed ones stand first."""
+    newest = {f"{row.connection}.{row.operation}": row for row in reversed(asked)}
+    made = []
+    for row in rows:
+        lookup = newest.get(row.source) or newest.get(row.key)
+        made.append(
+            card(
+                row,
+                now(),
+                again=None if lookup is None else lookup.id,
+                next_try=lookup.due_at if lookup is not None and lookup.state == "failed" else None,
+            )
+        )
+    return sorted(made, key=lambda one: (not one.error, one.title))
+
+
+def _choices(labels: Labels, users: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
+    """What each field in the head can be set to: key and words."""
+    nobody = ("", gettext("none"))
+    return {
+        "status": [(key, labels.one("status", key)) for key in STATUSES],
+        "team": [nobody, *labels.names.teams.items()],
+        "assignees": list(users.items()),
+        "priority": [(key, labels.one("priority", key)) for key in PRIORITIES],
+        "language": [nobody, *((key, labels.one("language", key)) for key in LANGUAGES)],
+    }
+
+
+def _sentence(step: Step, vocabulary: Vocabulary) -> str:
+    """A step in today's words, for traces that kept none."""
+    return step_sentence(step.action, step.params, vocabulary)
+
+
+def anchor(key: str) -> str:
+    """A card's key as part of an element's id."""
+    return "".join(char if char.isascii() and char.isalnum() else "-" for char in key)
+
+
+def written(value: JSON) -> str:
+    """A value as a form carries it, to compare with later: what the person saw when the page came."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+@pages.get("/tickets/<int:item_id>/why/<code>")
+@needs(Permission.WORK_TICKETS)
+def why(item_id: int, code: str) -> ResponseReturnValue:
+    """Why a table did, or did not do, something here: every row, every condition, with what stood there."""
+    with services().db.read() as connection:
+        item = items.read_item(connection, item_id, viewer=me())
+        desk = services().live.current(connection)
+        found = explain(connection, desk, item_id, code, request.args.get("event", type=int))
+        names = store.names(connection)
+    if code not in names.entries:
+        abort(404)
+    return render_template(
+        "ticket_why.html", item=item, found=found, code=code, name=names.entries[code], event_words=_event_words
+    )
+
+
+def _event_words(one: Moment) -> str:
+    """One event as a choice: what, who, when."""
+    words = {
+        EventKind.CREATED: gettext("created"),
+        EventKind.CHANGED: gettext("changed"),
+        EventKind.MESSAGE: gettext("message"),
+        EventKind.CONTEXT: gettext("facts from outside"),
+        EventKind.SCRIPT: gettext("a script finished"),
+        EventKind.LATE_ANSWER: gettext("a late answer"),
+    }
+    return f"{words.get(EventKind(one.kind), one.kind)}, {one.actor}, {age(one.at)}"
+
+
+# Changing --------------------------------------------------------------------------------------------------------
+
+
+@pages.post("/tickets/<int:item_id>/fields/<field>")
+@needs(Permission.WORK_TICKETS)
+def change(item_id: int, field: str) -> ResponseReturnValue:
+    """Sets one field of the head."""
+    if field not in EDITABLE:
+        abort(404)
+    seen = request.form.get("was")
+    values = [value for value in request.form.getlist("value")[:MOST_ASSIGNEES] if value]
+    value: JSON = values if field == "assignees" else (values[0] if values else None)
+
+    def effects(connection: Connection, item: Item) -> Sequence[StateEffect]:
+        _check_exists(connection, field, value)
+        _check_seen(item, field, seen)
+        return (SetField(field, value),)
+
+    _change(item_id, effects)
+    return _back(item_id)
+
+
+@pages.post("/tickets/<int:item_id>/tags")
+@needs(Permission.WORK_TICKETS)
+def tag(item_id: int) -> ResponseReturnValue:
+    """Adds tags (separated by commas) or takes one away. Others' tags stay, so nothing can be overwritten."""
+    added = [one for one in (part.strip() for part in request.form.get("add", "").split(",")) if one]
+    removed = request.form.get("remove", "").strip()
+    if len(added) > TAGS_AT_ONCE:
+        raise BadValue(gettext("Add at most %(n)s tags at once.", n=TAGS_AT_ONCE))
+    effects: list[StateEffect] = []
+    if added:
+        effects.append(AddTo("tags", tuple(added)))
+    if removed:
+        effects.append(RemoveFrom("tags", (removed,)))
+    _change(item_id, lambda connection, item: effects)
+    return _back(item_id)
+
+
+@pages.post("/tickets/<int:item_id>/messages")
+@needs(Permission.WORK_TICKETS)
+def write(item_id: int) -> ResponseReturnValue:
+    """Sends a reply or keeps an internal note, with files, and sets a status in the same moment if wanted."""
+    text = request.form.get("text", "").replace("\r\n", "\n").strip()
+    public = request.form.get("kind") != "note"
+    then = request.form.get("then", "")
+    try:
+        files = received_files()
+        items.check_attachments(files)
+    except AttachmentRefused as error:
+        return _show(item_id, draft=text, problem=str(error), status=413)
+    if not text and not files:
+        return _show(item_id, problem=gettext("There is nothing to send yet: write something first."), status=422)
+    if len(text) > TEXT_CHARS:
+        sentence = gettext("A message has at most %(n)s characters; this one has %(m)s.", n=TEXT_CHARS, m=len(text))
+        return _show(item_id, draft=text, problem=sentence, status=422)
+    viewer = me()
+    message = items.NewMessage(
+        author="agent",
+        public=public,
+        channel="email" if public else "api",
+        text=text,
+        author_user=viewer.key,
+        author_name=viewer.name,
+        author_address=viewer.email,
+        attachments=tuple(files),
+    )
+    effects = (SetField("status", then),) if then in STATUSES else ()
+    _change(item_id, lambda connection, item: effects, message=message)
+    return _back(item_id)
+
+
+@pages.post("/lookups/<int:lookup_id>/again")
+@needs(Permission.WORK_TICKETS)
+def ask_again(lookup_id: int) -> ResponseReturnValue:
+    """Asks a connection once more, as soon as a worker is free."""
+    with services().db.write() as connection:
+        item_id = store.ask_again(connection, me(), lookup_id, now())
+    if item_id is None:
+        abort(404)
+    services().queues.hint(Work.ENRICHMENT)
+    flash(gettext("Asked once more. The answer will stand on its card."), "ok")
+    return _back(item_id)
+
+
+def _change(
+    item_id: int,
+    effects: Callable[[Connection, Item], Sequence[StateEffect]],
+    *,
+    message: items.NewMessage | None = None,
+) -> None:
+    """One transaction: the change, its event and lane, and the mail it causes. Workers are told after it."""
+    viewer = me()
+    mailed = False
+    with services().db.write() as connection:
+        item = items.read_item(connection, item_id, viewer=viewer, lock=True)
+        made = items.change_item(
+            connection,
+            item,
+            lines=(items.Lines(tuple(effects(connection, item)), Cause("person", label=viewer.name)),),
+            actor=_actor(viewer),
+            now=now(),
+            messages=() if message is None else (message,),
+        )
+        if message is not None and message.public and made.message_id is not None:
+            queue_message(connection, item, made.message_id, now())
+            mailed = True
+    services().queues.hint(Work.DRAIN)
+    if mailed:
+        services().queues.hint(Work.OUTBOX)
+
+
+def _actor(viewer: Viewer) -> Actor:
+    return Actor(ActorKind.AGENT, viewer.key, viewer.name)
+
+
+def _check_seen(item: Item, field: str, seen: str | None) -> None:
+    """Raises `StaleItem` when the field is no longer what the page showed."""
+    if seen is not None and seen != written(item.state.get(field)):
+        label = STATE_FIELDS[field].label
+        raise StaleItem(
+            gettext(
+                "%(field)s was changed by somebody else since you opened this page. Nothing was saved.", field=label
+            )
+        )
+
+
+def _check_exists(connection: Connection, field: str, value: JSON) -> None:
+    """Raises `BadValue` for a team or person that is not there; the other fields know their own choices."""
+    if field == "team" and value is not None and value not in store.names(connection).teams:
+        raise BadValue(gettext("There is no such team."))
+    if field == "assignees" and value:
+        assert isinstance(value, list)
+        unknown = [one for one in value if one not in store.active_users(connection)]
+        if unknown:
+            raise BadValue(gettext("There is nobody called %(name)s here.", name=unknown[0]))
+
+
+def _back(item_id: int) -> ResponseReturnValue:
+    return redirect(url_for("ticket.page", item_id=item_id), 303)
+
+
+# A new one -------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/tickets/new")
+@needs(Permission.WORK_TICKETS)
+def new() -> ResponseReturnValue:
+    """The form for a ticket somebody takes down for a customer."""
+    return _new_form({}, {})
+
+
+@pages.post("/tickets/new")
+@needs(Permission.WORK_TICKETS)
+def create() -> ResponseReturnValue:
+    """Makes it; every problem is shown at once beside its field."""
+    given = {
+        key: request.form.get(key, "").strip()
+        for key in ("subject", "text", "email", "name", "team", "priority", "brand", "language", "channel")
+    }
+    problems = {}
+    if not given["subject"]:
+        problems["subject"] = gettext("Give it a subject.")
+    if not given["text"]:
+        problems["text"] = gettext("Say what the customer wants.")
+    if given["email"] and not looks_like_email(given["email"]):
+        problems["email"] = gettext("This is not an e-mail address.")
+    viewer = me()
+    with services().db.read() as connection:
+        names = store.names(connection)
+    for field, known in (("team", names.teams), ("brand", names.brands)):
+        if given[field] and given[field] not in known:
+            problems[field] = gettext("Choose one of the list.")
+    state: dict[str, JSON] = {key: given[key] or None for key in ("subject", "team", "priority", "brand", "language")}
+    state["channel"] = given["channel"] if given["channel"] in CHANNELS else "form"
+    for key in ("subject", "priority", "language"):
+        try:
+            clean_value(STATE_FIELDS[key], state[key])
+        except BadValue as error:
+            problems.setdefault(key, str(error))
+    if len(given["text"]) > TEXT_CHARS:
+        problems["text"] = gettext("A message has at most %(n)s characters.", n=TEXT_CHARS)
+    if problems:
+        return _new_form(given, problems), 422
+    with services().db.write() as connection:
+        person = None
+        if given["email"]:
+            person = people.person_for(
+                connection, email=given["email"], name=given["name"], language=given["language"], now=now()
+            )
+        by_customer = person is not None
+        made = items.create_item(
+            connection,
+            kind=ItemKind.TICKET,
+            state={**state, "customer": person},
+            actor=_actor(viewer),
+            now=now(),
+            message=items.NewMessage(
+                author="customer" if by_customer else "agent",
+                public=by_customer,
+                channel=str(state["channel"]),
+                text=given["text"],
+                subject=given["subject"],
+                language=given["language"],
+                author_person=person,
+                author_user=None if by_customer else viewer.key,
+                author_name=given["name"] if by_customer else viewer.name,
+                author_address=given["email"] if by_customer else viewer.email,
+            ),
+        )
+        # Restricted teams hide what others file for them: then there is nothing to open.
+        try:
+            items.read_item(connection, made.item_id, viewer=viewer)
+        except ItemNotFound:
+            target = url_for("inbox.page")
+        else:
+            target = url_for("ticket.page", item_id=made.item_id)
+    services().queues.hint(Work.DRAIN)
+    flash(gettext("Ticket %(n)s was created.", n=made.item_id), "ok")
+    return redirect(target, 303)
+
+
+def _new_form(given: Mapping[str, str], problems: Mapping[str, str]) -> str:
+    with services().db.read() as connection:
+        names = store.names(connection)
+    labels = Labels(names)
+    nobody = ("", gettext("none"))
+    return render_template(
+        "ticket_new.html",
+        given=given,
+        problems=problems,
+        teams=[nobody, *names.teams.items()],
+        brands=[nobody, *names.brands.items()],
+        priorities=[(key, labels.one("priority", key)) for key in PRIORITIES],
+        languages=[nobody, *((key, labels.one("language", key)) for key in LANGUAGES)],
+        channels=[(key, labels.one("channel", key)) for key in CHANNELS],
+    )
+
+
+# Files -----------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/files/<int:attachment_id>")
+@needs(Permission.WORK_TICKETS)
+def file(attachment_id: int) -> ResponseReturnValue:
+    """A file of a message, always as a download: whatever is in it, no browser opens it on our address."""
+    with services().db.read() as connection:
+        found = store.attachment(connection, me(), attachment_id)
+    if found is None:
+        abort(404)
+    response = make_response(found.data)
+    response.headers["Content-Type"] = "application/octet-stream"
+    response.headers.set("Content-Disposition", "attachment", filename=found.name)
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return response

@@ -1,0 +1,238 @@
+"""The past of an item as a person reads it: messages, what people changed, and what automations did, folded.
+
+Everything an event set off automatically, however many steps long, is one group under that event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from rules.errors import FactsInvalid
+from rules.trace import EntryTrace, RowTrace, RowVerdict, Seen, Trace, Truth
+from tickets.events import ActorKind
+from tickets.store import AnyRow
+from tickets.values import JSON
+from web.store import Past
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message."""
+
+    at: datetime
+    row: AnyRow
+    files: Sequence[AnyRow]
+
+    @property
+    def bot(self) -> bool:
+        return bool(self.row.author_kind == "bot")
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a person changed by hand. `changes` holds (field, before, after)."""
+
+    at: datetime
+    who: str
+    changes: Sequence[tuple[str, JSON, JSON]]
+    created: bool = False
+
+
+@dataclass(slots=True)
+class Step:
+    """One step of a row or script: what it came to. `result`: done, overtaken, refused, skipped, stopped."""
+
+    key: str
+    action: str
+    params: Mapping[str, JSON]
+    result: str
+    reason: str
+    changes: Sequence[tuple[str, JSON, JSON]]
+
+
+@dataclass(slots=True)
+class Automation:
+    """One rule or script at work. A rule has a `row`, a script a `run`."""
+
+    code: str
+    version: int
+    row: str
+    at: datetime
+    event_id: int
+    steps: list[Step] = field(default_factory=list)
+    trace: EntryTrace | None = None
+    run: AnyRow | None = None
+    decide_us: int = 0
+
+    @property
+    def row_trace(self) -> RowTrace | None:
+        """Why this row fired, when the trace kept it."""
+        rows = self.trace.rows if self.trace is not None else ()
+        return next((one for one in rows if one.row == self.row), None)
+
+    @property
+    def because(self) -> Sequence[Seen]:
+        """The conditions that held."""
+        return self.row_trace.conditions if self.row_trace is not None else ()
+
+    @property
+    def passed_over(self) -> Sequence[tuple[RowTrace, Seen | None]]:
+        """The rows above this one that did not fire, each with the condition that decided it."""
+        found = []
+        for one in self.trace.rows if self.trace is not None else ():
+            if one.row == self.row:
+                break
+            if one.verdict is not RowVerdict.FIRED:
+                found.append((one, next((seen for seen in one.conditions if seen.truth is not Truth.TRUE), None)))
+        return found[:ROWS_PASSED_OVER]
+
+    def words(self, step: Step) -> str:
+        """The step as a sentence, as it read when it was done; "" when the trace has none."""
+        done = self.row_trace.steps if self.row_trace is not None else ()
+        return next((one.sentence for one in done if one.step == step.key), "")
+
+    @property
+    def failed(self) -> bool:
+        if self.run is not None and self.run.status not in RUNNING | WENT_WELL:
+            return True
+        return any(step.result == "refused" for step in self.steps)
+
+
+@dataclass(slots=True)
+class Group:
+    """What one event set off: "2 automations ran, 5 changes"."""
+
+    at: datetime
+    until: datetime
+    automations: list[Automation] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    waiting: bool = False
+    parked: str = ""
+
+    @property
+    def changes(self) -> int:
+        return sum(len(step.changes) for one in self.automations for step in one.steps)
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.parked) or any(one.failed for one in self.automations)
+
+    @property
+    def seconds(self) -> float:
+        return max(0.0, (self.until - self.at).total_seconds())
+
+    @property
+    def empty(self) -> bool:
+        return not (self.automations or self.notes or self.waiting or self.parked)
+
+
+Entry: TypeAlias = Said | Changed | Group
+
+#: Rows a group lists under "why not the rows above".
+ROWS_PASSED_OVER = 20
+#: A run that has not ended, and one that ended as its author meant it.
+RUNNING = frozenset({"queued", "running", "retrying"})
+WENT_WELL = frozenset({"finished", "stopped"})
+
+
+def timeline(past: Past) -> list[Entry]:
+    """The entries in the order in which they happened; a group stands right after the event that set it off."""
+    entries: list[Entry] = []
+    groups: dict[int, Group] = {}
+    bot_says: dict[int, list[Said]] = {}
+    places: list[tuple[int, int]] = []
+    for event in past.events:
+        root = event.root_id if event.root_id is not None else event.id
+        said = [Said(row.created_at, row, past.attachments.get(row.id, ())) for row in past.messages.get(event.seq, ())]
+        by_person = ActorKind(event.actor_kind).is_person
+        if by_person or root == event.id:
+            entries += said
+            changed = _changed(event, past)
+            if changed is not None:
+                entries.append(changed)
+        else:
+            # What automations say stands after the group that explains it.
+            bot_says.setdefault(root, []).extend(said)
+        if root not in groups:
+            groups[root] = Group(event.at, event.at)
+            places.append((len(entries), root))
+        _fill(groups[root], event, past)
+    for place, root in reversed(places):
+        shown: list[Entry] = [] if groups[root].empty else [groups[root]]
+        entries[place:place] = [*shown, *bot_says.get(root, [])]
+    return entries
+
+
+def _changed(event: AnyRow, past: Past) -> Changed | None:
+    """What a person's event changed; the fields a new item began with are not listed, its message says enough."""
+    if event.kind == "created":
+        return None if event.message_id is not None else Changed(event.at, event.actor_name, (), created=True)
+    if not ActorKind(event.actor_kind).is_person or not event.changes:
+        return None
+    return Changed(event.at, event.actor_name, [(one["field"], one["before"], one["after"]) for one in event.changes])
+
+
+def _fill(group: Group, event: AnyRow, past: Past) -> None:
+    """Put what this event set off into its root's group."""
+    for decision in past.decisions.get(event.id, ()):
+        for automation in _automations(decision, past):
+            if automation.run is not None:
+                # The run stood here as queued since the event that asked for it; now it shows what it did.
+                group.automations = [
+                    one for one in group.automations if one.run is None or one.run.id != automation.run.id or one.steps
+                ]
+            group.automations.append(automation)
+        group.notes += [str(note) for note in decision.notes]
+        if decision.outcome != "checked":
+            group.until = max(group.until, decision.at)
+    for run in past.runs.get(event.id, ()):
+        # A run that ended well shows with what it did, under the decision that applied it.
+        if not any(one.run is not None and one.run.id == run.id for one in group.automations):
+            group.automations.append(Automation(run.script, run.version, "", run.created_at, event.id, run=run))
+        group.until = max(group.until, run.finished_at or run.created_at)
+    group.waiting = group.waiting or event.status == "waiting"
+    if event.status == "parked":
+        group.parked = event.error or "?"
+
+
+def _automations(decision: AnyRow, past: Past) -> list[Automation]:
+    """The rows and runs of one decision, each with its steps, in list order."""
+    found: dict[str, Automation] = {}
+    entries = {one.code: one for one in _entries(decision.trace)}
+    runs = {run.id: run for rows in past.runs.values() for run in rows}
+    for one in decision.done:
+        key = str(one["row_key"])
+        if key not in found:
+            run_id = int(key.rpartition("/run")[2]) if "/run" in key else None
+            found[key] = Automation(
+                code=str(one["code"]),
+                version=int(one["version"]),
+                row=str(one["row"]),
+                at=decision.at,
+                event_id=decision.event_id,
+                trace=None if run_id is not None else entries.get(str(one["code"])),
+                run=runs.get(run_id) if run_id is not None else None,
+                decide_us=decision.decide_us,
+            )
+        found[key].steps.append(
+            Step(
+                key=str(one["step"]),
+                action=str(one["action"]),
+                params=one.get("params", {}),
+                result=str(one["result"]),
+                reason=str(one["reason"]),
+                changes=[(change["field"], change["before"], change["after"]) for change in one.get("changes", ())],
+            )
+        )
+    return list(found.values())
+
+
+def _entries(trace: Mapping[str, Any]) -> Sequence[EntryTrace]:
+    """A stored trace; one of another schema shows nothing rather than breaking the page."""
+    try:
+        return Trace.from_json(trace).entries
+    except FactsInvalid:
+        return ()
