@@ -15,7 +15,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, formataddr
 from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from jobs.claims import claim
 from jobs.services import Services
@@ -187,3 +187,8 @@ def _later(services: Services, row: AnyRow, token: str, error: Exception) -> Non
                 last_error=f"{type(error).__name__}: {error}"[:500],
             )
         )
+
+
+def waiting_unsent(connection: Connection) -> int:
+    """How many messages wait to leave."""
+    return connection.execute(select(func.count()).select_from(OutboxRow).where(OutboxRow.status == "due")).scalar_one()

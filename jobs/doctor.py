@@ -1,0 +1,117 @@
+"""What is up, what is missing, and what to do about it: the checks behind `flask doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from sqlalchemy import func, select
+
+from jobs.clock import due
+from jobs.outbox import waiting_unsent
+from jobs.services import Services
+from tickets import migrate
+from tickets.tables import EventRow, Lane
+
+#: Seconds an event may be due before it counts as left lying.
+LATE_S = 60
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARNING = "warning"  # works, with less
+    MISSING = "missing"  # something does not work
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `todo` is what a person can do, "" when there is nothing to do."""
+
+    name: str
+    state: State
+    detail: str
+    todo: str = ""
+
+
+def examine(services: Services) -> list[Finding]:
+    """Look at everything. Never raises: what cannot be looked at is a finding."""
+    findings: list[Finding] = []
+    for name, look, todo in _LOOKS:
+        try:
+            findings += look(services)
+        except Exception as error:
+            findings.append(Finding(name, State.MISSING, f"{type(error).__name__}: {error}"[:300], todo))
+    return findings
+
+
+def _database(services: Services) -> list[Finding]:
+    with services.db.read() as connection:
+        found = migrate.current(connection)
+    kind = "SQLite" if services.db.is_sqlite else "PostgreSQL"
+    if found != migrate.head():
+        at = found or "empty"
+        return [Finding("database", State.MISSING, f"{kind}, schema {at}, not {migrate.head()}", "flask db upgrade")]
+    return [Finding("database", State.OK, f"{kind}, schema {found}")]
+
+
+def _redis(services: Services) -> list[Finding]:
+    version = services.redis.info("server")["redis_version"]
+    return [Finding("redis", State.OK, f"Redis {version}")]
+
+
+def _sandbox(services: Services) -> list[Finding]:
+    health = services.sandbox.health()
+    findings = [
+        Finding("sandbox", State.OK, f"{health.runs} runs since {health.since}")
+        if health.ready
+        else Finding("sandbox", State.MISSING, health.reason, "docs/threats.md says what each layer needs")
+    ]
+    for name, layer in health.layers.items():
+        if layer.up:
+            findings.append(Finding(f"sandbox: {name}", State.OK, "up"))
+        else:
+            state = State.MISSING if layer.required else State.WARNING
+            findings.append(Finding(f"sandbox: {name}", state, layer.reason or "missing", "docs/threats.md"))
+    return findings
+
+
+def _work(services: Services) -> list[Finding]:
+    with services.db.read() as connection:
+        now = services.clock.now()
+        oldest = connection.execute(
+            select(func.min(Lane.due_at)).where(Lane.due_at <= now - timedelta(seconds=LATE_S))
+        ).scalar_one()
+        parked = connection.execute(
+            select(func.count()).select_from(EventRow).where(EventRow.status == "parked")
+        ).scalar_one()
+        kinds = sorted(due(services, connection))
+    findings = []
+    if oldest is None:
+        findings.append(Finding("work", State.OK, f"due now: {', '.join(kinds) or 'nothing'}"))
+    else:
+        since = int((now - oldest).total_seconds())
+        detail = f"an event has been due for {since} s"
+        findings.append(Finding("work", State.WARNING, detail, "is a drain worker running? flask worker drain"))
+    if parked:
+        findings.append(Finding("events", State.WARNING, f"{parked} parked after an error", "see Runs"))
+    return findings
+
+
+def _mail(services: Services) -> list[Finding]:
+    if services.settings.smtp_url:
+        return [Finding("e-mail", State.OK, "sent through DESKHAND_SMTP_URL")]
+    with services.db.read() as connection:
+        unsent = waiting_unsent(connection)
+    detail = f"no SMTP server is set; {unsent} messages wait in the outbox"
+    return [Finding("e-mail", State.WARNING, detail, "set DESKHAND_SMTP_URL")]
+
+
+_LOOKS: tuple[tuple[str, Callable[[Services], list[Finding]], str], ...] = (
+    ("database", _database, "check that it runs and that DESKHAND_DATABASE_URL is right"),
+    ("redis", _redis, "start it, or set DESKHAND_REDIS_URL; work goes on, more slowly"),
+    ("sandbox", _sandbox, "start it: python -m sandbox.service --socket PATH"),
+    ("work", _work, "check the database first"),
+    ("e-mail", _mail, "check the database first"),
+)
