@@ -1,0 +1,186 @@
+"""Redis carries hints and nothing else: what else stands there is refused, and losing it loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis as redis_client
+from rq import SimpleWorker
+from sqlalchemy import func, select, update
+
+from jobs.clock import tick
+from jobs.queues import JOB_TIMEOUT_S, OurJob, Queues, Work, queue
+from jobs.services import Services
+from jobs.tables import DecisionRow
+from run_tool.places import ROOT
+from tests.builders import MORNING, a_ticket
+from tests.environment.redis import RedisServer
+from tests.jobs.desk import a_working_desk, table
+from tests.jobs.test_automation import TRIAGE
+from tickets.tables import Lane, WorkItem
+
+WAIT_S = 20
+
+
+def until(true: Callable[[], bool], *, seconds: float = WAIT_S) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@contextmanager
+def a_worker(services: Services, kind: str) -> Iterator[subprocess.Popen[bytes]]:
+    environ = {
+        **os.environ,
+        "DESKHAND_DATA_DIR": str(services.settings.data),
+        "DESKHAND_DATABASE_URL": services.settings.database,
+        "DESKHAND_REDIS_URL": services.settings.redis,
+    }
+    process = subprocess.Popen([sys.executable, "-m", "jobs.worker", kind], cwd=ROOT, env=environ)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def desk(database_url: str, tmp_path: Path, redis: redis_client.Redis, redis_server: RedisServer) -> Iterator[Services]:
+    with a_working_desk(database_url, tmp_path, redis_url=redis_server.url) as services:
+        yield services
+
+
+def decided(services: Services) -> int:
+    with services.db.read() as connection:
+        return connection.execute(select(func.count()).select_from(DecisionRow)).scalar_one()
+
+
+def in_the_past(services: Services) -> None:
+    """The desk's clock stands in the past; worker processes have the machine's."""
+    with services.db.write() as connection:
+        connection.execute(update(Lane).where(Lane.due_at.is_not(None)).values(due_at=MORNING))
+
+
+def test_a_job_that_names_another_function_is_refused_and_nothing_runs(
+    redis: redis_client.Redis, tmp_path: Path
+) -> None:
+    target = tmp_path / "pwned"
+    plain = queue(Work.DRAIN, redis)
+    job = plain.enqueue_call("os.mkdir", args=(str(target),), job_id="drain-0")
+    SimpleWorker([plain], connection=redis, job_class=OurJob, serializer="json").work(burst=True, logging_level="ERROR")
+    assert not target.exists()
+    assert job.get_status(refresh=True) == "failed"
+
+
+def test_our_own_function_with_arguments_is_refused_too(redis: redis_client.Redis) -> None:
+    plain = queue(Work.DRAIN, redis)
+    job = plain.enqueue_call("jobs.tasks.drain", args=("surprise",), job_id="drain-0")
+    SimpleWorker([plain], connection=redis, job_class=OurJob, serializer="json").work(burst=True, logging_level="ERROR")
+    assert job.get_status(refresh=True) == "failed"
+
+
+def test_hints_hold_no_data_and_are_bounded(redis: redis_client.Redis) -> None:
+    queues = Queues(redis)
+    for _ in range(100):
+        queues.hint(Work.DRAIN)
+    waiting = redis.llen(queue(Work.DRAIN, redis).key)
+    assert 1 <= waiting <= 8
+    stored = b"".join(b"".join(redis.hgetall(key).values()) for key in redis.keys("rq:job:*"))
+    assert b"@" not in stored
+
+
+def test_the_hash_a_killed_worker_left_behind_is_forgotten_and_a_fresh_one_is_not(redis: redis_client.Redis) -> None:
+    from datetime import timedelta
+
+    from tickets.values import utc_now
+
+    queues = Queues(redis)
+    for slot in range(8):
+        queue(Work.DRAIN, redis).enqueue_call("jobs.tasks.drain", job_id=f"drain-{slot}", unique=True)
+    redis.delete(queue(Work.DRAIN, redis).key)
+    queues.hint(Work.DRAIN)
+    assert redis.llen(queue(Work.DRAIN, redis).key) == 0  # every id is taken
+    queues.forget_stale(utc_now())
+    queues.hint(Work.DRAIN)
+    assert redis.llen(queue(Work.DRAIN, redis).key) == 0
+    queues.forget_stale(utc_now() + timedelta(seconds=JOB_TIMEOUT_S + 5))
+    queues.hint(Work.DRAIN)
+    assert redis.llen(queue(Work.DRAIN, redis).key) == 1
+
+
+def test_a_hint_wakes_a_worker_at_once(desk: Services) -> None:
+    table(desk, TRIAGE)
+    with a_worker(desk, "drain"):
+        assert until(lambda: bool(desk.redis.smembers("rq:workers")))
+        a_ticket(desk.db)
+        desk.queues.hint(Work.DRAIN)
+        assert until(lambda: decided(desk) == 2, seconds=5)
+
+
+def test_a_worker_works_without_redis_and_goes_back_to_it(desk: Services, redis_server: RedisServer) -> None:
+    table(desk, TRIAGE)
+    redis_server.stop()
+    try:
+        with a_worker(desk, "drain"):
+            a_ticket(desk.db)
+            assert until(lambda: decided(desk) == 2)
+            redis_server.start()
+            assert until(lambda: bool(desk.redis.smembers("rq:workers")))
+            a_ticket(desk.db)
+            desk.queues.hint(Work.DRAIN)
+            assert until(lambda: decided(desk) == 4, seconds=5)
+    finally:
+        redis_server.start()
+
+
+def test_the_clock_finds_what_nobody_was_told_about(desk: Services) -> None:
+    table(desk, TRIAGE)
+    a_ticket(desk.db)
+    in_the_past(desk)
+    with a_worker(desk, "drain"), a_worker(desk, "clock"):
+        assert until(lambda: decided(desk) == 2)
+    assert tick(desk) == set()
+
+
+@pytest.mark.slow
+def test_kill_9_in_the_middle_of_load_loses_and_doubles_nothing(desk: Services) -> None:
+    table(desk, TRIAGE)
+    with a_worker(desk, "clock"):
+        tickets = [a_ticket(desk.db).item_id for _ in range(60)]
+        in_the_past(desk)
+        for _ in range(4):
+            with a_worker(desk, "drain") as victim:
+                before = decided(desk)
+                until(lambda before=before: decided(desk) > before + 3, seconds=10)  # type: ignore[misc]
+                victim.send_signal(signal.SIGKILL)
+                victim.wait()
+            desk.redis.flushall()
+        with a_worker(desk, "drain"):
+            assert until(lambda: decided(desk) == 2 * len(tickets), seconds=40)
+    with desk.db.read() as connection:
+        versions = set(connection.execute(select(WorkItem.version)).scalars())
+        teams = set(connection.execute(select(WorkItem.team)).scalars())
+    assert (versions, teams) == ({2}, {"billing"})
+
+
+def test_a_worker_asked_to_end_ends(desk: Services) -> None:
+    with a_worker(desk, "drain") as process:
+        assert until(lambda: bool(desk.redis.smembers("rq:workers")))
+        process.terminate()
+        assert process.wait(10) == 0
