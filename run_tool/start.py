@@ -34,6 +34,7 @@ def start(*, demo: bool) -> int:
 
     Raises CannotGoOn when something it cannot do without is missing; nothing is left running then.
     """
+    os.umask(0o077)  # tickets and keys are for nobody else on this machine
     desk = desk_from(dict(os.environ))
     private_folder(desk.data)
     with _only_one(desk):

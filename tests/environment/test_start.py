@@ -1,0 +1,153 @@
+"""The whole product, started by ./run in a folder of its own, as a newcomer starts it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from run_tool.places import ROOT
+from tests.environment.test_supervise import descendants, parents, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+FIRST_START_S = 120
+LATER_START_S = 10
+PROGRAMS = {"redis", "sandbox", "web", "drain", "scripts", "enrichment", "outbox", "clock"}
+
+
+class Desk:
+    """One `./run`, its output so far, and the pages behind it."""
+
+    def __init__(self, data: Path, *args: str) -> None:
+        self.data = data
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        env = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
+        env |= {"DESKHAND_PORT": str(self.port), "DESKHAND_DATA_DIR": str(data)}
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            [ROOT / "run", *args], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/"
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(self.process.stdout)
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def wait_until_ready(self, *, deadline_s: float) -> float:
+        """Seconds from the start until it said that it is ready."""
+
+        def ready_or_ended() -> bool:
+            return "Deskhand is ready" in self.output or self.process.poll() is not None
+
+        wait_until(ready_or_ended, f"ready:\n{self.output}", deadline_s=deadline_s)
+        assert self.process.poll() is None, self.output
+        return time.monotonic() - self.began
+
+    def get(self, path: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+        self.process.wait(timeout=30)
+        self._reader.join(timeout=10)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self._reader.join(timeout=10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def desks() -> Iterator[list[Desk]]:
+    started: list[Desk] = []
+    yield started
+    for desk in started:
+        desk.end()
+
+
+def test_an_empty_desk_starts_serves_restarts_and_stops(data: Path, desks: list[Desk]) -> None:
+    desk = Desk(data, "--empty")
+    desks.append(desk)
+    desk.wait_until_ready(deadline_s=FIRST_START_S)
+    assert f"http://127.0.0.1:{desk.port}" in desk.output
+    assert desk.get("/readyz") == 200
+    assert {path.stem for path in (data / "logs").glob("*.log")} == PROGRAMS | {"migrate"}
+    assert (data / "secrets.json").stat().st_mode & 0o777 == 0o600
+    assert data.stat().st_mode & 0o777 == 0o700
+
+    # A worker killed in the middle of it comes back, and the desk stays up.
+    family = descendants(desk.process.pid)
+    drain = next(pid for pid in family if b"jobs.worker\0drain" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(drain, signal.SIGKILL)
+    wait_until(lambda: "drain ended (killed by SIGKILL) and is started again in 0.5 s." in desk.output, "said")
+    assert desk.get("/readyz") == 200
+
+    family = descendants(desk.process.pid)
+    desk.stop(signal.SIGINT)
+    assert desk.process.returncode == 0, desk.output
+    assert family & set(parents()) == set()
+    assert desk.output.rstrip().endswith("Stopped.")
+
+    again = Desk(data)
+    desks.append(again)
+    took_s = again.wait_until_ready(deadline_s=FIRST_START_S)
+    assert took_s < LATER_START_S
+    # It stays the kind of desk it was.
+    assert not (data / "logs" / "demo.log").exists()
+    again.stop()
+
+
+def test_a_killed_run_leaves_no_process_and_starts_again(data: Path, desks: list[Desk]) -> None:
+    desk = Desk(data, "--empty")
+    desks.append(desk)
+    desk.wait_until_ready(deadline_s=FIRST_START_S)
+    family = descendants(desk.process.pid)
+    desk.process.kill()
+    desk.process.wait()
+    wait_until(lambda: not family & set(parents()), "all gone")
+    again = Desk(data)
+    desks.append(again)
+    again.wait_until_ready(deadline_s=FIRST_START_S)
+    assert again.get("/readyz") == 200
+    again.stop()
+
+
+def test_the_first_start_loads_the_demo_and_says_how_to_sign_in(data: Path, desks: list[Desk]) -> None:
+    desk = Desk(data)
+    desks.append(desk)
+    desk.wait_until_ready(deadline_s=FIRST_START_S)
+    assert re.search(r"Sign in.*@", desk.output), desk.output
+    assert (data / "logs" / "backoffice.log").exists()
+    assert "backoffice ended" not in desk.output
+    desk.stop()
+    assert desk.process.returncode == 0
