@@ -51,7 +51,7 @@ def circumstances(draw: st.DrawFn, data: list[dict[str, Any]]) -> dict[str, Any]
     }
 
 
-@examples(400)
+@examples(300)
 @given(st.data(), lists(), facts())
 def test_the_engine_says_what_the_naive_evaluator_says(
     data: st.DataObject, rule_list: list[dict[str, Any]], before: Facts

@@ -49,6 +49,7 @@ DESK = Vocabulary(
                 "receivable": FieldSpec("Receivable", FieldType.MONEY),
                 "tier": FieldSpec("Tier", FieldType.CHOICE, {"gold": "Gold", "silver": "Silver"}),
                 "address.country": FieldSpec("Country"),
+                "groups": FieldSpec("Groups", FieldType.CHOICES),
             },
         ),
         "crm.get_account": LookupSpec(
