@@ -59,8 +59,8 @@ def entry(text: str) -> Entry:
     text = text.strip()
     where, port = text, ""
     if text.startswith("["):
-        where, _, rest = text[1:].partition("]")
-        if rest and not rest.startswith(":"):
+        where, closed, rest = text[1:].partition("]")
+        if not closed or (rest and not rest.startswith(":")):
             raise ValueError(f"{text!r} is not an address, a network or host:port")
         port = rest[1:]
     elif text.count(":") == 1:
@@ -88,11 +88,12 @@ class AddressCeiling:
     ) -> None:
         """Raises `ValueError` for an entry that cannot be read, or for an own address without a port."""
         self._allowed = tuple(entry(text) for text in allowed)
-        self._own = tuple(entry(text) for text in own_addresses)
-        self._allow_public = allow_public
-        for text, own in zip(own_addresses, self._own, strict=True):
-            if own.port is None:
+        own = [(text, entry(text)) for text in own_addresses]
+        for text, one in own:
+            if one.port is None:
                 raise ValueError(f"{text!r} must name a port")
+        self._own = tuple(one for _, one in own)
+        self._allow_public = allow_public
 
     def check(
         self, scheme: str, host: str, port: int, addresses: Sequence[Address], *, narrowed: Sequence[Entry] = ()
@@ -120,7 +121,7 @@ class AddressCeiling:
             if not self._allow_public:
                 return "and this installation may not reach public addresses"
             return "" if scheme == "https" else "a public address, which must be asked over https"
-        return "a private address that this installation may not reach (DESKHAND_CONNECTOR_ADDRESSES allows some)"
+        return "a private address that this installation may not reach (DESKHAND_ADDRESS_CEILING names those it may)"
 
     def _is_own(self, host: str, port: int, address: Address) -> bool:
         for own in self._own:

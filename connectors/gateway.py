@@ -186,15 +186,14 @@ class Gateway:
         stored = self._stored(key)
         if stored is not None and self._usable(asked, stored, inputs_hash, max_age_s):
             return self._record(loaded.info, operation, stored, "fresh")
-        began = self._now()
+        known = stored.id if stored is not None else 0
         exchange = Exchange()
         failure: ConnectorError
         try:
             with self._traffic.flight(key, deadline):
                 stored = self._stored(key)
-                if stored is not None and (
-                    self._usable(asked, stored, inputs_hash, max_age_s) or stored.fetched_at >= began
-                ):
+                # An answer that arrived while we waited is as young as ours would be, however young it was wanted.
+                if stored is not None and (stored.id > known or self._usable(asked, stored, inputs_hash, max_age_s)):
                     return self._record(loaded.info, operation, stored, "fresh")
                 if loaded.info.needs_reauth:
                     # Not sent again and again: many systems lock an account after a few wrong passwords.

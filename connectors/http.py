@@ -142,10 +142,9 @@ class Http:
         self._expired = threading.Event()
         self._watch = threading.Timer(max(deadline.left_s, 0), self._expire)
         self._watch.daemon = True
-        self._session = requests.Session()
+        self._session = _Session()
         # Otherwise HTTP_PROXY leads round the address check, and .netrc adds other credentials.
         self._session.trust_env = False
-        self._session.max_redirects = 0
         adapter = _GuardedAdapter(self)
         self._session.adapters.clear()
         self._session.mount("http://", adapter)
@@ -219,7 +218,7 @@ class Http:
         self._check_time()
         self.way.before_request()
         failure: ConnectorError
-        again = False
+        decided = again = False
         try:
             prepared = self._session.prepare_request(request)
             self.exchange.requests += 1
@@ -236,13 +235,14 @@ class Http:
             )
             try:
                 self.exchange.status = response.status_code
-                self.exchange.request_id = response.headers.get("Request-Id", response.headers.get("X-Request-Id", ""))
+                named = response.headers.get("Request-Id") or response.headers.get("X-Request-Id") or ""
+                self.exchange.request_id = self.way.scrubber.text(named) if named.isprintable() else ""
                 body = self._read(response)
             finally:
                 response.close()
             return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
         except _Refused as error:
-            failure = error.failure
+            failure, decided = error.failure, True
         except requests.exceptions.SSLError:
             failure = Unavailable(
                 f"{label} has a TLS certificate that does not fit its name or is not trusted. Nothing was sent."
@@ -260,7 +260,7 @@ class Http:
             again = True
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError):
             failure, again = Unavailable(f"{label} broke off its answer"), True
-        if self._expired.is_set() or self.deadline.left_s <= 0:
+        if not decided and (self._expired.is_set() or self.deadline.left_s <= 0):
             raise self._timed_out(self.deadline.seconds)
         if again and isinstance(failure, Retryable):
             raise _Again(failure, None)
@@ -375,6 +375,13 @@ class Http:
 
     def __repr__(self) -> str:
         return f"Http({self.way.label})"
+
+
+class _Session(requests.Session):
+    """A session that sees no redirects: even unfollowed ones, requests would read to the end whatever their size."""
+
+    def get_redirect_target(self, _resp: requests.Response) -> str | None:
+        return None
 
 
 class _Again(Exception):

@@ -63,15 +63,17 @@ class Scrubber:
     """Replaces known secrets, as they are and as they are sent (base64, percent-encoded), with a mask."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms: set[str] = set()
+        self._forms: list[str] = []
         for secret in secrets:
-            if len(secret) < MIN_SCRUBBED_CHARS:
-                continue
-            forms |= {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
-            forms.add(base64.b64encode(secret.encode()).decode().rstrip("="))
-            forms.add(base64.urlsafe_b64encode(secret.encode()).decode().rstrip("="))
+            self.learn(secret)
+
+    def learn(self, secret: str) -> None:
+        """Scrub this one too from now on: a session that was signed in for is as good as the password."""
+        if len(secret) < MIN_SCRUBBED_CHARS:
+            return
+        forms = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], *_in_base64(secret.encode())}
         # Longest first, so that a secret inside another form does not leave the rest of that form behind.
-        self._forms = sorted(forms, key=len, reverse=True)
+        self._forms = sorted({*self._forms, *forms}, key=len, reverse=True)
 
     def text(self, text: str) -> str:
         for form in self._forms:
@@ -93,3 +95,16 @@ class Scrubber:
 
     def __repr__(self) -> str:
         return "Scrubber(•••)"
+
+
+def _in_base64(secret: bytes) -> set[str]:
+    """How `secret` looks inside base64, wherever in the text it begins: "user:secret" shifts it by any of 3 bytes."""
+    found: set[str] = set()
+    for shift in range(3):
+        whole = base64.b64encode(bytes(shift) + secret).decode().rstrip("=")
+        # The first and the last character may also depend on the neighbours.
+        begin = (0, 2, 3)[shift]
+        end = len(whole) - (1 if (shift + len(secret)) % 3 else 0)
+        if end - begin >= MIN_SCRUBBED_CHARS:
+            found |= {whole[begin:end], whole[begin:end].translate(str.maketrans("+/", "-_"))}
+    return found

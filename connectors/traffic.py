@@ -20,7 +20,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from redis import Redis
 from redis.exceptions import LockError, RedisError
 
-from connectors.errors import BreakerOpen, RateLimited, TimedOut, Unavailable
+from connectors.errors import BreakerOpen, RateLimited, SecretsUnreadable, TimedOut, Unavailable
 from connectors.http import Deadline
 from connectors.secrets import SecretBox
 
@@ -137,6 +137,12 @@ class Traffic:
         finally:
             if trial:
                 self._end_trial(key)
+            redis = self._shared()
+            if redis is not None:
+                try:
+                    self._forget_later(redis, key)
+                except RedisError as error:
+                    self._away(error)
         raise self._open(storage, label)
 
     def breaker_state(self, key: str) -> str:
@@ -165,10 +171,7 @@ class Traffic:
             try:
                 # A namespace per connection: without it all connections share one breaker.
                 storage = pybreaker.CircuitRedisStorage(pybreaker.STATE_CLOSED, redis, namespace=namespace)
-                pipe = redis.pipeline(transaction=False)
-                for part in ("fail_counter", "success_counter", "state", "opened_at"):
-                    pipe.expire(f"{namespace}:pybreaker:{part}", FORGET_BREAKER_S)
-                pipe.execute()
+                self._forget_later(redis, key)
             except RedisError as error:
                 self._away(error)
             else:
@@ -177,6 +180,13 @@ class Traffic:
             if len(self._local_breakers) >= MAX_LOCAL:
                 self._local_breakers.clear()
             return self._local_breakers.setdefault(key, pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED))
+
+    def _forget_later(self, redis: Redis, key: str) -> None:
+        """Let the breaker's keys end by themselves: pybreaker sets them for ever, and again with every change."""
+        pipe = redis.pipeline(transaction=False)
+        for part in ("fail_counter", "success_counter", "state", "opened_at"):
+            pipe.expire(f"{PREFIX}:breaker:{key}:pybreaker:{part}", FORGET_BREAKER_S)
+        pipe.execute()
 
     def _take_trial(self, key: str) -> bool:
         """Whether this caller may be the one that tries a system again; the others are still refused."""
@@ -251,6 +261,8 @@ class Traffic:
                     return self._box.open(sealed.decode()).get("token")
             except RedisError as error:
                 self._away(error)
+            except SecretsUnreadable:
+                return None  # sealed with a key that is gone: signing in again is all it takes
         with self._mutex:
             token, until = self._local_tokens.get(key, ("", 0.0))
         return token if until > time.monotonic() else None

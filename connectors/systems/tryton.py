@@ -216,6 +216,7 @@ class Tryton(System):
         return {"password": self._config.password.get_secret_value()}
 
     def _send(self, http: Http, session: _Session, method: str, *params: JSON) -> Any:
+        http.way.scrubber.learn(session.authorization.removeprefix("Session "))
         body: JSON = {"id": 1, "method": method, "params": [*params, dict(session.context)]}
         return self._post(http, body, {"Authorization": session.authorization})
 

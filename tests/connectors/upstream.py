@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -48,7 +48,9 @@ def as_json(data: Any, status: int = 200, **how: Any) -> Reply:
 class Upstream:
     """`answer` may be replaced at any time; `asked` is every request so far."""
 
-    def __init__(self, answer: Callable[[Asked], Reply], address: str = "127.0.0.1") -> None:
+    def __init__(
+        self, answer: Callable[[Asked], Reply], address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> None:
         self.answer = answer
         self.asked: list[Asked] = []
         self._over = threading.Event()
@@ -82,6 +84,8 @@ class Upstream:
             def handle_error(self, *_: object) -> None: ...
 
         self._server = Server((address, 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -114,15 +118,6 @@ class Upstream:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
-
-
-@contextmanager
-def upstream(answer: Callable[[Asked], Reply], address: str = "127.0.0.1") -> Iterator[Upstream]:
-    server = Upstream(answer, address)
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 class Stopwatch:
