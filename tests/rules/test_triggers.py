@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
+from rules.engine import Entry, compile_ruleset, decide
 from rules.errors import OperandRefused, TableInvalid
 from rules.triggers import TRIGGERS, clean_trigger
 from tests.rules.desk import DESK, a_table, decided, some_facts, tagging, tags_of
@@ -95,15 +97,11 @@ def test_a_table_runs_on_its_kind_of_item_only() -> None:
 
 
 def test_a_switched_off_entry_does_not_run() -> None:
-    from rules.engine import Entry, compile_ruleset, decide
-
     off = Entry("A01", "Triage", 1, 1, enabled=False, table=a_table([tagging("ran")]))
     assert decide(compile_ruleset(1, [off], DESK), some_facts()).fired == ()
 
 
 def test_the_bare_word_on_in_yaml_is_understood() -> None:
-    import yaml
-
     data = yaml.safe_load("[{on: created}]")
     assert data == [{True: "created"}]
     assert a_table([tagging("ran")], triggers=data).triggers[0].on == "created"
