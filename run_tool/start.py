@@ -76,8 +76,6 @@ def _bring_up(supervisor: Supervisor, desk: Desk, python: Path, with_demo: bool)
     if with_demo:
         _let_the_demo_be_reached(supervisor, desk)
     supervisor.start(Program("web", _gunicorn(python, desk)))
-    for worker in WORKERS:
-        supervisor.start(Program(worker, _python(python, "-m", "jobs.worker", worker)))
     if with_demo:
         supervisor.start(Program("backoffice", _python(python, "-m", "jobs.backoffice"), needed=False))
     if not supervisor.wait_for(lambda: _ready(desk)[0], deadline_s=READY_DEADLINE_S):
@@ -88,6 +86,9 @@ def _bring_up(supervisor: Supervisor, desk: Desk, python: Path, with_demo: bool)
                 f"its log is {desk.logs / 'web.log'}."
             )
         complain(f"Deskhand runs, but not everything is up: {why}")
+    # After the web: on a small machine they would only slow each other down, and what comes in waits in the database.
+    for worker in WORKERS:
+        supervisor.start(Program(worker, _python(python, "-m", "jobs.worker", worker)))
 
 
 def _let_the_demo_be_reached(supervisor: Supervisor, desk: Desk) -> None:
@@ -129,8 +130,9 @@ def _gunicorn(python: Path, desk: Desk) -> tuple[str, ...]:
         "keep-alive": "5",
     }
     flags = tuple(part for key, value in options.items() for part in (f"--{key}", value))
-    # No control socket: it would be one more door, in the home folder, that nobody uses.
-    return _python(python, "-m", "gunicorn", *flags, "--no-control-socket", "wsgi:app")
+    # No control socket: it would be one more door, in the home folder, that nobody uses. The application opens nothing
+    # while it is imported, so the processes share one import.
+    return _python(python, "-m", "gunicorn", *flags, "--preload", "--no-control-socket", "wsgi:app")
 
 
 def _environment(desk: Desk, python: Path, with_demo: bool) -> dict[str, str]:
