@@ -519,6 +519,7 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """A hint with the nearest of the known names, or the whole list where it is short, or ""."""
     every = sorted(name for name in known if not name.startswith("_"))
     near = difflib.get_close_matches(wrong[:60], every, n=1, cutoff=0.6)
+    near = near or [name for name in every if len(wrong) > 2 and name.startswith(wrong)][-1:]
     if near:
         return f"Did you mean {near[0]!r}?"
     return f"There are: {', '.join(every)}." if 0 < len(every) <= 15 else ""

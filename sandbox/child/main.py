@@ -29,12 +29,14 @@ def preload() -> None:
     """Import and touch what scripts use, so that every fork finds it in place; late imports fail in the jail."""
     import _strptime  # type: ignore[import-not-found]  # noqa: F401
     import encodings.ascii
-    import encodings.latin_1  # noqa: F401
+    import encodings.cp1252
+    import encodings.latin_1
+    import encodings.utf_8_sig
+    import encodings.utf_16  # noqa: F401
+    import unicodedata  # noqa: F401  the parser wants it for names beyond ASCII
 
-    api = ScriptApi()
-    compile_script(
-        "x = 1\nx += 1\nclass A:\n    pass\nfor a, b in []:\n    f'{x:>3}'\n", api, Limits(), look_closer=True
-    )
+    warm = "x = 1\nx += 1\nclass A:\n    pass\nfor a, b in []:\n    f'{x:>3}'\n\u00e9 = '\\N{DASH}'\n"
+    compile_script(warm, ScriptApi(), Limits(), look_closer=True)
     made = facades.build(datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC), 0)
     made["re"].members["sub"](r"(\w+)\Z", r"\1", "warm")
     made["datetime"].members["datetime"].strptime("2000", "%Y").strftime("%d")
@@ -57,6 +59,7 @@ class Child:
         self._log_chars = 0
         self._log_lines = 0
         self._cut = False
+        self._partial = ""
         self._writing = False
         self._stopped: str | None = None
         self._broken: Code | None = None
@@ -95,16 +98,19 @@ class Child:
             pass
         except BaseException as caught:
             error = caught
-        if isinstance(error, MemoryError) or self._broken is Code.MEMORY:
+        if isinstance(error, MemoryError):
             self._reserve = None
             scope.clear()
-            place = _place(error) if error is not None else (None, None)
+            self._partial = ""
+            place = _place(error)
             error = None
             gc.collect()
             self._fail(
                 Code.MEMORY, f"The script needs more than {self._limits.memory_mb} MB", place, "Keep less at once."
             )
-        elif self._broken is not None:
+            return
+        self._end_line()
+        if self._broken is not None:
             self._fail(self._broken, self._broken_by, _place(error) if error else (None, None), "")
         elif error is not None:
             self._fail(*_explain(error, scope, source))
@@ -202,20 +208,33 @@ class Child:
 
     def _print(self, *args: Any, sep: Any = " ", end: Any = "\n") -> None:
         """print and log: one frame per line. Past the limit the output is cut and the script goes on."""
-        parts = [values.shown(one) for one in args]
         sep = " " if sep is None else sep
-        if type(sep) is not str or (end is not None and type(end) is not str):
+        end = "\n" if end is None else end
+        if type(sep) is not str or type(end) is not str:
             raise TypeError("sep and end are text")
-        line = values.script_line()
-        for text in sep.join(parts).split("\n"):
-            if self._cut:
-                return
-            self._log_lines += 1
-            self._log_chars += len(text)
-            if self._log_lines >= self._limits.log_lines or self._log_chars > self._limits.log_kb * 1024:
-                self._cut = True
-                text = "... output cut"
-            self._send({"t": "log", "line": line, "text": safe_text(text, self._limits.log_kb * 1024)})
+        text = self._partial + sep.join(values.shown(one) for one in args) + end
+        *lines, self._partial = text.split("\n")
+        for one in lines:
+            self._log(one)
+        if len(self._partial) > self._limits.log_kb * 1024:
+            self._end_line()
+
+    def _log(self, text: str) -> None:
+        if self._cut:
+            return
+        self._log_lines += 1
+        self._log_chars += len(text)
+        if self._log_lines >= self._limits.log_lines or self._log_chars > self._limits.log_kb * 1024:
+            self._cut = True
+            text = "... output cut"
+        frame = {"t": "log", "line": values.script_line(), "text": safe_text(text, self._limits.log_kb * 1024)}
+        self._send(frame)
+
+    def _end_line(self) -> None:
+        """Say what was printed without a line feed so far."""
+        text, self._partial = self._partial, ""
+        if text:
+            self._log(text)
 
     def _stop(self, reason: Any = "") -> None:
         self._stopped = safe_text(values.shown(reason), self._limits.error_chars)

@@ -1,0 +1,163 @@
+"""Ways out through classes of the script's own, hooks on them, and the guards themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.attacks.judge import harmless, refused
+from tests.sandbox.hosts import Host
+
+MAGIC = (
+    "__new__ __del__ __getattr__ __getattribute__ __setattr__ __delattr__ __class__ __reduce__ __reduce_ex__"
+    " __getstate__ __init_subclass__ __set_name__ __get__ __set__ __prepare__ __instancecheck__ "
+    "__subclasshook__ __mro_entries__"
+    " __class_getitem__ __enter__ __exit__ __format__ __index__ __dir__ __sizeof__ __await__ __aiter__ __missing__"
+).split()
+
+
+@pytest.mark.parametrize("name", MAGIC)
+def test_hooks_that_python_calls_behind_the_scenes_cannot_be_defined(host: Host, name: str) -> None:
+    refused(host, f'class A:\n    def {name}(self, *a): return 1\nA()\nprint("PWNED")', "FORBIDDEN")
+
+
+CLASSES = {
+    "metaclass": 'class A(metaclass=int): pass\nprint("PWNED")',
+    "keyword": 'class A(x=1): pass\nprint("PWNED")',
+    "slots": 'class A:\n    __slots__ = ()\nprint("PWNED")',
+    "class_dict": 'class A:\n    __dict__ = 1\nprint("PWNED")',
+    "module_level_magic": 'def __init__(self): pass\nprint("PWNED")',
+    "magic_in_a_function": 'def f():\n    def __init__(self): pass\nprint("PWNED")',
+    "lambda_magic": 'class A:\n    __init__ = lambda self: None\nprint("PWNED")',
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_odd_classes_are_refused_before_anything_runs(host: Host, name: str) -> None:
+    refused(host, CLASSES[name], "FORBIDDEN")
+
+
+BASES = {
+    "str": "class A(str): pass",
+    "int": "class A(int): pass",
+    "dict": "class A(dict): pass",
+    "list": "class A(list): pass",
+    "a_real_type": "class A(property): pass",
+    "datetime": "class A(datetime.datetime): pass",
+    "decimal": "class A(decimal.Decimal): pass",
+    "an_instance": "class A(ticket): pass",
+    "a_function": "class A(print): pass",
+    "stop_iteration": "class A(StopIteration): pass",
+    "starred": "class A(*[int]): pass",
+}
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_a_class_inherits_only_from_scripts_classes_and_exceptions(host: Host, name: str) -> None:
+    refused(host, BASES[name] + '\nprint("PWNED")', "FORBIDDEN", "RUNTIME")
+
+
+WRITES = {
+    "fact": "ticket.priority = 'high'",
+    "fact_item": "ticket.fields['order'] = 'x'",
+    "fact_del": "del customer.name",
+    "fact_augmented": "ticket.tags += ['x']",
+    "fact_list": "ticket.tags.append('x')",
+    "fact_list_sort": "ticket.tags.sort()",
+    "fact_dict": "customer.update(name='x')",
+    "fact_pop": "customer.pop('name')",
+    "answer": "crm.find_customer(email='a').tags.append('x')",
+    "facade": "json.loads = print",
+    "facade_member": "math.pi = 3",
+    "connection": "crm.find_customer = print",
+    "function": "def f(): pass\nf.x = 1",
+    "builtin_type": "dict.get = 1",
+    "exception_type": "ValueError.x = 1",
+    "unavailable": "Unavailable.from_call = True",
+    "instance_of_exception": "try:\n    1/0\nexcept Exception as e:\n    e.x = 1",
+    "tuple": "x = (1,)\nx[0] = 2",
+    "text": "x = 'a'\nx[0] = 'b'",
+    "through_unpacking": "(ticket.status, b) = (1, 2)",
+    "through_for": "for ticket.status in [1]: pass",
+    "through_star": "*ticket.tags, b = [1, 2]",
+    "now": "now.x = 1",
+    "log": "log.x = 1",
+    "method_on_type": "list.append = 1",
+    "comprehension_target": "[1 for ticket.x in [1]]",
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_only_the_scripts_own_things_can_be_changed(host: Host, name: str) -> None:
+    refused(host, WRITES[name] + '\nprint("PWNED")', "FORBIDDEN", "ATTRIBUTE", "RUNTIME")
+
+
+def test_methods_of_the_type_do_not_change_a_fact_either(host: Host) -> None:
+    source = "random.shuffle(ticket.tags)\nx = ticket.tags\nx += ['new']\ny = customer\ny |= {'name': 'x'}\n"
+    assert harmless(host, source + "print(ticket.tags, customer.name, x, y['name'])") == [
+        "['vip'] Ann Ek ['vip', 'new'] x"
+    ]
+
+
+ESCAPING = {
+    "subclass_of_text_as_value": "class A:\n    def __str__(self): return 'x'\nticket.add_note(A())",
+    "function_as_value": "ticket.set_context('k', print)",
+    "connection_as_value": "ticket.set_context('k', crm)",
+    "generator_as_value": "ticket.add_tags(x for x in 'ab')",
+    "set_as_value": "ticket.add_tags({'a'})",
+    "class_as_value": "class A: pass\nticket.set_context('k', [A])",
+    "exception_as_value": "ticket.set_context('k', ValueError('x'))",
+    "exception_of_ours": "class D(Exception):\n    def isoformat(self): return 'PWNED'\nticket.set_context('k', D())",
+}
+
+
+@pytest.mark.parametrize("name", ESCAPING)
+def test_only_plain_values_leave_the_script(host: Host, name: str) -> None:
+    assert "cannot leave the script" in (message := refused(host, ESCAPING[name], "VALUE")) or "set" in message
+
+
+TYPES_AS_ITEMS = {
+    "list": "list[int]",
+    "dict": "dict[str, int]",
+    "tuple": "tuple[int]",
+    "own": "class A: pass\nA[int]",
+    "exception": "Exception[int]",
+}
+
+
+@pytest.mark.parametrize("name", TYPES_AS_ITEMS)
+def test_types_have_no_items(host: Host, name: str) -> None:
+    refused(host, TYPES_AS_ITEMS[name] + '\nprint("PWNED")', "RUNTIME")
+
+
+STATEMENTS = {
+    "async_def": "async def f(): pass",
+    "await": "await x",
+    "async_for": "async def f():\n    async for x in y: pass",
+    "async_comprehension": "async def f():\n    return [x async for x in y]",
+    "match": "match 1:\n    case int(): pass",
+    "match_class_pattern": "match ticket:\n    case object(__class__=c): print('PWNED', c)",
+    "with": "with crm as c: pass",
+    "exec": "exec('1')",
+    "eval": "eval('1')",
+}
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_statements_without_a_rule_are_refused(host: Host, name: str) -> None:
+    refused(host, STATEMENTS[name] + '\nprint("PWNED")', "FORBIDDEN", "SYNTAX")
+
+
+def test_a_decorator_gets_only_what_the_script_has(host: Host) -> None:
+    assert harmless(host, "def d(f):\n    return 5\n@d\ndef g(): pass\n@d\nclass A: pass\nprint(g, A)") == ["5 5"]
+
+
+def test_unpacking_cannot_reach_a_hook(host: Host) -> None:
+    source = "class A:\n    def __iter__(self): return iter([1, 2])\na, b = A()\nprint(a, b, [x for x in A()], *A())"
+    assert harmless(host, source) == ["1 2 [1, 2] 1 2"]
+
+
+def test_shadowing_a_builtin_does_not_reach_the_guards(host: Host) -> None:
+    source = (
+        "Exception = 1\niter = 2\ngetattr = 3\ntry:\n    1/0\nexcept:\n    print('caught')\nfor x in [1]:\n    print(x)"
+    )
+    assert harmless(host, source) == ["caught", "1"]

@@ -1,0 +1,113 @@
+"""Ways out through frames, generators and exceptions."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.attacks.judge import harmless, refused
+from tests.sandbox.hosts import Host
+
+FRAMES = {
+    name: f'g = (x for x in [1])\nprint("PWNED", g.{name})'
+    for name in (
+        "gi_frame",
+        "gi_code",
+        "gi_yieldfrom",
+        "cr_frame",
+        "ag_frame",
+        "tb_frame",
+        "f_back",
+        "f_globals",
+        "co_code",
+    )
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_frames_are_out_of_reach(host: Host, name: str) -> None:
+    refused(host, FRAMES[name], "FORBIDDEN")
+
+
+ERRORS = {
+    "traceback": 'try:\n    1/0\nexcept Exception as e:\n    print("PWNED", e.__traceback__)',
+    "with_traceback": 'try:\n    1/0\nexcept Exception as e:\n    print("PWNED", e.with_traceback)',
+    "context": 'try:\n    1/0\nexcept Exception as e:\n    print("PWNED", e.__context__)',
+    "attribute_error_obj": 'try:\n    ticket.nothing\nexcept AttributeError as e:\n    print("PWNED", e.obj)',
+    "name_error_name": 'try:\n    nothing\nexcept NameError as e:\n    print("PWNED", e.name)',
+    "stop_iteration_value": "def g():\n    yield 1\n    return crm\nx = g()\nnext(x)\n"
+    'try:\n    next(x)\nexcept StopIteration as e:\n    print("PWNED", e.value)',
+    "unicode_error_object": 'try:\n    "\\u20ac".encode("ascii")\nexcept UnicodeError as e:\n'
+    '    print("PWNED", e.object)',
+    "key_error_hint": 'try:\n    getattr(ticket, "_x")\nexcept Exception as e:\n    print("PWNED", e.hint)',
+    "from_call": 'class U(Unavailable): pass\ntry:\n    raise U("x")\nexcept Unavailable as e:\n'
+    '    print("PWNED", e.from_call)',
+    "generator_throw": 'def g():\n    yield 1\nprint("PWNED", g().throw)',
+    "add_note": 'try:\n    1/0\nexcept Exception as e:\n    e.add_note("x")\n    print("PWNED")',
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_exception_gives_only_its_text(host: Host, name: str) -> None:
+    refused(host, ERRORS[name], "ATTRIBUTE", "FORBIDDEN")
+
+
+UNKNOWN = {
+    name: f'try:\n    stop("x")\nexcept {name}:\n    print("PWNED")'
+    for name in (
+        "BaseException",
+        "SystemExit",
+        "GeneratorExit",
+        "KeyboardInterrupt",
+        "MemoryError",
+        "BaseExceptionGroup",
+    )
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_no_name_catches_what_must_not_be_caught(host: Host, name: str) -> None:
+    outcome = host.run(UNKNOWN[name])
+    assert outcome.error is not None
+    assert (outcome.error.code, outcome.log) == ("NAME", ())
+
+
+def test_except_star_is_refused(host: Host) -> None:
+    refused(host, 'try:\n    1/0\nexcept* Exception:\n    print("PWNED")', "FORBIDDEN")
+
+
+@pytest.mark.parametrize("leave", ["return", "break", "continue"])
+def test_finally_cannot_swallow_an_error(host: Host, leave: str) -> None:
+    source = (
+        f"def f():\n    for i in [1]:\n        try:\n            1/0\n        finally:\n"
+        f'            {leave}\nf()\nprint("PWNED")'
+    )
+    message = refused(host, source, "FORBIDDEN")
+    assert "inside `finally`" in message
+
+
+def test_a_loop_or_function_inside_finally_may_leave_itself(host: Host) -> None:
+    source = (
+        "try:\n    pass\nfinally:\n    for i in [1, 2]:\n        break\n    def f():\n"
+        "        return 5\n    print(i, f())"
+    )
+    assert harmless(host, source) == ["1 5"]
+
+
+SWALLOW = {
+    "bare_except": 'while True:\n    try:\n        stop("now")\n    except:\n        pass',
+    "except_exception": 'try:\n    stop("now")\nexcept Exception:\n    pass\nprint("PWNED")',
+    "generator_cleanup": 'def g():\n    try:\n        yield 1\n    finally:\n        stop("now")\n'
+    "for x in g():\n    break\nx = None",
+    "in_a_comparison": 'class A:\n    def __eq__(self, other): stop("now")\nA() == 1\nprint("PWNED")',
+    "in_a_sort": 'class A:\n    def __lt__(self, other): stop("now")\nsorted([A(), A()])\nprint("PWNED")',
+    "in_a_repr": 'class A:\n    def __repr__(self): stop("now")\nprint([A()])\nprint("PWNED")',
+    "in_a_hash": 'class A:\n    def __hash__(self): stop("now")\n{A(): 1}\nprint("PWNED")',
+    "in_a_hasattr": 'class A:\n    @property\n    def x(self): stop("now")\nhasattr(A(), "x")\nprint("PWNED")',
+}
+
+
+@pytest.mark.parametrize("name", SWALLOW)
+def test_nothing_swallows_stop(host: Host, name: str) -> None:
+    outcome = host.run(SWALLOW[name])
+    assert (outcome.status, outcome.stop_reason) == ("stopped", "now")
+    assert outcome.log == ()

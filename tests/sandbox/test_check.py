@@ -1,0 +1,112 @@
+"""What the editor shows before anything runs: every problem with its place, and the manifest."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.client import Sandbox
+from sandbox.contract import Manifest
+from tests.sandbox.hosts import API, Host
+
+
+def test_a_sound_script_has_no_problems_and_a_manifest(host: Host) -> None:
+    source = (
+        'found = crm.find_customer(email=customer.email)\nif found is None and ticket.status == "open":\n'
+        '    ticket.add_tags(["unknown"])\n    print(ticket.fields["order"], ticket["priority"], event.get("kind"))\n'
+        'for order in erp.list_orders(customer["email"], limit=5):\n    ticket.add_note(order.id)\n'
+    )
+    checked = host.sandbox.check(source, API)
+    assert checked.problems == ()
+    assert checked.ok
+    assert checked.manifest == Manifest(
+        fields_read=("customer.email", "event.kind", "ticket.fields.order", "ticket.priority", "ticket.status"),
+        actions=("add_note", "add_tags"),
+        operations=("crm.find_customer", "erp.list_orders"),
+    )
+
+
+def test_what_the_text_hides_is_in_the_manifest_as_a_star(host: Host) -> None:
+    source = "t = ticket\nc = crm\nfor key in customer:\n    print(key)\nprint(event.items())\n"
+    assert host.sandbox.check(source, API).manifest == Manifest(
+        fields_read=("customer.*", "event.*", "ticket.*"), actions=("*",), operations=("crm.*",)
+    )
+
+
+PROBLEMS = {
+    "syntax": ("x = 1\ny = (2\n", ("SYNTAX", 2, 4, "'(' was never closed")),
+    "indent": ("if 1:\nx = 1\n", ("SYNTAX", 2, 0, "expected an indented block after 'if' statement on line 1")),
+    "return": ("x = 1\nreturn x\n", ("SYNTAX", 2, 0, "'return' outside function")),
+    "name": ("x = 1\nprint(x, foo)\n", ("NAME", 2, 9, "Nothing is called 'foo' here")),
+    "private": ("x = ticket._id\n", ("FORBIDDEN", 1, 4, "The attribute '_id' starts with an underscore")),
+    "import": ("import os\n", ("FORBIDDEN", 1, 0, "os cannot be imported")),
+    "with": ("with crm: pass\n", ("FORBIDDEN", 1, 0, "Scripts have no with")),
+    "match": ("match 1:\n    case 1: pass\n", ("FORBIDDEN", 1, 0, "Scripts have no match")),
+    "operation": ('x = crm.find("a")\n', ("ATTRIBUTE", 1, 4, "crm has no operation 'find'")),
+    "action": ('ticket.add_tag(["a"])\n', ("ATTRIBUTE", 1, 0, "ticket has no action 'add_tag'")),
+    "keyword": ('crm.find_customer(emial="a")\n', ("ARGUMENT", 1, 18, "crm.find_customer has no argument 'emial'")),
+    "missing": ("crm.find_customer()\n", ("ARGUMENT", 1, 0, "crm.find_customer needs email")),
+    "too_many": ('crm.find_customer("a", 1)\n', ("ARGUMENT", 1, 23, "crm.find_customer takes 1 argument, not 2")),
+    "assign_fact": ('ticket.status = "x"\n', ("FORBIDDEN", 1, 0, "ticket.status cannot be assigned")),
+    "after_wide_text": ('x = "€€", foo\n', ("NAME", 1, 10, "Nothing is called 'foo' here")),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_problem_has_its_code_place_and_sentence(host: Host, name: str) -> None:
+    source, (code, line, column, message) = PROBLEMS[name]
+    checked = host.sandbox.check(source, API)
+    assert not checked.ok
+    found = [(one.code, one.line, one.column, one.message) for one in checked.problems]
+    assert (code, line, column, message) in found
+    for one in checked.problems:
+        assert (one.end_line, one.end_column) > (one.line, one.column)
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_text(host: Host) -> None:
+    checked = host.sandbox.check("import os\nfoo\nx = bar._y\ncrm.nothing()\n", API)
+    assert [(one.line, one.code) for one in checked.problems] == [
+        (1, "FORBIDDEN"),
+        (2, "NAME"),
+        (3, "FORBIDDEN"),
+        (3, "NAME"),
+        (4, "ATTRIBUTE"),
+    ]
+
+
+def test_problems_are_bounded(host: Host) -> None:
+    assert len(host.sandbox.check("foo.bar\n" * 500, API).problems) == 50
+
+
+HINTS = {
+    "print(tiket)": "Did you mean 'ticket'?",
+    "x = true": "Write True.",
+    "type(1)": "Use isinstance(x, ...).",
+    "open('x')": "Scripts have no files; write to the ticket, or ask a connection.",
+    "import requests": "Ask a connection, e.g. crm.find_customer(email=...).",
+    "return": 'At the top level use stop("reason") to end the script.',
+    "match 1:\n    case 1: pass": "Use if / elif.",
+    "async def f(): pass": "Write a plain def; calls wait for their answer by themselves.",
+    "ticket.add_tagz(['a'])": "Did you mean 'add_tags'?",
+    "crm.find(email='a')": "Did you mean 'find_customer'?",
+}
+
+
+@pytest.mark.parametrize("source", HINTS)
+def test_a_problem_has_a_working_alternative(host: Host, source: str) -> None:
+    hints = [one.hint for one in host.sandbox.check(source, API).problems]
+    assert any(HINTS[source] in hint for hint in hints), hints
+
+
+def test_a_name_of_the_script_wins_over_a_connection(host: Host) -> None:
+    assert host.sandbox.check("crm = {'a': 1}\nprint(crm.get('a'))\n", API).problems == ()
+
+
+def test_checking_runs_nothing(host: Host) -> None:
+    checked = host.sandbox.check('while True:\n    crm.find_customer(email="a")\n', API)
+    assert checked.problems == ()
+
+
+def test_without_a_service_nothing_counts_as_checked() -> None:
+    checked = Sandbox("/nonexistent/s.sock").check("x = 1", API)
+    assert not checked.ok
+    assert checked.problems[0].code == "SANDBOX_UNAVAILABLE"
