@@ -139,6 +139,7 @@ class Http:
         self.exchange = Exchange()
         self._repeatable = repeatable
         self._sockets: list[socket.socket] = []
+        self._addresses: dict[tuple[str, int], list[Address]] = {}
         self._expired = threading.Event()
         self._watch = threading.Timer(max(deadline.left_s, 0), self._expire)
         self._watch.daemon = True
@@ -347,8 +348,11 @@ class Http:
             self._sockets.append(one)
 
     def addresses_of(self, host: str, port: int) -> list[Address]:
-        """Resolve `host`, waiting no longer than a connection attempt may. Raises `ConnectorError`."""
+        """Resolve `host`, once per call, waiting no longer than a connection attempt may. Raises `ConnectorError`."""
         host = host.strip("[]")
+        known = self._addresses.get((host, port))
+        if known is not None:
+            return known
         found: list[str] | OSError | UnicodeError = OSError("no answer")
         done = threading.Event()
 
@@ -371,7 +375,8 @@ class Http:
             raise Unavailable(f"The name {host} cannot be resolved (DNS). Check the address.")
         addresses = [ipaddress.ip_address(text.split("%")[0]) for text in found]
         # IPv4 first: a host without an IPv6 route would otherwise fail on the first of two good addresses.
-        return sorted(dict.fromkeys(addresses), key=lambda address: address.version)
+        ordered = sorted(dict.fromkeys(addresses), key=lambda address: address.version)
+        return self._addresses.setdefault((host, port), ordered)
 
     def __repr__(self) -> str:
         return f"Http({self.way.label})"

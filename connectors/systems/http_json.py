@@ -104,6 +104,9 @@ class OperationPart(_Part):
     select: str = Field(default="@", max_length=500)
     map: dict[str, str | FieldPart] = Field(min_length=1, max_length=MAX_FIELDS)
     match: Literal["one", "list"] = "one"
+    #: Whether a null at `select` means that there is no such record. Otherwise it means that the answer is not the
+    #: expected one: an API that renames a field must not turn every customer into a stranger.
+    null_is_none: bool = False
     cache_s: float = Field(default=600, ge=0, le=604_800)
     stale_s: float = Field(default=86_400, ge=0, le=2_592_000)
     timeout_s: float = Field(default=10, gt=0, le=60)
@@ -273,7 +276,7 @@ class HttpJson(System):
             answer = self._send(part, call, query)
             if answer is None:
                 return Result(None)
-            data = answer.json(label) if answer.body.strip() else {}
+            data = answer.json(label)
             got = _selected(part, data, label)
             records += [_mapped(fields, one, label) for one in got]
             if len(records) > MAX_RECORDS:
@@ -306,8 +309,9 @@ class HttpJson(System):
         headers, auth = self._credentials()
         if part.kind == "write":
             headers[self._config.idempotency_header] = call.idempotency_key
-        # "Nothing here" for a question about one record is the answer none, not a failure.
-        none = (404, 410) if part.match == "one" and part.kind == "read" else ()
+        # "Nothing here" is the answer none only where the path names the record; else the path itself is wrong.
+        names_it = any(PLACE.fullmatch(segment) for segment in part.path.split("/"))
+        none = (404, 410) if part.match == "one" and part.kind == "read" and names_it else ()
         answer = call.http.request(
             part.method,
             _path(part.path, call.args),
@@ -422,15 +426,15 @@ def _page_params(pages: PaginatePart, page: int, received: int, cursor: str | No
 
 
 def _selected(part: OperationPart, data: Any, label: str) -> list[Any]:
-    """The records in the answer. Null is none; for a list anything but a list is not what was asked for."""
+    """The records in the answer. Raises `BadAnswer` when what is there is neither records nor a stated none."""
     found = _search(part.select, data, label)
-    if found is None:
+    if found is None and part.null_is_none:
         return []
-    if isinstance(found, list):
-        return found
-    if part.match == "list":
-        raise BadAnswer(f"{label}: {part.name} expected a list at {part.select!r} and found something else")
-    return [found]
+    if isinstance(found, dict) and part.match == "one":
+        found = [found]
+    if not isinstance(found, list):
+        raise BadAnswer(f"{label}: {part.name} found no record and no list at {part.select!r} in the answer")
+    return found
 
 
 def _search(expression: str, data: Any, label: str) -> Any:
@@ -442,7 +446,10 @@ def _search(expression: str, data: Any, label: str) -> Any:
 
 
 def _mapped(fields: Mapping[str, FieldPart], record: Any, label: str) -> dict[str, JSON]:
-    return {name: _typed(one, _search(one.path, record, label), name, label) for name, one in fields.items()}
+    found = {name: _typed(one, _search(one.path, record, label), name, label) for name, one in fields.items()}
+    if all(value is None for value in found.values()):
+        raise BadAnswer(f"{label}: a record in the answer has none of the fields {', '.join(fields)}")
+    return found
 
 
 def _typed(part: FieldPart, value: Any, name: str, label: str) -> JSON:
