@@ -85,7 +85,8 @@ def no_such(what: str, given: object, allowed: Iterable[str] | Mapping[str, str]
     """The sentence for a name that is not in `allowed`: what was given, what is near, what there is.
 
     With a mapping of keys to labels, a label typed in place of its key is recognised too."""
-    labels = dict(allowed) if isinstance(allowed, Mapping) else {key: key for key in allowed}
+    pairs = allowed.items() if isinstance(allowed, Mapping) else ((key, key) for key in allowed)
+    labels = {str(key): label for key, label in pairs}
     text = str(given)[:80]
     near = _nearest(text, labels)
     hint = f" Did you mean {near!r}?" if near else ""

@@ -114,11 +114,11 @@ _FROM_VOCABULARY: Mapping[str, Callable[[Vocabulary], Mapping[str, str]]] = {
     "location": lambda vocabulary: vocabulary.locations,
 }
 ACTOR_LABELS: Mapping[str, str] = {
-    ActorKind.AGENT: "Agent",
-    ActorKind.CUSTOMER: "Customer",
-    ActorKind.THIRD_PARTY: "Third party",
-    ActorKind.AUTOMATION: "Automation",
-    ActorKind.SYSTEM: "System",
+    ActorKind.AGENT.value: "Agent",
+    ActorKind.CUSTOMER.value: "Customer",
+    ActorKind.THIRD_PARTY.value: "Third party",
+    ActorKind.AUTOMATION.value: "Automation",
+    ActorKind.SYSTEM.value: "System",
 }
 AUTHOR_LABELS: Mapping[str, str] = {
     "customer": "Customer",
@@ -138,12 +138,12 @@ RUN_STATUSES: Mapping[str, str] = {
     "cancelled": "Cancelled",
 }
 EVENT_LABELS: Mapping[str, str] = {
-    EventKind.CREATED: "Created",
-    EventKind.CHANGED: "Changed",
-    EventKind.MESSAGE: "Message",
-    EventKind.CONTEXT: "Context updated",
-    EventKind.SCRIPT: "Script finished",
-    EventKind.LATE_ANSWER: "Late answer",
+    EventKind.CREATED.value: "Created",
+    EventKind.CHANGED.value: "Changed",
+    EventKind.MESSAGE.value: "Message",
+    EventKind.CONTEXT.value: "Context updated",
+    EventKind.SCRIPT.value: "Script finished",
+    EventKind.LATE_ANSWER.value: "Late answer",
 }
 
 
@@ -175,7 +175,7 @@ _RECORDS: tuple[FieldRecord, ...] = (
         "Ticket",
         FieldType.CHOICE,
         _item("kind", "Kind"),
-        {kind: kind.capitalize() for kind in ItemKind},
+        {kind.value: kind.capitalize() for kind in ItemKind},
     ),
     FieldRecord("ticket.created_at", "Created at", "Ticket", FieldType.TIME, _item("created_at", "Created at")),
     _record("customer", "name", "Customer's name", FieldType.TEXT),

@@ -52,7 +52,7 @@ MAX_NAME_CHARS = 200
 MAX_NOTE_CHARS = 2_000
 #: Item kinds a table may run on.
 ANY_KIND = "any"
-KINDS: Mapping[str, str] = {**{kind: kind.capitalize() for kind in ItemKind}, ANY_KIND: "Any"}
+KINDS: Mapping[str, str] = {**{kind.value: kind.capitalize() for kind in ItemKind}, ANY_KIND: "Any"}
 
 Where: TypeAlias = Mapping[str, str]
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
@@ -162,7 +162,9 @@ class _Parser:
             kind=self._choice(data.get("kind", "ticket"), KINDS, {"table": "kind"}, "kind of item"),
             enabled=self._bool(data.get("enabled", True), {"table": "enabled"}),
             triggers=self._triggers(data.get("triggers")),
-            hit=HitPolicy(self._choice(data.get("hit", "first"), list(HitPolicy), {"table": "hit"}, "hit policy")),
+            hit=HitPolicy(
+                self._choice(data.get("hit", "first"), [one.value for one in HitPolicy], {"table": "hit"}, "hit policy")
+            ),
             wait_s=self._wait(data.get("wait_s", DEFAULT_WAIT_S)),
             columns=self._columns(data.get("columns")),
             steps=self._steps(data.get("steps")),

@@ -1,0 +1,240 @@
+"""What each action plans, what it refuses, and that tables and scripts go through the same door."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rules.actions import ACTIONS, Call, PlannedCall, clean_params, plan, plan_calls, script_methods, step_sentence
+from rules.errors import ActionRefused, TableInvalid
+from tests.rules.desk import DESK, a_table, some_facts
+from tickets.effects import AddTo, Effect, LookUp, Notify, PostMessage, RemoveFrom, RunScript, SetContext, SetField
+
+FACTS = some_facts({"subject": "Double charge", "tags": ["a"], "assignees": ["ion"]})
+
+#: action, parameters, the effects
+PLANS: list[tuple[str, dict[str, Any], tuple[Effect, ...]]] = [
+    ("set_field", {"field": "fields.topic", "value": "refund"}, (SetField("fields.topic", "refund"),)),
+    ("set_field", {"field": "ticket.subject", "value": " New  one "}, (SetField("subject", "New one"),)),
+    ("set_field", {"field": "subject"}, (SetField("subject", None),)),
+    ("set_field", {"field": "published", "value": True}, (SetField("published", True),)),
+    ("set_field", {"field": "assignees", "value": ["ana"]}, (SetField("assignees", ["ana"]),)),
+    ("set_status", {"status": "solved"}, (SetField("status", "solved"),)),
+    ("set_priority", {"priority": "high"}, (SetField("priority", "high"),)),
+    ("assign_team", {"team": "billing"}, (SetField("team", "billing"),)),
+    ("assign", {"users": ["ana"]}, (SetField("assignees", ["ana"]),)),
+    ("add_assignee", {"users": "ana"}, (AddTo("assignees", ("ana",)),)),
+    ("add_tags", {"tags": ["b", " b ", "c"]}, (AddTo("tags", ("b", "c")),)),
+    ("remove_tags", {"tags": ["a", "z"]}, (RemoveFrom("tags", ("a", "z")),)),
+    ("post_message", {"text": "Hi {{customer.name}}"}, (PostMessage("Hi Camille", public=True),)),
+    (
+        "post_message",
+        {"template": "E01", "public": False},
+        (PostMessage("Hello Camille, ticket 4812.", False, "E01", "en", "About Double charge"),),
+    ),
+    ("add_note", {"text": "Look at {{ticket.subject}}"}, (PostMessage("Look at Double charge", public=False),)),
+    (
+        "notify",
+        {"users": ["ana"], "teams": ["billing"], "text": "See {{ticket.id}}"},
+        (Notify(("ana",), ("billing",), "See 4812"),),
+    ),
+    (
+        "set_context",
+        {"key": "billing", "data": {"n": 2}, "title": "Payments", "source": "billing.list_charges"},
+        (SetContext("billing", {"n": 2}, "Payments", "billing.list_charges"),),
+    ),
+    (
+        "set_context",
+        {"key": "erp", "error": "The ERP did not answer", "data": {"n": 2}},
+        (SetContext("erp", None, error="The ERP did not answer"),),
+    ),
+    ("run_script", {"script": "double_charge", "params": {"days": 3}}, (RunScript("double_charge", {"days": 3}),)),
+    ("look_up", {"lookup": "erp.find_party"}, (LookUp("erp", "find_party", {"email": "camille@example.com"}),)),
+    (
+        "look_up",
+        {"lookup": "erp.find_party", "args": {"email": "x@y.z"}},
+        (LookUp("erp", "find_party", {"email": "x@y.z"}),),
+    ),
+]
+
+
+@pytest.mark.parametrize(("action", "params", "effects"), PLANS)
+def test_an_action_plans_its_effects(action: str, params: dict[str, Any], effects: tuple[Effect, ...]) -> None:
+    assert plan(action, params, FACTS, DESK) == effects
+
+
+def test_every_action_has_its_plan() -> None:
+    assert {case[0] for case in PLANS} == set(ACTIONS)
+
+
+#: what is already so on FACTS
+@pytest.mark.parametrize(
+    ("action", "params"),
+    [
+        ("set_status", {"status": "open"}),
+        ("set_field", {"field": "team"}),
+        ("assign", {"users": ["ion"]}),
+        ("add_tags", {"tags": ["a"]}),
+        ("remove_tags", {"tags": ["z"]}),
+    ],
+)
+def test_a_step_that_would_change_nothing_plans_nothing(action: str, params: dict[str, Any]) -> None:
+    assert plan(action, params, FACTS, DESK) == ()
+
+
+def test_assign_replaces_and_add_assignee_adds() -> None:
+    [replaced] = plan("assign", {"users": ["ana"]}, FACTS, DESK)
+    [added] = plan("add_assignee", {"users": ["ana"]}, FACTS, DESK)
+    assert (replaced, added) == (SetField("assignees", ["ana"]), AddTo("assignees", ("ana",)))
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("asign", {}, "There is no action 'asign'. Did you mean 'assign'?"),
+    ("assign_team", {}, "Assign team needs team."),
+    ("assign_team", {"team": "Biling"}, "There is no team 'Biling'. Did you mean 'billing'?"),
+    ("assign_team", {"team": ["billing"]}, "Team takes a text, not list."),
+    ("assign_team", {"team": "billing", "user": "x"}, "There is no parameter of 'assign_team' 'user'. Allowed: team."),
+    ("assign", {"users": []}, "Assign needs people."),
+    ("assign", {"users": ["anna"]}, "There is no people 'anna'. Did you mean 'ana'?"),
+    ("set_status", {"status": "pending"}, "There is no status 'pending'."),
+    ("set_field", {"field": "statsu", "value": "open"}, "There is no ticket field 'statsu'."),
+    ("set_field", {"field": "customer", "value": 3}, "Customer cannot be set by a rule."),
+    ("set_field", {"field": "team", "value": "nope"}, "There is no team 'nope'."),
+    ("set_field", {"field": "assignees", "value": ["nope"]}, "There is no assignees 'nope'."),
+    ("set_field", {"field": "fields.amount", "value": "3"}, "Amount takes a number, not '3'."),
+    ("add_tags", {"tags": [1]}, "Tags takes a list of texts."),
+    ("add_tags", {"tags": ["x" * 201]}, "Tags: each has at most 200 ordinary characters."),
+    ("add_tags", {"tags": [f"t{at}" for at in range(101)]}, "Tags takes at most 100, not 101."),
+    ("add_tags", {"tags": [" "]}, "Tags needs at least one."),
+    ("post_message", {}, "A message takes either a text or a template, and one of them."),
+    ("post_message", {"text": "x", "template": "E01"}, "A message takes either a text or a template"),
+    ("post_message", {"template": "E99"}, "There is no template 'E99'. Allowed: E01."),
+    ("post_message", {"text": "x", "public": "yes"}, "Public takes yes or no."),
+    ("add_note", {"text": "x" * 20_001}, "Text takes at most 20000 characters, not 20001."),
+    (
+        "add_note",
+        {"text": "Hi {{customer.nmae}}"},
+        "There is no placeholder 'customer.nmae'.",
+    ),
+    ("notify", {"text": "x"}, "Name at least one user or team to notify."),
+    ("set_context", {"key": "a b", "data": 1}, "A card's key has up to 40 letters, digits, - and _."),
+    ("set_context", {"key": "a"}, "A card takes data, or the error that says why there are none."),
+    ("set_context", {"key": "a", "data": "x" * 70_000}, "Data takes at most 64000 characters."),
+    ("set_context", {"key": "a", "data": {"x": float("inf")}}, "Data.x is not a finite number."),
+    ("set_context", {"key": "a", "data": {"x": object()}}, "Data.x is a object, which cannot be stored."),
+    ("run_script", {"script": "nope"}, "There is no script 'nope'. Allowed: double_charge."),
+    ("run_script", {"script": "double_charge", "params": [1]}, "A script's parameters are names with values."),
+    ("look_up", {"lookup": "erp.find"}, "There is no lookup 'erp.find'."),
+    ("look_up", {"lookup": "erp.find_party", "args": {"mail": 1}}, "There is no input of erp.find_party 'mail'."),
+    ("look_up", {"lookup": "billing.list_charges"}, "billing.list_charges needs limit."),
+]
+
+
+@pytest.mark.parametrize(("action", "params", "sentence"), REFUSED)
+def test_what_makes_no_sense_is_refused_with_a_sentence(action: str, params: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ActionRefused) as refused:
+        plan(action, params, FACTS, DESK)
+    assert str(refused.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("action", "params", "sentence"), [case for case in REFUSED if case[0] in ACTIONS and "{{" not in str(case[1])]
+)
+def test_a_table_and_a_script_are_refused_alike(action: str, params: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(TableInvalid) as invalid:
+        a_table([{"id": "r1", "then": {"s1": params}}], columns=[], steps=[{"id": "s1", "do": action}])
+    assert [one for one in invalid.value.problems if one.where == {"row": "r1", "column": "s1"}]
+    with pytest.raises(ActionRefused) as refused:
+        plan_calls([Call(action, params, 3)], FACTS, DESK)
+    assert str(refused.value).startswith(f"Line 3: {sentence}")
+
+
+def test_a_template_speaks_the_tickets_language_where_it_can() -> None:
+    def language(state: dict[str, Any], customer: dict[str, Any] | None = None) -> str:
+        [effect] = plan("post_message", {"template": "E01"}, some_facts(state, customer=customer), DESK)
+        assert isinstance(effect, PostMessage)
+        return effect.language
+
+    assert language({"language": "fr"}) == "fr"
+    assert language({}, {"name": "Camille", "language": "fr"}) == "fr"
+    assert language({"language": "pl"}) == "en"
+
+
+def test_a_lookup_with_nothing_to_ask_with_plans_nothing() -> None:
+    assert plan("look_up", {"lookup": "erp.find_party"}, some_facts(customer={"name": "Camille"}), DESK) == ()
+
+
+def test_a_scripts_text_is_sent_as_it_is() -> None:
+    """What a customer wrote may stand in it, and must not be read as a placeholder."""
+    text = "The customer wrote: {{ticket.assignees}} {{nonsense"
+    [planned] = plan_calls([Call("add_note", {"text": text}, 3)], FACTS, DESK)
+    assert planned.effects == (PostMessage(text, public=False),)
+    with pytest.raises(ActionRefused):
+        plan("add_note", {"text": text}, FACTS, DESK)
+
+
+def test_a_scripts_calls_see_what_the_ones_before_staged() -> None:
+    calls = [Call("add_tags", {"tags": ["x"]}, 1), Call("add_tags", {"tags": ["x"]}, 2)]
+    assert plan_calls(calls, FACTS, DESK) == (
+        PlannedCall(calls[0], (AddTo("tags", ("x",)),)),
+        PlannedCall(calls[1], ()),
+    )
+
+
+def test_one_refused_call_refuses_the_run_and_names_its_line() -> None:
+    with pytest.raises(ActionRefused) as refused:
+        plan_calls([Call("add_tags", {"tags": ["x"]}, 1), Call("assign_team", {"team": "x"}, 7)], FACTS, DESK)
+    assert str(refused.value).startswith("Line 7: There is no team 'x'.")
+
+
+def test_a_script_has_the_limit_of_effects_too() -> None:
+    calls = [Call("add_note", {"text": "x"}, line) for line in range(3)]
+    assert len(plan_calls(calls, FACTS, DESK, effects_left=3)) == 3
+    with pytest.raises(ActionRefused, match="Line 2: this chain of events may not do more"):
+        plan_calls(calls, FACTS, DESK, effects_left=2)
+
+
+def test_script_methods_are_exactly_the_catalogue() -> None:
+    methods = {method.name: method for method in script_methods(DESK)}
+    assert set(methods) == set(ACTIONS)
+    assert [(one.name, one.type, one.required) for one in methods["set_context"].params] == [
+        ("key", "text", True),
+        ("data", "json", False),
+        ("title", "text", False),
+        ("source", "text", False),
+        ("error", "text", False),
+    ]
+    assert methods["assign_team"].params[0].doc == "The team. One of: billing, first_line, platform."
+
+
+def test_form_fields_offer_what_this_desk_has() -> None:
+    [team] = ACTIONS["assign_team"].form(DESK)
+    assert (team.key, team.label, team.type, team.required, team.options) == (
+        "team",
+        "Team",
+        "choice",
+        True,
+        DESK.teams,
+    )
+    assert "ticket.customer" not in (ACTIONS["set_field"].form(DESK)[0].options or {})
+
+
+def test_cleaning_is_idempotent() -> None:
+    for action, params, _ in PLANS:
+        once = clean_params(action, params, DESK)
+        assert clean_params(action, once, DESK) == once
+
+
+def test_a_step_reads_as_a_sentence() -> None:
+    assert step_sentence("assign_team", {"team": "billing"}, DESK) == "Assign team: Billing"
+    assert step_sentence("post_message", {"template": "E01", "public": False}, DESK) == (
+        "Post message: Refund received · not public"
+    )
+
+
+def test_a_template_without_any_text_is_refused_when_it_is_sent() -> None:
+    empty = replace(DESK, templates={"E01": replace(DESK.templates["E01"], texts={})})
+    with pytest.raises(ActionRefused, match="The template E01 has no text in any language"):
+        plan("post_message", {"template": "E01"}, FACTS, empty)
