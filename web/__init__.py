@@ -21,6 +21,7 @@ from web import (
     errors,
     headers,
     health,
+    inbound,
     inbox,
     limits,
     look,
@@ -44,6 +45,8 @@ PAGES: tuple[Blueprint, ...] = (
     ticket.pages,
     bell.pages,
     portal.pages,
+    inbound.pages,
+    inbound.programs,
     health.pages,
 )
 
@@ -81,6 +84,7 @@ def create_app(services: Services) -> APIFlask:
     bundles.install(app)
     shell.install(app)
     errors.install(app)
+    csrf.exempt(inbound.programs)
     for blueprint in PAGES:
         app.register_blueprint(blueprint)
     access.check_views(app)

@@ -1,0 +1,552 @@
+"""Mail comes in: every mail handed in is kept, and becomes a ticket, a message, or a line that says why not.
+
+One mail is one transaction. What a mail says about itself is not proof: its From line only decides whose words these
+are, never what somebody may see, and a stranger on a thread is no customer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, not_, or_, select, update
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from connectors.channels.email import MAIL_BYTES, MailFile, ParsedMail, Unparsable, parse
+from jobs.queues import Work
+from jobs.services import Services
+from tickets import people, store
+from tickets.db import upsert
+from tickets.errors import ItemNotFound
+from tickets.events import SYSTEM, Actor, ActorKind, EventKind
+from tickets.item import LANGUAGES, Item, ItemKind
+from tickets.people import Permission, Viewer
+from tickets.store import AnyRow, NewAttachment, NewMessage, Written
+from tickets.tables import Blob, InboundMail, Mailbox, Message, User, WorkItem
+from tickets.values import JSON
+from tickets.visibility import visible
+
+log = logging.getLogger(__name__)
+
+#: Mails of one sender's address that become tickets or messages within an hour; more are kept and listed as "capped".
+SENDER_MAILS_PER_HOUR = 60
+#: Rows of one page of the list of mails, and how far it counts.
+PAGE_ROWS = 50
+COUNT_CAP = 1_000
+#: What the database driver raises when the database is away or too busy to answer.
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
+
+
+class IntakeError(Exception):
+    """Base of what `ingest` raises on purpose. Nothing of the mail was kept: hand it in again."""
+
+
+class NotNow(IntakeError):
+    """The database does not answer. Nothing was kept; hand the mail in again in a minute."""
+
+
+class UnknownMailbox(IntakeError):
+    """There is no such mailbox, or it is switched off. Nothing was kept."""
+
+
+class TooLarge(IntakeError):
+    """The mail is larger than a mail may be. Nothing was kept."""
+
+
+class Outcome(StrEnum):
+    """What became of a mail."""
+
+    CREATED = "created"  # a new ticket
+    THREADED = "threaded"  # a message of a customer or an agent on their ticket
+    THIRD_PARTY = "third_party"  # attached to a ticket whose sender does not take part in it
+    AUTOMATIC = "automatic"  # a machine's; kept, perhaps attached, never answered
+    DUPLICATE = "duplicate"  # this mailbox has had it already
+    CAPPED = "capped"  # too many from this sender within an hour; kept only
+    UNREADABLE = "unreadable"  # kept only
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of a mail. For a duplicate, ticket and message are those of the first one."""
+
+    outcome: Outcome
+    item_id: int | None = None
+    message_id: int | None = None
+    reason: str = ""
+
+
+# Handing in ------------------------------------------------------------------------------------------------------
+
+
+def mailbox_for(services: Services, secret: str) -> str | None:
+    """The key of the active mailbox with this secret, or None. Raises `NotNow`."""
+    digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+    try:
+        with services.db.read() as connection:
+            rows = connection.execute(select(Mailbox.key, Mailbox.secret_sha256).where(Mailbox.active)).all()
+    except AWAY as error:
+        raise NotNow("The database does not answer") from error
+    # All of them, each compared in constant time: the answer's time says nothing about a secret.
+    found = [row.key for row in rows if hmac.compare_digest(row.secret_sha256, digest)]
+    return found[0] if found else None
+
+
+def ingest(services: Services, mailbox_key: str, raw: bytes) -> Ingested:
+    """Take in one mail. Raises `NotNow`, `UnknownMailbox` or `TooLarge`; then nothing was kept.
+
+    The same mail handed in twice, even at the same moment, is taken in once."""
+    if len(raw) > MAIL_BYTES:
+        raise TooLarge(f"A mail has at most {MAIL_BYTES // 1_000_000} MB; this one has {len(raw):,} bytes")
+    mail, problem = _parsed(raw)
+    try:
+        done = _stored(services, mailbox_key, raw, mail, problem)
+    except (IntakeError, *AWAY) as error:
+        if isinstance(error, IntakeError):
+            raise
+        raise NotNow("The database does not answer") from error
+    except Exception as error:
+        # A mail that trips over a mistake of ours would be handed in for ever and then be lost. It is kept, and
+        # listed with the unreadable ones; the traceback is in the log.
+        log.error("mail.broken", exc_info=error, extra={"mailbox": mailbox_key})
+        problem = f"Deskhand could not take it in ({type(error).__name__}); the log has the details"
+        try:
+            done = _stored(services, mailbox_key, raw, None, problem)
+        except AWAY as away:
+            raise NotNow("The database does not answer") from away
+    log.info("mail.in", extra={"mailbox": mailbox_key, "outcome": done.outcome, "item": done.item_id})
+    if done.message_id is not None and done.outcome is not Outcome.DUPLICATE:
+        services.queues.hint(Work.DRAIN)
+    return done
+
+
+def _parsed(raw: bytes) -> tuple[ParsedMail | None, str]:
+    try:
+        return parse(raw), ""
+    except Unparsable as error:
+        return None, str(error)
+
+
+def _stored(services: Services, mailbox_key: str, raw: bytes, mail: ParsedMail | None, problem: str) -> Ingested:
+    now = services.clock.now()
+    with services.db.write() as connection:
+        mailbox = connection.execute(
+            select(Mailbox.key, Mailbox.address, Mailbox.brand).where(Mailbox.key == mailbox_key, Mailbox.active)
+        ).one_or_none()
+        if mailbox is None:
+            raise UnknownMailbox(f"There is no mailbox {mailbox_key!r} in use")
+        blob = store.store_blob(connection, raw)
+        fingerprint = _fingerprint(f"id:{mail.message_id}") if mail and mail.message_id else blob
+        row_id = _claim(connection, mailbox_key, fingerprint, blob, now)
+        if row_id is None:
+            return _duplicate(connection, mailbox_key, fingerprint, blob, now)
+        if mail is None:
+            done = Ingested(Outcome.UNREADABLE, reason=problem)
+        else:
+            done = _Delivery(services, connection, mailbox, now).take(mail)
+        connection.execute(
+            update(InboundMail)
+            .where(InboundMail.id == row_id)
+            .values(outcome=done.outcome, reason=done.reason[:2_000], item_id=done.item_id, message_id=done.message_id)
+        )
+        return done
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def _claim(connection: Connection, mailbox: str, fingerprint: str, blob: str, now: datetime) -> int | None:
+    """The row of this mail, or None when the mailbox has one: the unique key decides between two at once."""
+    claimed: int | None = connection.execute(
+        upsert(connection, InboundMail)
+        .values(
+            mailbox=mailbox, fingerprint=fingerprint, outcome=Outcome.UNREADABLE, reason="", blob=blob, received_at=now
+        )
+        .on_conflict_do_nothing(index_elements=["mailbox", "fingerprint"])
+        .returning(InboundMail.id)
+    ).scalar_one_or_none()
+    return claimed
+
+
+def _duplicate(connection: Connection, mailbox: str, fingerprint: str, blob: str, now: datetime) -> Ingested:
+    first = connection.execute(
+        select(InboundMail.id, InboundMail.item_id, InboundMail.message_id, InboundMail.blob).where(
+            InboundMail.mailbox == mailbox, InboundMail.fingerprint == fingerprint
+        )
+    ).one()
+    reason = f"The same Message-ID as mail {first.id}"
+    if first.blob != blob:
+        # Other bytes under the same Message-ID (another route, or another text): kept and listed, like every mail.
+        copy_id = _claim(connection, mailbox, _fingerprint(f"copy:{blob}"), blob, now)
+        if copy_id is not None:
+            connection.execute(
+                update(InboundMail)
+                .where(InboundMail.id == copy_id)
+                .values(outcome=Outcome.DUPLICATE, reason=reason, item_id=first.item_id)
+            )
+    return Ingested(Outcome.DUPLICATE, first.item_id, first.message_id, reason)
+
+
+# Where it belongs ------------------------------------------------------------------------------------------------
+
+_OWN_ID = re.compile(r"t(\d{1,15})\.m(\d{1,15})@[^\s@]+")
+_TOKEN = re.compile(r"\+t(\d{1,15})\.([0-9a-f]{16})@")
+_NUMBER = re.compile(r"\[#(\d{1,15})\]")
+
+
+def reply_address(address: str, item_id: int, key: str) -> str:
+    """`support@shop.example` as the address whose mail finds this ticket again: `support+t42.<signature>@...`.
+
+    `key` is the installation's session key; nobody else can make one."""
+    local, _, domain = address.rpartition("@")
+    return f"{local.partition('+')[0]}+t{item_id}.{_signature(item_id, key)}@{domain}"
+
+
+def _signature(item_id: int, key: str) -> str:
+    return hmac.new(key.encode(), f"reply-to:{item_id}".encode(), hashlib.sha256).hexdigest()[:16]
+
+
+class _Delivery:
+    """One mail on its way to its ticket, inside one transaction."""
+
+    def __init__(self, services: Services, connection: Connection, mailbox: AnyRow, now: datetime) -> None:
+        self.settings = services.settings
+        self.connection = connection
+        self.mailbox = mailbox
+        self.now = now
+
+    def take(self, mail: ParsedMail) -> Ingested:
+        notes = ". ".join(mail.notes)
+        sender = mail.sender.address
+        automatic = mail.automatic or self._own(sender)
+        item_id = self._by_reference(mail) or self._by_token(mail)
+        if automatic:
+            return self._automatic(mail, item_id, automatic, notes)
+        if self._sent_lately(sender) >= SENDER_MAILS_PER_HOUR:
+            reason = f"More than {SENDER_MAILS_PER_HOUR} mails of {sender} within an hour; it became no ticket"
+            return Ingested(Outcome.CAPPED, reason=reason)
+        if item_id is None:
+            item_id = self._by_number(mail)
+        if item_id is None:
+            return self._new_ticket(mail, notes)
+        item = store.read_item(self.connection, item_id, lock=True)
+        if sender in self._participants(item):
+            return self._customer_message(mail, item, notes)
+        colleague = self._colleague(sender, item)
+        if colleague is not None:
+            return self._agent_message(mail, item, colleague, notes)
+        return self._third_party(mail, item, notes)
+
+    # Finding the ticket, in the order in which the signs can be trusted.
+
+    def _by_reference(self, mail: ParsedMail) -> int | None:
+        if not mail.references:
+            return None
+        rows = self.connection.execute(
+            select(Message.header_id, Message.item_id, WorkItem.brand)
+            .join(WorkItem, WorkItem.id == Message.item_id)
+            .where(Message.header_id.in_(mail.references))
+            .order_by(Message.id.desc())
+            .limit(1_000)
+        ).all()
+        # One mail to two of our addresses is two tickets under one Message-ID: the mailbox's own brand first.
+        rows = sorted(rows, key=lambda row: row.brand != self.mailbox.brand)
+        for reference in mail.references:
+            for row in rows:
+                if row.header_id == reference:
+                    return int(row.item_id)
+            own = _OWN_ID.fullmatch(reference)
+            # Our own mail, answered before the note that it was sent is written.
+            if own and self._is_message_of(int(own[2]), int(own[1])):
+                return int(own[1])
+        return None
+
+    def _is_message_of(self, message_id: int, item_id: int) -> bool:
+        found = self.connection.execute(
+            select(Message.id).where(Message.id == message_id, Message.item_id == item_id, Message.public)
+        )
+        return found.first() is not None
+
+    def _by_token(self, mail: ParsedMail) -> int | None:
+        addresses = [*mail.delivered_to, *(one.address for one in (*mail.to, *mail.cc))]
+        for address in addresses:
+            match = _TOKEN.search(address)
+            if match and hmac.compare_digest(match[2], _signature(int(match[1]), self.settings.keys.session)):
+                return self._existing(int(match[1]))
+        return None
+
+    def _by_number(self, mail: ParsedMail) -> int | None:
+        """A number in the subject is easily guessed: it counts only for who takes part in that ticket."""
+        match = _NUMBER.search(mail.subject)
+        item_id = self._existing(int(match[1])) if match else None
+        if item_id is None:
+            return None
+        item = store.read_item(self.connection, item_id)
+        return item_id if mail.sender.address in self._participants(item) else None
+
+    def _existing(self, item_id: int) -> int | None:
+        if item_id >= 2**31:
+            return None
+        return self.connection.execute(select(WorkItem.id).where(WorkItem.id == item_id)).scalar_one_or_none()
+
+    # Who wrote it.
+
+    def _own(self, sender: str) -> str:
+        local, _, domain = sender.rpartition("@")
+        bare = f"{local.partition('+')[0]}@{domain}"
+        ours = set(self.connection.execute(select(Mailbox.address)).scalars()) | {self.settings.mail_from}
+        own = {one.strip().lower().rpartition("<")[2].rstrip(">") for one in ours}
+        return "It comes from our own address" if bare in own or sender in own else ""
+
+    def _participants(self, item: Item) -> set[str]:
+        """The customer's addresses, and those that have written on this ticket as the customer."""
+        wrote = select(Message.author_address).where(
+            Message.item_id == item.id, Message.author_kind == "customer", Message.author_address != ""
+        )
+        known = set(self.connection.execute(wrote.distinct().limit(200)).scalars())
+        person_id = item.state.get("customer")
+        if isinstance(person_id, int):
+            known.update(people.customer(self.connection, person_id).emails)
+        return known
+
+    def _colleague(self, sender: str, item: Item) -> Viewer | None:
+        """The user with this address, if they work tickets and may see this one."""
+        key = self.connection.execute(
+            select(User.key).where(func.lower(User.email) == sender, User.active)
+        ).scalar_one_or_none()
+        found = None if key is None else people.viewer(self.connection, key)
+        if found is None or not found.may(Permission.WORK_TICKETS):
+            return None
+        try:
+            store.read_item(self.connection, item.id, viewer=found)
+        except ItemNotFound:
+            return None
+        return found
+
+    def _sent_lately(self, sender: str) -> int:
+        return self.connection.execute(
+            select(func.count())
+            .select_from(InboundMail)
+            .join(Message, Message.id == InboundMail.message_id)
+            .where(InboundMail.received_at > self.now - timedelta(hours=1), Message.author_address == sender)
+        ).scalar_one()
+
+    # What it becomes.
+
+    def _new_ticket(self, mail: ParsedMail, notes: str) -> Ingested:
+        sender = mail.sender
+        person = people.person_for(
+            self.connection, email=sender.address, name=sender.name, language=mail.language, now=self.now
+        )
+        language = mail.language or people.customer(self.connection, person).language
+        state: dict[str, JSON] = {
+            "subject": mail.subject,
+            "brand": self.mailbox.brand,
+            "channel": "email",
+            "language": language if language in LANGUAGES else None,
+            "customer": person,
+            "published": True,
+        }
+        written = store.create_item(
+            self.connection,
+            kind=ItemKind.TICKET,
+            state=state,
+            actor=Actor(ActorKind.CUSTOMER, str(person), sender.name or sender.address),
+            now=self.now,
+            message=replace(_message(mail), author="customer", author_person=person, public=True),
+        )
+        return _ingested(Outcome.CREATED, written, notes)
+
+    def _customer_message(self, mail: ParsedMail, item: Item, notes: str) -> Ingested:
+        sender = mail.sender
+        person = people.person_by_email(self.connection, sender.address) or item.state.get("customer")
+        assert person is None or isinstance(person, int)
+        written = store.change_item(
+            self.connection,
+            item,
+            lines=(),
+            actor=Actor(ActorKind.CUSTOMER, str(person or ""), sender.name or sender.address),
+            now=self.now,
+            messages=(replace(_message(mail), author="customer", author_person=person, public=True),),
+        )
+        return _ingested(Outcome.THREADED, written, notes)
+
+    def _agent_message(self, mail: ParsedMail, item: Item, colleague: Viewer, notes: str) -> Ingested:
+        # Public only if the customer has it already; a From line alone must not make us send anything to anybody.
+        reached = self._participants(item) & {one.address for one in (*mail.to, *mail.cc)}
+        message = replace(_message(mail), author="agent", author_user=colleague.key, author_name=colleague.name)
+        written = store.change_item(
+            self.connection,
+            item,
+            lines=(),
+            actor=Actor(ActorKind.AGENT, colleague.key, colleague.name),
+            now=self.now,
+            messages=(replace(message, public=bool(reached)),),
+        )
+        return _ingested(Outcome.THREADED, written, notes)
+
+    def _third_party(self, mail: ParsedMail, item: Item, notes: str) -> Ingested:
+        sender = mail.sender
+        person = people.person_by_email(self.connection, sender.address)
+        written = store.change_item(
+            self.connection,
+            item,
+            lines=(),
+            actor=Actor(ActorKind.THIRD_PARTY, str(person or ""), sender.name or sender.address),
+            now=self.now,
+            messages=(replace(_message(mail), author="third_party", author_person=person),),
+        )
+        said = f"{sender.address} does not take part in ticket {item.id}"
+        return _ingested(Outcome.THIRD_PARTY, written, ". ".join(filter(None, (said, notes))))
+
+    def _automatic(self, mail: ParsedMail, item_id: int | None, why: str, notes: str) -> Ingested:
+        reason = ". ".join(filter(None, (why, notes)))
+        if item_id is None:
+            return Ingested(Outcome.AUTOMATIC, reason=reason)
+        if self._sent_lately(mail.sender.address) >= SENDER_MAILS_PER_HOUR:
+            over = f"More than {SENDER_MAILS_PER_HOUR} mails of {mail.sender.address} within an hour; kept only"
+            return Ingested(Outcome.CAPPED, reason=f"{over}. {reason}")
+        written = store.change_item(
+            self.connection,
+            store.read_item(self.connection, item_id, lock=True),
+            lines=(),
+            actor=SYSTEM,
+            now=self.now,
+            messages=(replace(_message(mail), author="third_party", automatic=True),),
+            # Not a "message" event: no rule for messages may answer a machine, whatever its conditions are.
+            kind=EventKind.CHANGED,
+        )
+        return _ingested(Outcome.AUTOMATIC, written, reason)
+
+
+def _message(mail: ParsedMail) -> NewMessage:
+    return NewMessage(
+        author="third_party",
+        public=False,
+        channel="email",
+        text=mail.text,
+        new_text=mail.new_text,
+        subject=mail.subject,
+        html=mail.html,
+        language=mail.language,
+        author_name=mail.sender.name,
+        author_address=mail.sender.address,
+        header_id=mail.message_id,
+        attachments=_attachments(mail.files),
+    )
+
+
+def _attachments(files: Iterable[MailFile]) -> tuple[NewAttachment, ...]:
+    return tuple(NewAttachment(one.name, one.media_type, one.data) for one in files)
+
+
+def _ingested(outcome: Outcome, written: Written, reason: str) -> Ingested:
+    return Ingested(outcome, written.item_id, written.message_id, reason)
+
+
+# The list of mails -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail that was handed in."""
+
+    id: int
+    mailbox: str
+    outcome: Outcome
+    reason: str
+    item_id: int | None
+    size: int
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MailPage:
+    """One page of the list, newest first. `total` stops at COUNT_CAP; `hidden` mails belong to tickets one may not
+    see."""
+
+    mails: tuple[Mail, ...]
+    total: int
+    hidden: int
+    page: int
+    pages: int
+
+
+def mails(connection: Connection, viewer: Viewer, *, outcomes: Iterable[str] = (), page: int = 1) -> MailPage:
+    """The mails handed in that `viewer` may see, narrowed to these outcomes when there are any."""
+    wanted = [one for one in outcomes if one in set(Outcome)]
+    narrowed = InboundMail.outcome.in_(wanted) if wanted else InboundMail.outcome != ""
+    shown = and_(narrowed, _may_see(viewer))
+    base = select(InboundMail.id).outerjoin(WorkItem, WorkItem.id == InboundMail.item_id)
+
+    def count(condition: ColumnElement[bool]) -> int:
+        counted = base.where(condition).limit(COUNT_CAP).subquery()
+        return connection.execute(select(func.count()).select_from(counted)).scalar_one()
+
+    total = count(shown)
+    pages = max(1, -(-total // PAGE_ROWS))
+    page = min(max(1, page), pages)
+    rows = connection.execute(
+        select(
+            InboundMail.id,
+            InboundMail.mailbox,
+            InboundMail.outcome,
+            InboundMail.reason,
+            InboundMail.item_id,
+            Blob.size,
+            InboundMail.received_at,
+        )
+        .outerjoin(WorkItem, WorkItem.id == InboundMail.item_id)
+        .join(Blob, Blob.sha256 == InboundMail.blob)
+        .where(shown)
+        .order_by(InboundMail.id.desc())
+        .limit(PAGE_ROWS)
+        .offset((page - 1) * PAGE_ROWS)
+    )
+    return MailPage(
+        tuple(
+            Mail(row.id, row.mailbox, Outcome(row.outcome), row.reason, row.item_id, row.size, row.received_at)
+            for row in rows
+        ),
+        total,
+        count(and_(narrowed, not_(_may_see(viewer)))),
+        page,
+        pages,
+    )
+
+
+def raw_mail(connection: Connection, viewer: Viewer, mail_id: int) -> bytes | None:
+    """The bytes of this mail as they came, or None when there is none that `viewer` may see."""
+    return connection.execute(
+        select(Blob.data)
+        .join(InboundMail, InboundMail.blob == Blob.sha256)
+        .outerjoin(WorkItem, WorkItem.id == InboundMail.item_id)
+        .where(InboundMail.id == mail_id, _may_see(viewer))
+    ).scalar_one_or_none()
+
+
+def _may_see(viewer: Viewer) -> ColumnElement[bool]:
+    return or_(InboundMail.item_id.is_(None), visible(viewer))
+
+
+# Mailboxes -------------------------------------------------------------------------------------------------------
+
+
+def add_mailbox(connection: Connection, *, key: str, address: str, brand: str | None, secret: str) -> None:
+    """A new mailbox. Only the secret's SHA-256 is kept."""
+    connection.execute(
+        insert(Mailbox).values(
+            key=key,
+            address=address.strip().lower(),
+            brand=brand,
+            secret_sha256=hashlib.sha256(secret.encode()).hexdigest(),
+            active=True,
+        )
+    )

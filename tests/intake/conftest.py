@@ -1,0 +1,41 @@
+"""A desk with one mailbox, its application, and the ways mail gets in; on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from redis import Redis
+
+from jobs.intake import add_mailbox
+from tests.environment.redis import RedisServer
+from tests.intake.mail import ADDRESS, MAILBOX, SECRET
+from tests.web.desk import Desk, a_desk
+from web import create_app
+
+
+@pytest.fixture
+def desk(database_url: str, tmp_path: Path, redis_server: RedisServer, redis: Redis) -> Iterator[Desk]:
+    """A desk with the brand acme, whose mailbox is support@acme.test."""
+    made = a_desk(database_url, tmp_path, redis_server.url)
+    with made.services.db.write() as connection:
+        add_mailbox(connection, key=MAILBOX, address=ADDRESS, brand="acme", secret=SECRET)
+    yield made
+    made.services.close()
+
+
+@pytest.fixture
+def app(desk: Desk) -> APIFlask:
+    """The application on this desk. A bug fails the test instead of making an error page."""
+    made = create_app(desk.services)
+    made.testing = True
+    return made
+
+
+@pytest.fixture
+def client(app: APIFlask) -> FlaskClient:
+    """A program that nobody has signed in."""
+    return app.test_client()

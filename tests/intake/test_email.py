@@ -1,0 +1,375 @@
+"""Reading raw mail: the facts it says, and that nothing a stranger sends can do more than be unreadable."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime
+from email.message import EmailMessage
+
+import pytest
+
+from connectors.channels import email as channel
+from connectors.channels.email import Address, MailFile, ParsedMail, Unparsable, parse
+from connectors.channels.mail_text import first_tags, guess_language, html_to_text, newly_written
+from tickets.values import json_problem
+
+HEAD = b"From: Camille <camille@customer.test>\r\nSubject: hi\r\nMessage-ID: <one@c.test>\r\n"
+#: Seconds the worst mail may take to read on a slow machine; most take milliseconds.
+LONGEST_S = 20
+TOO_DEEP = "Its parts or comments are nested too deep"
+MIXED = HEAD + b"Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n"
+UTF_16 = HEAD + b"Content-Type: text/plain; charset=utf-16-le\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+LONG_HEADER = b"From: a@b.test\r\nX: " + b"a" * 10_000_000
+
+
+def body(text: str, **headers: str) -> bytes:
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return HEAD + lines.encode() + b"\r\n" + text.replace("\n", "\r\n").encode()
+
+
+def nested(depth: int, inside: bytes = b"Content-Type: text/plain\r\n\r\nhello\r\n") -> bytes:
+    layers = b"".join(
+        b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (number, number) for number in range(depth)
+    )
+    return HEAD + layers + inside
+
+
+def test_the_facts_of_an_ordinary_mail() -> None:
+    mail = EmailMessage()
+    mail["From"] = "Zoë Müller <Zoe@Customer.test>"
+    mail["To"] = "Support <support@acme.test>, other@acme.test"
+    mail["Cc"] = "boss@customer.test"
+    mail["Subject"] = "Où est ma commande ?"
+    mail["Date"] = "Sat, 21 Nov 2026 10:31:00 +0100"
+    mail["Message-ID"] = "<abc@customer.test>"
+    mail["In-Reply-To"] = "<t1.m2@acme.test>"
+    mail["References"] = "<first@c.test> <t1.m2@acme.test>"
+    mail.set_content("Bonjour,\n\noù est ma commande ?\n\n-- \nZoë")
+    mail.add_alternative("<p>Bonjour, <b>où</b> est ma commande ?</p>", subtype="html")
+    mail.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="reçu.pdf")
+    assert parse(mail.as_bytes()) == ParsedMail(
+        message_id="abc@customer.test",
+        references=("t1.m2@acme.test", "first@c.test"),
+        sender=Address("Zoë Müller", "zoe@customer.test"),
+        to=(Address("Support", "support@acme.test"), Address("", "other@acme.test")),
+        cc=(Address("", "boss@customer.test"),),
+        delivered_to=(),
+        subject="Où est ma commande ?",
+        date=datetime(2026, 11, 21, 9, 31, tzinfo=UTC),
+        text="Bonjour,\n\noù est ma commande ?\n\n-- \nZoë\n".rstrip("\n"),
+        new_text="Bonjour,\n\noù est ma commande ?",
+        html="<p>Bonjour, <b>où</b> est ma commande ?</p>\n",
+        files=(MailFile("reçu.pdf", "application/pdf", b"%PDF"),),
+        language="fr",
+        automatic="",
+        bounce=False,
+        notes=(),
+    )
+
+
+# Hostile and broken mail -----------------------------------------------------------------------------------------
+
+CORPUS: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"", "It is empty"),
+    "blank lines": (b"\r\n" * 100, "It is empty"),
+    "all bytes": (bytes(range(256)) * 1_000, "It names no sender's address"),
+    "no sender": (b"Subject: hi\r\n\r\nhello", "It names no sender's address"),
+    "ten megabytes of one header": (LONG_HEADER + b"\r\n\r\nhi", "Its headers are longer than 256 kB"),
+    "too large": (HEAD + b"\r\n" + b"x" * 30_000_000, "It is larger than 30 MB"),
+    "ten million lines": (HEAD + b"\r\n" * 10_000_000, "It has more than 1,000,000 lines"),
+    "many boundaries over many lines": (nested(200, b"\r\n" + b"x\n" * 500_000), "It has too many nested parts"),
+    "comments in comments": (HEAD + b"Content-Type: " + b"(" * 5_000 + b"\r\n\r\nx", TOO_DEEP),
+    "a mail in a mail, 2,000 times": ((HEAD + b"Content-Type: message/rfc822\r\n\r\n") * 2_000, TOO_DEEP),
+    "a sender of dots": (b"From: " + b"." * 16_000 + b"@b.test\r\n\r\nx", "It names no sender's address"),
+}  # fmt: skip
+
+READABLE: dict[str, tuple[bytes, str]] = {
+    "a hundred multiparts": (nested(100), ""),
+    "an empty body": (body(""), ""),
+    "NUL and control characters": (body("hel\x00lo\x07 \x1bworld"), "hello world"),
+    "half a surrogate": (UTF_16 + b"ANg=", "Ø"),
+    "a charset nobody knows": (HEAD + b"Content-Type: text/plain; charset=nonsense-9\r\n\r\ncaf\xe9", "café"),
+    "a codec that is no charset": (body("\\x41", Content_Type="text/plain; charset=unicode_escape"), "\\x41"),
+    "a wrong charset": (HEAD + b"Content-Type: text/plain; charset=utf-8\r\n\r\ncaf\xe9", "café"),
+    "ascii that is UTF-8": (HEAD + "Content-Type: text/plain; charset=us-ascii\r\n\r\nżółw".encode(), "żółw"),
+    "a multipart without a boundary": (body("hello", Content_Type="multipart/mixed"), ""),
+    "a boundary never closed": (HEAD + b'Content-Type: multipart/mixed; boundary="q"\r\n\r\n--q\r\n\r\nhello', "hello"),
+    "base64 that is none": (body("!!!!", Content_Transfer_Encoding="base64"), "!!!!"),
+    "an encoding nobody knows": (body("hello", Content_Transfer_Encoding="rot13"), "hello"),
+    "quoted type": (HEAD + b"Content-Type: text/plain; " + b'";' * 7_900 + b"\r\n\r\nhello", "hello"),
+    "a date of nonsense": (body("hello", Date="Mon, 99 Foo 99999999999 99:99:99 +9999"), "hello"),
+    "20,000 parts": (MIXED + b"\r\nx\r\n--q\r\n" * 20_000, "x"),
+    "a million headers of a part": (MIXED + b"X: y\r\n" * 900_000 + b"\r\nx", "x"),
+    "a line of 25 megabytes": (HEAD + b"\r\n" + b"x" * 25_000_000, "x"),
+    "a million soft line breaks": (body("=\n" * 400_000 + "x", Content_Transfer_Encoding="quoted-printable"), "x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("raw", "reason"), CORPUS.values(), ids=CORPUS.keys())
+def test_what_is_no_mail_is_unparsable_for_a_reason(raw: bytes, reason: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(Unparsable) as refused:
+        parse(raw)
+    assert str(refused.value) == reason
+    assert time.monotonic() - began < LONGEST_S
+
+
+@pytest.mark.parametrize(("raw", "start"), READABLE.values(), ids=READABLE.keys())
+def test_broken_mail_is_read_as_far_as_it_goes(raw: bytes, start: str) -> None:
+    began = time.monotonic()
+    mail = parse(raw)
+    assert mail.sender.address == "camille@customer.test"
+    assert mail.text[: len(start)] == start
+    assert bool(mail.text) == bool(start)
+    assert time.monotonic() - began < LONGEST_S
+    storable(mail)
+
+
+def storable(mail: ParsedMail) -> None:
+    """Everything of it can be stored on both databases, and on one line where one line is meant."""
+    texts = [mail.message_id, *mail.references, mail.subject, mail.text, mail.new_text, mail.html, mail.automatic]
+    texts += [part for one in (mail.sender, *mail.to, *mail.cc) for part in (one.name, one.address)]
+    texts += [part for one in mail.files for part in (one.name, one.media_type)]
+    assert json_problem(texts) is None
+    for line in (mail.message_id, mail.subject, mail.sender.name, *(one.name for one in mail.files)):
+        assert not any(ord(char) < 32 for char in line)
+    assert len(mail.text) <= channel.TEXT_CHARS
+    assert len(mail.html) <= channel.HTML_CHARS
+    assert len(mail.files) <= channel.FILES
+
+
+def test_random_damage_never_raises_anything_else() -> None:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "Zoë <z@c.test>", "a@b.test, b@c.test", "Où ça ?"
+    mail["Date"] = "Sat, 21 Nov 2026 10:31:00 +0100"
+    mail["References"] = "<a@b> <c@d>"
+    mail.set_content("Bonjour\n> quoted\n")
+    mail.add_alternative("<p>Bonjour <b>x</b>", subtype="html")
+    mail.add_attachment(b"abc" * 50, maintype="application", subtype="pdf", filename="é.pdf")
+    whole = mail.as_bytes()
+    dice = random.Random(20261121)
+    read = 0
+    for _ in range(1_500):
+        damaged = bytearray(whole)
+        for _ in range(dice.randint(1, 12)):
+            at = dice.randrange(len(damaged))
+            match dice.randrange(3):
+                case 0:
+                    damaged[at] = dice.randrange(256)
+                case 1:
+                    del damaged[at : at + dice.randint(1, 30)]
+                case _:
+                    damaged[at:at] = dice.choice([b"\r\n", b"=?utf-8?b?", b"(", b'"', b"<", b"\x00", b"--", b";", b"@"])
+        try:
+            storable(parse(bytes(damaged)))
+            read += 1
+        except Unparsable:
+            pass
+    assert read > 1_000
+
+
+# Headers ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_encoded_line_end_in_a_header_starts_no_new_header() -> None:
+    mail = parse(b"From: =?utf-8?q?A=0D=0ABcc:_x?= <a@c.test>\r\nSubject: =?utf-8?q?hi=0D=0ABcc:_x@y.test?=\r\n\r\nx")
+    assert (mail.subject, mail.sender) == ("hi Bcc: x@y.test", Address("", "a@c.test"))
+
+
+def test_the_address_is_the_mailbox_and_not_what_the_name_pretends() -> None:
+    mail = parse(b'From: "support@acme.test" <eve@elsewhere.test>\r\n\r\nx')
+    assert mail.sender == Address("support@acme.test", "eve@elsewhere.test")
+
+
+def test_raw_utf8_and_latin1_headers_are_read() -> None:
+    assert parse("From: Zoë <z@c.test>\r\nSubject: Où ?\r\n\r\nx".encode()).subject == "Où ?"
+    assert parse("From: z@c.test\r\nSubject: Où ?\r\n\r\nx".encode("latin-1")).subject == "Où ?"
+
+
+def test_a_long_header_is_cut() -> None:
+    mail = parse(b"From: a@b.test\r\nTo: " + b"a@b.test, " * 9_000 + b"\r\nSubject: " + b"a " * 5_000 + b"\r\n\r\nx")
+    assert (len(mail.to), len(mail.subject) <= 500) == (100, True)
+
+
+def test_references_are_newest_first_and_bounded() -> None:
+    references = " ".join(f"<{number}@c.test>" for number in range(200))
+    mail = parse(body("x", References=references, In_Reply_To="<199@c.test>"))
+    assert mail.references[:3] == ("199@c.test", "198@c.test", "197@c.test")
+    assert len(mail.references) == channel.REFERENCES
+
+
+def test_a_bounce_names_the_mail_that_came_back() -> None:
+    raw = (
+        b"From: MAILER-DAEMON@mx.test\r\n"
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=q\r\n\r\n"
+        b"--q\r\n\r\nCould not deliver\r\n--q\r\nContent-Type: message/delivery-status\r\n\r\nAction: failed\r\n\r\n"
+        b"--q\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <t1.m2@acme.test>\r\nSubject: s\r\n\r\nbody\r\n"
+        b"--q--\r\n"
+    )
+    mail = parse(raw)
+    assert (mail.bounce, mail.references, mail.automatic) == (True, ("t1.m2@acme.test",), "It is a delivery report")
+    assert [(one.name, one.media_type) for one in mail.files] == [("mail.eml", "message/rfc822")]
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("Auto-Submitted: auto-generated (vacation)", "Auto-Submitted says 'auto-generated'"),
+        ("Auto-Submitted: no", ""),
+        ("Precedence: LIST", "Precedence is list"),
+        ("Precedence: first-class", ""),
+        ("List-Id: <x.test>", "It has the header list-id"),
+        ("Return-Path: <>", "Its return path is empty"),
+        ("Return-Path: <a@b.test>", ""),
+        ("X-Autoreply: yes", "It has the header x-autoreply"),
+    ],
+)
+def test_machines_are_told_from_people(header: str, why: str) -> None:
+    assert parse(HEAD + header.encode() + b"\r\n\r\nx").automatic == why
+
+
+@pytest.mark.parametrize(
+    ("address", "machine"),
+    [
+        ("mailer-daemon@x.test", True),
+        ("no-reply@x.test", True),
+        ("noreply+abc@x.test", True),
+        ("do_not_reply@x.test", True),
+        ("bounces-123@x.test", True),
+        ("noreen@x.test", False),
+        ("bouncer@x.test", False),
+    ],
+)
+def test_addresses_that_no_person_reads(address: str, machine: bool) -> None:
+    assert bool(parse(f"From: {address}\r\n\r\nx".encode()).automatic) is machine
+
+
+# Parts -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_mail_with_html_only_gets_its_text_from_that() -> None:
+    mail = parse(
+        body(
+            "<style>p{}</style><p>Hello <b>World</b></p><ul><li>one<li>two</ul>"
+            "<blockquote>old</blockquote><a href='https://x.test/a'>here</a><script>bad()</script>",
+            Content_Type="text/html; charset=utf-8",
+        )
+    )
+    assert mail.text == "Hello World\n\n- one\n- two\n\n> old\n\nhere [https://x.test/a]"
+    assert "bad()" in mail.html  # kept as it came; pages clean it
+
+
+def test_invitations_and_outlook_wrappings_are_files() -> None:
+    mail = parse(
+        HEAD + b"Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\nsee\r\n"
+        b"--q\r\nContent-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\r\n"
+        b"--q\r\nContent-Type: application/ms-tnef\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--q--\r\n"
+    )
+    assert [(one.name, len(one.data)) for one in mail.files] == [("invitation.ics", 15), ("winmail.dat", 3)]
+    assert mail.text == "see"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\\\Users\\\\x\\\\a.pdf", "a.pdf"),
+        ("..hidden", "hidden"),
+        ("=?utf-8?q?r=C3=A9=0D=0Au.pdf?=", "ré u.pdf"),
+        ("x" * 400 + ".pdf", "x" * 180 + ".pdf"),
+    ],
+)
+def test_file_names_lose_folders_and_line_ends(given: str, kept: str) -> None:
+    mail = parse(body("data", Content_Type="application/pdf", Content_Disposition=f'attachment; filename="{given}"'))
+    assert [one.name for one in mail.files] == [kept]
+
+
+def test_too_many_and_too_large_files_are_left_out_and_that_is_said() -> None:
+    mail = EmailMessage()
+    mail["From"] = "a@c.test"
+    mail.set_content("x")
+    mail.add_attachment(b"\0" * 10_000_001, maintype="application", subtype="zip", filename="big.zip")
+    for number in range(22):
+        mail.add_attachment(b"x", maintype="application", subtype="pdf", filename=f"{number}.pdf")
+    read = parse(mail.as_bytes())
+    assert len(read.files) == 20
+    assert read.notes == ("big.zip is larger than 10 MB and was left out", "Only the first 20 files were kept")
+
+
+def test_long_text_and_endless_html_are_cut_and_that_is_said() -> None:
+    mail = parse(body("x" * 200_001))
+    assert (len(mail.text), mail.notes) == (200_000, ("The text was cut at 200000 characters",))
+    deep = parse(body("<div>" * 30_000 + "x", Content_Type="text/html"))
+    assert (deep.html, deep.notes) == ("<div>" * 12_000, ("The HTML was cut at 60000 characters",))
+
+
+# Text ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("Hello\n\nOn Sat, 21 Nov 2026 at 10:31, Acme <s@acme.test> wrote:\n> old\n> older", "Hello"),
+        ("Bonjour\n\nLe sam. 21 nov. 2026 à 10:31, Acme\n<s@acme.test> a écrit :\n\n> ancien", "Bonjour"),
+        ("Witam\n\nW dniu 21.11.2026 o 10:31, Acme pisze:\n> stare", "Witam"),
+        ("Witam\n\nsob., 21 lis 2026 o 10:31 Acme <s@acme.test> napisał(a):\n> stare", "Witam"),
+        ("Bună\n\nÎn sâm., 21 nov. 2026 la 10:31, Acme <s@acme.test> a scris:\n> vechi", "Bună"),
+        ("Hello\n\n-----Original Message-----\nFrom: x\nSent: y\n\nold", "Hello"),
+        ("Hello\n________________________________\nFrom: x\nSent: y\nTo: z\nSubject: s\n\nold", "Hello"),
+        ("Bonjour\n\nDe : x\nEnvoyé : y\nÀ : z\nObjet : s\n\nancien", "Bonjour"),
+        ("Witam\n\nOd: x\nWysłano: y\nDo: z\nTemat: s\n\nstare", "Witam"),
+        ("Yes\n\nOn 5 May Acme wrote:\n> Blue?\nBlue, please\n> Large?\nNo", "Yes\n\nBlue, please\nNo"),
+        ("Hello\n-- \nCamille\nParis", "Hello"),
+        ("Hello\n\nBest regards,\nCamille Laurent\n+33 1 23", "Hello"),
+        ("Dzień dobry\n\nPozdrawiam\nJan", "Dzień dobry"),
+        ("Hello\n\nSent from my iPhone", "Hello"),
+        # What must stay.
+        ("Thanks,\nmy order number is 12345", "Thanks,\nmy order number is 12345"),
+        ("I want:\n- a refund\n- an apology", "I want:\n- a refund\n- an apology"),
+        ("Data: 12.05\nDo: Kraków", "Data: 12.05\nDo: Kraków"),
+        ("From: Paris\nI come tomorrow", "From: Paris\nI come tomorrow"),
+        ("See below\n---------- Forwarded message ---------\nFrom: x\nDate: y\nSubject: s\nTo: z\n\nthe point",
+         "See below\n---------- Forwarded message ---------\nFrom: x\nDate: y\nSubject: s\nTo: z\n\nthe point"),
+        ("> only quoted", "> only quoted"),
+        ("Best regards,\nwhere is my parcel?", "Best regards,\nwhere is my parcel?"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_what_was_newly_written_is_told_from_quotes_and_signatures(text: str, written: str) -> None:
+    assert newly_written(text) == written
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["On " + "a " * 100_000, "\n" * 200_000, "From: x\n" * 25_000, "On 1 wrote:\n> x\n" * 12_000, "Le 1\n" * 40_000],
+    ids=["one line", "blank", "labels", "quotes", "wrapped"],
+)
+def test_reading_what_is_new_takes_linear_time(text: str) -> None:
+    began = time.monotonic()
+    newly_written(text)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("piece", ["<a ", "<!--", "</", "<div>", "<b>", "<table><tr><td>", "&", "<a href='"])
+def test_html_of_any_sort_becomes_text_in_bounded_time(piece: str) -> None:
+    began = time.monotonic()
+    text = html_to_text(first_tags((piece * 200_000)[: channel.HTML_CHARS], channel.HTML_TAGS))
+    assert "<a" not in text
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Hello, I would like to return my order, please.", "en"),
+        ("Bonjour, je voudrais retourner ma commande.", "fr"),
+        ("Dzień dobry, proszę o zwrot zamówienia.", "pl"),
+        ("Bună ziua, vreau să returnez comanda mea.", "ro"),
+        ("Guten Tag, ich möchte meine Bestellung zurückgeben.", ""),
+        ("12345", ""),
+        ("", ""),
+    ],
+)
+def test_the_language_is_guessed_or_left_open(text: str, language: str) -> None:
+    assert guess_language(text) == language

@@ -1,0 +1,134 @@
+"""POST /inbound/email: who gets in, what is answered, and that nothing is kept when it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+from jobs import intake
+from jobs.queues import Work, queue
+from tests.intake.mail import SECRET, a_mail, how_many, kept, take
+from tests.web.desk import Desk, sign_in
+from tickets.db import Database
+from web import create_app
+
+RFC822 = "message/rfc822"
+BEARER = {"Authorization": f"Bearer {SECRET}"}
+NOTHING = {"items": 0, "messages": 0, "events": 0, "inbound_mails": 0}
+
+
+def test_a_mail_with_the_mailboxs_secret_becomes_a_ticket_and_workers_are_told(desk: Desk, client: FlaskClient) -> None:
+    desk.services.redis.flushall()
+    answer = client.post("/inbound/email", data=a_mail(), content_type=RFC822, headers=BEARER)
+    (row,) = kept(desk)
+    assert (answer.status_code, answer.json) == (
+        202,
+        {"outcome": "created", "ticket": row.item_id, "message": row.message_id, "reason": ""},
+    )
+    assert desk.state(row.item_id)["subject"] == "Where is my order?"
+    assert len(queue(Work.DRAIN, desk.services.redis)) == 1
+
+
+def test_the_secret_may_stand_in_the_path(desk: Desk, client: FlaskClient) -> None:
+    answer = client.post(f"/inbound/email/{SECRET}", data=a_mail(), content_type=RFC822)
+    assert (answer.status_code, how_many(desk)["items"]) == (202, 1)
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer wrong", f"Basic {SECRET}", f"Bearer {SECRET}x", "Bearer " + "x" * 5_000]
+)
+def test_without_the_secret_nothing_is_kept(desk: Desk, client: FlaskClient, authorization: str) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    answer = client.post("/inbound/email", data=a_mail(), content_type=RFC822, headers=headers)
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert how_many(desk) == NOTHING
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/json", "multipart/form-data; boundary=x"])
+def test_what_is_not_declared_a_mail_is_refused(desk: Desk, client: FlaskClient, content_type: str) -> None:
+    answer = client.post("/inbound/email", data=a_mail(), content_type=content_type, headers=BEARER)
+    assert answer.status_code == 415
+    assert answer.json is not None
+    assert answer.json["detail"] == "Send the raw mail with Content-Type: message/rfc822; nothing was kept"
+    assert how_many(desk) == NOTHING
+
+
+def test_a_mail_beyond_the_cap_is_refused_with_the_cap(desk: Desk, client: FlaskClient) -> None:
+    answer = client.post("/inbound/email", data=b"x" * 30_000_001, content_type=RFC822, headers=BEARER)
+    assert (answer.status_code, answer.json) == (
+        413,
+        {"error": "This mail is too large", "detail": "A mail has at most 30,000,000 bytes; nothing was kept"},
+    )
+    assert how_many(desk) == NOTHING
+
+
+def test_while_the_database_is_away_the_mail_server_is_asked_to_come_again(desk: Desk) -> None:
+    away = Database("postgresql://nobody@127.0.0.1:1/none")
+    app = create_app(replace(desk.services, db=away))
+    app.testing = True
+    answer = app.test_client().post("/inbound/email", data=a_mail(), content_type=RFC822, headers=BEARER)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    away.close()
+
+
+def test_a_mail_that_cannot_be_read_is_accepted_and_says_so(desk: Desk, client: FlaskClient) -> None:
+    answer = client.post("/inbound/email", data=b"\x00\x01", content_type=RFC822, headers=BEARER)
+    assert (answer.status_code, answer.json) == (
+        202,
+        {"outcome": "unreadable", "ticket": None, "message": None, "reason": "It names no sender's address"},
+    )
+
+
+def test_a_browser_cannot_read_the_mailbox(client: FlaskClient) -> None:
+    assert client.get("/inbound/email").status_code == 405
+
+
+# The list of mails ---------------------------------------------------------------------------------------------
+
+
+def test_the_list_shows_what_became_no_ticket_with_its_reason_and_the_raw_mail(desk: Desk, app: APIFlask) -> None:
+    take(desk, a_mail(subject="A good one"))
+    take(desk, b"Subject: <script>alert(1)</script>\r\n\r\nno sender")
+    client = app.test_client()
+    sign_in(client, desk.user("adam", "admin"))
+    page = client.get("/mailboxes/mails").get_data(as_text=True)
+    bad = kept(desk)[1]
+    assert "It names no sender&#39;s address" in page
+    assert f"/mailboxes/mails/{bad.id}.eml" in page
+    assert f"/mailboxes/mails/{kept(desk)[0].id}.eml" not in page
+    assert f"/mailboxes/mails/{kept(desk)[0].id}.eml" in client.get("/mailboxes/mails?outcome=all").get_data(
+        as_text=True
+    )
+    raw = client.get(f"/mailboxes/mails/{bad.id}.eml")
+    assert raw.data == b"Subject: <script>alert(1)</script>\r\n\r\nno sender"
+    assert raw.headers["Content-Disposition"] == f'attachment; filename="mail-{bad.id}.eml"'
+    assert raw.mimetype == "application/octet-stream"
+
+
+def test_only_who_may_change_settings_sees_the_mails(desk: Desk, app: APIFlask) -> None:
+    take(desk, b"unreadable")
+    client = app.test_client()
+    sign_in(client, desk.user("ana", "agent"))
+    mail_id = kept(desk)[0].id
+    assert [client.get(path).status_code for path in ("/mailboxes/mails", f"/mailboxes/mails/{mail_id}.eml")] == [
+        403,
+        403,
+    ]
+    assert app.test_client().get("/mailboxes/mails").status_code == 302
+
+
+@pytest.mark.parametrize("path", ["/mailboxes/mails/999999.eml", "/mailboxes/mails/99999999999999999999.eml"])
+def test_a_mail_that_is_not_there_is_not_found(desk: Desk, app: APIFlask, path: str) -> None:
+    client = app.test_client()
+    sign_in(client, desk.user("adam", "admin"))
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("outcome", ["all", "nonsense", *intake.Outcome])
+def test_every_tab_of_the_list_opens(desk: Desk, app: APIFlask, outcome: str) -> None:
+    client = app.test_client()
+    sign_in(client, desk.user("adam", "admin"))
+    assert client.get(f"/mailboxes/mails?outcome={outcome}&page=7").status_code == 200
