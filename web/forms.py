@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import request
+from flask_babel import gettext
+from werkzeug.routing import IntegerConverter
 
 from tickets.store import NewAttachment
+from web.errors import refuse
+
+#: The largest number a database key can be; an address with a larger one leads nowhere.
+LARGEST_KEY = 2**31 - 1
+
+
+class Number(IntegerConverter):
+    """`<int:...>` in addresses: only numbers that can be a key, so that a database never sees another."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"max": LARGEST_KEY, **kwargs})
+
+
+def refuse_nul() -> None:
+    """A NUL character in any field is refused: PostgreSQL cannot store it, and nobody types it."""
+    for fields in (request.args, request.form):
+        if any("\x00" in key or "\x00" in value for key, values in fields.lists() for value in values):
+            raise refuse(400, gettext("The form holds a character that is no text."))
 
 
 def looks_like_email(text: str) -> bool:

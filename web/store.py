@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, cast, exists, func, not_, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, cast, exists, func, not_, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.tables import DecisionRow, LookupRow, OutboxRow, RunRow
 from rules.store import EntryRow
@@ -44,9 +43,6 @@ MESSAGES = 200
 EVENTS = 400
 HISTORY_LINES = 2_000
 BELL_LINES = 100
-
-#: What a database that is away raises.
-DATABASE_ERRORS = (SQLAlchemyError,)
 
 WAITING = ("waiting_customer", "waiting_team", "snoozed")
 
@@ -617,12 +613,7 @@ def read_bell(connection: Connection, who: Viewer, now: datetime, notification_i
     return connection.execute(select(Notification.item_id).where(*mine)).scalar_one_or_none()
 
 
-# Health ----------------------------------------------------------------------------------------------------------
-
-
-def answers(connection: Connection) -> bool:
-    """Whether the database answers at all."""
-    return connection.execute(text("SELECT 1")).scalar_one() == 1
+# Inside ----------------------------------------------------------------------------------------------------------
 
 
 def _by(rows: Sequence[AnyRow], name: str) -> dict[int, list[AnyRow]]:

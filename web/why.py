@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from rules.explain import explain
 from rules.facts import Facts
 from rules.trace import EntryTrace, Trace, Verdict
 from tickets.store import AnyRow
+from tickets.values import JSON
 from web import store
 
 
@@ -43,7 +44,7 @@ def why(connection: Connection, desk: Desk, item_id: int, code: str, event_id: i
     """Why the live version of `code` acts as it does on an event (the newest by default); None without any decision."""
     entry = next((one for one in desk.ruleset.entries if one.code == code), None)
     decisions = store.decisions(connection, item_id)
-    chosen = next((one for one in decisions if event_id is None or one.event_id == event_id), None)
+    chosen = _chosen(decisions, code, event_id)
     if entry is None or chosen is None:
         return None
     try:
@@ -70,6 +71,22 @@ def why(connection: Connection, desk: Desk, item_id: int, code: str, event_id: i
         wait_over=then is not None and then.verdict is not Verdict.WAITING,
     )
     return Why(entry, _moment(chosen), [_moment(one) for one in _newest_parts(decisions)], explained, then)
+
+
+def _chosen(decisions: Sequence[AnyRow], code: str, event_id: int | None) -> AnyRow | None:
+    """The event asked for; else the newest one that the table was asked about; else the newest."""
+    if event_id is not None:
+        return next((one for one in decisions if one.event_id == event_id), None)
+    asked = (one for one in decisions if _was_asked(one.trace, code))
+    return next(asked, decisions[0] if decisions else None)
+
+
+def _was_asked(trace: Mapping[str, JSON], code: str) -> bool:
+    entries = trace.get("entries")
+    return isinstance(entries, Sequence) and any(
+        isinstance(one, Mapping) and one.get("code") == code and one.get("verdict") != Verdict.NOT_TRIGGERED
+        for one in entries
+    )
 
 
 def _held(decisions: Sequence[AnyRow], chosen: AnyRow) -> frozenset[str]:

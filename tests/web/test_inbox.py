@@ -1,0 +1,154 @@
+"""The inbox: queues, filters, pages, and nobody else's restricted tickets."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+from tests.environment.databases import Kind, MakeDatabase
+from tests.environment.redis import RedisServer
+from tests.web.desk import Desk, a_desk, sign_in
+from tickets import people
+from web import store
+from web.store import Filter
+
+
+def subjects(page: str) -> list[str]:
+    return re.findall(r'<td class="sj ell"><a href="/tickets/\d+">([^<]*)</a>', page)
+
+
+def shown(browser: FlaskClient, query: str) -> list[str]:
+    answer = browser.get(f"/?{query}")
+    assert answer.status_code == 200
+    return subjects(answer.get_data(as_text=True))
+
+
+@pytest.fixture
+def filled(desk: Desk) -> Desk:
+    """Six tickets, a minute apart, oldest first: each belongs in another queue."""
+    for subject, state in {
+        "mine": {"assignees": ["ana"], "team": "sales"},
+        "team": {"team": "billing", "priority": "high", "tags": ["vip", "refund"]},
+        "free": {"team": "sales"},
+        "waits": {"status": "waiting_customer", "assignees": ["marc"]},
+        "done": {"status": "closed", "assignees": ["ana"], "team": "billing"},
+        "secret": {"team": "ethics"},
+    }.items():
+        desk.ticket(subject, **state)  # type: ignore[arg-type]
+        desk.clock.move(minutes=1)
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["mine"]),
+        ("queue=mine", ["mine"]),
+        ("queue=teams", ["team"]),
+        ("queue=unassigned", ["free", "team"]),
+        ("queue=all", ["waits", "free", "team", "mine"]),
+        ("queue=waiting", ["waits"]),
+        ("queue=closed", ["done"]),
+        ("queue=all&status=closed", ["done"]),
+        ("queue=all&team=billing", ["team"]),
+        ("queue=all&priority=high", ["team"]),
+        ("queue=all&tag=vip", ["team"]),
+        ("queue=all&tag=vi", []),
+        ("queue=all&text=FRE", ["free"]),
+        ("queue=all&text=%25", []),
+        ("queue=all&text=1", ["mine"]),
+        ("queue=all&text=%231", ["mine"]),
+        ("queue=all&text=camille@", ["waits", "free", "team", "mine"]),
+        ("queue=made-up&status=made-up&priority=x&page=-3", ["mine"]),
+        ("queue=all&page=999999999999", ["waits", "free", "team", "mine"]),
+    ],
+)
+def test_a_queue_shows_exactly_its_tickets_newest_change_first(
+    query: str, expected: list[str], filled: Desk, agent: FlaskClient
+) -> None:
+    assert shown(agent, query) == expected
+
+
+def test_a_restricted_teams_ticket_is_not_listed_found_or_opened_by_others(filled: Desk, agent: FlaskClient) -> None:
+    assert "secret" not in shown(agent, "queue=all&text=secret")
+    assert agent.get("/tickets/6").status_code == 404
+    assert agent.get("/tickets/6").status_code == agent.get("/tickets/600").status_code
+
+
+def test_its_members_see_it(filled: Desk, app: APIFlask) -> None:
+    browser = app.test_client()
+    sign_in(browser, filled.user("eve", "agent", teams=("ethics",)))
+    assert shown(browser, "queue=teams") == ["secret"]
+    assert browser.get("/tickets/6").status_code == 200
+
+
+def test_hidden_tickets_are_counted_but_never_for_a_filter(filled: Desk, agent: FlaskClient) -> None:
+    assert "1 ticket is hidden from you" in agent.get("/?queue=all").get_data(as_text=True)
+    assert "hidden from you" not in agent.get("/?queue=all&text=secret").get_data(as_text=True)
+
+
+def test_a_page_holds_fifty_and_says_which_of_how_many(desk: Desk, agent: FlaskClient) -> None:
+    for number in range(53):
+        desk.ticket(f"t{number}")
+        desk.clock.move(seconds=1)
+    first = agent.get("/?queue=all").get_data(as_text=True)
+    assert len(subjects(first)) == 50
+    assert "1–50 of 53" in first
+    assert 'rel="next" href="/?queue=all&amp;page=2"' in first
+    assert shown(agent, "queue=all&page=2") == ["t2", "t1", "t0"]
+
+
+def test_counting_stops_at_its_cap_and_says_so(desk: Desk, agent: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "COUNT_CAP", 3)
+    for number in range(5):
+        desk.ticket(f"t{number}")
+    assert "of more than 3" in agent.get("/?queue=all").get_data(as_text=True)
+
+
+def test_a_row_says_which_rule_last_touched_the_ticket(desk: Desk, agent: FlaskClient) -> None:
+    desk.publish()
+    desk.ticket("Refund please")
+    assert "New ticket triage" not in agent.get("/?queue=all").get_data(as_text=True)
+    desk.work()
+    assert "New ticket triage" in agent.get("/?queue=all").get_data(as_text=True)
+
+
+def test_the_menu_counts_my_open_tickets(filled: Desk, agent: FlaskClient) -> None:
+    assert re.search(r'Inbox<span class="n">1<', agent.get("/more").get_data(as_text=True))
+
+
+def test_an_empty_queue_says_what_will_stand_there(agent: FlaskClient) -> None:
+    assert "Nothing is assigned to you" in agent.get("/").get_data(as_text=True)
+    assert "No ticket matches" in agent.get("/?text=zzz").get_data(as_text=True)
+
+
+def test_queues_read_the_same_on_every_database(
+    database_kind: Kind, make_database: MakeDatabase, tmp_path: object, redis_server: RedisServer
+) -> None:
+    from pathlib import Path
+
+    desk = a_desk(make_database(database_kind), Path(str(tmp_path)), redis_server.url)
+    desk.user("ana", "agent", teams=("billing",))
+    mine = desk.ticket("mine 100%", assignees=["ana", "marc"], tags=["vip", 'a"b'])
+    desk.ticket("secret", team="ethics")
+    with desk.services.db.read() as connection:
+        who = people.viewer(connection, "ana")
+        assert who is not None
+        found = {
+            wanted: [line.id for line in store.inbox(connection, who, wanted).lines]
+            for wanted in (
+                Filter("mine"),
+                Filter("all", tag='a"b'),
+                Filter("all", tag="a"),
+                Filter("all", text="0%"),
+                Filter("all", text="SECRET"),
+                Filter("all", text="LAURENT"),
+            )
+        }
+        counted = store.waiting(connection, who, cap=100)
+    assert list(found.values()) == [[mine], [mine], [], [mine], [], [mine]]
+    assert counted == store.Waiting(mine=1, unread=0)
+    desk.services.close()
