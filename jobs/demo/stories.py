@@ -142,8 +142,9 @@ def _story(
         # Some believe they paid twice and did not: the payments tell.
         customer = rng.choice([one for one in of_language if one.doubled() is not None])
     order = customer.doubled() if topic == "double_charge" else None
-    subject, text = message(rng, customer, order or _order_by(rng, customer, at), topic)
-    acts = [Act(at, number, Did.ASKED, text, subject), *_afterwards(rng, number, at, topic, customer, order, now)]
+    about = order or _order_by(rng, customer, at, missing=topic == "delivery")
+    subject, text = message(rng, customer, about, topic)
+    acts = [Act(at, number, Did.ASKED, text, subject), *_afterwards(rng, number, at, topic, customer, about, now)]
     return Story(
         number=number,
         customer=customer,
@@ -154,9 +155,13 @@ def _story(
     )
 
 
-def _order_by(rng: random.Random, customer: Customer, at: datetime) -> Order:
-    """An order that was placed before the message was written; the oldest when there is none."""
+def _order_by(rng: random.Random, customer: Customer, at: datetime, *, missing: bool) -> Order:
+    """An order that was placed before the message was written; the oldest when there is none.
+
+    Who asks where the parcel is, asks for one that has not come, if there is such a one."""
     before = [one for one in customer.orders if one.date < at.date().isoformat()]
+    if missing:
+        before = [one for one in before if one.state != "delivered"] or before
     return rng.choice(before) if before else min(customer.orders, key=lambda one: one.date)
 
 
@@ -166,11 +171,11 @@ def _afterwards(
     at: datetime,
     topic: str,
     customer: Customer,
-    order: Order | None,
+    order: Order,
     now: datetime,
 ) -> list[Act]:
     spoken = texts(customer.language)
-    values = _values(customer, order or _order_by(rng, customer, at))
+    values = _values(customer, order)
     acts: list[Act] = []
 
     def act(did: Did, text: str = "", value: str = "") -> None:

@@ -279,7 +279,7 @@ def _customer(number: int, name: str, city: str, language: str, place: int, seed
         at = datetime.combine(today, time(rng.randrange(6, 22), rng.randrange(60), rng.randrange(60)), UTC)
         at -= timedelta(days=age)
         state = "delivered" if age > 9 else rng.choice(("shipped", "processing"))
-        if index == 1 and place % 5 == 4:
+        if index == 0 and place % 4 == 2 and not doubled:
             state = "backorder"
         order = _order(rng, number, index, at.date(), language, state)
         paid = not (owes and index == count - 1)
