@@ -195,6 +195,8 @@ def form_fields(config: type[SystemConfig]) -> list[FormField]:
         options = [one for one in info.get("anyOf", [info]) if one.get("type") != "null"] or [info]
         kind = options[0].get("type", "")
         choices = tuple(options[0].get("enum", ()))
+        known = config.model_fields[name]
+        default = None if name in secret or known.is_required() else known.get_default(call_default_factory=True)
         plain_list = kind == "array" and options[0].get("items", {}).get("type") == "string"
         fields.append(
             FormField(
@@ -211,7 +213,7 @@ def form_fields(config: type[SystemConfig]) -> list[FormField]:
                 ),
                 required=name in schema.get("required", ()),
                 doc=info.get("description", ""),
-                default=None if name in secret else info.get("default"),
+                default=default,
                 choices=choices,
                 order=info.get("order", 50),
             )

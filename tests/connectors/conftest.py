@@ -8,19 +8,15 @@ import pytest
 from tests.backoffice.fixtures import back_office, localstripe, tryton
 from tests.connectors.desk import Desk
 from tests.connectors.upstream import Asked, Reply, Upstream
-from tests.environment.databases import MakeDatabase
-from tickets.db import Base, Database
+from tickets.db import Database
 
 __all__ = ["back_office", "localstripe", "tryton"]
 
 
 @pytest.fixture
-def db(make_database: MakeDatabase) -> Iterator[Database]:
-    """A database with just the tables, on SQLite."""
-    database = Database(make_database("sqlite", migrated=False))
-    Base.metadata.create_all(database.engine)
-    yield database
-    database.close()
+def db(sqlite_database: Database) -> Database:
+    """A database of its own for each test, on SQLite; test_store runs on PostgreSQL too."""
+    return sqlite_database
 
 
 @pytest.fixture
