@@ -1,0 +1,278 @@
+"""One sent form, one edit of the document: `do` says which, the other fields say where and what."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import gettext
+from werkzeug.datastructures import MultiDict
+
+from rules.actions import ACTIONS, ParamType
+from rules.operators import OPERATORS, Operand, default_operator
+from rules.parse import MAX_NOTE_CHARS
+from rules.table import OTHERWISE
+from rules.vocabulary import Vocabulary
+from tickets.item import FieldType
+from tickets.values import JSON, json_problem
+from web import rules_document as documents
+from web.rules_document import IF, THEN, Document, EditRefused
+from web.rules_forms import compact, read_condition, read_settings, read_step
+from web.rules_words import field_or_none
+
+#: Most rows and cells in one paste, and the longest paste, in characters.
+PASTE_ROWS = 500
+PASTE_CHARS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The document after an edit, and the cell or row the page should show then."""
+
+    document: Document
+    row: str = ""
+    column: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What an edit may look at besides the document: the desk's words, the ids ever used, the reader's zone."""
+
+    vocabulary: Vocabulary
+    taken: Sequence[str]
+    zone: str
+
+
+def edit(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
+    """Carry out the edit that this form asks for. Raises `EditRefused` with a sentence; nothing has changed then."""
+    make = EDITS.get(form.get("do", ""))
+    if make is None:
+        raise EditRefused(gettext("This form asks for nothing that can be done to a table."))
+    return make(document, form, desk)
+
+
+def _cell(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
+    row, column = form.get("row", ""), form.get("column", "")
+    value = None if "clear" in form else _read(document, column, form, desk)
+    return Edited(documents.set_cell(document, row, column, value), row, column)
+
+
+def _read(document: Document, column: str, form: MultiDict[str, str], desk: Desk) -> JSON:
+    where = documents.place(document, column)
+    head = document["columns" if where.side == IF else "steps"][where.index]
+    if where.side == THEN:
+        return read_step(form, head, desk.vocabulary)
+    return read_condition(form, head, desk.vocabulary, desk.zone)
+
+
+def _row(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
+    """Every cell of one row at once: the form view."""
+    row = form.get("row", "")
+    changed = document
+    heads = [*document["steps"]] if row == OTHERWISE else [*document["columns"], *document["steps"]]
+    for head in heads:
+        empty = f"{head['id']}.off" in form
+        changed = documents.set_cell(
+            changed, row, head["id"], None if empty else _read(document, head["id"], form, desk)
+        )
+    if row != OTHERWISE:
+        changed = documents.set_note(changed, row, _note(form))
+    return Edited(changed, row)
+
+
+def _note(form: MultiDict[str, str]) -> str:
+    note = form.get("note", "").replace("\r\n", "\n").strip()
+    if len(note) > MAX_NOTE_CHARS:
+        raise EditRefused(gettext("A note has at most %(n)s characters.", n=MAX_NOTE_CHARS))
+    return note
+
+
+def _set_note(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:
+    row = form.get("row", "")
+    return Edited(documents.set_note(document, row, _note(form)), row)
+
+
+def _add_row(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
+    return Edited(*documents.add_row(document, desk.taken, after=form.get("after", "")))
+
+
+def _duplicate_row(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
+    changed, new = documents.duplicate_row(document, desk.taken, form.get("row", ""))
+    return Edited(changed, new, form.get("column", ""))
+
+
+def _delete_row(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:
+    row = form.get("row", "")
+    ids = [one["id"] for one in document["rows"]]
+    at = ids.index(row) if row in ids else 0
+    near = (ids[at + 1 : at + 2] or ids[max(0, at - 1) : at] or [""])[0]
+    return Edited(documents.delete_row(document, row), near, form.get("column", ""))
+
+
+def _move_row(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:
+    row, before = form.get("row", ""), form.get("before", "")
+    by = _whole(form.get("by", "0"))
+    return Edited(documents.move_row(document, row, by=by, before=before), row, form.get("column", ""))
+
+
+def _add_condition(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
+    changed, new = documents.add_condition(document, desk.taken, form.get("field", ""), desk.vocabulary)
+    return Edited(changed, form.get("row", ""), new)
+
+
+def _add_step(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
+    changed, new = documents.add_step(document, desk.taken, form.get("action", ""))
+    return Edited(changed, form.get("row", ""), new)
+
+
+def _column(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:
+    column, op = form.get("column", ""), form.get("op", "")
+    if op not in OPERATORS:
+        raise EditRefused(gettext("Choose how the column compares."))
+    return Edited(documents.set_operator(document, column, op), column=column)
+
+
+def _delete_column(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:
+    return Edited(documents.delete_column(document, form.get("column", "")), form.get("row", ""))
+
+
+def _move_column(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:
+    column = form.get("column", "")
+    return Edited(documents.move_column(document, column, _whole(form.get("by", "0"))), form.get("row", ""), column)
+
+
+def _settings(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:
+    return Edited(read_settings(form, document))
+
+
+def _document(_document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:
+    """The whole document at once: undo and redo."""
+    try:
+        data = json.loads(form.get("document", ""))
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict) or json_problem(data) is not None:
+        raise EditRefused(gettext("That is not a table."))
+    return Edited(documents.tidy(data), form.get("row", ""), form.get("column", ""))
+
+
+def _paste(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
+    row, column = form.get("row", ""), form.get("column", "")
+    return Edited(paste(document, row, column, form.get("text", ""), desk), row, column)
+
+
+def _whole(text: str) -> int:
+    try:
+        return max(-10_000, min(10_000, int(text)))
+    except ValueError:
+        return 0
+
+
+EDITS: Mapping[str, Callable[[Document, MultiDict[str, str], Desk], Edited]] = {
+    "cell": _cell,
+    "row": _row,
+    "note": _set_note,
+    "add_row": _add_row,
+    "duplicate_row": _duplicate_row,
+    "delete_row": _delete_row,
+    "move_row": _move_row,
+    "add_condition": _add_condition,
+    "add_step": _add_step,
+    "column": _column,
+    "delete_column": _delete_column,
+    "move_column": _move_column,
+    "settings": _settings,
+    "document": _document,
+    "paste": _paste,
+}
+
+
+# Paste from a spreadsheet --------------------------------------------------------------------------------------
+
+
+def paste(document: Document, row: str, column: str, text: str, desk: Desk) -> Document:
+    """The document with a block of cells from a spreadsheet put in from this cell on; rows are added below as needed.
+
+    A comma inside a cell means "or", as in the grid; labels are taken for keys. Raises `EditRefused`."""
+    if len(text) > PASTE_CHARS:
+        raise EditRefused(gettext("A paste has at most %(n)s characters.", n=PASTE_CHARS))
+    lines = [line for line in csv.reader(io.StringIO(text), delimiter="\t") if any(cell.strip() for cell in line)]
+    if not lines:
+        raise EditRefused(gettext("There is nothing to paste."))
+    if len(lines) > PASTE_ROWS:
+        raise EditRefused(gettext("A paste has at most %(n)s rows, not %(found)s.", n=PASTE_ROWS, found=len(lines)))
+    heads = [(IF, one) for one in document["columns"]] + [(THEN, one) for one in document["steps"]]
+    at = next((index for index, (_, one) in enumerate(heads) if one["id"] == column), None)
+    if at is None or row == OTHERWISE:
+        raise EditRefused(gettext("Choose a cell of a row to paste from."))
+    widest = max(len(line) for line in lines)
+    if widest > len(heads) - at:
+        raise EditRefused(
+            gettext(
+                "The paste is %(found)s columns wide, but from here there are %(left)s. Nothing was pasted.",
+                found=widest,
+                left=len(heads) - at,
+            )
+        )
+    changed = document
+    ids = [one["id"] for one in document["rows"]]
+    start = documents.row_at(document, row)
+    for offset, line in enumerate(lines):
+        if start + offset >= len(ids):
+            changed, new = documents.add_row(changed, desk.taken)
+            ids.append(new)
+        for (side, head), cell in zip(heads[at:], line, strict=False):
+            value = _from_text(side, head, cell.strip(), desk.vocabulary)
+            changed = documents.set_cell(changed, ids[start + offset], head["id"], value)
+    return changed
+
+
+def _from_text(side: str, head: Mapping[str, Any], text: str, vocabulary: Vocabulary) -> JSON:
+    """One pasted cell. What is not understood stays as text, and its cell says so."""
+    if not text:
+        return None
+    if side == THEN:
+        return _step_from_text(head, text, vocabulary)
+    found = field_or_none(str(head.get("field", "")), vocabulary)
+    default = str(head.get("op") or default_operator(found.type if found else None).key)
+    # "is" comes last: it begins many others.
+    for operator in sorted(OPERATORS.values(), key=lambda one: -len(one.label)):
+        prefixes = (operator.label, operator.sentence.partition("{value}")[0].strip())
+        prefix = next((one for one in prefixes if text.casefold().startswith(f"{one.casefold()} ")), "")
+        if operator.operand is Operand.NONE and text.casefold() in {one.casefold() for one in prefixes}:
+            return {"op": operator.key}
+        if prefix and operator.key not in ("is", "changed"):
+            return compact(operator.key, _members(text[len(prefix) :], found, vocabulary), default)
+    return compact(default, _members(text, found, vocabulary), default)
+
+
+def _members(text: str, found: Any, vocabulary: Vocabulary) -> list[JSON]:
+    keys = {label.casefold(): key for key, label in (found.options or {}).items()} if found is not None else {}
+    if found is not None and found.type is FieldType.BOOL:
+        keys = {"yes": "true", "no": "false", gettext("Yes").casefold(): "true", gettext("No").casefold(): "false"}
+    form = MultiDict[str, str]()
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    form.setlist("x.value", [keys.get(part.casefold(), part) for part in parts])
+    cell = read_condition(form, {"id": "x", "field": found.key if found else "", "op": "any_of"}, vocabulary, "UTC")
+    value = cell.get("value") if isinstance(cell, Mapping) else None
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _step_from_text(head: Mapping[str, Any], text: str, vocabulary: Vocabulary) -> JSON:
+    """The text goes into the action's first parameter, the one people fill."""
+    record = ACTIONS.get(str(head.get("do", "")))
+    if record is None:
+        return None
+    param = next((one for one in record.params if one.required), record.params[0])
+    labels = {label.casefold(): key for key, label in (param.options(vocabulary) if param.options else {}).items()}
+    if param.type in (ParamType.CHOICES, ParamType.TAGS):
+        return {param.key: [labels.get(part.strip().casefold(), part.strip()) for part in text.split(",")]}
+    for one in record.params:
+        by_label = {label.casefold(): key for key, label in (one.options(vocabulary) if one.options else {}).items()}
+        if text.casefold() in by_label:
+            return {one.key: by_label[text.casefold()]}
+    return {param.key: labels.get(text.casefold(), text)}

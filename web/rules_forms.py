@@ -1,0 +1,433 @@
+"""Cells as form fields and back: which fields a cell has, which choices, and what the sent form says in data.
+
+Nothing is refused here but nonsense of the form itself: a draft may hold a wrong value, and `rules.parse` says which
+and why, in its cell.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask_babel import gettext
+from werkzeug.datastructures import MultiDict
+
+from rules.actions import ACTIONS, FormField, ParamType
+from rules.errors import UnknownField
+from rules.fields import Field, all_fields, state_backed
+from rules.operators import OPERATORS, Operand, default_operator, for_values, operators_for
+from rules.parse import ANY_KIND, KINDS
+from rules.table import DEFAULT_WAIT_S, NEVER_WITHOUT
+from rules.triggers import TRIGGERS
+from rules.vocabulary import Vocabulary
+from tickets.item import FieldType
+from tickets.values import JSON, iso
+from web.rules_document import Document, EditRefused
+from web.rules_words import column_label, field_or_none
+
+#: Longest text of one form field, in characters, and most triggers in the form.
+MAX_FORM_CHARS = 64_000
+TRIGGER_LINES = 4
+
+#: What stands for "any of these" in forms with check boxes; a single ticked box is the plain operator again.
+_MANY = {"is": "any_of", "is_not": "none_of"}
+_ONE = {many: one for one, many in _MANY.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One value that can be ticked. `count`: how many tickets of the last 14 days have it, None when not counted."""
+
+    key: str
+    label: str
+    chosen: bool
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Widget:
+    """One form field. `kind`: ticks, choice, lines, line, number, long, bool, json, pair."""
+
+    name: str
+    label: str
+    kind: str
+    value: str = ""
+    high: str = ""
+    choices: tuple[Choice, ...] = ()
+    help: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CellForm:
+    """The form of one cell. `ops` is empty for a step."""
+
+    column: str
+    side: str
+    label: str
+    group: str
+    widgets: tuple[Widget, ...]
+    ops: tuple[Choice, ...] = ()
+    filled: bool = False
+    problems: tuple[str, ...] = ()
+
+
+# Conditions ------------------------------------------------------------------------------------------------------
+
+
+def condition_form(
+    head: Mapping[str, Any], cell: JSON, vocabulary: Vocabulary, counts: Mapping[str, int] | None = None
+) -> CellForm:
+    """The form of a cell on the left."""
+    id = str(head["id"])
+    found = field_or_none(str(head.get("field", "")), vocabulary)
+    data: Mapping[str, Any] = cell if isinstance(cell, Mapping) else ({} if cell is None else {"value": cell})
+    value = data.get("value")
+    many: Sequence[JSON] = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+    key = str(data.get("op") or head.get("op") or default_operator(found.type if found else None).key)
+    ticks = found is not None and bool(_options(found, counts))
+    if key in OPERATORS:
+        key = for_values(OPERATORS[key], value).key
+    allowed = operators_for(found.type if found else None, state=bool(found and found.state_key))
+    if ticks and found is not None and found.type is not FieldType.BOOL:
+        key = _MANY.get(key, key)
+        allowed = tuple(one for one in allowed if one.key not in _MANY or _MANY[one.key] not in OPERATORS)
+    ops = tuple(Choice(one.key, one.label, one.key == key) for one in allowed)
+    if key not in {one.key for one in ops}:
+        ops = (*ops, Choice(key, OPERATORS[key].label if key in OPERATORS else key, True))
+    operator = OPERATORS.get(key)
+    widgets: tuple[Widget, ...]
+    texts = [_text(one) for one in many]
+    if ticks and found is not None:
+        options = _options(found, counts)
+        choices = tuple(
+            Choice(option, label, option in texts, None if counts is None else counts.get(option, 0))
+            for option, label in options.items()
+        )
+        widgets = (Widget(f"{id}.value", gettext("Values"), "ticks", choices=choices),)
+        others = [one for one in texts if one not in options]
+        if found.options is None or others:
+            widgets += (Widget(f"{id}.more", gettext("Others, one per line"), "lines", "\n".join(others)),)
+    elif found is not None and found.type in (FieldType.NUMBER, FieldType.MONEY, FieldType.TIME, FieldType.PERSON):
+        pair = operator is not None and operator.operand is Operand.PAIR
+        low, high = (texts[0], texts[1]) if pair and len(texts) == 2 else (", ".join(texts), "")
+        help = gettext("A date and time, e.g. 2026-11-21 09:00") if found.type is FieldType.TIME else ""
+        widgets = (Widget(f"{id}.value", gettext("Value"), "pair", low, high, help=help),)
+    else:
+        widgets = (
+            Widget(f"{id}.more", gettext("Values"), "lines", "\n".join(texts), help=gettext("One per line means or")),
+        )
+    return CellForm(
+        id, "if", column_label(head, "if", vocabulary), found.group if found else "", widgets, ops, cell is not None
+    )
+
+
+def _options(found: Field, counts: Mapping[str, int] | None) -> dict[str, str]:
+    """What can be ticked: the field's own choices, or for free sets what tickets have at present."""
+    if found.type is FieldType.BOOL:
+        return {"true": gettext("Yes"), "false": gettext("No")}
+    if found.options is not None:
+        return dict(found.options)
+    if found.type is FieldType.CHOICES and counts:
+        return {key: key for key in sorted(counts, key=lambda key: (-counts[key], key))[:50]}
+    return {}
+
+
+def read_condition(form: MultiDict[str, str], head: Mapping[str, Any], vocabulary: Vocabulary, zone: str) -> JSON:
+    """What the form says of this cell: None for an empty one. Raises `EditRefused`."""
+    id = str(head["id"])
+    found = field_or_none(str(head.get("field", "")), vocabulary)
+    default = str(head.get("op") or default_operator(found.type if found else None).key)
+    key = form.get(f"{id}.op", default)
+    operator = OPERATORS.get(key)
+    if operator is None:
+        raise EditRefused(gettext("There is no test %(op)s.", op=key))
+    if operator.operand is Operand.NONE:
+        return {"op": key} if key != default else {}
+    given = [one for one in form.getlist(f"{id}.value") if one.strip()]
+    high = form.get(f"{id}.high", "").strip()
+    if operator.operand is Operand.PAIR:
+        given = [*given[:1], *([high] if high else [])]
+    given += [line.strip() for line in form.get(f"{id}.more", "").splitlines() if line.strip()]
+    if any(len(one) > MAX_FORM_CHARS for one in given):
+        raise EditRefused(gettext("A value has at most %(n)s characters.", n=MAX_FORM_CHARS))
+    values = [_typed(one, found.type if found else None, zone) for one in dict.fromkeys(given)]
+    if not values:
+        return None
+    return compact(key, values, default)
+
+
+def compact(key: str, values: Sequence[JSON], default: str) -> dict[str, JSON]:
+    """A cell in its shortest form: a single value alone, the column's own operator left out."""
+    single = len(values) == 1
+    key = _ONE.get(key, key) if single else _MANY.get(key, key)
+    usual = key == default or (_ONE.get(default) if single else _MANY.get(default)) == key
+    cell: dict[str, JSON] = {} if usual else {"op": key}
+    cell["value"] = values[0] if single and OPERATORS[key].operand is Operand.ONE else list(values)
+    return cell
+
+
+def _typed(text: str, type: FieldType | None, zone: str) -> JSON:
+    """A form's text as the type wants it; left as text when it is none, so that parsing can say so."""
+    match type:
+        case FieldType.BOOL:
+            return {"true": True, "false": False}.get(text, text)
+        case FieldType.NUMBER | FieldType.PERSON:
+            return _number(text)
+        case FieldType.MONEY:
+            return _plain_number(text)
+        case FieldType.TIME:
+            try:
+                at = datetime.fromisoformat(text.strip())
+            except ValueError:
+                return text
+            return iso(at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone)))
+        case _:
+            return text
+
+
+def _plain_number(text: str) -> str:
+    """ "1 234,50" as "1234.50": people write numbers as their country does."""
+    plain = "".join(char for char in text if not char.isspace() and char not in "\u00a0\u202f'")
+    if plain.count(",") == 1 and "." not in plain:
+        plain = plain.replace(",", ".")
+    return plain
+
+
+def _number(text: str) -> JSON:
+    plain = _plain_number(text)
+    try:
+        return int(plain)
+    except ValueError:
+        pass
+    try:
+        number = float(plain)
+    except ValueError:
+        return text
+    return number if abs(number) < 1e30 else text
+
+
+def _text(value: JSON) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+# Steps -----------------------------------------------------------------------------------------------------------
+
+
+def step_form(head: Mapping[str, Any], cell: JSON, vocabulary: Vocabulary) -> CellForm:
+    """The form of a cell on the right: one field per parameter of the action."""
+    id = str(head["id"])
+    record = ACTIONS.get(str(head.get("do", "")))
+    data: Mapping[str, Any] = cell if isinstance(cell, Mapping) else {}
+    if record is None:
+        return CellForm(id, "then", str(head.get("do", "")), "", (), filled=cell is not None)
+    widgets = tuple(_param_widget(f"{id}.{one.key}", one, data.get(one.key)) for one in record.form(vocabulary))
+    return CellForm(id, "then", record.label, record.doc, widgets, filled=cell is not None)
+
+
+def _param_widget(name: str, param: FormField, value: JSON) -> Widget:
+    text = _text(value)
+    many = [str(one) for one in value] if isinstance(value, (list, tuple)) else [text] if text else []
+
+    def widget(kind: str, text: str = text, choices: tuple[Choice, ...] = (), help: str = param.doc) -> Widget:
+        return Widget(name, param.label, kind, text, choices=choices, help=help, required=param.required)
+
+    options = dict(param.options or {})
+    match param.type:
+        case ParamType.CHOICES:
+            options |= {one: one for one in many if one not in options}
+            return widget("ticks", choices=tuple(Choice(key, label, key in many) for key, label in options.items()))
+        case ParamType.CHOICE | ParamType.FIELD:
+            if text and text not in options:
+                options[text] = text
+            if len(options) <= 8:
+                return widget("radio", choices=tuple(Choice(key, label, key == text) for key, label in options.items()))
+            return widget("choice", choices=tuple(Choice(key, label, key == text) for key, label in options.items()))
+        case ParamType.TAGS:
+            return widget("lines", "\n".join(many), help=gettext("One per line"))
+        case ParamType.BOOL:
+            chosen = text or _text(param.default)
+            return widget("radio", choices=tuple(Choice(k, v, k == chosen) for k, v in _yes_no().items()))
+        case ParamType.LONG_TEXT:
+            return widget("long")
+        case ParamType.JSON:
+            return widget("json", "" if value is None else json.dumps(value, ensure_ascii=False, indent=1))
+        case ParamType.VALUE:
+            return widget("lines", "\n".join(many), help=gettext("Several lines for a field with several values"))
+        case ParamType.TEXT:
+            return widget("line")
+
+
+def _yes_no() -> dict[str, str]:
+    return {"true": gettext("Yes"), "false": gettext("No")}
+
+
+def read_step(form: MultiDict[str, str], head: Mapping[str, Any], vocabulary: Vocabulary) -> JSON:
+    """What the form says of this step: None when none of its fields is filled. Raises `EditRefused`."""
+    id = str(head["id"])
+    record = ACTIONS.get(str(head.get("do", "")))
+    if record is None:
+        raise EditRefused(gettext("This column does nothing that exists any more; remove it."))
+    cell: dict[str, JSON] = {}
+    for param in record.params:
+        name = f"{id}.{param.key}"
+        text = form.get(name, "")
+        if len(text) > MAX_FORM_CHARS:
+            raise EditRefused(gettext("%(label)s has at most %(n)s characters.", label=param.label, n=MAX_FORM_CHARS))
+        value: JSON
+        match param.type:
+            case ParamType.CHOICES:
+                value = [one for one in form.getlist(name) if one]
+            case ParamType.TAGS:
+                value = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+            case ParamType.BOOL:
+                value = {"true": True, "false": False}.get(text)
+                value = None if value == param.default else value
+            case ParamType.JSON:
+                value = _read_json(param.label, text)
+            case ParamType.VALUE:
+                value = _field_value(form.get(f"{id}.field", ""), text, vocabulary)
+            case _:
+                value = text.replace("\r\n", "\n").strip()
+        if value not in (None, "", []):
+            cell[param.key] = value
+    # A yes or no alone says nothing: "internal" of which message?
+    return None if all(_is_bool(record.key, key) for key in cell) else cell
+
+
+def _is_bool(action: str, key: str) -> bool:
+    return any(param.key == key and param.type is ParamType.BOOL for param in ACTIONS[action].params)
+
+
+def _read_json(label: str, text: str) -> JSON:
+    if not text.strip():
+        return None
+    try:
+        found: JSON = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EditRefused(gettext("%(label)s is not JSON: %(why)s", label=label, why=str(error))) from None
+    return found
+
+
+def _field_value(key: str, text: str, vocabulary: Vocabulary) -> JSON:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    try:
+        type = state_backed(key, vocabulary).type
+    except UnknownField:
+        type = None
+    if type is FieldType.CHOICES:
+        return list(lines)
+    if type is FieldType.LONG_TEXT:
+        return text.replace("\r\n", "\n").strip()
+    return _typed(lines[0], type, "UTC") if len(lines) == 1 else "\n".join(lines)
+
+
+# The table's own properties ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerForm:
+    """One line of "runs when". `widgets` are the parameters of every trigger; only the chosen one's are read."""
+
+    number: int
+    choices: tuple[Choice, ...]
+    widgets: tuple[tuple[str, Widget], ...]  # (trigger's key, field)
+
+
+def trigger_forms(document: Document, vocabulary: Vocabulary) -> list[TriggerForm]:
+    """The present triggers and one empty line."""
+    lines = [*document["triggers"][: TRIGGER_LINES - 1], {"on": ""}]
+    return [_trigger_form(number, line, vocabulary) for number, line in enumerate(lines)]
+
+
+def _trigger_form(number: int, line: Mapping[str, Any], vocabulary: Vocabulary) -> TriggerForm:
+    chosen = str(line.get("on", ""))
+    choices = tuple(Choice(one.key, one.label, one.key == chosen) for one in TRIGGERS.values())
+    widgets: list[tuple[str, Widget]] = []
+    for record in TRIGGERS.values():
+        for param in record.params:
+            value = line.get(param.key) if record.key == chosen else None
+            name = f"t{number}.{record.key}.{param.key}"
+            options = dict(param.options(vocabulary)) if param.options else {}
+            if param.key == "field":
+                options = {one.key: one.label for one in all_fields(vocabulary) if one.state_key}
+                value = value if not value or str(value).startswith("ticket.") else f"ticket.{value}"
+            many = [str(one) for one in value] if isinstance(value, (list, tuple)) else [_text(value)] if value else []
+            kind = "ticks" if options and param.many else "choice" if options else "words"
+            if kind == "choice" and not many and param.default:
+                many = [str(param.default)]
+            widgets.append(
+                (
+                    record.key,
+                    Widget(
+                        name,
+                        param.label,
+                        kind,
+                        ", ".join(many),
+                        choices=tuple(Choice(key, label, key in many) for key, label in options.items()),
+                        help=param.doc,
+                        required=param.default is not None,
+                    ),
+                )
+            )
+    return TriggerForm(number, choices, tuple(widgets))
+
+
+def read_settings(form: MultiDict[str, str], document: Document) -> Document:
+    """The document with its name, kind, triggers, hit policy, wait and note from the form."""
+    changed = {**document}
+    changed["name"] = " ".join(form.get("name", "").split())[:200] or document["name"]
+    changed["kind"] = form.get("kind", "ticket") if form.get("kind", "ticket") in KINDS else ANY_KIND
+    changed["hit"] = form.get("hit", "first")
+    changed["wait_s"] = _read_wait(form)
+    note = form.get("note", "").replace("\r\n", "\n").strip()
+    changed.pop("note", None)
+    if note:
+        changed["note"] = note
+    triggers = []
+    for number in range(TRIGGER_LINES):
+        record = TRIGGERS.get(form.get(f"t{number}.on", ""))
+        if record is None:
+            continue
+        line: dict[str, JSON] = {"on": record.key}
+        for param in record.params:
+            name = f"t{number}.{record.key}.{param.key}"
+            given = [one for one in form.getlist(name) if one]
+            if param.many:
+                words = [part.strip() for one in given for part in one.split(",") if part.strip()]
+                if words:
+                    line[param.key] = list(words)
+            elif given and given[0] != param.default:
+                line[param.key] = given[0]
+        triggers.append(line)
+    changed["triggers"] = triggers
+    return changed
+
+
+def _read_wait(form: MultiDict[str, str]) -> JSON:
+    how = form.get("wait", "some")
+    if how == "never_without":
+        return NEVER_WITHOUT
+    if how == "none":
+        return 0
+    seconds = _number(form.get("wait_s", ""))
+    return seconds if isinstance(seconds, (int, float)) else DEFAULT_WAIT_S
+
+
+def field_menu(vocabulary: Vocabulary) -> dict[str, list[tuple[str, str]]]:
+    """The fields a new condition column can look at, by group."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for one in all_fields(vocabulary):
+        groups.setdefault(one.group, []).append((one.key, one.label))
+    return groups
+
+
+def action_menu() -> list[tuple[str, str, str]]:
+    """What a new step column can do: key, label, sentence."""
+    return [(one.key, one.label, one.doc) for one in ACTIONS.values()]

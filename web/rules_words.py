@@ -1,0 +1,335 @@
+"""Tables in words: triggers, cells, steps, and what changed between two versions; all from the catalogues."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import gettext
+
+from rules.actions import ACTIONS, Param, ParamType
+from rules.errors import UnknownField
+from rules.fields import Field, field
+from rules.operators import OPERATORS, Operand, default_operator, for_values
+from rules.parse import KINDS
+from rules.table import DEFAULT_WAIT_S, NEVER_WITHOUT, OTHERWISE
+from rules.templates import shown
+from rules.triggers import TRIGGERS
+from rules.vocabulary import Vocabulary
+from tickets.values import JSON
+from web.look import duration
+from web.rules_document import IF, THEN, Document, tidy
+
+#: Operators whose value stands alone in a cell, because everybody reads it so.
+SILENT = frozenset({"is", "any_of", "has_any"})
+#: Most lines in a list of changes, and longest value in a sentence, in characters.
+MAX_LINES = 300
+VALUE_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What stands in one cell: the operator as muted words before the values, each value by itself."""
+
+    op: str = ""
+    values: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.op and not self.values
+
+    @property
+    def text(self) -> str:
+        return " ".join(part for part in (self.op, ", ".join(self.values)) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLine:
+    """One difference between two versions: where, what stood there, what stands there now."""
+
+    where: str
+    before: str = ""
+    after: str = ""
+
+
+def field_or_none(key: str, vocabulary: Vocabulary) -> Field | None:
+    """The field, or None when this desk has none of that name (a connection was removed, say)."""
+    try:
+        return field(key, vocabulary)
+    except UnknownField:
+        return None
+
+
+def condition(head: Mapping[str, Any], cell: JSON, vocabulary: Vocabulary) -> Words:
+    """A cell on the left."""
+    if cell is None:
+        return Words()
+    found = field_or_none(str(head.get("field", "")), vocabulary)
+    data: Mapping[str, Any] = cell if isinstance(cell, Mapping) else {"value": cell}
+    default = head.get("op") or default_operator(found.type if found else None).key
+    key = str(data.get("op") or default)
+    value = data.get("value")
+    operator = OPERATORS.get(key)
+    if operator is None:
+        return Words(key, _values(value, found))
+    operator = for_values(operator, value)
+    prefix = operator.sentence.partition("{value}")[0].strip()
+    if operator.operand is Operand.NONE:
+        return Words(prefix)
+    values = _values(value, found)
+    if operator.operand is Operand.PAIR and len(values) == 2:
+        return Words(prefix, (gettext("%(low)s and %(high)s", low=values[0], high=values[1]),))
+    return Words("" if operator.key in SILENT else prefix, values)
+
+
+def step(action: str, cell: JSON, vocabulary: Vocabulary) -> Words:
+    """A cell on the right: its parameters' values, defaults left out."""
+    if not isinstance(cell, Mapping):
+        return Words()
+    record = ACTIONS.get(action)
+    if record is None:
+        return Words("", tuple(_short(one) for one in cell.values()))
+    values: list[str] = []
+    for param in record.params:
+        value = cell.get(param.key)
+        if value is None or value == "" or value == param.default:
+            continue
+        values += _param_words(param, value, vocabulary)
+    return Words("", tuple(values) or (record.label,))
+
+
+def _param_words(param: Param, value: JSON, vocabulary: Vocabulary) -> list[str]:
+    options = param.options(vocabulary) if param.options else {}
+    match param.type:
+        case ParamType.BOOL:
+            return [param.label.lower() if value else gettext("not %(what)s", what=param.label.lower())]
+        case ParamType.CHOICES | ParamType.TAGS if isinstance(value, (list, tuple)):
+            return [options.get(str(one), str(one)) for one in value]
+        case ParamType.JSON:
+            return [f"{param.label}: {_short(value)}"]
+        case _:
+            return [_short(options.get(str(value), value) if isinstance(value, str) else value)]
+
+
+def _values(value: JSON, found: Field | None) -> tuple[str, ...]:
+    if value is None or value == "":
+        return ()
+    many: Sequence[JSON] = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(_short(shown(found, one) if found else one) for one in many)
+
+
+def _short(value: object) -> str:
+    text = {True: gettext("yes"), False: gettext("no")}[value] if isinstance(value, bool) else str(value)
+    text = " ".join(text.split())
+    return text if len(text) <= VALUE_CHARS else text[: VALUE_CHARS - 1] + "…"
+
+
+# The table's own properties ------------------------------------------------------------------------------------
+
+
+def trigger(data: Mapping[str, Any], vocabulary: Vocabulary) -> str:
+    """One trigger, e.g. "a ticket gets a message from Customer"."""
+    record = TRIGGERS.get(str(data.get("on", "")))
+    if record is None:
+        return str(data.get("on", ""))
+    parts = [record.label]
+    found = field_or_none(_ticket_field(data.get("field")), vocabulary) if data.get("field") else None
+    for param in record.params:
+        value = data.get(param.key)
+        if value is None or value == "" or value == param.default:
+            continue
+        options = param.options(vocabulary) if param.options else {}
+        many = value if isinstance(value, (list, tuple)) else [value]
+        if param.key == "field":
+            parts.append(f"({found.label if found else value})")
+            continue
+        words = ", ".join(options.get(str(one)) or (shown(found, one) if found else str(one)).lower() for one in many)
+        parts.append(f"{param.label} {words}" if param.key != "visibility" else f"({words.lower()})")
+    return " ".join(parts)
+
+
+def _ticket_field(key: object) -> str:
+    text = str(key)
+    return text if text.startswith("ticket.") else f"ticket.{text}"
+
+
+def triggers(document: Mapping[str, Any], vocabulary: Vocabulary) -> str:
+    """When the table runs, e.g. "a ticket is created, or gets a message from Customer"."""
+    found = [trigger(one, vocabulary) for one in document.get("triggers", ()) if isinstance(one, Mapping)]
+    if not found:
+        return gettext("never")
+    kind = str(document.get("kind", "ticket"))
+    subject = gettext("an item") if kind == "any" else gettext("a %(kind)s", kind=KINDS.get(kind, kind).lower())
+    return f"{subject} {gettext(', or ').join(found)}"
+
+
+def hit(document: Mapping[str, Any]) -> str:
+    return hits().get(str(document.get("hit", "first")), str(document.get("hit")))
+
+
+def hits() -> dict[str, str]:
+    """The hit policies in words."""
+    return {"first": gettext("the first row that matches"), "every": gettext("every row that matches, top to bottom")}
+
+
+def wait(document: Mapping[str, Any]) -> str:
+    """How long an event waits here for answers from outside."""
+    value = document.get("wait_s", DEFAULT_WAIT_S)
+    if value == NEVER_WITHOUT:
+        return gettext("as long as it takes, up to 24 h")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return gettext("not at all") if value == 0 else gettext("up to %(time)s for answers", time=duration(float(value)))
+
+
+def column_label(head: Mapping[str, Any], side: str, vocabulary: Vocabulary) -> str:
+    """A column's heading."""
+    if side == IF:
+        key = str(head.get("field", ""))
+        found = field_or_none(key, vocabulary)
+        return found.label if found else key
+    record = ACTIONS.get(str(head.get("do", "")))
+    return record.label if record else str(head.get("do", ""))
+
+
+def row_name(document: Document, row: str) -> str:
+    """A row as people call it: "Row 3", or the last one."""
+    if row == OTHERWISE:
+        return gettext("When no row matches")
+    number = next((n for n, one in enumerate(document["rows"], 1) if one["id"] == row), 0)
+    return gettext("Row %(number)s", number=number) if number else gettext("Row %(id)s", id=row)
+
+
+def row_sentence(document: Document, row: Mapping[str, Any], vocabulary: Vocabulary) -> str:
+    """A whole row: "Channel: E-mail; Message: contains refund → Assign team: Billing"."""
+    left = [
+        f"{column_label(head, IF, vocabulary)}: {condition(head, row[IF][head['id']], vocabulary).text}"
+        for head in document["columns"]
+        if row.get(IF, {}).get(head["id"]) is not None
+    ]
+    right = [
+        f"{column_label(head, THEN, vocabulary)}: {step(str(head.get('do')), row[THEN][head['id']], vocabulary).text}"
+        for head in document["steps"]
+        if row.get(THEN, {}).get(head["id"]) is not None
+    ]
+    return f"{'; '.join(left) or gettext('any')} → {'; '.join(right) or gettext('nothing')}"
+
+
+# Two versions ----------------------------------------------------------------------------------------------------
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any], vocabulary: Vocabulary) -> list[ChangeLine]:
+    """What is different in `after`, in the order people read a table; at most MAX_LINES lines."""
+    old, new = tidy(before), tidy(after)
+    lines = [
+        ChangeLine(label, was, now)
+        for label, was, now in (
+            (gettext("Name"), old["name"], new["name"]),
+            (gettext("Runs when"), triggers(old, vocabulary), triggers(new, vocabulary)),
+            (gettext("Uses"), hit(old), hit(new)),
+            (gettext("Waits for answers"), wait(old), wait(new)),
+            (gettext("Note"), str(old.get("note") or ""), str(new.get("note") or "")),
+        )
+        if was != now
+    ]
+    lines += _column_changes(old, new, vocabulary)
+    lines += _row_changes(old, new, vocabulary)
+    if len(lines) > MAX_LINES:
+        more = len(lines) - MAX_LINES + 1
+        lines = [*lines[: MAX_LINES - 1], ChangeLine(gettext("and %(number)s more changes", number=more))]
+    return lines
+
+
+def _column_changes(old: Document, new: Document, vocabulary: Vocabulary) -> list[ChangeLine]:
+    lines = []
+    for side, key in ((IF, "columns"), (THEN, "steps")):
+        before = {one["id"]: one for one in old[key]}
+        after = {one["id"]: one for one in new[key]}
+        for id, head in before.items():
+            if id not in after:
+                lines.append(ChangeLine(gettext("Column"), column_label(head, side, vocabulary), gettext("removed")))
+        for id, head in after.items():
+            was = before.get(id)
+            label = column_label(head, side, vocabulary)
+            if was is None:
+                lines.append(ChangeLine(gettext("Column"), "", gettext("%(label)s added", label=label)))
+            elif column_label(was, side, vocabulary) != label:
+                lines.append(ChangeLine(gettext("Column"), column_label(was, side, vocabulary), label))
+        kept_before = [id for id in before if id in after]
+        kept_after = [id for id in after if id in before]
+        if kept_before != kept_after:
+            lines.append(
+                ChangeLine(
+                    gettext("Order of columns"),
+                    ", ".join(column_label(before[id], side, vocabulary) for id in kept_before),
+                    ", ".join(column_label(after[id], side, vocabulary) for id in kept_after),
+                )
+            )
+    return lines
+
+
+def _row_changes(old: Document, new: Document, vocabulary: Vocabulary) -> list[ChangeLine]:
+    before = {row["id"]: row for row in old["rows"]}
+    after = {row["id"]: row for row in new["rows"]}
+    lines = []
+    moved = _moved([id for id in before if id in after], [id for id in after if id in before])
+    for id, row in after.items():
+        name = row_name(new, id)
+        if id not in before:
+            lines.append(ChangeLine(gettext("%(row)s added", row=name), "", row_sentence(new, row, vocabulary)))
+            continue
+        if id in moved:
+            lines.append(ChangeLine(gettext("%(row)s moved", row=name), row_name(old, id), name))
+        if str(before[id].get("note") or "") != str(row.get("note") or ""):
+            lines.append(
+                ChangeLine(
+                    gettext("%(row)s, note", row=name), str(before[id].get("note") or ""), str(row.get("note") or "")
+                )
+            )
+        lines += _cell_changes(old, new, before[id], row, name, vocabulary)
+    for id, row in before.items():
+        if id not in after:
+            lines.append(
+                ChangeLine(gettext("%(row)s removed", row=row_name(old, id)), row_sentence(old, row, vocabulary))
+            )
+    last_old, last_new = old.get(OTHERWISE, {THEN: {}}), new.get(OTHERWISE, {THEN: {}})
+    lines += _cell_changes(old, new, last_old, last_new, row_name(new, OTHERWISE), vocabulary)
+    return lines
+
+
+def _cell_changes(
+    old: Document,
+    new: Document,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    name: str,
+    vocabulary: Vocabulary,
+) -> list[ChangeLine]:
+    lines = []
+    for side, key in ((IF, "columns"), (THEN, "steps")):
+        old_heads = {head["id"]: head for head in old[key]}
+        for head in new[key]:
+            was_head = old_heads.get(head["id"])
+            was = cell_words(was_head, side, before.get(side, {}).get(head["id"]), vocabulary) if was_head else Words()
+            now = cell_words(head, side, after.get(side, {}).get(head["id"]), vocabulary)
+            if was != now:
+                empty = gettext("any") if side == IF else gettext("nothing")
+                label = column_label(head, side, vocabulary)
+                lines.append(ChangeLine(f"{name}, {label}", was.text or empty, now.text or empty))
+    return lines
+
+
+def cell_words(head: Mapping[str, Any], side: str, cell: JSON, vocabulary: Vocabulary) -> Words:
+    """A cell of either side."""
+    return condition(head, cell, vocabulary) if side == IF else step(str(head.get("do", "")), cell, vocabulary)
+
+
+def _moved(before: Sequence[str], after: Sequence[str]) -> set[str]:
+    """The fewest ids whose moving explains the new order."""
+    matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
+    stayed = {
+        before[index] for block in matcher.get_matching_blocks() for index in range(block.a, block.a + block.size)
+    }
+    return set(after) - stayed
