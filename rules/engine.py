@@ -20,6 +20,7 @@ from rules.operators import OPERATORS, Looks, Operator, Test, type_for
 from rules.table import OTHERWISE, Condition, HitPolicy, Row, Step, Table
 from rules.templates import shown
 from rules.trace import (
+    MAX_SHOWN_CHARS,
     MAX_TRACED_ROWS,
     Done,
     EntryTrace,
@@ -182,18 +183,23 @@ class _Condition:
     operand: JSON
     field: Field | None
     test: Test | None
+    expected: str  # "is any of Gold, Platinum"
     broken: str = ""  # why it can never be decided in this vocabulary
 
     @classmethod
-    def of(cls, table: Table, cell: Condition, vocabulary: Vocabulary) -> _Condition:
+    def of(cls, name: str, found: Field | str, cell: Condition) -> _Condition:
+        """The cell on the field called `name`; `found` is that field, or why there is none."""
         operator = OPERATORS[cell.op]
-        name = next(column.field for column in table.columns if column.id == cell.column)
+        if isinstance(found, str):
+            return cls(
+                cell.column, name, operator, cell.value, None, None, _expected(operator, cell.value, None), found
+            )
+        expected = _expected(operator, cell.value, found)
         try:
-            found = field_by_key(name, vocabulary)
             test = operator.test(type_for(operator, found.type, cell.value), cell.value)
-        except (UnknownField, ConditionFailed) as error:
-            return cls(cell.column, name, operator, cell.value, None, None, str(error))
-        return cls(cell.column, name, operator, cell.value, found, test)
+        except ConditionFailed as error:
+            return cls(cell.column, name, operator, cell.value, None, None, expected, str(error))
+        return cls(cell.column, name, operator, cell.value, found, test, expected)
 
     def ask(self, look: _Look) -> _Answer:
         """Yes, no or undecided. Anything that goes wrong in here makes it undecided, with the reason."""
@@ -254,12 +260,14 @@ class _Compiled:
 
     @classmethod
     def of(cls, entry: Entry, order: int, table: Table, vocabulary: Vocabulary) -> _Compiled:
+        names = {column.id: column.field for column in table.columns}
+        found = {id: _field_or_reason(name, vocabulary) for id, name in names.items()}
         rows = tuple(
             _Row(
                 f"{entry.code}/{row.id}",
                 row,
                 number,
-                tuple(_Condition.of(table, cell, vocabulary) for cell in row.conditions),
+                tuple(_Condition.of(names[cell.column], found[cell.column], cell) for cell in row.conditions),
             )
             for number, row in enumerate(table.rows, 1)
         )
@@ -707,15 +715,18 @@ def _truth(truth: _RowTruth) -> Truth:
     return Truth.UNKNOWN if not isinstance(truth, bool) else Truth.TRUE if truth else Truth.FALSE
 
 
-def _expected(condition: _Condition) -> str:
-    operand = condition.operand
+def _field_or_reason(name: str, vocabulary: Vocabulary) -> Field | str:
+    try:
+        return field_by_key(name, vocabulary)
+    except UnknownField as error:
+        return str(error)
+
+
+def _expected(operator: Operator, operand: JSON, found: Field | None) -> str:
+    """The operator's sentence with the operand in words; no more of a long list than a trace shows."""
     values = operand if isinstance(operand, (list, tuple)) else (operand,)
-    if condition.field is None:
-        words = ", ".join(str(one) for one in values)
-    else:
-        found = condition.field
-        words = (" and " if condition.operator.key == "between" else ", ").join(shown(found, one) for one in values)
-    return cut(condition.operator.sentence.replace("{value}", words))
+    words = [str(one) if found is None else shown(found, one) for one in values[:MAX_SHOWN_CHARS]]
+    return cut(operator.sentence.replace("{value}", (" and " if operator.key == "between" else ", ").join(words)))
 
 
 def _because(row: _Row) -> str:
@@ -723,7 +734,7 @@ def _because(row: _Row) -> str:
     parts = []
     for condition in row.conditions:
         label = condition.field.label if condition.field is not None else condition.name
-        parts.append(f"{label} {_expected(condition)}")
+        parts.append(f"{label} {condition.expected}")
     return cut("; ".join(parts)) if parts else "The row has no conditions"
 
 
@@ -756,7 +767,7 @@ def _seen(condition: _Condition, look: _Look, vocabulary: Vocabulary) -> Seen:
         condition.name,
         label,
         condition.operator.key,
-        _expected(condition),
+        condition.expected,
         cut(actual),
         source,
         at,

@@ -228,7 +228,9 @@ def _contains_any(_type: FieldType, operand: JSON) -> Test:
 
     def test(value: JSON) -> bool:
         folded = fold(_text(value))
-        return any(has_keyword(folded, keyword) for keyword in keywords)
+        # Most keywords are not there at all, and `in` sees that fastest.
+        there = [keyword for keyword in keywords if keyword in folded]
+        return any(has_keyword(folded, keyword) for keyword in there)
 
     return test
 
@@ -245,7 +247,7 @@ def _starts_with(_type: FieldType, operand: JSON) -> Test:
 
 def _has_any(_type: FieldType, operand: JSON) -> Test:
     wanted = frozenset(fold(_text(one)) for one in _values(operand))
-    return lambda value: any(fold(one) in wanted for one in _members(value))
+    return lambda value: not wanted.isdisjoint(map(fold, _members(value)))
 
 
 def _has_none(type: FieldType, operand: JSON) -> Test:
