@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import OperationalError
 
 from jobs import lanes
@@ -31,6 +33,7 @@ from rules.engine import Decision, Planned, decide
 from rules.errors import ActionRefused
 from rules.facts import Facts, LookupKey
 from tickets import store
+from tickets.db import table_of
 from tickets.effects import (
     AddTo,
     Effect,
@@ -131,21 +134,23 @@ def work_lane(services: Services, token: str, item_id: int) -> int:
     """Handle the lane's events in order until none is left or one waits. Raises `Fenced`."""
     handled = 0
     while True:
-        with services.db.read() as connection:
-            row = lanes.next_open(connection, item_id)
-        if row is None:
-            if _release_if_empty(services, token, item_id):
-                return handled
-            continue
+        row: store.AnyRow | None = None
         try:
             with services.db.read() as connection:
-                read = _read(services, connection, row, services.clock.now())
+                row = lanes.next_open(connection, item_id)
+                read = None if row is None else _read(services, connection, row, services.clock.now())
+            if read is None:
+                if _release_if_empty(services, token, item_id):
+                    return handled
+                continue
             more = _handle(services, token, read)
         except RevisionChanged:
             continue
         except (Fenced, OperationalError):
             raise  # not the event's fault: another worker has the lane, or the database is away
         except Exception as error:
+            if row is None:
+                raise
             more = _failed(services, token, item_id, row, error)
         handled += 1
         if not more:
@@ -197,13 +202,16 @@ def _handle(services: Services, token: str, read: Read) -> bool:
 
 
 def _read(services: Services, connection: Connection, row: store.AnyRow, now: datetime) -> Read:
-    event = store.event(connection, row.id)
+    event = store.event_of(row)
     desk = services.live.current(connection)
     item = store.read_item(connection, event.item_id)
     later = store.later_events(connection, item.id, event.seq) if item.last_seq > event.seq else []
-    held = frozenset(connection.execute(select(Fired.row_key).where(Fired.root_id == event.root_id)).scalars())
-    used = connection.execute(select(Root.effects).where(Root.root_id == event.root_id)).scalar_one_or_none() or 0
     progress: Mapping[str, Any] = row.progress or {}
+    held: frozenset[str] = frozenset()
+    used = 0
+    if progress or event.root_id != event.id:  # else this event begins its chain, and nothing can have fired
+        held = frozenset(connection.execute(_HELD, {"root": event.root_id}).scalars().all())
+        used = connection.execute(_USED, {"root": event.root_id}).scalar_one_or_none() or 0
     read = Read(
         event=event,
         item=item,
@@ -466,11 +474,9 @@ def _users(connection: Connection, ring: Notify) -> list[str]:
 
 def _spend(connection: Connection, event: Event, item_id: int, effects: int, now: datetime) -> int:
     """Count effects against the root's budget; makes the root's row when this is its first."""
-    counted = connection.execute(
-        update(Root).where(Root.root_id == event.root_id).values(effects=Root.effects + effects)
-    )
-    if counted.rowcount == 0:
-        connection.execute(insert(Root).values(root_id=event.root_id, item_id=item_id, effects=effects, started_at=now))
+    spend = _SPEND_SQLITE if connection.dialect.name == "sqlite" else _SPEND_POSTGRESQL
+    values = {"root_id": event.root_id, "item_id": item_id, "effects": effects, "started_at": now}
+    connection.execute(spend, values)
     return event.root_id
 
 
@@ -523,24 +529,21 @@ def _finish_event(
             over.append(wait.entry)
             until = now
         position = next(one.position for one in read.desk.ruleset.entries if one.code == wait.entry)
-        progress = {
+        progress: dict[str, Any] = {
             "at": wait.entry,
             "position": position,
             "staged": dict(decision.staged),
             "until": iso(until),
             "over": over,
+            "part": int(read.progress.get("part", 0)) + 1,
         }
         values = {"status": "waiting", "progress": progress, "error": ""}
-    updated = connection.execute(
-        update(EventRow)
-        .where(EventRow.id == read.event.id, EventRow.status.in_(("pending", "waiting")))
-        .values(**values)
-    )
+    updated = connection.execute(_FINISH, {"event": read.event.id, **values})
     if updated.rowcount != 1:
         raise Fenced(f"Event {read.event.id} was already handled")
     if decision.fired:
         connection.execute(
-            insert(Fired), [{"root_id": read.event.root_id, "row_key": row_key} for row_key in decision.fired]
+            _INSERT_FIRED, [{"root_id": read.event.root_id, "row_key": row_key} for row_key in decision.fired]
         )
     return until
 
@@ -576,29 +579,28 @@ def _record(
     now: datetime,
 ) -> bool:
     """Store the decision with its facts and trace. True when rows were skipped for want of an answer."""
-    part = connection.execute(
-        select(func.coalesce(func.max(DecisionRow.part), 0)).where(DecisionRow.event_id == read.event.id)
-    ).scalar_one()
+    part = int(read.progress.get("part", 0))
     outcome = "waiting" if decision.wait is not None else "acted" if outcomes else "checked"
     connection.execute(
-        insert(DecisionRow).values(
-            event_id=read.event.id,
-            item_id=read.event.item_id,
-            part=part + 1,
-            revision=read.desk.revision,
-            facts=read.facts.to_json(),
-            trace=decision.trace.to_json(),
-            done=[one.summary() for one in outcomes],
-            skipped=[
+        _INSERT_DECISION,
+        {
+            "event_id": read.event.id,
+            "item_id": read.event.item_id,
+            "part": part + 1,
+            "revision": read.desk.revision,
+            "facts": read.facts.to_json(),
+            "trace": decision.trace.to_json(),
+            "done": [one.summary() for one in outcomes],
+            "skipped": [
                 {"row": one.row_key, "lookups": [key.name for key in one.lookups], "reason": one.reason}
                 for one in decision.skipped
             ],
-            notes=list(decision.notes),
-            outcome=outcome,
-            applied_event=applied,
-            decide_us=decide_us,
-            at=now,
-        )
+            "notes": list(decision.notes),
+            "outcome": outcome,
+            "applied_event": applied,
+            "decide_us": decide_us,
+            "at": now,
+        },
     )
     if read.event.kind is EventKind.LATE_ANSWER:
         return False
@@ -648,3 +650,17 @@ def _failed(services: Services, token: str, item_id: int, row: store.AnyRow, err
         if not park:
             lanes.release(connection, item_id, token, due_at=now + timedelta(seconds=2**tries / 2))
     return park
+
+
+# Statements of the hot path, built once -------------------------------------------------------------------------
+
+_FIRED, _ROOTS, _EVENTS = table_of(Fired), table_of(Root), table_of(EventRow)
+_HELD = select(_FIRED.c.row_key).where(_FIRED.c.root_id == bindparam("root"))
+_USED = select(_ROOTS.c.effects).where(_ROOTS.c.root_id == bindparam("root"))
+_FINISH = update(_EVENTS).where(_EVENTS.c.id == bindparam("event"), _EVENTS.c.status.in_(("pending", "waiting")))
+_INSERT_FIRED = insert(_FIRED)
+_INSERT_DECISION = insert(table_of(DecisionRow))
+_SPEND_SQLITE, _SPEND_POSTGRESQL = (
+    made.on_conflict_do_update(index_elements=["root_id"], set_={"effects": _ROOTS.c.effects + made.excluded.effects})
+    for made in (sqlite_insert(_ROOTS), postgresql_insert(_ROOTS))
+)

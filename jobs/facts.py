@@ -11,16 +11,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from jobs.tables import LookupRow, RunRow
 from rules.facts import Facts, LookupKey
 from rules.fields import lookup_key
 from rules.vocabulary import Vocabulary
 from tickets import people
+from tickets.db import table_of
 from tickets.errors import PersonNotFound
 from tickets.events import Event, EventKind, undo
-from tickets.item import Item
+from tickets.item import FINISHED, Item
 from tickets.tables import ContextFact, EventRow, Message, WorkItem
 from tickets.values import JSON, iso
 
@@ -122,11 +123,7 @@ def _customer(connection: Connection, person_id: JSON, item_id: int) -> dict[str
         person = people.customer(connection, person_id)
     except PersonNotFound:
         return None
-    others = connection.execute(
-        select(func.count())
-        .select_from(WorkItem)
-        .where(WorkItem.customer == person_id, WorkItem.id != item_id, WorkItem.status.not_in(("solved", "closed")))
-    ).scalar_one()
+    others = connection.execute(_OPEN_OTHERS, {"person": person_id, "item": item_id}).scalar_one()
     return {
         "id": person.id,
         "name": person.name,
@@ -140,26 +137,10 @@ def _customer(connection: Connection, person_id: JSON, item_id: int) -> dict[str
 
 def _message(connection: Connection, item_id: int, event: Event) -> dict[str, JSON] | None:
     """The event's own message; for other events the newest of the customer's that was there by then."""
-    query = select(
-        Message.id,
-        Message.author_kind,
-        Message.public,
-        Message.channel,
-        Message.subject,
-        Message.new_text,
-        Message.text,
-        Message.language,
-        Message.automatic,
-    )
     if event.message_id is not None:
-        query = query.where(Message.id == event.message_id)
+        row = connection.execute(_READ_MESSAGE, {"message": event.message_id}).one_or_none()
     else:
-        query = (
-            query.where(Message.item_id == item_id, Message.seq <= event.seq, Message.author_kind == "customer")
-            .order_by(Message.id.desc())
-            .limit(1)
-        )
-    row = connection.execute(query).one_or_none()
+        row = connection.execute(_NEWEST_MESSAGE, {"item": item_id, "seq": event.seq}).one_or_none()
     if row is None:
         return None
     return {
@@ -185,17 +166,7 @@ def _context(connection: Connection, item_id: int) -> dict[str, dict[str, JSON]]
             "fresh_until": iso(row.fresh_until) if row.fresh_until else "",
             "error": row.error,
         }
-        for row in connection.execute(
-            select(
-                ContextFact.key,
-                ContextFact.title,
-                ContextFact.body,
-                ContextFact.source,
-                ContextFact.fetched_at,
-                ContextFact.fresh_until,
-                ContextFact.error,
-            ).where(ContextFact.item_id == item_id, ContextFact.current)
-        )
+        for row in connection.execute(_READ_CONTEXT, {"item": item_id})
     }
 
 
@@ -213,19 +184,7 @@ def _run(connection: Connection, event: Event) -> dict[str, JSON] | None:
 def _lookups(
     connection: Connection, item_id: int, facts: Facts, vocabulary: Vocabulary, event: Event
 ) -> dict[str, dict[str, JSON]]:
-    rows = connection.execute(
-        select(
-            LookupRow.connection,
-            LookupRow.operation,
-            LookupRow.args_key,
-            LookupRow.state,
-            LookupRow.answer,
-            LookupRow.reason,
-            LookupRow.fetched_at,
-            LookupRow.fresh_until,
-            LookupRow.answered_at,
-        ).where(LookupRow.item_id == item_id)
-    ).all()
+    rows = connection.execute(_READ_LOOKUPS, {"item": item_id}).all()
     found: dict[str, dict[str, JSON]] = {}
     for row in rows:
         name = f"{row.connection}.{row.operation}"
@@ -241,3 +200,53 @@ def _lookups(
             continue  # too old for a new decision: unknown, so it is asked again
         found[name] = lookup_fact(row)
     return found
+
+
+# Statements, built once --------------------------------------------------------------------------------------------
+
+_MESSAGES, _CONTEXT, _ITEMS = table_of(Message), table_of(ContextFact), table_of(WorkItem)
+_LOOKUPS = table_of(LookupRow)
+_A_MESSAGE = select(
+    *(
+        _MESSAGES.c[name]
+        for name in ("id", "author_kind", "public", "channel", "subject", "new_text", "text", "language", "automatic")
+    )
+)
+_READ_MESSAGE = _A_MESSAGE.where(_MESSAGES.c.id == bindparam("message"))
+_NEWEST_MESSAGE = (
+    _A_MESSAGE.where(
+        _MESSAGES.c.item_id == bindparam("item"),
+        _MESSAGES.c.seq <= bindparam("seq"),
+        _MESSAGES.c.author_kind == "customer",
+    )
+    .order_by(_MESSAGES.c.id.desc())
+    .limit(1)
+)
+_OPEN_OTHERS = (
+    select(func.count())
+    .select_from(_ITEMS)
+    .where(
+        _ITEMS.c.customer == bindparam("person"),
+        _ITEMS.c.id != bindparam("item"),
+        _ITEMS.c.status.not_in(sorted(FINISHED)),
+    )
+)
+_READ_CONTEXT = select(
+    *(_CONTEXT.c[name] for name in ("key", "title", "body", "source", "fetched_at", "fresh_until", "error"))
+).where(_CONTEXT.c.item_id == bindparam("item"), _CONTEXT.c.current)
+_READ_LOOKUPS = select(
+    *(
+        _LOOKUPS.c[name]
+        for name in (
+            "connection",
+            "operation",
+            "args_key",
+            "state",
+            "answer",
+            "reason",
+            "fetched_at",
+            "fresh_until",
+            "answered_at",
+        )
+    )
+).where(_LOOKUPS.c.item_id == bindparam("item"))

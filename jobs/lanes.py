@@ -9,10 +9,13 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, or_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from tickets.db import Database
+from tickets import store
+from tickets.db import Database, table_of
 from tickets.errors import Fenced
 from tickets.store import AnyRow
 from tickets.tables import EventRow, Lane
@@ -27,50 +30,60 @@ class Claim:
     items: tuple[int, ...]
 
 
+_LANES, _EVENTS = table_of(Lane), table_of(EventRow)
+_DUE = (
+    select(_LANES.c.item_id)
+    .where(
+        _LANES.c.due_at <= bindparam("now"),
+        or_(_LANES.c.lease_until.is_(None), _LANES.c.lease_until < bindparam("now")),
+    )
+    .order_by(_LANES.c.due_at)
+)
+
+
+def _claiming(due: Select[int]) -> ReturningUpdate[int]:
+    claimed = due.limit(bindparam("lanes")).scalar_subquery()
+    values: dict[str, Any] = {"lease_until": bindparam("until"), "token": bindparam("mine")}
+    return update(_LANES).where(_LANES.c.item_id.in_(claimed)).values(values).returning(_LANES.c.item_id)
+
+
+_LOOK = _DUE.limit(1)
+_CLAIM = _claiming(_DUE)
+_CLAIM_SKIPPING = _claiming(_DUE.with_for_update(skip_locked=True))
+_NEXT = (
+    select(*store.EVENT_COLUMNS, _EVENTS.c.tries, _EVENTS.c.progress)
+    .where(_EVENTS.c.item_id == bindparam("item"), _EVENTS.c.status.in_(("pending", "waiting")))
+    .order_by(_EVENTS.c.seq)
+    .limit(1)
+)
+_MINE = update(_LANES).where(_LANES.c.item_id == bindparam("item"), _LANES.c.token == bindparam("mine"))
+_FENCE = _MINE.values(lease_until=bindparam("until")).returning(_LANES.c.last_seq)
+_RELEASE = _MINE.values(due_at=bindparam("due"), lease_until=None, token=None)
+
+
 def claim(db: Database, now: datetime, *, lease_s: float, lanes: int = CLAIM) -> Claim:
     """Take up to `lanes` due lanes nobody holds, the longest due first. Empty when there are none."""
     token = secrets.token_hex(16)
-    due = (
-        select(Lane.item_id)
-        .where(Lane.due_at <= now, or_(Lane.lease_until.is_(None), Lane.lease_until < now))
-        .order_by(Lane.due_at)
-        .limit(lanes)
-    )
     if db.is_sqlite:
         # A look first: taking SQLite's write lock to find nothing would make writers wait for idle workers.
         with db.read() as connection:
-            if connection.execute(due.limit(1)).first() is None:
+            if connection.execute(_LOOK, {"now": now}).first() is None:
                 return Claim(token, ())
-    else:
-        due = due.with_for_update(skip_locked=True)
+    claiming = _CLAIM if db.is_sqlite else _CLAIM_SKIPPING
+    values = {"now": now, "lanes": lanes, "until": now + timedelta(seconds=lease_s), "mine": token}
     with db.write() as connection:
-        items = connection.execute(
-            update(Lane)
-            .where(Lane.item_id.in_(due.scalar_subquery()))
-            .values(lease_until=now + timedelta(seconds=lease_s), token=token)
-            .returning(Lane.item_id)
-        ).scalars()
-        return Claim(token, tuple(items))
+        return Claim(token, tuple(connection.execute(claiming, values).scalars().all()))
 
 
 def next_open(connection: Connection, item_id: int) -> AnyRow | None:
     """The item's first event that is neither done nor parked, or None."""
-    return connection.execute(
-        select(EventRow.id, EventRow.seq, EventRow.status, EventRow.tries, EventRow.progress)
-        .where(EventRow.item_id == item_id, EventRow.status.in_(("pending", "waiting")))
-        .order_by(EventRow.seq)
-        .limit(1)
-    ).one_or_none()
+    return connection.execute(_NEXT, {"item": item_id}).one_or_none()
 
 
 def fence(connection: Connection, item_id: int, token: str, now: datetime, *, lease_s: float) -> int:
     """Prove that the lane is still ours and renew the lease; returns its last sequence. Raises `Fenced`."""
-    last_seq = connection.execute(
-        update(Lane)
-        .where(Lane.item_id == item_id, Lane.token == token)
-        .values(lease_until=now + timedelta(seconds=lease_s))
-        .returning(Lane.last_seq)
-    ).scalar_one_or_none()
+    values = {"item": item_id, "mine": token, "until": now + timedelta(seconds=lease_s)}
+    last_seq: int | None = connection.execute(_FENCE, values).scalar_one_or_none()
     if last_seq is None:
         raise Fenced(f"The lane of item {item_id} passed to another worker")
     return last_seq
@@ -78,11 +91,7 @@ def fence(connection: Connection, item_id: int, token: str, now: datetime, *, le
 
 def release(connection: Connection, item_id: int, token: str, *, due_at: datetime | None) -> None:
     """Give the lane back, due again at `due_at` (None: with its next event)."""
-    connection.execute(
-        update(Lane)
-        .where(Lane.item_id == item_id, Lane.token == token)
-        .values(due_at=due_at, lease_until=None, token=None)
-    )
+    connection.execute(_RELEASE, {"item": item_id, "mine": token, "due": due_at})
 
 
 def wake(connection: Connection, item_id: int, now: datetime) -> None:

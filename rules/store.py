@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, ForeignKey, String, Text, func, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tickets.db import Base, upsert
+from tickets.db import Base, table_of, upsert
 from tickets.values import JSON
 
 #: Most entries of one kind in the list.
@@ -135,9 +135,12 @@ _QUERY = select(
 ).outerjoin(VersionRow, (VersionRow.code == EntryRow.code) & (VersionRow.version == EntryRow.live_version))
 
 
+_REVISION = select(table_of(RevisionRow).c.revision).where(table_of(RevisionRow).c.id == 1)
+
+
 def revision(connection: Connection) -> int:
     """The live revision; 0 before the first publish."""
-    return connection.execute(select(RevisionRow.revision).where(RevisionRow.id == 1)).scalar_one_or_none() or 0
+    return connection.execute(_REVISION).scalar_one_or_none() or 0
 
 
 def bump(connection: Connection) -> int:

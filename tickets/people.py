@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
 
-from tickets.db import upsert
+from tickets.db import table_of, upsert
 from tickets.errors import PersonNotFound
 from tickets.tables import Person, PersonAddress, TeamMember, User
 
@@ -91,24 +91,34 @@ def viewer(connection: Connection, key: str) -> Viewer | None:
 
 def customer(connection: Connection, person_id: int) -> Customer:
     """The person with this id. Raises `PersonNotFound`."""
-    row = connection.execute(
-        select(Person.id, Person.name, Person.language, Person.anonymous).where(Person.id == person_id)
-    ).one_or_none()
-    if row is None:
+    rows = connection.execute(_READ_PERSON, {"person": person_id}).all()
+    if not rows:
         raise PersonNotFound(f"There is no person {person_id}")
-    addresses = connection.execute(
-        select(PersonAddress.address, PersonAddress.verified)
-        .where(PersonAddress.person_id == person_id, PersonAddress.kind == "email")
-        .order_by(PersonAddress.id)
-    ).all()
+    addresses = [row for row in rows if row.address is not None]
     return Customer(
-        id=row.id,
-        name=row.name,
-        language=row.language,
-        anonymous=row.anonymous,
-        emails=tuple(address.address for address in addresses),
-        verified=frozenset(address.address for address in addresses if address.verified),
+        id=rows[0].id,
+        name=rows[0].name,
+        language=rows[0].language,
+        anonymous=rows[0].anonymous,
+        emails=tuple(row.address for row in addresses),
+        verified=frozenset(row.address for row in addresses if row.verified),
     )
+
+
+_PERSONS, _ADDRESSES = table_of(Person), table_of(PersonAddress)
+_READ_PERSON = (
+    select(
+        _PERSONS.c.id,
+        _PERSONS.c.name,
+        _PERSONS.c.language,
+        _PERSONS.c.anonymous,
+        _ADDRESSES.c.address,
+        _ADDRESSES.c.verified,
+    )
+    .outerjoin(_ADDRESSES, and_(_ADDRESSES.c.person_id == _PERSONS.c.id, _ADDRESSES.c.kind == "email"))
+    .where(_PERSONS.c.id == bindparam("person"))
+    .order_by(_ADDRESSES.c.id)
+)
 
 
 def person_by_email(connection: Connection, email: str) -> int | None:
@@ -138,7 +148,7 @@ def person_for(connection: Connection, *, email: str, name: str, language: str, 
     if claimed is not None:
         return person_id
     # Somebody else made this person between our look and our insert; theirs stays.
-    connection.execute(Person.__table__.delete().where(Person.id == person_id))  # type: ignore[attr-defined]
+    connection.execute(delete(Person).where(Person.id == person_id))
     winner = person_by_email(connection, email)
     assert winner is not None
     return winner

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row, case, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
 
-from tickets.db import upsert
+from tickets.db import UtcDateTime, table_of, upsert
 from tickets.effects import SetField, StateEffect, apply
 from tickets.errors import AttachmentRefused, ItemNotFound, StaleItem
 from tickets.events import Actor, ActorKind, Cause, Change, Event, EventKind, net
@@ -42,6 +42,8 @@ ATTACHMENTS = 20
 #: The longest message text kept, in characters; the rest stays in the raw mail.
 MESSAGE_CHARS = 200_000
 
+_ITEMS, _EVENTS, _LANES = table_of(WorkItem), table_of(EventRow), table_of(Lane)
+
 _STATE_COLUMNS = (
     "subject",
     "status",
@@ -58,9 +60,17 @@ _STATE_COLUMNS = (
     "archived",
     "due_at",
 )
-_ITEM_COLUMNS = [getattr(WorkItem, name) for name in _STATE_COLUMNS]
-_HEAD_COLUMNS = [WorkItem.id, WorkItem.kind, WorkItem.created_at, WorkItem.updated_at, WorkItem.version]
-
+_READ_ITEM = select(
+    _ITEMS.c.id,
+    _ITEMS.c.kind,
+    _ITEMS.c.created_at,
+    _ITEMS.c.updated_at,
+    _ITEMS.c.version,
+    _ITEMS.c.last_seq,
+    _ITEMS.c.fields,
+    *(_ITEMS.c[name] for name in _STATE_COLUMNS),
+).where(_ITEMS.c.id == bindparam("item"))
+_LOCK_ITEM = _READ_ITEM.with_for_update()
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 
@@ -130,12 +140,10 @@ def read_item(connection: Connection, item_id: int, *, viewer: Viewer | None = N
 
     `lock` keeps others from changing it until the transaction ends (PostgreSQL; SQLite has one writer anyway).
     Without a viewer this is for workers, which decide for everybody."""
-    query = select(*_HEAD_COLUMNS, WorkItem.last_seq, WorkItem.fields, *_ITEM_COLUMNS).where(WorkItem.id == item_id)
+    query = _LOCK_ITEM if lock else _READ_ITEM
     if viewer is not None:
         query = query.where(visible(viewer))
-    if lock:
-        query = query.with_for_update()
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(query, {"item": item_id}).one_or_none()
     if row is None:
         raise ItemNotFound(f"There is no ticket {item_id}, or it is not visible to you")
     return item_of(row)
@@ -184,33 +192,40 @@ def event_of(row: AnyRow) -> Event:
     )
 
 
-_EVENT_COLUMNS = (
-    EventRow.id,
-    EventRow.item_id,
-    EventRow.seq,
-    EventRow.kind,
-    EventRow.at,
-    EventRow.actor_kind,
-    EventRow.actor_ref,
-    EventRow.actor_name,
-    EventRow.root_id,
-    EventRow.depth,
-    EventRow.changes,
-    EventRow.message_id,
-    EventRow.payload,
+#: The columns `event_of` reads.
+EVENT_COLUMNS = tuple(
+    _EVENTS.c[name]
+    for name in (
+        "id",
+        "item_id",
+        "seq",
+        "kind",
+        "at",
+        "actor_kind",
+        "actor_ref",
+        "actor_name",
+        "root_id",
+        "depth",
+        "changes",
+        "message_id",
+        "payload",
+    )
+)
+_READ_EVENT = select(*EVENT_COLUMNS).where(_EVENTS.c.id == bindparam("event"))
+_READ_LATER = (
+    select(*EVENT_COLUMNS)
+    .where(_EVENTS.c.item_id == bindparam("item"), _EVENTS.c.seq > bindparam("after"))
+    .order_by(_EVENTS.c.seq)
 )
 
 
 def event(connection: Connection, event_id: int) -> Event:
-    return event_of(connection.execute(select(*_EVENT_COLUMNS).where(EventRow.id == event_id)).one())
+    return event_of(connection.execute(_READ_EVENT, {"event": event_id}).one())
 
 
 def later_events(connection: Connection, item_id: int, seq: int) -> list[Event]:
     """The item's events after this sequence, oldest first."""
-    rows = connection.execute(
-        select(*_EVENT_COLUMNS).where(EventRow.item_id == item_id, EventRow.seq > seq).order_by(EventRow.seq)
-    )
-    return [event_of(row) for row in rows]
+    return [event_of(row) for row in connection.execute(_READ_LATER, {"item": item_id, "after": seq})]
 
 
 # Writing ---------------------------------------------------------------------------------------------------------
@@ -232,13 +247,10 @@ def create_item(
     clean = _clean(state, custom)
     clean.setdefault("status", "open")
     clean.setdefault("priority", "normal")
-    item_id = connection.execute(
-        insert(WorkItem)
-        .values(kind=kind, version=1, last_seq=1, created_at=now, updated_at=now, modified_at=now, **_columns(clean))
-        .returning(WorkItem.id)
-    ).scalar_one()
+    head = {"kind": kind, "version": 1, "last_seq": 1, "created_at": now, "updated_at": now, "modified_at": now}
+    item_id: int = connection.execute(_INSERT_ITEM, {**head, **_columns(clean)}).scalar_one()
     message_id = None if message is None else _insert_message(connection, item_id, 1, message, now)
-    connection.execute(insert(Lane).values(item_id=item_id, last_seq=1, due_at=now))
+    connection.execute(_INSERT_LANE, {"item_id": item_id, "last_seq": 1, "due_at": now})
     changes = tuple(Change(name, None, value) for name, value in clean.items())
     event_id = _insert_event(connection, item_id, 1, EventKind.CREATED, actor, now, changes, message_id, chain)
     return Written(item_id, event_id, 1, changes, message_id)
@@ -279,20 +291,12 @@ def change_item(
     message_ids = [_insert_message(connection, item.id, seq, message, now) for message in messages]
     for card in context:
         insert_context(connection, item.id, card, now)
-    by_person = actor.kind.is_person
-    connection.execute(
-        update(WorkItem)
-        .where(WorkItem.id == item.id)
-        .values(
-            version=item.version + 1,
-            last_seq=seq,
-            updated_at=now,
-            **({"modified_at": now} if by_person else {}),
-            **(_columns(state) if total else {}),
-        )
-    )
-    append = update(Lane).where(Lane.item_id == item.id)
-    connection.execute(append.values(last_seq=seq, due_at=func.coalesce(_earlier(now), now)))
+    head = {"version": item.version + 1, "last_seq": seq, "updated_at": now}
+    if actor.kind.is_person:
+        head["modified_at"] = now
+    # The statement differs only in which columns it sets, so there are four of it and each is compiled once.
+    connection.execute(_UPDATE_ITEM, {"item": item.id, **head, **(_columns(state) if total else {})})
+    connection.execute(_APPEND, {"item": item.id, "last_seq": seq, "now": now})
     if kind is None:
         kind = EventKind.MESSAGE if messages else EventKind.CHANGED if total else EventKind.CONTEXT
     message_id = message_ids[-1] if message_ids else None
@@ -301,7 +305,7 @@ def change_item(
     event_id = _insert_event(connection, item.id, seq, kind, actor, now, total, message_id, chain)
     if history:
         connection.execute(
-            insert(History),
+            _INSERT_HISTORY,
             [
                 {
                     "item_id": item.id,
@@ -444,6 +448,24 @@ def check_attachments(attachments: Sequence[NewAttachment]) -> None:
         raise AttachmentRefused(f"The files of one message together are larger than {MESSAGE_BYTES // 1_000_000} MB")
 
 
+# Statements of the hot path, built once ---------------------------------------------------------------------------
+
+_INSERT_ITEM = insert(_ITEMS).returning(_ITEMS.c.id)
+_INSERT_LANE = insert(_LANES)
+_INSERT_EVENT = insert(_EVENTS).returning(_EVENTS.c.id)
+_INSERT_MESSAGE = insert(table_of(Message)).returning(table_of(Message).c.id)
+_INSERT_HISTORY = insert(table_of(History))
+_UPDATE_ITEM = update(_ITEMS).where(_ITEMS.c.id == bindparam("item"))
+#: A new event never makes a lane wait longer: the sooner of its own time and now counts.
+_APPEND = (
+    update(_LANES)
+    .where(_LANES.c.item_id == bindparam("item"))
+    .values(
+        last_seq=bindparam("last_seq"),
+        due_at=case((_LANES.c.due_at < bindparam("now"), _LANES.c.due_at), else_=bindparam("now", type_=UtcDateTime)),
+    )
+)
+
 # Inside ----------------------------------------------------------------------------------------------------------
 
 
@@ -473,11 +495,6 @@ def _touches_custom(lines: Sequence[Lines]) -> bool:
     return any(effect.field.startswith(CUSTOM) for line in lines for effect in line.effects)
 
 
-def _earlier(now: datetime) -> Any:
-    """The lane's own due time if it is sooner than `now`, else NULL: a new event never makes a lane wait longer."""
-    return case((Lane.due_at < now, Lane.due_at), else_=None)
-
-
 def _insert_event(
     connection: Connection,
     item_id: int,
@@ -489,55 +506,54 @@ def _insert_event(
     message_id: int | None,
     chain: Chain,
 ) -> int:
-    return connection.execute(
-        insert(EventRow)
-        .values(
-            item_id=item_id,
-            seq=seq,
-            kind=kind,
-            at=now,
-            actor_kind=actor.kind,
-            actor_ref=actor.ref,
-            actor_name=actor.name,
-            root_id=chain.root_id,
-            depth=chain.depth,
-            changes=[{"field": one.field, "before": one.before, "after": one.after} for one in changes],
-            message_id=message_id,
-            payload=dict(chain.payload),
-            status="pending",
-            tries=0,
-            error="",
-        )
-        .returning(EventRow.id)
+    event_id: int = connection.execute(
+        _INSERT_EVENT,
+        {
+            "item_id": item_id,
+            "seq": seq,
+            "kind": kind,
+            "at": now,
+            "actor_kind": actor.kind,
+            "actor_ref": actor.ref,
+            "actor_name": actor.name,
+            "root_id": chain.root_id,
+            "depth": chain.depth,
+            "changes": [{"field": one.field, "before": one.before, "after": one.after} for one in changes],
+            "message_id": message_id,
+            "payload": dict(chain.payload),
+            "status": "pending",
+            "tries": 0,
+            "error": "",
+        },
     ).scalar_one()
+    return event_id
 
 
 def _insert_message(connection: Connection, item_id: int, seq: int, message: NewMessage, now: datetime) -> int:
     check_attachments(message.attachments)
     text = message.text[:MESSAGE_CHARS]
-    message_id = connection.execute(
-        insert(Message)
-        .values(
-            item_id=item_id,
-            seq=seq,
-            author_kind=message.author,
-            author_person=message.author_person,
-            author_user=message.author_user,
-            author_name=message.author_name[:200],
-            author_address=message.author_address[:320],
-            public=message.public,
-            channel=message.channel,
-            subject=message.subject[:500],
-            text=text,
-            new_text=text if message.new_text is None else message.new_text[:MESSAGE_CHARS],
-            html=message.html[:MESSAGE_CHARS],
-            language=message.language,
-            automatic=message.automatic,
-            header_id=message.header_id[:500],
-            cause=None if message.cause is None else message.cause.to_json(),
-            created_at=now,
-        )
-        .returning(Message.id)
+    message_id: int = connection.execute(
+        _INSERT_MESSAGE,
+        {
+            "item_id": item_id,
+            "seq": seq,
+            "author_kind": message.author,
+            "author_person": message.author_person,
+            "author_user": message.author_user,
+            "author_name": message.author_name[:200],
+            "author_address": message.author_address[:320],
+            "public": message.public,
+            "channel": message.channel,
+            "subject": message.subject[:500],
+            "text": text,
+            "new_text": text if message.new_text is None else message.new_text[:MESSAGE_CHARS],
+            "html": message.html[:MESSAGE_CHARS],
+            "language": message.language,
+            "automatic": message.automatic,
+            "header_id": message.header_id[:500],
+            "cause": None if message.cause is None else message.cause.to_json(),
+            "created_at": now,
+        },
     ).scalar_one()
     for one in message.attachments:
         connection.execute(
