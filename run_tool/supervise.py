@@ -85,6 +85,7 @@ class Supervisor:
         self._once: _Child | None = None
         self._selector = selectors.DefaultSelector()
         self._signals = 0
+        self._signals_heeded = 0
         self._starting = True
         self._before: dict[int, object] = {}
 
@@ -163,6 +164,7 @@ class Supervisor:
         """One turn of the loop: copy what was said, see who died, start again whose pause is over."""
         self._listen(wait_s)
         if self._signals:
+            self._signals_heeded = self._signals
             raise Interrupted
         now = time.monotonic()
         for child in self._children:
@@ -256,7 +258,6 @@ class Supervisor:
                     os.kill(pid, signal.SIGKILL)
 
     def _stop(self) -> None:
-        self._signals = 0
         running = [child for child in self._children if child.process is not None]
         self._stop_these([child for child in running if not child.program.stops_last], STOP_DEADLINE_S)
         self._stop_these([child for child in running if child.program.stops_last], STOP_LAST_DEADLINE_S)
@@ -273,11 +274,11 @@ class Supervisor:
             assert child.process is not None
             child.process.terminate()
         until = time.monotonic() + deadline_s
-        while waiting and time.monotonic() < until and not self._signals:
+        while waiting and time.monotonic() < until and self._signals == self._signals_heeded:
             self._listen(0.1)
             waiting = [child for child in waiting if child.process is not None and child.process.poll() is None]
         for child in waiting:
-            complain(f"{child.program.name} did not stop within {deadline_s:g} s and is killed.")
+            complain(f"{child.program.name} did not stop in time and is killed.")
         for child in children:
             if child.process is not None:
                 self._end(child)
