@@ -18,6 +18,8 @@ from web import (
     bell,
     bundles,
     commands,
+    commands_demo,
+    demo_page,
     errors,
     headers,
     health,
@@ -26,11 +28,14 @@ from web import (
     limits,
     look,
     portal,
+    rules_pages,
+    rules_templates,
     shell,
     signin,
     ticket,
 )
 from web.context import EXTENSION
+from web.forms import Number, refuse_nul
 
 if TYPE_CHECKING:
     from jobs.services import Services
@@ -44,6 +49,8 @@ PAGES: tuple[Blueprint, ...] = (
     inbox.pages,
     ticket.pages,
     bell.pages,
+    rules_pages.pages,
+    rules_templates.pages,
     portal.pages,
     inbound.pages,
     inbound.programs,
@@ -76,6 +83,8 @@ def create_app(services: Services) -> APIFlask:
         BABEL_TRANSLATION_DIRECTORIES="translations",
     )
     app.extensions[EXTENSION] = services
+    app.url_map.converters["int"] = Number
+    app.before_request(refuse_nul)
     csrf.init_app(app)
     headers.install(app)
     access.install(app)
@@ -87,6 +96,8 @@ def create_app(services: Services) -> APIFlask:
     csrf.exempt(inbound.programs)
     for blueprint in PAGES:
         app.register_blueprint(blueprint)
+    demo_page.install(app)
     access.check_views(app)
     commands.install(app)
+    commands_demo.install(app)
     return app

@@ -423,9 +423,8 @@ def save(code: str) -> ResponseReturnValue:
         target = request.form.get("next", "")
         if target == "row" and edited.row:
             return redirect(url_for("rules.row", code=code, row=edited.row))
-        return redirect(
-            url_for("rules.table", code=code, _anchor=edited.row or None, page=_page() if _page() > 1 else None)
-        )
+        anchor = f"row-{edited.row}" if edited.row else None
+        return redirect(url_for("rules.table", code=code, _anchor=anchor, page=_page() if _page() > 1 else None))
     view = _view(found, _page())
     return jsonify(
         seen=found.stored.draft_count,

@@ -92,8 +92,16 @@ def step(action: str, cell: JSON, vocabulary: Vocabulary) -> Words:
     if record is None:
         return Words("", tuple(_short(one) for one in cell.values()))
     values: list[str] = []
+    written = next((one.key for one in record.params if one.type is ParamType.FIELD), "")
     for param in record.params:
         value = cell.get(param.key)
+        if param.type is ParamType.VALUE and written and isinstance(cell.get(written), str):
+            # "Topic: Refund" is one thing, not two.
+            found = field_or_none(_ticket_field(cell[written]), vocabulary)
+            values = [
+                f"{found.label if found else cell[written]}: {', '.join(_values(value, found)) or gettext('empty')}"
+            ]
+            continue
         if value is None or value == "" or value == param.default:
             continue
         values += _param_words(param, value, vocabulary)

@@ -99,7 +99,7 @@ async function transmit(data, keep) {
   for (const form of gridBox.querySelectorAll("input[name=seen]")) form.value = String(state.seen);
   saved.textContent = `${saved.dataset.done} ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
   buttons();
-  const back = body.row && body.column ? cellAt(body.row, body.column) : body.row ? gridBox.querySelector(`tr[id="${CSS.escape(body.row)}"] td[data-column]`) : body.column ? gridBox.querySelector(`td[data-column="${CSS.escape(body.column)}"]`) : null;
+  const back = body.row && body.column ? cellAt(body.row, body.column) : body.row ? gridBox.querySelector(`td[data-row="${CSS.escape(body.row)}"]`) : body.column ? gridBox.querySelector(`td[data-column="${CSS.escape(body.column)}"]`) : null;
   settle();
   const cell = back || (state.opener?.row ? cellAt(state.opener.row, state.opener.column) : null);
   if (cell) { rove(cell); if (!pop.matches(":popover-open") && !ask.open) cell.focus({ preventScroll: !back }); }
