@@ -52,6 +52,7 @@ PLACES: tuple[Place, ...] = (
         lazy_gettext("Automate"),
     ),
     Place("runs", lazy_gettext("Runs"), "activity", "runs.index", Permission.WORK_TICKETS, lazy_gettext("Observe")),
+    Place("demo", lazy_gettext("Demo"), "play", "demo.page", Permission.WORK_TICKETS, lazy_gettext("Observe")),
 )
 
 

@@ -244,7 +244,7 @@ def double_charged(seed: int, today: date, *, language: str, name: str, city: st
     """A new customer who has just paid one order twice. Everything but the name comes from the seed."""
     rng = random.Random(f"{seed}:{number}")
     at = datetime.combine(today, time(rng.randrange(7, 20), rng.randrange(60)), UTC) - timedelta(days=1)
-    order = _order(rng, number, 0, at.date(), language, "shipped")
+    order = replace(_order(rng, number, 0, at.date(), language, "shipped"), number=f"LH-{number}")
     return Customer(
         number=number,
         name=name,
@@ -365,7 +365,8 @@ def _billing_id(number: int) -> str:
 def _email(name: str, language: str, number: int | None = None) -> str:
     plain = unicodedata.normalize("NFKD", name.lower().replace("ł", "l"))
     local = "".join(char for char in plain if char.isascii() and (char.isalnum() or char == " ")).replace(" ", ".")
-    return f"{local}{number or ''}@{DOMAIN[language]}"
+    # Two who are made up with the same name are still two people.
+    return f"{local}{'' if number is None else f'.{number}'}@{DOMAIN[language]}"
 
 
 def _phone(rng: random.Random, language: str) -> str:
