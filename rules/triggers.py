@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -89,11 +89,11 @@ def _context(params: Params, _vocabulary: Vocabulary) -> Matches:
     wanted = params.get("key")
 
     def matches(facts: Facts) -> bool:
-        if wanted is None:
-            return True
+        # Whoever writes a card and a field makes one event: its kind tells of the field, its payload of the card.
         payload = facts.event.get("payload")
         keys = payload.get("keys") if isinstance(payload, Mapping) else None
-        return isinstance(keys, Sequence) and not isinstance(keys, str) and wanted in keys
+        cards = keys if isinstance(keys, (list, tuple)) else ()
+        return wanted in cards if wanted is not None else bool(cards) or facts.event.get("kind") == EventKind.CONTEXT
 
     return matches
 
@@ -154,7 +154,7 @@ _RECORDS: tuple[TriggerRecord, ...] = (
         "context_updated",
         "gets facts from outside",
         "A lookup or a script wrote a context card.",
-        frozenset({EventKind.CONTEXT, EventKind.SCRIPT}),
+        frozenset({EventKind.CONTEXT, EventKind.CHANGED, EventKind.MESSAGE, EventKind.SCRIPT}),
         (TriggerParam("key", "card", "Which card; left out: any."),),
         _context,
     ),

@@ -136,7 +136,7 @@ def facts(draw: st.DrawFn) -> Facts:
         "tags": draw(tags),
         "subject": draw(_maybe(TEXTS)),
         # A text where a number belongs: comparing it is an error, and an error is no "no".
-        "fields.amount": draw(_maybe([*NUMBERS, "many", "many"])),
+        "fields.amount": draw(_maybe([*NUMBERS, *["many"] * 4])),
     }
     changes: dict[str, Any] = {}
     for key, values in (("channel", CHANNELS), ("priority", PRIORITIES), ("subject", TEXTS)):
@@ -145,7 +145,7 @@ def facts(draw: st.DrawFn) -> Facts:
     if draw(st.booleans()):
         changes["tags"] = [draw(tags) or None, draw(tags) or None]
     lookups = {
-        "erp.find_party": draw(answers({"receivable": [*MONEY, "much"], "tier": ["gold", "silver"]})),
+        "erp.find_party": draw(answers({"receivable": [*MONEY, "much", "much"], "tier": ["gold", "silver"]})),
         "crm.get_account": draw(answers({"vip": [True, False], "score": NUMBERS})),
     }
     return some_facts(

@@ -312,6 +312,12 @@ def test_a_held_row_with_nothing_behind_it_is_not_waited_for() -> None:
     assert decided(EMAIL, table, held=frozenset({"A01/r1"})).wait is None
 
 
+def test_a_held_row_is_waited_for_when_a_row_behind_it_could_fire() -> None:
+    rows = [tagging("r1", vip=True), tagging("r2", debt="100")]
+    decision = decided(EMAIL, a_table(rows, columns=BY_DEBT), held=frozenset({"A01/r1"}))
+    assert decision.wait == Wait("A01", (ACCOUNT, PARTY), 60.0)
+
+
 # Errors -----------------------------------------------------------------------------------------------------------
 
 BY_AMOUNT = [
@@ -330,6 +336,20 @@ def test_an_error_in_a_condition_parks_a_first_table_and_is_never_no_match() -> 
     assert decision.trace.entries[0].verdict is Verdict.PARKED
     [row] = decision.trace.entries[0].rows
     assert (row.verdict, row.truth) == (RowVerdict.FAILED, Truth.UNKNOWN)
+
+
+def test_rows_behind_a_failed_row_of_a_first_table_cause_no_wait() -> None:
+    rows = [tagging("r1", amount=3), tagging("r2", debt="100")]
+    decision = decided(BROKEN, a_table(rows, columns=[*BY_AMOUNT, *BY_DEBT]))
+    assert (decision.wait, decision.trace.entries[0].verdict) == (None, Verdict.PARKED)
+
+
+def test_a_failed_row_that_an_answer_could_make_false_is_waited_for() -> None:
+    rows = [tagging("r1", amount=3, debt="100"), tagging("r2")]
+    table = a_table(rows, columns=[*BY_AMOUNT, *BY_DEBT])
+    assert decided(BROKEN, table).wait == Wait("A01", (PARTY,), 60.0)
+    poor = replace(BROKEN, lookups={"erp.find_party": known(receivable="1")})
+    assert decided(poor, table).fired == ("A01/r2",)
 
 
 def test_an_error_in_a_row_of_an_every_table_parks_that_row_only() -> None:

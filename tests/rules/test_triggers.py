@@ -64,6 +64,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, dict[str, Any]], tuple[str, dict[st
         ("context_updated", {"payload": {"keys": ["crm", "billing"]}}),
         ("context_updated", {"payload": {"keys": ["crm"]}}),
     ),
+    (
+        {"on": "context_updated"},
+        ("changed", {"changes": SOLVED, "payload": {"keys": ["crm"]}}),
+        ("script_finished", {"run": RUN, "payload": {"keys": []}}),
+    ),
     ({"on": "script_finished"}, ("script_finished", {"run": RUN}), ("script_finished", {})),
     (
         {"on": "script_finished", "script": "double_charge", "status": ["failed", "limit"]},
