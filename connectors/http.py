@@ -185,7 +185,8 @@ class Http:
             json=json_body,
             data=dict(form) if form is not None else None,
             headers={"Accept": "application/json", "User-Agent": "Deskhand", **(headers or {})},
-            auth=auth,
+            # As bytes: requests would write text in Latin-1 and fail on the first other letter, naming the password.
+            auth=(auth[0].encode(), auth[1].encode()) if auth is not None else None,
         )
         tries = Retrying(
             retry=retry_if_exception_type(_Again),

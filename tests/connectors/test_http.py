@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import socket
 import ssl
@@ -59,6 +60,14 @@ def test_an_answer_is_read(serve: Serve) -> None:
     (asked,) = server.asked
     assert (asked.query, asked.headers["host"]) == ({"a": "b c&d"}, f"127.0.0.1:{server.port}")
     assert asked.headers["authorization"].startswith("Basic ")
+
+
+def test_credentials_outside_latin_1_are_sent_in_utf_8(serve: Serve) -> None:
+    server = serve(answers(OK))
+    with way_out(server.url) as http:
+        http.request("GET", "/", auth=("zażółć", "gęślą-🙂"))
+    sent = base64.b64decode(server.asked[0].headers["authorization"].removeprefix("Basic "))
+    assert sent.decode() == "zażółć:gęślą-🙂"
 
 
 HOSTS = [
