@@ -81,7 +81,7 @@ class ZygoteDied(SandboxError):
 class Zygote:
     """One zygote process, seen from outside."""
 
-    def __init__(self, command: list[str] | None = None, drop_to: int = NOBODY) -> None:
+    def __init__(self, command: Callable[[int], list[str]] | None = None) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control = ours
         self.born = time.monotonic()
@@ -91,7 +91,7 @@ class Zygote:
             # -s and -P instead of -I: -I would also ignore PYTHONHASHSEED, and then two runs of one script may differ.
             # -S: what `site` would run from the environment's .pth files has no business here.
             self.process = subprocess.Popen(
-                command or _command(drop_to, theirs.fileno()),
+                (command or _command)(theirs.fileno()),
                 env={"PYTHONHASHSEED": "0"},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -177,12 +177,13 @@ class Caller:
     wish: tuple[int, int] | None = None
 
 
-def _command(drop_to: int, fd: int) -> list[str]:
+def _command(fd: int) -> list[str]:
+    """The zygote's command line. It drops root by itself, after reading what only root may be able to read."""
     home = str(Path(__file__).resolve().parent.parent)
     path = [home, *(str(Path(one).resolve()) for one in sys.path if one)]
     return [
         *(sys.executable, "-s", "-S", "-P", "-c", _BOOT, json.dumps(list(dict.fromkeys(path)))),
-        *(str(fd), str(os.getpid()), str(drop_to)),
+        *(str(fd), str(os.getpid()), str(NOBODY)),
     ]
 
 

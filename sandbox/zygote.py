@@ -151,8 +151,10 @@ def _wait_for(inner: int, control: socket.socket, service: int) -> NoReturn:
     jail.die_with_parent()
     if os.getppid() != service:
         os._exit(1)
-    jail.no_new_privs()
-    jail.undumpable()
+    # The inner half reports what is missing; this one only has to go on standing here.
+    with contextlib.suppress(LayerMissing):
+        jail.no_new_privs()
+        jail.undumpable()
     os.waitpid(inner, 0)
     os._exit(0)
 

@@ -31,7 +31,6 @@ BOMBS = {
     "backslashes": "\\\n" * 1_900 + "x",
     "unfinished_text": "'" + "x" * 60_000,
     "constant_folding": "x = 'a' * 10**9 + " + "('b' * 10**9) * 10**9",
-    "constant_power": "x = 9**9**9",
 }
 
 

@@ -1,0 +1,313 @@
+"""After a complete escape: unrestricted Python in the child, with ctypes, against the walls alone. Nothing may succeed.
+
+As root and as an ordinary user. Each attack either sees an error or is killed by the kernel; the host looks afterwards
+whether anything happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sandbox.ending import ENDED
+from sandbox.service import Zygote
+from sandbox.wire import Reader, encode
+from sandbox.zygote import FORK
+from tests.sandbox.hosts import ROOT
+
+#: Given to every attack: libc, a raw system call that raises on error, and the modules it may want.
+PRELUDE = """
+import ctypes, errno, fcntl, mmap, os, resource, select, signal, socket, struct, subprocess, sys, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.restype = ctypes.c_long
+def call(number, *args):
+    args = [a if isinstance(a, bytes) or a is None else ctypes.c_long(a) for a in args]
+    made = libc.syscall(ctypes.c_long(number), *args)
+    if made < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return made
+"""
+
+FILES = {
+    "open": "out('PWNED', open('/etc/passwd').read(9))",
+    "open_write": "open('{folder}/made', 'w').write('PWNED'); out('PWNED')",
+    "open_for_creation": "os.close(os.open('{folder}/made', os.O_CREAT | os.O_WRONLY)); out('PWNED')",
+    "openat2": "call(437, -100, b'/etc/passwd', struct.pack('QQQ', 0, 0, 0), 24); out('PWNED')",
+    "open_by_handle": "call(304, -100, b'x' * 16, 0); out('PWNED')",
+    "name_to_handle": "call(303, -100, b'/etc', b'x' * 200, b'x' * 8, 0); out('PWNED')",
+    "environ": "out('PWNED', open('/proc/self/environ').read())",
+    "parent_environ": "out('PWNED', open(f'/proc/{os.getpid()}/environ').read())",
+    "memory_of_others": "open('/proc/1/mem', 'rb'); out('PWNED')",
+    "listdir": "out('PWNED', os.listdir('/'))",
+    "stat": "os.stat('/etc/passwd'); out('PWNED')",
+    "statx": "call(332, -100, b'/etc/passwd', 0, 0xfff, b'x' * 256); out('PWNED')",
+    "getcwd": "out('PWNED', os.getcwd())",
+    "chdir": "os.chdir('/'); out('PWNED')",
+    "chroot": "os.chroot('/'); out('PWNED')",
+    "mkdir": "os.mkdir('{folder}/made'); out('PWNED')",
+    "unlink": "os.unlink('{folder}/kept'); out('PWNED')",
+    "rename": "os.rename('{folder}/kept', '{folder}/made'); out('PWNED')",
+    "symlink": "os.symlink('/etc', '{folder}/made'); out('PWNED')",
+    "chmod": "os.chmod('{folder}/kept', 0o777); out('PWNED')",
+    "truncate": "os.truncate('{folder}/kept', 0); out('PWNED')",
+    "mknod": "os.mknod('{folder}/made'); out('PWNED')",
+    "mount": "call(165, b'none', b'/tmp', b'tmpfs', 0, None); out('PWNED')",
+    "fsopen": "call(430, b'tmpfs', 0); out('PWNED')",
+    "open_tree": "call(428, -100, b'/', 0); out('PWNED')",
+    "pivot_root": "call(155, b'/', b'/'); out('PWNED')",
+    "memfd": "call(319, b'x', 0); out('PWNED')",
+    "memfd_secret": "call(447, 0); out('PWNED')",
+    "fanotify": "call(300, 0, 0); out('PWNED')",
+    "inotify": "call(294, 0); out('PWNED')",
+    "dup": "os.dup(fd); out('PWNED')",
+    "write_to_stderr": "os.write(2, b'PWNED'); out('PWNED')",
+    "read_from_another_fd": "os.read(0, 1); out('PWNED')",
+    "sendfile": "call(40, fd, 0, None, 10); out('PWNED')",
+    "splice": "call(275, 0, None, fd, None, 10, 0); out('PWNED')",
+    "readv": "os.readv(fd, [bytearray(1)]); out('PWNED')",
+    "writev": "os.writev(fd, [b'PWNED']); out('PWNED')",
+    "preadv": "os.preadv(0, [bytearray(1)], 0); out('PWNED')",
+}
+NETWORK = {
+    "tcp": "socket.socket().connect(('127.0.0.1', {port})); out('PWNED')",
+    "udp": "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'PWNED', ('127.0.0.1', {port})); out('PWNED')",
+    "udp_outside": "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('8.8.8.8', 53)); out('PWNED')",
+    "raw": "socket.socket(socket.AF_INET, socket.SOCK_RAW, 1); out('PWNED')",
+    "packet": "socket.socket(socket.AF_PACKET, socket.SOCK_RAW); out('PWNED')",
+    "netlink": "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0); out('PWNED')",
+    "unix": "socket.socket(socket.AF_UNIX); out('PWNED')",
+    "unix_abstract": "s = socket.socket(socket.AF_UNIX); s.connect('\\0x'); out('PWNED')",
+    "vsock": "socket.socket(40, socket.SOCK_STREAM); out('PWNED')",
+    "alg": "socket.socket(38, socket.SOCK_SEQPACKET); out('PWNED')",
+    "pair": "socket.socketpair(); out('PWNED')",
+    "accept": "call(43, fd, None, None); out('PWNED')",
+    "bind": "call(49, fd, b'\\0' * 16, 16); out('PWNED')",
+    "listen": "call(50, fd, 1); out('PWNED')",
+    "sendto": "call(44, fd, b'PWNED', 5, 0, None, 0); out('PWNED')",
+    "sendmsg": "call(46, fd, b'\\0' * 56, 0); out('PWNED')",
+    "recvmsg": "call(47, fd, b'\\0' * 56, 0x40); out('PWNED')",
+    "pass_a_descriptor": "socket.send_fds(socket.socket(fileno=fd), [b'x'], [0]); out('PWNED')",
+    "getaddrinfo": "socket.getaddrinfo('example.com', 80); out('PWNED')",
+    "io_uring": "call(425, 8, b'\\0' * 120); out('PWNED')",
+}
+PROCESSES = {
+    "fork": "pid = os.fork(); out('PWNED') if pid else os._exit(0)",
+    "vfork": "call(58); out('PWNED')",
+    "clone": "call(56, 17, 0, 0, 0, 0) or os._exit(0); out('PWNED')",
+    "clone3": "call(435, struct.pack('11Q', 0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0), 88) or os._exit(0); out('PWNED')",
+    "thread": "threading.Thread(target=lambda: out('PWNED')).start()",
+    "exec": "os.execv('/bin/sh', ['sh', '-c', 'echo PWNED > {folder}/made'])",
+    "execveat": "call(322, -100, b'/bin/true', None, None, 0); out('PWNED')",
+    "system": "out('PWNED') if os.system('touch {folder}/made') == 0 else None",
+    "popen": "out('PWNED', subprocess.check_output(['id']))",
+    "posix_spawn": "os.posix_spawn('/bin/true', ['true'], dict()); out('PWNED')",
+    "kill_parent": "os.kill(os.getppid(), 9); out('PWNED')",
+    "kill_all": "os.kill(-1, 0); out('PWNED')",
+    "kill_test": "os.kill({pid}, 9); out('PWNED')",
+    "tgkill": "call(234, {pid}, {pid}, 9); out('PWNED')",
+    "tkill": "call(200, {pid}, 9); out('PWNED')",
+    "sigqueue": "call(129, {pid}, 9, b'\\0' * 128); out('PWNED')",
+    "pidfd_open": "call(434, {pid}, 0); out('PWNED')",
+    "pidfd_send_signal": "call(424, fd, 9, None, 0); out('PWNED')",
+    "pidfd_getfd": "call(438, fd, 0, 0); out('PWNED')",
+    "ptrace_attach": "call(101, 16, {pid}, 0, 0); out('PWNED')",
+    "ptrace_me": "call(101, 0, 0, 0, 0); out('PWNED')",
+    "read_memory": "call(310, {pid}, b'\\0' * 16, 1, b'\\0' * 16, 1, 0); out('PWNED')",
+    "write_memory": "call(311, {pid}, b'\\0' * 16, 1, b'\\0' * 16, 1, 0); out('PWNED')",
+    "kcmp": "call(312, {pid}, {pid}, 0, 0, 0); out('PWNED')",
+    "setuid": "os.setuid(0); out('PWNED')",
+    "setresuid": "os.setresuid(0, 0, 0); out('PWNED')",
+    "setgroups": "os.setgroups([0]); out('PWNED')",
+    "capset": "call(126, b'\\0' * 8, b'\\xff' * 24); out('PWNED')",
+    "setsid": "os.setsid(); out('PWNED')",
+    "nice": "os.nice(-5); out('PWNED')",
+    "affinity": "os.sched_setaffinity(0, [0]); out('PWNED')",
+    "alarm": "signal.alarm(1); out('PWNED')",
+}
+KERNEL = {
+    "map_code": "mmap.mmap(-1, 4096, prot=7); out('PWNED')",
+    "protect_code": "m = mmap.mmap(-1, 4096); a = ctypes.addressof(ctypes.c_char.from_buffer(m))\n"
+    "call(10, a, 4096, 5); out('PWNED')",
+    "pkey_mprotect": "call(329, 0, 4096, 5, 0); out('PWNED')",
+    "remap_file_pages": "call(216, 0, 4096, 0, 0, 0); out('PWNED')",
+    "x32_getpid": "call(0x40000000 + 39); out('PWNED')",
+    "x32_open": "call(0x40000000 + 2, b'/etc/passwd', 0); out('PWNED')",
+    "high_number": "call(0xffff); out('PWNED')",
+    "personality": "call(135, 0x0400000); out('PWNED')",
+    "unshare": "call(272, 0x10000000); out('PWNED')",
+    "setns": "call(308, fd, 0); out('PWNED')",
+    "bpf": "call(321, 0, b'\\0' * 64, 64); out('PWNED')",
+    "perf_event": "call(298, b'\\0' * 112, 0, -1, -1, 0); out('PWNED')",
+    "userfaultfd": "call(323, 0); out('PWNED')",
+    "keyctl": "call(250, 0, -3, 0); out('PWNED')",
+    "add_key": "call(248, b'user', b'x', b'x', 1, -3); out('PWNED')",
+    "shmget": "call(29, 0, 4096, 0o1666); out('PWNED')",
+    "msgget": "call(68, 0, 0o1666); out('PWNED')",
+    "semget": "call(64, 0, 1, 0o1666); out('PWNED')",
+    "mq_open": "call(240, b'x', 0o102, 0o666, None); out('PWNED')",
+    "prctl_dumpable": "call(157, 4, 1, 0, 0, 0); out('PWNED')",
+    "prctl_parent_death": "call(157, 1, 0, 0, 0, 0); out('PWNED')",
+    "seccomp_again": "call(317, 1, 0, b'\\0' * 16); out('PWNED')",
+    "landlock": "call(444, None, 0, 1); out('PWNED')",
+    "raise_a_limit": "resource.setrlimit(resource.RLIMIT_CPU, (100, 100)); out('PWNED')",
+    "prlimit": "call(302, {pid}, 7, None, b'\\0' * 16); out('PWNED')",
+    "reboot": "call(169, 0, 0, 0, None); out('PWNED')",
+    "init_module": "call(175, b'x', 1, b''); out('PWNED')",
+    "kexec": "call(246, 0, 0, None, 0); out('PWNED')",
+    "settime": "time.clock_settime(time.CLOCK_REALTIME, 0); out('PWNED')",
+    "sethostname": "socket.sethostname('pwned'); out('PWNED')",
+    "swapoff": "call(168, b'/x'); out('PWNED')",
+    "iopl": "call(172, 3); out('PWNED')",
+    "modify_ldt": "call(154, 1, b'\\0' * 16, 16); out('PWNED')",
+    "arch_prctl": "call(158, 0x1001, 0); out('PWNED')",
+    "timer_create": "call(222, 0, None, b'\\0' * 8); out('PWNED')",
+    "timerfd": "call(283, 0, 0); out('PWNED')",
+    "epoll": "select.epoll(); out('PWNED')",
+    "eventfd": "os.eventfd(0); out('PWNED')",
+    "signalfd": "call(289, -1, b'\\0' * 8, 8, 0); out('PWNED')",
+    "pipe": "os.pipe(); out('PWNED')",
+    "ioctl_tiocsti": "fcntl.ioctl(fd, 0x5412, b'x'); out('PWNED')",
+    "fcntl": "fcntl.fcntl(fd, 0); out('PWNED')",
+    "process_madvise": "call(440, fd, None, 0, 0, 0); out('PWNED')",
+    "membarrier": "call(324, 0, 0, 0); out('PWNED')",
+    "set_mempolicy": "call(238, 0, None, 0); out('PWNED')",
+    "uname": "out('PWNED', os.uname().nodename)",
+}
+EXHAUST = {
+    "memory": "x = bytearray(2 << 30); out('PWNED')",
+    "memory_by_mmap": "mmap.mmap(-1, 2 << 30); out('PWNED')",
+    "locked_memory": "call(149, 0, 4096); out('PWNED')",
+}
+ATTACKS = FILES | NETWORK | PROCESSES | KERNEL | EXHAUST
+#: Numbers above are x86_64's; elsewhere only what goes by Python's own functions means the same.
+if os.uname().machine != "x86_64":
+    ATTACKS = {name: source for name, source in ATTACKS.items() if "call(" not in source}
+
+
+@dataclass
+class Raw:
+    """One zygote whose children run anything."""
+
+    zygote: Zygote
+
+    def run(self, source: str, wait_s: float = 5.0) -> tuple[dict[str, object] | None, int]:
+        """What the child said, if it lived to say it, and its wait status."""
+        child = self.zygote.fork(FORK, 1, 128)
+        try:
+            child.talk.sendall(encode({"source": source}, 1 << 20))
+            child.talk.settimeout(wait_s)
+            reader = Reader(1 << 20)
+            said = None
+            while said is None and (data := _receive(child.talk)):
+                reader.feed(data)
+                said = reader.next()
+            ready, _, _ = select.select([child.ended_fd], [], [], wait_s)
+            assert ready, "the child did not end"
+            return said, int(ENDED.unpack(os.read(child.ended_fd, ENDED.size))[0])
+        finally:
+            child.end()
+
+
+def _receive(sock: socket.socket) -> bytes:
+    try:
+        return sock.recv(65536)
+    except ConnectionResetError:
+        return b""
+
+
+USERS = [pytest.param(65534, id="nobody")]
+if os.geteuid() == 0:
+    USERS.append(pytest.param(-1, id="root"))
+
+
+@pytest.fixture(scope="module", params=USERS)
+def raw(request: pytest.FixtureRequest) -> Iterator[Raw]:
+    program = str(ROOT / "tests" / "attacks" / "raw_zygote.py")
+    path = json.dumps([str(ROOT), *[one for one in sys.path if one]])
+
+    def command(fd: int) -> list[str]:
+        return [sys.executable, "-s", "-S", "-P", program, path, str(fd), str(os.getpid()), str(request.param)]
+
+    zygote = Zygote(command)
+    try:
+        layers = zygote.hello()
+        assert {name: why for name, why in layers.items() if why and name not in ("namespaces", "landlock")} == {}
+        yield Raw(zygote)
+    finally:
+        zygote.stop()
+
+
+@pytest.fixture
+def listener() -> Iterator[tuple[socket.socket, socket.socket]]:
+    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        tcp.bind(("127.0.0.1", 0))
+        tcp.listen()
+        udp.bind(("127.0.0.1", tcp.getsockname()[1]))
+        yield tcp, udp
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_nothing_succeeds(raw: Raw, name: str, tmp_path: Path, listener: tuple[socket.socket, socket.socket]) -> None:
+    (tmp_path / "kept").write_text("kept")
+    tmp_path.chmod(0o777)
+    attack = ATTACKS[name]
+    for word, value in (("folder", tmp_path), ("port", listener[0].getsockname()[1]), ("pid", os.getpid())):
+        attack = attack.replace("{" + word + "}", str(value))
+    said, status = raw.run(PRELUDE + attack)
+
+    if said is None:
+        assert os.WIFSIGNALED(status)
+        assert os.WTERMSIG(status) == signal.SIGSYS
+    else:
+        assert said["printed"] == []
+        if name != "system":  # os.system tells a refused fork by its return value
+            error = str(said["raised"]).partition(":")[0]
+            assert error in ("PermissionError", "OSError", "RuntimeError", "MemoryError", "ValueError", "gaierror"), (
+                said
+            )
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("kept", "kept")]
+    ready, _, _ = select.select(list(listener), [], [], 0)
+    assert ready == []
+
+
+def test_the_child_can_do_what_it_is_for(raw: Raw) -> None:
+    """Guards the tests above: the walls stop attacks, not everything."""
+    said, status = raw.run("out(sum(range(10)), sorted('ba'), 'x' * 3)")
+    assert said == {"printed": ["45 ['a', 'b'] xxx"], "raised": ""}
+    assert status == 0
+
+
+def test_the_memory_of_the_zygote_holds_no_secret(raw: Raw) -> None:
+    said, _ = raw.run("import os\nout(sorted(os.environ))")
+    assert said is not None
+    assert set(str(said["printed"]).split("'")) & {"HOME", "PATH", "USER"} == set()
+    said, _ = raw.run("import gc\nout([s for s in gc.get_objects() if type(s) is dict and 'PATH' in s])")
+    assert said is not None
+    assert said["printed"] == ["[]"]
+
+
+@pytest.mark.parametrize("raw", [65534], indirect=True)
+def test_a_child_that_ignores_every_signal_is_killed_for_its_cpu(raw: Raw) -> None:
+    source = (
+        "import signal\nfor n in range(1, 64):\n    try:\n"
+        "        signal.signal(n, signal.SIG_IGN)\n    except (OSError, ValueError):\n        pass\n"
+        "while True:\n    pass"
+    )
+    said, status = raw.run(source, 8)
+    assert said is None
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+@pytest.mark.parametrize("source", ["import ctypes\nctypes.string_at(0)", "import os\nos.abort()"])
+def test_a_crash_is_seen_as_a_crash(raw: Raw, source: str) -> None:
+    said, status = raw.run(source)
+    assert said is None
+    assert os.WTERMSIG(status) in (signal.SIGSEGV, signal.SIGABRT, signal.SIGSYS)
