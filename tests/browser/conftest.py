@@ -49,7 +49,7 @@ class Visitor:
         self.page.get_by_label("E-mail").fill(email)
         self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("button", name="Sign in").click()
-        self.page.wait_for_load_state()
+        self.page.wait_for_url(lambda url: "/sign-in" not in url)
 
     def go(self, path: str) -> None:
         self.page.goto(self.url + path)
