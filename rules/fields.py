@@ -196,6 +196,7 @@ _RECORDS: tuple[FieldRecord, ...] = (
     _record("message", "subject", "Message's subject", FieldType.TEXT),
     _record("message", "author", "Message's author", FieldType.CHOICE, AUTHOR_LABELS),
     _record("message", "public", "Message is public", FieldType.BOOL),
+    _record("message", "automatic", "Message is automatic", FieldType.BOOL),
     _record("message", "channel", "Message's channel", FieldType.TEXT),
     _record("message", "language", "Message's language", FieldType.CHOICE, LANGUAGES),
     _record("event", "kind", "What happened", FieldType.CHOICE, EVENT_LABELS),

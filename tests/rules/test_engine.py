@@ -137,6 +137,14 @@ def test_a_fired_row_plans_its_steps_with_a_reason() -> None:
     assert second.effects == (PostMessage("Hi", public=False),)
 
 
+def test_steps_of_a_row_see_what_the_ones_before_staged() -> None:
+    steps = [{"id": f"s{at}", "do": "add_tags"} for at in range(3)]
+    then = {"s0": {"tags": ["x"]}, "s1": {"tags": ["y"]}, "s2": {"tags": ["x", "y"]}}
+    decision = decided(EMAIL, a_table([{"id": "r1", "then": then}], columns=[], steps=steps))
+    assert [one.effects for one in decision.planned] == [(AddTo("tags", ("x",)),), (AddTo("tags", ("y",)),)]
+    assert decision.staged == {"tags": ["x", "y"]}
+
+
 def test_a_step_that_changes_nothing_plans_nothing_but_stands_in_the_trace() -> None:
     table = a_table(
         [{"id": "r1", "then": {"s1": {"team": "billing"}}}], steps=[{"id": "s1", "do": "assign_team"}], columns=[]
