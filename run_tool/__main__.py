@@ -9,6 +9,7 @@ from types import FrameType
 from run_tool.commands import complain, openly
 from run_tool.environment import environment
 from run_tool.errors import CannotGoOn, Interrupted
+from run_tool.places import ROOT
 
 HELP = """\
 ./run [--empty]            set Deskhand up if need be, start all of it, and print its address. Ctrl-C stops it.
@@ -45,8 +46,10 @@ def main(args: list[str]) -> int:
 
             return lock(upgrade=bool(rest))
         case "bench" if rest and rest[0].isidentifier():
+            _must_exist(f"tests/bench/{rest[0]}.py")
             return openly([environment(dev=True), "-m", f"tests.bench.{rest[0]}", *rest[1:]])
         case "chaos" | "mutate":
+            _must_exist(f"tests/{command}.py", f"tests/{command}/__main__.py")
             return openly([environment(dev=True), "-m", f"tests.{command}", *rest])
         case "help" | "--help" | "-h":
             print(HELP)
@@ -55,6 +58,16 @@ def main(args: list[str]) -> int:
             complain(f"./run does not know '{' '.join(args)}'. It knows:")
             print(HELP, file=sys.stderr)
             return 2
+
+
+def _must_exist(*files: str) -> None:
+    """Before anything is installed for it. Raises CannotGoOn naming what there is beside the first of `files`."""
+    if any((ROOT / file).exists() for file in files):
+        return
+    folder = (ROOT / files[0]).parent
+    beside = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+    known = f" There are: {', '.join(beside)}." if folder.name == "bench" and beside else ""
+    raise CannotGoOn(f"There is no {files[0]} in this checkout, so nothing was run.{known}")
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -142,3 +142,10 @@ def test_the_development_lock_has_what_the_product_runs_on() -> None:
         return set(re.findall(r"^[\w.-]+==\S+", (ROOT / name).read_text(), re.MULTILINE))
 
     assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+def test_a_benchmark_that_is_not_there_is_named() -> None:
+    done = run("bench", "nosuch", env={})
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "There is no tests/bench/nosuch.py in this checkout, so nothing was run." in done.stderr
