@@ -463,7 +463,7 @@ class _GuardedAdapter(HTTPAdapter):
         self._attempt += 1
         request.headers["Host"] = f"{host}:{explicit}" if explicit else host
         if scheme == "https":
-            pool_params["assert_hostname"] = host.strip("[]")
+            # Both what is asked for (SNI) and what the certificate must name.
             pool_params["server_hostname"] = host.strip("[]")
         host_params["host"] = str(chosen) if chosen.version == 4 else f"[{chosen}]"
         return host_params, pool_params

@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from typing import Any
 
 import requests
 
+from run_tool.commands import die_with_parent
 from tests.backoffice.build import DATABASE_NAME, HERE, BackOffice, trytond_conf
 
 #: Longest a server may take to answer for the first time, in seconds.
@@ -80,6 +82,8 @@ class Server:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONWARNINGS": "ignore"},
+                start_new_session=True,
+                preexec_fn=die_with_parent,
             )
         ends = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < ends:
@@ -201,8 +205,6 @@ class Tryton(Server):
 
     def end_sessions(self) -> None:
         """Make Tryton forget every session, as it does when one has been idle for long."""
-        import sqlite3
-
         with sqlite3.connect(self.folder / "tryton" / f"{self.database}.sqlite", timeout=10) as database:
             database.execute("DELETE FROM ir_session")
         self._http.headers.pop("Authorization", None)
