@@ -10,7 +10,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, cast, exists, func, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    cast,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from jobs.tables import DecisionRow, LookupRow, OutboxRow, RunRow
@@ -78,34 +92,44 @@ def account_by_email(connection: Connection, email: str) -> Account | None:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Labels of everything that items name by key."""
+    """Labels of everything that items name by key. `users` has those who left, too: old tickets still name them."""
 
     teams: Mapping[str, str]
     users: Mapping[str, str]
+    working: frozenset[str]  # keys of the users who can be assigned
     brands: Mapping[str, str]
     locations: Mapping[str, str]
     entries: Mapping[str, str]
 
+    @property
+    def colleagues(self) -> dict[str, str]:
+        """Key and name of everybody who can be assigned, by name."""
+        return {key: name for key, name in self.users.items() if key in self.working}
+
 
 def names(connection: Connection) -> Names:
-    """All labels, users that left included: old tickets still name them."""
-
-    def pairs(query: Select[str, str]) -> dict[str, str]:
-        return {row[0]: row[1] for row in connection.execute(query)}
-
-    return Names(
-        teams=pairs(select(Team.key, Team.label).order_by(Team.label)),
-        users=pairs(select(User.key, User.name).order_by(User.name)),
-        brands=pairs(select(Brand.key, Brand.label).order_by(Brand.label)),
-        locations=pairs(select(Location.key, Location.label).order_by(Location.label)),
-        entries=pairs(select(EntryRow.code, EntryRow.name)),
+    """All labels, in one query."""
+    kinds = (
+        select(literal("team"), Team.key, Team.label, true()),
+        select(literal("user"), User.key, User.name, User.active),
+        select(literal("brand"), Brand.key, Brand.label, true()),
+        select(literal("location"), Location.key, Location.label, true()),
+        select(literal("entry"), EntryRow.code, EntryRow.name, true()),
     )
+    found: dict[str, dict[str, str]] = {"team": {}, "user": {}, "brand": {}, "location": {}, "entry": {}}
+    working = set()
+    for kind, key, label, active in sorted(
+        connection.execute(union_all(*kinds)), key=lambda row: str(row[2]).casefold()
+    ):
+        found[kind][key] = label
+        if kind == "user" and active:
+            working.add(key)
+    return Names(found["team"], found["user"], frozenset(working), found["brand"], found["location"], found["entry"])
 
 
 def active_users(connection: Connection) -> dict[str, str]:
     """Who can be assigned: key and name."""
-    query = select(User.key, User.name).where(User.active).order_by(User.name)
-    return {row.key: row.name for row in connection.execute(query)}
+    return names(connection).colleagues
 
 
 def brand(connection: Connection, key: str) -> AnyRow | None:
@@ -486,17 +510,6 @@ def decisions(connection: Connection, item_id: int, *, limit: int = 60) -> list[
             .where(DecisionRow.item_id == item_id)
             .order_by(EventRow.seq.desc(), DecisionRow.part.desc())
             .limit(limit)
-        )
-    )
-
-
-def live_tables(connection: Connection) -> list[AnyRow]:
-    """Code and name of every table that is live and switched on, in list order."""
-    return list(
-        connection.execute(
-            select(EntryRow.code, EntryRow.name)
-            .where(EntryRow.kind == "table", EntryRow.enabled, EntryRow.live_version.is_not(None))
-            .order_by(EntryRow.position, EntryRow.code)
         )
     )
 

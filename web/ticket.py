@@ -62,17 +62,15 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
     with services().db.read() as connection:
         item = items.read_item(connection, item_id, viewer=viewer)
         past = store.past(connection, item_id)
-        labels = _labels(connection, item)
         customer = _customer(connection, item)
+        labels = _labels(connection, item, customer)
         others, hidden = (
             store.others_of_customer(connection, viewer, customer.id, item_id) if customer is not None else ([], 0)
         )
         asked = store.lookups(connection, item_id)
         cards = _cards(items.context_cards(connection, item_id), asked)
         coming = store.coming(connection, item_id)
-        users = store.active_users(connection)
-        tables = store.live_tables(connection)
-        vocabulary = services().live.current(connection).vocabulary
+        desk = services().live.current(connection)
     entries = timeline(past)
     shown = {
         "timeline": lambda entry: True,
@@ -97,12 +95,12 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         entries=[entry for entry in entries if shown(entry)],
         kind_of=lambda entry: type(entry).__name__.lower(),
         views=_views(item_id, view, counts),
-        choices=_choices(labels, users),
+        choices=_choices(labels),
         custom=sorted(labels.custom),
-        tables=tables,
+        tables=[entry for entry in desk.ruleset.entries if entry.enabled and entry.table is not None],
         written=written,
         clean_html=clean,
-        sentence=lambda step: _sentence(step, vocabulary),
+        sentence=lambda step: _sentence(step, desk.vocabulary),
         anchor=anchor,
         status_tones=STATUS_TONES,
         priority_tones=PRIORITY_TONES,
@@ -126,13 +124,8 @@ def _views(item_id: int, current: str, counts: Mapping[str, int]) -> list[tuple[
     ]
 
 
-def _labels(connection: Connection, item: Item) -> Labels:
-    customer = item.state.get("customer")
-    known: dict[int, str] = {}
-    if isinstance(customer, int):
-        found = _customer(connection, item)
-        if found is not None:
-            known[customer] = found.name or found.email
+def _labels(connection: Connection, item: Item, customer: Customer | None) -> Labels:
+    known = {} if customer is None else {customer.id: customer.name or customer.email}
     return Labels(store.names(connection), items.custom_fields(connection, item.kind), known)
 
 
@@ -163,13 +156,13 @@ def _cards(rows: Sequence[items.AnyRow], asked: Sequence[items.AnyRow]) -> list[
     return sorted(made, key=lambda one: (not one.error, one.title))
 
 
-def _choices(labels: Labels, users: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
+def _choices(labels: Labels) -> dict[str, list[tuple[str, str]]]:
     """What each field in the head can be set to: key and words."""
     nobody = ("", gettext("none"))
     return {
         "status": [(key, labels.one("status", key)) for key in STATUSES],
         "team": [nobody, *labels.names.teams.items()],
-        "assignees": list(users.items()),
+        "assignees": list(labels.names.colleagues.items()),
         "priority": [(key, labels.one("priority", key)) for key in PRIORITIES],
         "language": [nobody, *((key, labels.one("language", key)) for key in LANGUAGES)],
     }
@@ -352,7 +345,7 @@ def _check_exists(connection: Connection, field: str, value: JSON) -> None:
         raise BadValue(gettext("There is no such team."))
     if field == "assignees" and value:
         assert isinstance(value, list)
-        unknown = [one for one in value if one not in store.active_users(connection)]
+        unknown = [one for one in value if one not in store.names(connection).working]
         if unknown:
             raise BadValue(gettext("There is nobody called %(name)s here.", name=unknown[0]))
 

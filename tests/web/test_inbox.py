@@ -7,6 +7,7 @@ import re
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from sqlalchemy import event
 
 from tests.environment.databases import Kind, MakeDatabase
 from tests.environment.redis import RedisServer
@@ -152,3 +153,32 @@ def test_queues_read_the_same_on_every_database(
     assert list(found.values()) == [[mine], [mine], [], [mine], [], [mine]]
     assert counted == store.Waiting(mine=1, unread=0)
     desk.services.close()
+
+
+def queries_of(desk: Desk, browser: FlaskClient, path: str) -> int:
+    """How many statements one page takes, the second time it is opened."""
+    browser.get(path)
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        seen.append(statement)
+
+    event.listen(desk.services.db.engine, "before_cursor_execute", note)
+    assert browser.get(path).status_code == 200
+    event.remove(desk.services.db.engine, "before_cursor_execute", note)
+    return len([statement for statement in seen if not statement.startswith("BEGIN")])
+
+
+def test_a_page_takes_as_many_queries_for_forty_tickets_as_for_two(desk: Desk, agent: FlaskClient) -> None:
+    desk.publish()
+    for number in range(2):
+        desk.ticket(f"Refund {number}", assignees=["ana"])
+    desk.work()
+    few = queries_of(desk, agent, "/?queue=all"), queries_of(desk, agent, "/tickets/1")
+    for number in range(38):
+        desk.ticket(f"Refund {number}", name="", email=f"c{number}@customer.test")
+    desk.work()
+    many = queries_of(desk, agent, "/?queue=all"), queries_of(desk, agent, "/tickets/1")
+    assert many[1] == few[1] <= 24
+    assert many[0] - few[0] <= 1, "one more for the addresses of customers without a name, none per ticket"
+    assert many[0] <= 14

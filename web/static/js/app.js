@@ -3,7 +3,8 @@
 const root = document.documentElement;
 root.classList.add("js");
 
-const say = (text) => { document.getElementById("live").textContent = text; };
+const live = document.getElementById("live");
+const say = (text) => { live.textContent = text; };
 
 function notice(text) {
   const place = document.getElementById("notices");
@@ -23,9 +24,9 @@ document.addEventListener("htmx:configRequest", (event) => {
 document.addEventListener("htmx:responseError", (event) => {
   const xhr = event.detail.xhr;
   const plain = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
-  notice(plain ? xhr.responseText : `That did not work (${xhr.status}). Nothing was changed.`);
+  notice(plain ? xhr.responseText : live.dataset.failed);
 });
-document.addEventListener("htmx:sendError", () => notice("Deskhand cannot be reached. Nothing was changed; check the connection and try again."));
+document.addEventListener("htmx:sendError", () => notice(live.dataset.away));
 document.addEventListener("htmx:afterSwap", (event) => {
   const said = event.target.querySelector?.("[data-say]");
   if (said) say(said.dataset.say);
