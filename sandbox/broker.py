@@ -438,7 +438,7 @@ class Broker:
             return _crash(end.signal, line)
         if end.exit_code is not None:
             return ScriptError(Code.CRASH, "The script's process ended without a result", line)
-        return ScriptError(_LOST, "The script's process was ended from outside; nothing was applied", line)
+        return ScriptError(Code.LOST, "The script's process was ended from outside; nothing was applied", line)
 
     def _believed(self, frame: wire.Frame) -> ScriptError:
         code = Code(frame["code"])
@@ -466,14 +466,12 @@ class Broker:
 
 _CPU_HINT = "Look for a loop that does not end."
 _CALLS_HINT = "Ask for many records with one call, or remember answers in a dict."
-#: Not a code of its own for people: a lost run is simply run again.
-_LOST = "LOST"
 
 
 def _status_of(code: str, *, refused: bool) -> Status:
     if refused:
         return "refused"
-    if code == _LOST:
+    if code == Code.LOST:
         return "lost"
     if code == Code.CANCELLED:
         return "cancelled"

@@ -55,6 +55,7 @@ class Code(StrEnum):
     OUTPUT_LIMIT = "OUTPUT_LIMIT"
     SANDBOX_VIOLATION = "SANDBOX_VIOLATION"
     CRASH = "CRASH"
+    LOST = "LOST"  # the process was ended from outside; the same run may simply be tried again
     PROTOCOL = "PROTOCOL"
     SANDBOX_UNAVAILABLE = "SANDBOX_UNAVAILABLE"
     CANCELLED = "CANCELLED"

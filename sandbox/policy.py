@@ -21,7 +21,7 @@ from RestrictedPython.transformer import (
     copy_locations,
 )
 
-from sandbox.child import names
+from sandbox import names
 from sandbox.contract import Manifest, Method, Problem, ScriptApi
 from sandbox.errors import Code
 from sandbox.limits import Limits
@@ -378,6 +378,30 @@ class _Closer(ast.NodeVisitor):
                 self._fields.add(f"{name}.{key}")
                 self._behind.add(id(node.value))
         self.generic_visit(node)
+
+    def generic_visit(self, node: ast.AST) -> None:
+        """`if customer` and `customer is None` only look whether there is one: that hands nothing on."""
+        match node:
+            case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test) | ast.Assert(test=test):
+                self._only_tested(test)
+            case ast.UnaryOp(op=ast.Not(), operand=test):
+                self._only_tested(test)
+            case ast.Compare(left=left, ops=ops, comparators=others) if all(
+                isinstance(one, (ast.Is, ast.IsNot)) for one in ops
+            ):
+                for one in (left, *others):
+                    self._only_tested(one)
+            case ast.comprehension(ifs=tests):
+                for one in tests:
+                    self._only_tested(one)
+        super().generic_visit(node)
+
+    def _only_tested(self, node: ast.expr) -> None:
+        if isinstance(node, ast.Name):
+            self._behind.add(id(node))
+        elif isinstance(node, ast.BoolOp):
+            for one in node.values:
+                self._only_tested(one)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self._bind(node, node.name)

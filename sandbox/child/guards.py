@@ -16,7 +16,7 @@ from typing import Any
 
 from RestrictedPython.Guards import guarded_iter_unpack_sequence, guarded_unpack_sequence
 
-from sandbox.child import names
+from sandbox import names
 from sandbox.child.facades import Day, Log, Match, Moment, Namespace, Pattern
 from sandbox.child.values import (
     Ambiguous,

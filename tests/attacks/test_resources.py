@@ -30,7 +30,7 @@ SPINS = {
 def test_computing_without_end_is_killed_on_cpu_time(host: Host, name: str) -> None:
     outcome = host.run(SPINS[name], limits=SHORT)
     ended(outcome, "TIMEOUT_CPU")
-    assert 900 <= outcome.usage.cpu_ms < 3000
+    assert 500 <= outcome.usage.cpu_ms < 3000
 
 
 def test_a_loop_that_does_not_end_is_shown_with_its_line(host: Host) -> None:

@@ -32,6 +32,12 @@ def test_what_the_text_hides_is_in_the_manifest_as_a_star(host: Host) -> None:
     )
 
 
+def test_asking_whether_there_is_one_hands_nothing_on(host: Host) -> None:
+    source = "if not customer or customer is None:\n    stop()\nx = 1 if customer and event else 2\n"
+    assert host.sandbox.check(source, API).manifest.fields_read == ()
+    assert host.sandbox.check("x = customer or 1\n", API).manifest.fields_read == ("customer.*",)
+
+
 PROBLEMS = {
     "syntax": ("x = 1\ny = (2\n", ("SYNTAX", 2, 4, "'(' was never closed")),
     "indent": ("if 1:\nx = 1\n", ("SYNTAX", 2, 0, "expected an indented block after 'if' statement on line 1")),

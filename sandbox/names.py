@@ -1,0 +1,75 @@
+"""The names a script finds, as plain data: guards build them, the check knows them, completion and docs list them."""
+
+from __future__ import annotations
+
+#: Builtin functions and types.
+BUILTINS = frozenset(
+    "abs all any bin bool callable chr classmethod dict divmod enumerate filter float format frozenset"
+    " getattr hasattr hex int isinstance issubclass iter len list map max min next oct ord pow print property"
+    " range repr reversed round set slice sorted staticmethod str sum tuple zip None True False Ellipsis"
+    " NotImplemented".split()
+)
+
+#: Exceptions that may be raised and caught. BaseException is not here: nothing may catch a limit.
+EXCEPTIONS = frozenset(
+    "ArithmeticError AssertionError AttributeError Exception IndexError KeyError LookupError NameError"
+    " NotImplementedError OverflowError RecursionError RuntimeError StopIteration TypeError UnboundLocalError"
+    " UnicodeError ValueError ZeroDivisionError Unavailable Ambiguous".split()
+)
+
+#: Modules that are already there; importing one of them changes nothing.
+FACADES = frozenset("json re math datetime decimal random".split())
+
+#: What the run is about, and what a script can do besides calling.
+FACTS = frozenset("ticket customer event history params".split())
+VERBS = frozenset("log now stop".split())
+
+ALL = BUILTINS | EXCEPTIONS | FACADES | FACTS | VERBS
+
+#: What people try, and what works instead.
+INSTEAD = {
+    "open": "Scripts have no files; write to the ticket, or ask a connection.",
+    "input": "Nobody is there to answer; use params.",
+    "eval": "Text is never run as code; use json.loads for data.",
+    "exec": "Text is never run as code.",
+    "compile": "Text is never run as code.",
+    "type": "Use isinstance(x, ...).",
+    "object": "Write `class Name:` without a base.",
+    "super": "Name the method on the class itself; super() is not available.",
+    "globals": "Name the variable.",
+    "locals": "Name the variable.",
+    "vars": "Name the attribute.",
+    "dir": "The editor completes names; see the scripting page.",
+    "id": "Compare with == or `is`.",
+    "hash": "Use the value itself as a key.",
+    "setattr": "Write x.name = value.",
+    "delattr": "Write del x.name.",
+    "bytes": "Use text (str).",
+    "bytearray": "Use text (str).",
+    "memoryview": "Use text (str).",
+    "BaseException": "Catch Exception; limits and stop() cannot be caught.",
+    "SystemExit": 'Use stop("reason").',
+    "exit": 'Use stop("reason").',
+    "quit": 'Use stop("reason").',
+    "sleep": "Scripts do not wait; use a rule with a time trigger.",
+    "time": "Use now() and datetime.",
+    "requests": "Ask a connection, e.g. crm.find_customer(email=...).",
+    "urllib": "Ask a connection, e.g. crm.find_customer(email=...).",
+    "http": "Ask a connection, e.g. crm.find_customer(email=...).",
+    "os": "Scripts have no files and no processes.",
+    "sys": "Scripts cannot look at the interpreter.",
+    "subprocess": "Scripts have no processes.",
+    "collections": "Use dict, list and set; count with d[k] = d.get(k, 0) + 1.",
+    "itertools": "Use comprehensions, zip and enumerate.",
+    "functools": "Use a function or a loop.",
+    "typing": "Annotations are ignored; leave the import out.",
+    "zoneinfo": "Times are UTC; add a datetime.timedelta.",
+    "yaml": "Use json.",
+    "logging": 'Use log("...") or print(...).',
+    "true": "Write True.",
+    "false": "Write False.",
+    "null": "Write None.",
+    "none": "Write None.",
+    "today": "Use now().date().",
+    "datetime.now": "Use now().",
+}

@@ -1,0 +1,78 @@
+"""docs/scripting.md names everything a script has, and each of its error examples gives exactly its error."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+
+from sandbox import names
+from sandbox.contract import CallFailed
+from sandbox.errors import Code
+from sandbox.limits import Limits
+from tests.sandbox.hosts import API, ROOT, Host, TableGateway
+
+DOC = (ROOT / "docs" / "scripting.md").read_text()
+CHECK_ONLY = {"ARGUMENT", "SUSPICIOUS"}
+
+
+def sections() -> dict[str, str]:
+    """Each "### CODE" with its example, "" where a script alone cannot cause it."""
+    found = {}
+    for part in re.split(r"^### ", DOC, flags=re.MULTILINE)[1:]:
+        code, _, text = part.partition("\n")
+        example = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+        found[code.strip()] = example.group(1) if example else ""
+    return found
+
+
+SECTIONS = sections()
+
+
+def test_every_code_has_its_section_and_no_section_is_invented() -> None:
+    assert set(SECTIONS) == {str(code) for code in Code}
+
+
+@pytest.mark.parametrize("name", sorted(names.ALL))
+def test_every_name_is_in_the_documentation(name: str) -> None:
+    assert re.search(rf"(?<!\w){name}(?!\w)", DOC)
+
+
+@pytest.mark.parametrize("name", Limits.__dataclass_fields__)
+def test_every_limit_is_in_the_documentation_with_its_default(name: str) -> None:
+    row = next(line for line in DOC.splitlines() if line.startswith("|") and f"`{name}`" in line)
+    value = getattr(Limits(), name)
+    assert re.search(rf"(?<!\d){value:g}(?!\d)", row), (row, value)
+
+
+def _answer(email: str) -> Any:
+    if email.startswith("unavailable"):
+        raise CallFailed("unavailable", "The CRM does not answer")
+    if email.startswith("ambiguous"):
+        raise CallFailed("ambiguous", "Two customers have this address", [{"id": 1}, {"id": 2}])
+    if email.startswith("slow"):
+        time.sleep(0.5)
+    return {"name": "Ann"}
+
+
+@pytest.mark.parametrize("code", [code for code, example in SECTIONS.items() if example])
+def test_the_example_of_a_code_gives_that_code(host: Host, code: str) -> None:
+    if code in CHECK_ONLY:
+        assert code in [one.code for one in host.sandbox.check(SECTIONS[code], API).problems]
+        return
+    grants = frozenset({"crm.find_customer"})
+    limits = Limits(cpu_s=1, wall_s=0.3 if code == "TIMEOUT_WALL" else 8)
+    outcome = host.run(SECTIONS[code], TableGateway({"crm.find_customer": _answer}), grants=grants, limits=limits)
+    assert outcome.error is not None
+    assert outcome.error.code == code
+    assert outcome.actions == ()
+
+
+def test_the_first_example_runs(host: Host) -> None:
+    example = re.search(r"```python\n(.*?)```", DOC, re.DOTALL)
+    assert example is not None
+    outcome = host.run(example.group(1), TableGateway({"crm.find_customer": {"name": "Ann"}}))
+    assert [one.action for one in outcome.actions] == ["set_context", "add_tags"]
+    assert host.sandbox.check(example.group(1), API).problems == ()
