@@ -52,7 +52,7 @@ OUTAGES: Sequence[tuple[float, float, SystemName, Mood, str]] = (
     (3.5, 1.2, SystemName.ERP, Mood.STOPPED, "invoice"),
 )
 #: Bells older than this have been read.
-READ_AFTER = timedelta(days=1, hours=6)
+READ_AFTER = timedelta(days=3)
 
 
 class HistoryStuck(DemoError):

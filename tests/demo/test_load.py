@@ -1,0 +1,148 @@
+"""Loading plays the history through the product; loading twice or into somebody's desk changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, distinct, func, select
+
+from jobs import live
+from jobs.demo import desk as demo_desk
+from jobs.demo import load, places
+from jobs.demo.errors import AlreadyLoaded, NotOurs
+from jobs.services import Services, build
+from jobs.tables import DecisionRow, OutboxRow, RunRow
+from rules import store as rule_list
+from rules.lint import lint
+from rules.parse import parse_table
+from tests.builders import FrozenClock, a_user
+from tests.demo.conftest import NOW, TICKETS, Played, settings_for
+from tests.environment.databases import MakeDatabase
+from tickets import people, store
+from tickets.tables import EventRow, History, Lane, Message, WorkItem
+from tickets.visibility import visible
+
+
+def count(connection: Connection, column: object, *where: object) -> int:
+    return connection.execute(select(func.count(column)).where(*where)).scalar_one()  # type: ignore[call-overload, no-any-return]
+
+
+def test_the_history_was_decided_by_the_product_and_is_at_rest(desk: Services, played: Played) -> None:
+    with desk.db.read() as connection:
+        assert count(connection, WorkItem.id) == TICKETS
+        assert (
+            played.loaded.figures["events"]
+            == count(connection, EventRow.id)
+            == count(connection, distinct(DecisionRow.event_id))
+        )
+        assert count(connection, EventRow.id, EventRow.status != "done") == 0
+        assert count(connection, Lane.item_id, Lane.due_at <= NOW) == 0
+        # What automations did carries its table, row or run.
+        causes = connection.execute(select(History.cause)).scalars().all()
+        assert {cause["kind"] for cause in causes} == {"person", "table", "script"}
+        assert all(cause["row"] for cause in causes if cause["kind"] == "table")
+        times = connection.execute(select(func.min(EventRow.at), func.max(EventRow.at))).one()
+        assert times[1] <= NOW
+
+
+def test_every_ticket_got_a_team_and_most_an_answer(desk: Services) -> None:
+    with desk.db.read() as connection:
+        assert count(connection, WorkItem.id, WorkItem.team.is_(None)) == 0
+        statuses = set(connection.execute(select(WorkItem.status).distinct()).scalars())
+        assert {"open", "solved", "closed"} <= statuses
+        answered = count(connection, distinct(Message.item_id), Message.author_kind == "agent", Message.public)
+        assert answered > TICKETS // 2
+        assert count(connection, RunRow.id, RunRow.status == "finished") > 3
+
+
+def test_no_mail_of_the_played_month_is_ever_sent(desk: Services) -> None:
+    with desk.db.read() as connection:
+        assert count(connection, OutboxRow.id, OutboxRow.status == "cancelled") > TICKETS // 2
+        assert count(connection, OutboxRow.id, OutboxRow.status != "cancelled") == 0
+
+
+def test_one_row_of_the_triage_table_is_never_reached_and_nothing_else_is_wrong(desk: Services) -> None:
+    with desk.db.read() as connection:
+        words = live.vocabulary(connection)
+        assert live.load(connection, rule_list.revision(connection)).broken == {}
+    found = [
+        (name, problem.where.get("row"), problem.code)
+        for name in demo_desk.TABLES
+        for problem in lint(parse_table(demo_desk.table(name), words), words)
+    ]
+    assert found == [("A01_triage", "gold-twice", "unreachable")]
+    with desk.db.read() as connection:
+        fired = connection.execute(select(History.cause)).scalars().all()
+    assert "gold-twice" not in {cause["row"] for cause in fired}
+
+
+def test_the_scripts_pass_the_check_of_the_sandbox(desk: Services) -> None:
+    from jobs.runs import script_api
+
+    with desk.db.read() as connection:
+        api = script_api(live.load(connection, rule_list.revision(connection)))
+    for _name, file in demo_desk.SCRIPTS.values():
+        assert desk.sandbox.check(demo_desk.script(file), api).problems == ()
+
+
+def test_tables_and_scripts_have_versions_from_before_and_within_the_month(desk: Services) -> None:
+    with desk.db.read() as connection:
+        assert [one.version for one in rule_list.versions(connection, "A01")] == [2, 1]
+        assert [one.version for one in rule_list.versions(connection, "S02")] == [2, 1]
+        assert all(one.draft is None for one in rule_list.entries(connection))
+        decided = set(connection.execute(select(DecisionRow.revision)).scalars())
+        assert len(decided) == 3
+
+
+def test_the_restricted_teams_tickets_are_hidden_from_the_manager(desk: Services) -> None:
+    with desk.db.write() as connection:
+        ticket = connection.execute(select(WorkItem.id).limit(1)).scalar_one()
+        connection.execute(WorkItem.__table__.update().where(WorkItem.id == ticket).values(team="hr"))  # type: ignore[attr-defined]
+        ana, helen = people.viewer(connection, "ana"), people.viewer(connection, "helen")
+        assert ana is not None
+        assert helen is not None
+        assert count(connection, WorkItem.id, WorkItem.id == ticket, visible(ana)) == 0
+        assert store.read_item(connection, ticket, viewer=helen).id == ticket
+
+
+def test_how_to_sign_in_is_written_for_the_owner_alone(played: Played) -> None:
+    path = played.folder / "sign-in.txt"
+    assert path == played.loaded.sign_in
+    assert (path.stat().st_mode & 0o777) == 0o600
+    assert f"Password: {played.loaded.password}\n" in path.read_text()
+    assert len(played.loaded.password.split("-")) == 4
+
+
+def test_loading_again_changes_nothing_and_says_so(desk: Services) -> None:
+    before = places.path(desk.settings.data).read_bytes()
+    with pytest.raises(AlreadyLoaded, match="loaded already"):
+        load.load(desk, lambda _password: "another hash")
+    assert places.path(desk.settings.data).read_bytes() == before
+    with desk.db.read() as connection:
+        assert count(connection, WorkItem.id) == TICKETS
+
+
+def test_reset_empties_the_demo_desk(desk: Services) -> None:
+    load.reset(desk)
+    with desk.db.read() as connection:
+        assert demo_desk.is_empty(connection)
+        assert rule_list.revision(connection) == 0
+    assert not (desk.settings.data / "sign-in.txt").exists()
+
+
+def test_a_desk_of_somebodys_own_is_neither_filled_nor_emptied(make_database: MakeDatabase, tmp_path: Path) -> None:
+    built = build(settings_for(tmp_path, make_database("sqlite")), clock=FrozenClock(NOW))
+    try:
+        with built.db.write() as connection:
+            a_user(connection, "mine")
+        with pytest.raises(NotOurs, match="data of its own"):
+            load.load(built, lambda _password: "hash")
+        with pytest.raises(NotOurs, match="Nothing was deleted"):
+            load.reset(built)
+        assert not places.path(tmp_path).exists()
+        with built.db.read() as connection:
+            assert people.viewer(connection, "mine") is not None
+            assert people.viewer(connection, "ana") is None
+    finally:
+        built.close()
