@@ -230,8 +230,6 @@ def _covers_as(type: FieldType, wide: Condition, narrow: Condition, *, untyped: 
     if narrow.op in ("is", "any_of") and type is not FieldType.CHOICES:
         test = wide_op.test(type, wide.value)
         return all(test(value) for value in _values(narrow.value))
-    if narrow_op.when_missing and not wide_op.when_missing:
-        return False
     match wide.op, narrow.op:
         case ("is_not" | "none_of", "is_not" | "none_of"):
             return _subset(type, wide.value, narrow.value)

@@ -326,6 +326,27 @@ def test_a_held_row_is_waited_for_when_a_row_behind_it_could_fire() -> None:
     assert decision.wait == Wait("A01", (ACCOUNT, PARTY), 60.0)
 
 
+def test_a_held_row_is_not_waited_for_on_behalf_of_an_otherwise_row_that_is_out() -> None:
+    rows = [tagging("r1"), tagging("r2", debt="100")]
+    otherwise = {"then": {"s1": {"tags": ["rest"]}}}
+    held = frozenset({"A01/r2"})
+    table = a_table(rows, columns=BY_DEBT, hit="every", otherwise=otherwise)
+    assert decided(EMAIL, table, held=held).fired == ("A01/r1",)
+    alone = a_table(rows[1:], columns=BY_DEBT, hit="every", otherwise=otherwise)
+    assert decided(EMAIL, alone, held=held).wait == Wait("A01", (PARTY,), 60.0)
+
+
+def test_while_it_waits_nothing_is_reported_as_skipped() -> None:
+    facts = some_facts(lookups={"erp.find_party": {"state": "failed", "reason": "down"}})
+    table = a_table([tagging("r1", debt="100"), tagging("r2", vip=True)], columns=BY_DEBT)
+    waiting = decided(facts, table)
+    assert waiting.wait == Wait("A01", (ACCOUNT,), 60.0)
+    assert (waiting.skipped, waiting.notes) == ((), ())
+    over = decided(facts, table, wait_over=frozenset({"A01"}))
+    assert [one.row_key for one in over.skipped] == ["A01/r1", "A01/r2"]
+    assert over.notes == ("A01 was decided without erp.find_party, crm.get_account",)
+
+
 # Errors -----------------------------------------------------------------------------------------------------------
 
 BY_AMOUNT = [
@@ -356,6 +377,8 @@ def test_a_failed_row_that_an_answer_could_make_false_is_waited_for() -> None:
     rows = [tagging("r1", amount=3, debt="100"), tagging("r2")]
     table = a_table(rows, columns=[*BY_AMOUNT, *BY_DEBT])
     assert decided(BROKEN, table).wait == Wait("A01", (PARTY,), 60.0)
+    alone = a_table(rows[:1], columns=[*BY_AMOUNT, *BY_DEBT])
+    assert decided(BROKEN, alone).wait is None  # nothing stands behind it that could fire
     poor = replace(BROKEN, lookups={"erp.find_party": known(receivable="1")})
     assert decided(poor, table).fired == ("A01/r2",)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,6 +114,20 @@ def test_a_lookup_that_hangs_on_another_asks_that_one_first() -> None:
     charges = LookupKey("billing", "list_charges", (("account", 9),))
     assert lookup_key(spec, facts, DESK) == charges
     assert read("billing.list_charges.count", facts) == Unknown("Charges has not answered yet", charges, True)
+
+
+def test_lookups_that_hang_on_each_other_in_a_circle_are_refused_when_read() -> None:
+    party = DESK.lookups["erp.find_party"]
+    account = DESK.lookups["crm.get_account"]
+    circle = replace(
+        DESK,
+        lookups={
+            "erp.find_party": replace(party, bind={"email": "crm.get_account.score"}),
+            "crm.get_account": replace(account, bind={"name": "erp.find_party.tier"}),
+        },
+    )
+    with pytest.raises(UnknownField, match="through more than 3 other lookups"):
+        field("erp.find_party.tier", circle).read(some_facts())
 
 
 @pytest.mark.parametrize(
