@@ -75,10 +75,7 @@ def _row(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
     changed = document
     heads = [*document["steps"]] if row == OTHERWISE else [*document["columns"], *document["steps"]]
     for head in heads:
-        empty = f"{head['id']}.off" in form
-        changed = documents.set_cell(
-            changed, row, head["id"], None if empty else _read(document, head["id"], form, desk)
-        )
+        changed = documents.set_cell(changed, row, head["id"], _read(document, head["id"], form, desk))
     if row != OTHERWISE:
         changed = documents.set_note(changed, row, _note(form))
     return Edited(changed, row)

@@ -60,11 +60,12 @@ class Widget:
     choices: tuple[Choice, ...] = ()
     help: str = ""
     required: bool = False
+    none: bool = True  # whether "nothing" can be chosen
 
 
 @dataclass(frozen=True, slots=True)
 class CellForm:
-    """The form of one cell. `ops` is empty for a step."""
+    """The form of one cell. `ops` is empty for a step; `valueless`: the column's own operator takes no value."""
 
     column: str
     side: str
@@ -73,7 +74,7 @@ class CellForm:
     widgets: tuple[Widget, ...]
     ops: tuple[Choice, ...] = ()
     filled: bool = False
-    problems: tuple[str, ...] = ()
+    valueless: bool = False
 
 
 # Conditions ------------------------------------------------------------------------------------------------------
@@ -121,8 +122,16 @@ def condition_form(
         widgets = (
             Widget(f"{id}.more", gettext("Values"), "lines", "\n".join(texts), help=gettext("One per line means or")),
         )
+    own = OPERATORS.get(str(head.get("op") or ""))
     return CellForm(
-        id, "if", column_label(head, "if", vocabulary), found.group if found else "", widgets, ops, cell is not None
+        id,
+        "if",
+        column_label(head, "if", vocabulary),
+        found.group if found else "",
+        widgets,
+        ops,
+        cell is not None,
+        own is not None and own.operand is Operand.NONE,
     )
 
 
@@ -143,6 +152,8 @@ def read_condition(form: MultiDict[str, str], head: Mapping[str, Any], vocabular
     found = field_or_none(str(head.get("field", "")), vocabulary)
     default = str(head.get("op") or default_operator(found.type if found else None).key)
     key = form.get(f"{id}.op", default)
+    if not key:
+        return None
     operator = OPERATORS.get(key)
     if operator is None:
         raise EditRefused(gettext("There is no test %(op)s.", op=key))
@@ -235,8 +246,10 @@ def _param_widget(name: str, param: FormField, value: JSON) -> Widget:
     text = _text(value)
     many = [str(one) for one in value] if isinstance(value, (list, tuple)) else [text] if text else []
 
+    none = param.type is not ParamType.BOOL
+
     def widget(kind: str, text: str = text, choices: tuple[Choice, ...] = (), help: str = param.doc) -> Widget:
-        return Widget(name, param.label, kind, text, choices=choices, help=help, required=param.required)
+        return Widget(name, param.label, kind, text, "", choices, help, param.required, none)
 
     options = dict(param.options or {})
     match param.type:

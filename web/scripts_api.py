@@ -1,0 +1,108 @@
+"""What the script editor completes: the same names the sandbox gives a script, with their sentences.
+
+Built from the catalogue of actions, the connections' operations and the sandbox's own list of names, so that completion
+cannot offer what a script does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.live import Desk
+from jobs.runs import script_api
+from rules.fields import FIELDS
+from sandbox.child import names
+from sandbox.contract import Method, Param
+from tickets.item import STATE_FIELDS
+
+Member = dict[str, Any]
+
+#: What the type words of parameters look like in a signature.
+_TYPES: Mapping[str, str] = {
+    "text": "str",
+    "number": "number",
+    "bool": "bool",
+    "list": "list",
+    "any": "any",
+    "json": "any",
+}
+_FACTS: Mapping[str, str] = {
+    "ticket": "The ticket this run is about: read its fields, call its actions.",
+    "customer": "Who wrote, or None.",
+    "event": "What happened: kind, actor, changes.",
+    "history": "The ticket's past events, oldest first.",
+    "params": "What the rule that runs this script gives it.",
+}
+_VERBS: Mapping[str, tuple[str, str]] = {
+    "log": ("(*values)", "Write a line into the run's log."),
+    "now": ("()", "The moment the run began."),
+    "stop": ('(reason="")', "End here. What was done so far stands; the reason is shown on the ticket."),
+}
+_FACADE = "A part of Python's module of this name; import it or just use it."
+
+
+def completion(desk: Desk) -> dict[str, Any]:
+    """`{"globals": {name: member}, "types": {type: {"members": {name: member}}}}` for the editor."""
+    api = script_api(desk)
+    ticket: dict[str, Member] = {}
+    for key, field in STATE_FIELDS.items():
+        ticket[key] = {"kind": "property", "type": field.type.value, "doc": field.label}
+    ticket["id"] = {"kind": "property", "type": "number", "doc": "The ticket's number"}
+    ticket["customer"] = {"kind": "object", "type": "Customer", "doc": _FACTS["customer"]}
+    ticket["message"] = {"kind": "object", "type": "Message", "doc": "The message of this event, or None."}
+    ticket["fields"] = {
+        "kind": "object",
+        "doc": "The desk's own fields.",
+        "members": {
+            key: {"kind": "property", "type": field.type.value, "doc": field.label}
+            for key, field in desk.vocabulary.custom_fields.items()
+        },
+    }
+    ticket |= {name: _method(method) for name, method in api.actions.items()}
+    everything: dict[str, Member] = {name: {"kind": "property"} for name in sorted(names.BUILTINS | names.EXCEPTIONS)}
+    everything |= {name: {"kind": "object", "doc": _FACADE} for name in sorted(names.FACADES)}
+    everything |= {name: {"kind": "method", "sig": sig, "doc": doc} for name, (sig, doc) in _VERBS.items()}
+    everything |= {
+        name: {"kind": "object", "type": name.capitalize(), "doc": _FACTS.get(name, "")} for name in sorted(names.FACTS)
+    }
+    labels = {one.connection: one.connection_label for one in desk.operations}
+    for connection, operations in api.connections.items():
+        everything[connection] = {
+            "kind": "object",
+            "doc": f"The connection {labels.get(connection, connection)}.",
+            "members": {name: _method(method) for name, method in operations.items()},
+        }
+    return {
+        "globals": everything,
+        "types": {
+            "Ticket": {"members": ticket},
+            "Customer": {"members": _part("customer")},
+            "Message": {"members": _part("message")},
+            "Event": {"members": _part("event")},
+        },
+    }
+
+
+def _part(part: str) -> dict[str, Member]:
+    return {
+        record.key.partition(".")[2]: {"kind": "property", "type": record.type.value, "doc": record.label}
+        for record in FIELDS.values()
+        if record.key.startswith(f"{part}.")
+    }
+
+
+def _method(method: Method) -> Member:
+    shown = ", ".join(_shown(one) for one in method.params)
+    required = [one for one in method.params if one.required] or list(method.params[:1])
+    snippet = ", ".join(f"{one.name}=${{{one.name}}}" for one in required)
+    return {
+        "kind": "method",
+        "sig": f"({shown})",
+        "doc": " ".join([method.doc, *(f"{one.name}: {one.doc}" for one in method.params if one.doc)]),
+        "snippet": f"{method.name}({snippet})",
+    }
+
+
+def _shown(param: Param) -> str:
+    return f"{param.name}: {_TYPES[param.type]}" + ("" if param.required else " = None")

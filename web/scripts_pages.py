@@ -1,0 +1,448 @@
+"""Scripts: the list, and one script's editor with a try on a real ticket beside it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flask import Blueprint, Response, abort, flash, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from sqlalchemy import Connection
+
+from jobs.runs import script_api
+from jobs.tryout import Mode, Tried, Would, try_script
+from rules import store as rule_list
+from rules.store import EntryKind, EntryNotFound, NothingToPublish, StaleDraft, Stored
+from sandbox.contract import Checked
+from sandbox.limits import Limits
+from tickets.errors import ItemNotFound
+from tickets.people import Permission
+from tickets.values import json_problem
+from web import rules_store, runs_store
+from web.access import me, needs
+from web.context import now, services
+from web.errors import refuse
+from web.labels import Labels
+from web.limits import limiter
+from web.scripts_api import completion
+from web.store import names
+
+pages = Blueprint("scripts", __name__)
+
+PERMISSION = Permission.EDIT_SCRIPTS
+LIMITS = Limits()
+SOURCE_CHARS = LIMITS.source_kb * 1024
+NOTE_CHARS = 2_000
+RUNS_SHOWN = 20
+#: A check while somebody types, and a try, per person and minute.
+CHECKS_PER_MINUTE = "120/minute"
+TRIES_PER_MINUTE = "30/minute"
+BLANK = '# What this script is for, in a sentence.\n\nlog("looking at", ticket.id)\n'
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """One line of a difference between two sources: "+", "-" or " "."""
+
+    sign: str
+    text: str
+
+
+def _who() -> str:
+    return f"scripts:{me().key}"
+
+
+@pages.get("/scripts")
+@needs(PERMISSION)
+def index() -> ResponseReturnValue:
+    """Every script, who uses it, and how it fared lately."""
+    with services().db.read() as connection:
+        stored = rule_list.entries(connection)
+        scripts = [one for one in stored if one.kind is EntryKind.SCRIPT]
+        fared = runs_store.lately(connection, me(), [one.code for one in scripts])
+    return render_template(
+        "scripts_list.html",
+        scripts=scripts,
+        used={one.code: rules_store.used_by(stored, one.code) for one in scripts},
+        fared=fared,
+    )
+
+
+@pages.post("/scripts")
+@needs(PERMISSION)
+def create() -> ResponseReturnValue:
+    """A new script, as a draft."""
+    name = " ".join(request.form.get("name", "").split())[:200]
+    if not name:
+        raise refuse(422, gettext("The script needs a name. Nothing was created."))
+    with services().db.write() as connection:
+        code = rule_list.create(connection, EntryKind.SCRIPT, name, {"source": BLANK}, author=me().key, now=now())
+    return redirect(url_for("scripts.script", code=code))
+
+
+@pages.post("/scripts/<code>/switch")
+@needs(PERMISSION)
+def switch(code: str) -> ResponseReturnValue:
+    """Switch a script on or off, live at once."""
+    with services().db.write() as connection:
+        _script(connection, code)
+        rule_list.switch(connection, code, enabled=request.form.get("enabled") == "1")
+    return redirect(url_for("scripts.index"))
+
+
+@pages.get("/scripts/api.json")
+@needs(PERMISSION)
+def api() -> ResponseReturnValue:
+    """The names the editor completes."""
+    with services().db.read() as connection:
+        desk = services().live.current(connection)
+    return jsonify(completion(desk))
+
+
+@pages.post("/scripts/check")
+@limiter.limit(CHECKS_PER_MINUTE, key_func=_who)
+@needs(PERMISSION)
+def check() -> ResponseReturnValue:
+    """The problems of a source that somebody is typing: {"source"} -> {"problems": [...]}."""
+    data = request.get_json(silent=True)
+    source = data.get("source") if isinstance(data, dict) else None
+    if not isinstance(source, str):
+        return jsonify(error=gettext('Send the source as JSON: {"source": "..."}.')), 400
+    return jsonify(problems=[asdict(one) for one in _checked(source).problems])
+
+
+def _checked(source: str) -> Checked:
+    with services().db.read() as connection:
+        desk = services().live.current(connection)
+    return services().sandbox.check(source, script_api(desk))
+
+
+# The editor ------------------------------------------------------------------------------------------------------
+
+
+def _script(connection: Connection, code: str) -> Stored:
+    try:
+        stored = rule_list.entry(connection, code)
+    except EntryNotFound:
+        abort(404)
+    if stored.kind is not EntryKind.SCRIPT:
+        abort(404)
+    return stored
+
+
+def _source(content: Mapping[str, Any] | None) -> str:
+    return str((content or {}).get("source", ""))
+
+
+def _sent_source() -> str:
+    """The source of the form with plain line ends. Aborts with 422 for text that cannot be stored."""
+    source = request.form.get("source", "").replace("\r\n", "\n")
+    if len(source) > SOURCE_CHARS:
+        raise refuse(
+            422,
+            gettext(
+                "A script has at most %(n)s characters. Nothing was saved; go back and shorten it.", n=SOURCE_CHARS
+            ),
+        )
+    if json_problem(source) is not None:
+        raise refuse(422, gettext("The source holds characters that cannot be stored. Nothing was saved."))
+    return source
+
+
+@pages.get("/scripts/<code>")
+@needs(PERMISSION)
+def script(code: str) -> ResponseReturnValue:
+    """The editor, and what the last try on the ticket in the address would do."""
+    with services().db.read() as connection:
+        stored = _script(connection, code)
+    return _editor(stored, _source(stored.working))
+
+
+def _editor(
+    stored: Stored,
+    source: str,
+    *,
+    tried: Tried | None = None,
+    problem: str = "",
+    theirs: str | None = None,
+    status: int = 200,
+) -> ResponseReturnValue:
+    with services().db.read() as connection:
+        desk = services().live.current(connection)
+        labels = Labels(names(connection), desk.vocabulary.custom_fields)
+        recent = runs_store.recent_tickets(connection, me())
+        used = rules_store.used_by(rule_list.entries(connection), stored.code)
+    checked = services().sandbox.check(source, script_api(desk))
+    page = render_template(
+        "scripts_editor.html",
+        entry=stored,
+        code=stored.code,
+        source=source,
+        checked=checked,
+        tried=tried,
+        problem=problem,
+        theirs=theirs,
+        labels=labels,
+        recent=recent,
+        used=used,
+        item=request.values.get("item", recent[0].id if recent else "", type=str),
+        mode=_mode().value,
+        limits=LIMITS,
+        effect_tone=_effect_tone,
+        full_stop=full_stop,
+        words=_words(),
+        template_names={code: one.name for code, one in desk.vocabulary.templates.items()},
+    )
+    return page, status
+
+
+def _words() -> dict[str, str]:
+    """The editor's own sentences in the reader's language."""
+    return {
+        "none": gettext("No problems found."),
+        "one": gettext("1 problem."),
+        "many": gettext("{n} problems."),
+        "line": gettext("Line {line}:"),
+    }
+
+
+def _mode() -> Mode:
+    return Mode.LIVE if request.values.get("mode") == "live" else Mode.RECORDED
+
+
+def full_stop(text: str) -> str:
+    """A sentence of the sandbox with its full stop, so that another may follow."""
+    return text if not text or text[-1] in ".!?:" else f"{text}."
+
+
+def _effect_tone(effect: Would) -> tuple[str, str]:
+    """(class, sign) of an effect in the list."""
+    if effect.kind == "field":
+        return ("add", "+") if effect.before in (None, []) else ("mod", "~")
+    return ("out", "↗") if effect.kind in ("message", "notify", "script", "lookup") else ("add", "+")
+
+
+@pages.post("/scripts/<code>")
+@needs(PERMISSION)
+def save(code: str) -> ResponseReturnValue:
+    """Save the draft."""
+    source = _sent_source()
+    seen = request.form.get("seen", -1, type=int)
+    with services().db.write() as connection:
+        stored = _script(connection, code)
+        try:
+            rule_list.save_draft(connection, code, _content(stored, source), author=me().key, seen=seen, now=now())
+        except StaleDraft as stale:
+            clash = str(stale)
+        else:
+            clash = ""
+    if clash:
+        # Both stand on the page; what is in the editor is theirs to save on top, or to copy from.
+        return _editor(stored, source, problem=clash, theirs=_source(stored.working), status=409)
+    if request.form.get("then") == "review":
+        return redirect(url_for("scripts.review", code=code))
+    flash(gettext("The draft is saved."), "ok")
+    return redirect(url_for("scripts.script", code=code))
+
+
+def _content(stored: Stored, source: str) -> dict[str, Any]:
+    name = " ".join(request.form.get("name", "").split())[:200] or str(stored.working.get("name") or stored.name)
+    return {**stored.working, "name": name, "source": source}
+
+
+@pages.post("/scripts/<code>/try")
+@limiter.limit(TRIES_PER_MINUTE, key_func=_who)
+@needs(PERMISSION)
+def try_it(code: str) -> ResponseReturnValue:
+    """Run what is in the editor on a ticket and show what it would do. Nothing is saved, changed or sent."""
+    source = _sent_source()
+    part = request.headers.get("X-Part") == "1"
+    with services().db.read() as connection:
+        stored = _script(connection, code)
+        desk = services().live.current(connection)
+        labels = Labels(names(connection), desk.vocabulary.custom_fields)
+    tried, problem = _try(source)
+    if not part:
+        return _editor(stored, source, tried=tried, problem=problem, status=422 if problem else 200)
+    return render_template(
+        "scripts_tried.html",
+        tried=tried,
+        problem=problem,
+        labels=labels,
+        limits=LIMITS,
+        effect_tone=_effect_tone,
+        full_stop=full_stop,
+        template_names={code: one.name for code, one in desk.vocabulary.templates.items()},
+    )
+
+
+def _try(source: str) -> tuple[Tried | None, str]:
+    wanted = request.form.get("item", "").strip().removeprefix("#")
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= 9):
+        return None, gettext("Enter the number of a ticket to try it on.")
+    try:
+        return try_script(services(), source, int(wanted), me(), _mode()), ""
+    except ItemNotFound:
+        return None, gettext("There is no ticket %(n)s, or it is not visible to you. Nothing was run.", n=wanted)
+
+
+# Publishing, versions ----------------------------------------------------------------------------------------------
+
+
+def diff(before: str, after: str, context: int = 3) -> list[DiffLine]:
+    """The lines that differ between two sources, with some around them; at most 2 000 lines."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=context)
+    found = [DiffLine("…", "") if line.startswith("@@") else DiffLine(line[:1], line[1:]) for line in list(lines)[2:]]
+    return found[:2_000]
+
+
+@pages.get("/scripts/<code>/review")
+@needs(PERMISSION)
+def review(code: str) -> ResponseReturnValue:
+    """What publishing would change, what the script may do, and its problems."""
+    with services().db.read() as connection:
+        stored = _script(connection, code)
+    return _review(stored)
+
+
+def _review(stored: Stored, note: str = "", problem: str = "") -> ResponseReturnValue:
+    source = _source(stored.working)
+    checked = _checked(source)
+    live = _checked(_source(stored.content)).manifest if stored.content else None
+    page = render_template(
+        "scripts_review.html",
+        entry=stored,
+        code=stored.code,
+        checked=checked,
+        lines=diff(_source(stored.content), source),
+        manifest=checked.manifest,
+        gained=_gained(live, checked.manifest),
+        full_stop=full_stop,
+        note=note,
+        problem=problem,
+    )
+    return page, 422 if problem else 200
+
+
+def _gained(live: Any, draft: Any) -> Sequence[str]:
+    """Actions and operations the live version does not have."""
+    if live is None:
+        return ()
+    return sorted({*draft.actions, *draft.operations} - {*live.actions, *live.operations})
+
+
+@pages.post("/scripts/<code>/publish")
+@needs(PERMISSION)
+def publish(code: str) -> ResponseReturnValue:
+    """Make the draft the next version. Refused while the check finds an error."""
+    note = request.form.get("note", "").replace("\r\n", "\n").strip()
+    seen = request.form.get("seen", -1, type=int)
+    with services().db.read() as connection:
+        stored = _script(connection, code)
+    # Checked before the transaction: the sandbox may take a moment, and the database has one writer.
+    checked = _checked(_source(stored.working))
+    if not checked.ok:
+        return _review(stored, note, gettext("The script has errors that must be mended first. Nothing was published."))
+    if not note:
+        return _review(stored, note, gettext("Say in a sentence what changes and why. Nothing was published."))
+    if len(note) > NOTE_CHARS:
+        return _review(
+            stored, note, gettext("The note has at most %(n)s characters. Nothing was published.", n=NOTE_CHARS)
+        )
+    if stored.draft_count != seen:
+        raise refuse(409, gettext("Somebody saved this script since you opened the page. Nothing was published."))
+    with services().db.write() as connection:
+        try:
+            version = rule_list.publish(connection, code, author=me().key, note=note, seen=seen, now=now())
+        except StaleDraft as stale:
+            raise refuse(409, str(stale)) from None
+        except NothingToPublish as nothing:
+            raise refuse(422, str(nothing)) from None
+    flash(gettext("Version %(version)s is live.", version=version), "ok")
+    return redirect(url_for("scripts.script", code=code))
+
+
+@pages.post("/scripts/<code>/discard")
+@needs(PERMISSION)
+def discard(code: str) -> ResponseReturnValue:
+    """Throw the draft away; the live version stays."""
+    with services().db.write() as connection:
+        stored = _script(connection, code)
+        if stored.draft_count != request.form.get("seen", -1, type=int):
+            raise refuse(409, gettext("Somebody saved this draft since you opened it. It was not thrown away."))
+        rule_list.discard_draft(connection, code)
+    return redirect(url_for("scripts.script", code=code))
+
+
+@pages.get("/scripts/<code>/versions")
+@needs(PERMISSION)
+def versions(code: str) -> ResponseReturnValue:
+    """Every version, and the lines that differ between two of them."""
+    with services().db.read() as connection:
+        stored = _script(connection, code)
+        every = rule_list.versions(connection, code)
+        labels = Labels(names(connection))
+    numbers = {one.version: one for one in every}
+    chosen = numbers.get(request.args.get("version", 0, type=int))
+    old = numbers.get(request.args.get("against", chosen.version - 1 if chosen else 0, type=int))
+    lines = diff(_source(old.content if old else None), _source(chosen.content)) if chosen else []
+    return render_template(
+        "scripts_versions.html",
+        entry=stored,
+        code=code,
+        versions=every,
+        chosen=chosen,
+        against=old,
+        lines=lines,
+        labels=labels,
+    )
+
+
+@pages.post("/scripts/<code>/roll-back")
+@needs(PERMISSION)
+def roll_back(code: str) -> ResponseReturnValue:
+    """Publish an earlier version again. Refused while there is a draft, or when it no longer passes the check."""
+    number = request.form.get("version", 0, type=int)
+    with services().db.read() as connection:
+        stored = _script(connection, code)
+        old = next((one for one in rule_list.versions(connection, code) if one.version == number), None)
+    if old is None:
+        abort(404)
+    if stored.draft is not None:
+        raise refuse(422, gettext("There is a draft. Publish it or throw it away first. Nothing was rolled back."))
+    checked = _checked(_source(old.content))
+    if not checked.ok:
+        why = next(one for one in checked.problems if one.severity == "error")
+        raise refuse(
+            422,
+            gettext(
+                "Version %(version)s no longer passes the check (line %(line)s: %(why)s). Nothing was rolled back.",
+                version=number,
+                line=why.line,
+                why=why.message,
+            ),
+        )
+    with services().db.write() as connection:
+        if rule_list.entry(connection, code).draft_count != request.form.get("seen", -1, type=int):
+            raise refuse(
+                409, gettext("Somebody changed this script since you opened the page. Nothing was rolled back.")
+            )
+        version = rule_list.roll_back(connection, code, number, author=me().key, now=now())
+    flash(gettext("Version %(version)s is live; it says what version %(old)s said.", version=version, old=number), "ok")
+    return redirect(url_for("scripts.script", code=code))
+
+
+@pages.get("/scripts/<code>.py")
+@needs(PERMISSION)
+def export(code: str) -> ResponseReturnValue:
+    """The source as a file."""
+    with services().db.read() as connection:
+        stored = _script(connection, code)
+    return Response(
+        _source(stored.working),
+        mimetype="text/plain",
+        headers={"Content-Disposition": f'attachment; filename="{stored.code}.py"'},
+    )
