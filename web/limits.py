@@ -6,6 +6,9 @@ from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
+#: Seconds a request waits for Redis before it counts in this process instead.
+WAIT_S = 1
+
 limiter = Limiter(
     key_func=get_remote_address,
     in_memory_fallback_enabled=True,
@@ -20,4 +23,6 @@ def install(app: Flask, redis_url: str) -> None:
     if redis_url.startswith("unix://"):
         redis_url = "redis+" + redis_url
     app.config["RATELIMIT_STORAGE_URI"] = redis_url or "memory://"
+    if redis_url:
+        app.config["RATELIMIT_STORAGE_OPTIONS"] = {"socket_timeout": WAIT_S, "socket_connect_timeout": WAIT_S}
     limiter.init_app(app)

@@ -352,6 +352,7 @@ class Past:
     history: Mapping[int, Sequence[AnyRow]]
     decisions: Mapping[int, Sequence[AnyRow]]
     runs: Mapping[int, Sequence[AnyRow]]
+    mails: Mapping[int, AnyRow]  # by message: what became of sending it
     cut: bool = False  # older events are left out
 
 
@@ -430,6 +431,12 @@ def past(connection: Connection, item_id: int) -> Past:
     runs = connection.execute(
         select(RunRow.__table__).where(RunRow.item_id == item_id, RunRow.event_id.in_(event_ids)).order_by(RunRow.id)
     ).all()
+    keys = {f"message:{message_id}": message_id for message_id in message_ids}
+    mails = connection.execute(
+        select(OutboxRow.key, OutboxRow.status, OutboxRow.tries, OutboxRow.last_error, OutboxRow.sent_at).where(
+            OutboxRow.item_id == item_id, OutboxRow.key.in_(keys)
+        )
+    ).all()
     return Past(
         events=events,
         messages=_by(messages[::-1], "seq"),
@@ -437,6 +444,7 @@ def past(connection: Connection, item_id: int) -> Past:
         history=_by(history, "event_id"),
         decisions=_by(decisions, "event_id"),
         runs=_by(runs, "event_id"),
+        mails={keys[row.key]: row for row in mails},
         cut=cut,
     )
 

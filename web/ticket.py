@@ -33,7 +33,7 @@ from web.forms import looks_like_email, received_files
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
 from web.look import age
 from web.mail_html import clean
-from web.timeline import Group, Said, Step, timeline
+from web.timeline import Group, Said, Step, origins, timeline
 from web.why import Moment
 from web.why import why as explain
 
@@ -98,6 +98,7 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         choices=_choices(labels),
         custom=sorted(labels.custom),
         tables=[entry for entry in desk.ruleset.entries if entry.enabled and entry.table is not None],
+        origins=origins(past),
         written=written,
         clean_html=clean,
         sentence=lambda step: _sentence(step, desk.vocabulary),

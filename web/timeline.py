@@ -25,6 +25,7 @@ class Said:
     at: datetime
     row: AnyRow
     files: Sequence[AnyRow]
+    mail: AnyRow | None = None  # what became of sending it, None when it is not mailed
 
     @property
     def bot(self) -> bool:
@@ -146,7 +147,10 @@ def timeline(past: Past) -> list[Entry]:
     places: list[tuple[int, int]] = []
     for event in past.events:
         root = event.root_id if event.root_id is not None else event.id
-        said = [Said(row.created_at, row, past.attachments.get(row.id, ())) for row in past.messages.get(event.seq, ())]
+        said = [
+            Said(row.created_at, row, past.attachments.get(row.id, ()), past.mails.get(row.id))
+            for row in past.messages.get(event.seq, ())
+        ]
         by_person = ActorKind(event.actor_kind).is_person
         if by_person or root == event.id:
             entries += said
@@ -164,6 +168,25 @@ def timeline(past: Past) -> list[Entry]:
         shown: list[Entry] = [] if groups[root].empty else [groups[root]]
         entries[place:place] = [*shown, *bot_says.get(root, [])]
     return entries
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who or what gave a field its present value. `code` names a rule or script, "" for a person."""
+
+    who: str
+    code: str
+    at: datetime
+
+
+def origins(past: Past) -> dict[str, Origin]:
+    """Where the present value of each field that was ever changed comes from."""
+    found: dict[str, Origin] = {}
+    for event in past.events:
+        for line in past.history.get(event.id, ()):
+            if line.outcome == "done":
+                found[line.field] = Origin(line.actor_name, str(line.cause.get("code", "")), line.at)
+    return found
 
 
 def _changed(event: AnyRow, past: Past) -> Changed | None:

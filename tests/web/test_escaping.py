@@ -6,9 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
-from tests.web.desk import TRIAGE, Desk, send
+from jobs.tables import RunRow
+from tests.web.desk import NOW, TRIAGE, Desk, send
 from tickets.tables import Location, Team
 from web.mail_html import clean
 
@@ -24,6 +25,32 @@ EVIL = (
     "\u202egnp.exe <b>bold</b>",
     "<!--><script>alert(1)//-->",
 )
+
+
+def a_run_that_says(evil: str, item_id: int) -> dict[str, object]:
+    """A failed script run whose error, log and calls all hold `evil`."""
+    call = {"connection": evil, "operation": evil, "args": {}, "status": "failed", "message": evil, "ms": 3, "line": 1}
+    return {
+        "key": "evil",
+        "item_id": item_id,
+        "event_id": 1,
+        "script": "A01",
+        "version": 1,
+        "params": {},
+        "cause": {},
+        "root_id": 1,
+        "depth": 1,
+        "status": "failed",
+        "attempt": 1,
+        "outcome": {
+            "error": {"code": "x", "message": evil, "line": 3},
+            "stop_reason": evil,
+            "log": [{"at_ms": 1, "line": 1, "text": evil}],
+            "calls": [{**call, "answer": None}],
+            "usage": {"wall_ms": 12},
+        },
+        "created_at": NOW,
+    }
 
 
 class Probe(HTMLParser):
@@ -78,6 +105,8 @@ def test_nothing_anybody_writes_runs_on_any_page(evil: str, desk: Desk, agent: F
         connection.execute(update(Team).where(Team.key == "billing").values(label=evil))
         connection.execute(Location.__table__.insert().values(key="paris", label=evil))  # type: ignore[attr-defined]
     desk.work()
+    with desk.services.db.write() as connection:
+        connection.execute(insert(RunRow).values(**a_run_that_says(evil, ticket)))
     send(agent, f"/tickets/{ticket}/messages", {"text": evil, "kind": "note"})
     send(agent, f"/tickets/{ticket}/tags", {"add": evil.replace(",", "")})
     pages = [

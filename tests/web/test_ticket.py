@@ -71,6 +71,32 @@ def test_what_a_person_changed_is_a_line_of_its_own(desk: Desk, agent: FlaskClie
     assert "Ana Nowak Team from none to Billing" in text_of(ticket_page(agent, item_id))
 
 
+def test_a_field_says_who_or_what_set_it(triaged: int, desk: Desk, agent: FlaskClient) -> None:
+    send(agent, f"/tickets/{triaged}/fields/team", {"value": "sales"})
+    seen = text_of(ticket_page(agent, triaged))
+    assert "Team Sales set by Ana Nowak, 09:31" in seen
+    assert "Priority High set by New ticket triage, 09:31" in seen
+
+
+@pytest.mark.parametrize(
+    ("status", "tries", "error", "said"),
+    [
+        ("due", 0, "", "waiting to be sent"),
+        ("due", 2, "The mail server did not answer", "will be tried again The mail server did not answer"),
+        ("failed", 10, "No such mailbox", "not delivered No such mailbox"),
+        ("sent", 1, "", "sent"),
+    ],
+)
+def test_a_reply_says_what_became_of_its_mail(
+    status: str, tries: int, error: str, said: str, desk: Desk, agent: FlaskClient
+) -> None:
+    item_id = desk.ticket("Refund")
+    send(agent, f"/tickets/{item_id}/messages", {"text": "On its way.", "kind": "reply"})
+    with desk.services.db.write() as connection:
+        connection.execute(update(OutboxRow).values(status=status, tries=tries, last_error=error))
+    assert f"Ana Nowak to the customer Sat 21 Nov, 09:31 {said}" in text_of(ticket_page(agent, item_id))
+
+
 def test_the_tabs_narrow_the_timeline(triaged: int, agent: FlaskClient) -> None:
     assert "1 automation ran" not in ticket_page(agent, triaged, "?view=messages")
     only_automation = ticket_page(agent, triaged, "?view=automation")
