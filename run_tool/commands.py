@@ -9,15 +9,21 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from run_tool.errors import CommandFailed
 
 #: How many of a failed program's last lines are worth showing.
 TAIL_LINES = 15
+#: What a program on the terminal gets to end in good order.
+STOP_DEADLINE_S = 10
+#: For burying what it left behind.
+ORPHANS_DEADLINE_S = 3
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -35,6 +41,29 @@ def die_with_parent() -> None:
     """To be called in a fresh child: the kernel kills it when its parent goes, however the parent went."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def inherit_orphans() -> None:
+    """From now on the kernel makes this process the parent of what a dead child leaves running."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children_of_this_process() -> set[int]:
+    """The processes this one is the parent of; none where the kernel keeps no such list."""
+    try:
+        text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    except OSError:
+        return set()
+    return {int(pid) for pid in text.split()}
+
+
+def kill_orphans(*, but: Collection[int] = ()) -> None:
+    """Kill the children of this process that are not in `but`, and bury those that are dead."""
+    for pid in children_of_this_process().difference(but):
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                os.kill(pid, signal.SIGKILL)
 
 
 def quietly(
@@ -75,23 +104,34 @@ def quietly(
 
 
 def openly(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> int:
-    """Run `argv` on this terminal and return its exit code; it stays in our group, so Ctrl-C reaches it."""
+    """Run `argv` on this terminal and return its exit code; it stays in our group, so Ctrl-C reaches it.
+
+    What it leaves running is killed: tests start servers, and a killed test run stops none of them.
+    """
+    inherit_orphans()
     process = subprocess.Popen(
         [str(part) for part in argv], env=None if env is None else dict(env), preexec_fn=die_with_parent
     )
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            # The program got the same Ctrl-C and is finishing; a second one is passed on by the terminal as well.
-            continue
-        except BaseException:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=10)
-            process.kill()
-            process.wait()
-            raise
+    try:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                # The program got the same Ctrl-C and is finishing; a second one reaches it the same way.
+                continue
+            except BaseException:
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=STOP_DEADLINE_S)
+                process.kill()
+                process.wait()
+                raise
+    finally:
+        until = time.monotonic() + ORPHANS_DEADLINE_S
+        # In rounds: the children of one that was killed become ours, too.
+        while children_of_this_process() and time.monotonic() < until:
+            kill_orphans()
+            time.sleep(0.02)
 
 
 def kill_group(pid: int) -> None:

@@ -7,13 +7,11 @@ a dead child leaves behind is handed to this process by the kernel, and killed.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import selectors
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
 
-from run_tool.commands import TAIL_LINES, complain, die_with_parent, kill_group
+from run_tool.commands import (
+    TAIL_LINES,
+    children_of_this_process,
+    complain,
+    die_with_parent,
+    inherit_orphans,
+    kill_group,
+    kill_orphans,
+)
 from run_tool.errors import CannotGoOn, Interrupted
 from run_tool.places import ROOT
 
@@ -41,8 +47,6 @@ LOG_BYTES = 5_000_000
 LINE_BYTES = 8192
 #: A program that talks without end must not keep the loop from the others; each read is at most 64 kB.
 READS_PER_TURN = 16
-
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,7 @@ class Supervisor:
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        inherit_orphans()
         # A signal also wakes the selector: a handler alone would be noticed up to a second late.
         self._wake, wake = socket.socketpair()
         self._wake.setblocking(False)
@@ -250,19 +253,14 @@ class Supervisor:
             child.tail.extend(line[:LINE_BYTES].decode(errors="replace") for line in lines if line.strip())
 
     def _kill_orphans(self) -> None:
-        """Kill what dead children left running: the kernel made us its parent."""
-        ours = {child.process.pid for child in (*self._children, self._once) if child is not None and child.process}
-        for pid in _children_of_this_process() - ours:
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                if os.waitpid(pid, os.WNOHANG) == (0, 0):
-                    os.kill(pid, signal.SIGKILL)
+        kill_orphans(but={child.process.pid for child in (*self._children, self._once) if child and child.process})
 
     def _stop(self) -> None:
         running = [child for child in self._children if child.process is not None]
         self._stop_these([child for child in running if not child.program.stops_last], STOP_DEADLINE_S)
         self._stop_these([child for child in running if child.program.stops_last], STOP_LAST_DEADLINE_S)
         until = time.monotonic() + STOP_LAST_DEADLINE_S
-        while _children_of_this_process() and time.monotonic() < until:
+        while children_of_this_process() and time.monotonic() < until:
             self._kill_orphans()
             time.sleep(0.02)
         for child in self._children:
@@ -308,14 +306,6 @@ def _pipe(child: _Child) -> IO[bytes]:
     assert child.process is not None
     assert child.process.stdout is not None
     return child.process.stdout
-
-
-def _children_of_this_process() -> set[int]:
-    try:
-        text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    except OSError:
-        return set()  # no such list on this kernel: the process groups are what is left
-    return {int(pid) for pid in text.split()}
 
 
 def _how(returncode: int) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,16 @@ pytest_terminal_summary = selection.pytest_terminal_summary
 def pytest_configure(config: pytest.Config) -> None:
     selection.pytest_configure(config)
     stay_on_this_machine()
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_still_stops_the_tests() -> Iterator[None]:
+    """Workers take over signals when a test runs one in this process; afterwards they are pytest's again."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        if handler is not None:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

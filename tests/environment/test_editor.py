@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ party = erp.find_party(email=customer.email)
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Script</title>
 <meta name="viewport" content="width=device-width,initial-scale=1">
 {nonce}<meta name="csrf-token" content="token">
-<link rel="icon" href="/icon.svg"><link rel="stylesheet" href="/deskhand.css">
+<link rel="icon" href="/icon.svg"><link rel="stylesheet" href="/static/css/deskhand.css">
 <script type="module" src="/editor.js"></script></head><body><main><h1>Script</h1>
 <p id="help">Ctrl+M lets Tab leave the editor.</p>
 <form method="post" action="/save"><textarea data-editor name="source" aria-label="Script source"
@@ -79,7 +80,6 @@ def site() -> Iterator[Site]:
     bundle = json.loads((DIST / "manifest.json").read_text())["editor.js"]
     files: dict[str, tuple[str, Callable[[], bytes]]] = {
         "/editor.js": ("text/javascript", (DIST / bundle).read_bytes),
-        "/deskhand.css": ("text/css", (ROOT / "web" / "static" / "css" / "deskhand.css").read_bytes),
         "/icon.svg": ("image/svg+xml", lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>'),
         "/api.json": ("application/json", lambda: json.dumps(API).encode()),
         "/": (
@@ -101,6 +101,10 @@ def site() -> Iterator[Site]:
             self.wfile.write(body)
 
         def do_GET(self) -> None:
+            static = ROOT / "web" / self.path[1:]
+            if self.path.startswith("/static/") and static.is_file():
+                self.answer(200, mimetypes.guess_type(static)[0] or "application/octet-stream", static.read_bytes())
+                return
             kind, read = files.get(self.path, ("text/plain", lambda: b""))
             self.answer(200 if self.path in files else 404, kind, read())
 

@@ -184,3 +184,14 @@ def test_a_log_has_an_end(supervised: Supervised, tmp_path: Path) -> None:
     sizes = {path.name: path.stat().st_size for path in tmp_path.glob("talks*")}
     assert set(sizes) == {"talks.log", "talks.log.1"}
     assert max(sizes.values()) <= 5_000_000
+
+
+def test_a_command_on_the_terminal_leaves_no_process_either(tmp_path: Path) -> None:
+    leaves = WITH_GRANDCHILD.replace("time.sleep(300)\n", "sys.exit(7)\n") + "\n"
+    openly = f"""
+import os, sys
+from run_tool.commands import children_of_this_process, openly
+print(openly([sys.executable, "-c", {leaves!r}]), children_of_this_process())
+"""
+    done = subprocess.run([sys.executable, "-c", openly], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert done.stdout.split("\n")[-2] == "7 set()", done
