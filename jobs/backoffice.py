@@ -9,7 +9,7 @@ import threading
 
 from jobs.demo import places
 from jobs.demo.backoffice import BackOffice
-from jobs.demo.errors import NotLoaded
+from jobs.demo.errors import NotLoaded, PortsTaken
 from jobs.settings import Settings
 
 
@@ -27,14 +27,8 @@ def main() -> int:
     office = BackOffice(found)
     try:
         office.start()
-    except OSError as error:
-        taken = ", ".join(map(str, [*found.ports.values(), found.control_port]))
-        where = places.path(Settings.from_environ().data)
-        print(  # noqa: T201
-            f"The back office needs the ports {taken} on 127.0.0.1 and cannot have one of them ({error}). "
-            f"Nothing was started. Free it, or choose others in {where} and load the demo anew.",
-            file=sys.stderr,
-        )
+    except PortsTaken as error:
+        print(error, file=sys.stderr)  # noqa: T201
         return 1
     # In steps, so that a signal that came between two waits is never slept through.
     while not stop.wait(1):

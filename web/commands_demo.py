@@ -28,7 +28,7 @@ def load(tickets: int) -> None:
     except AlreadyLoaded as error:
         click.echo(str(error))
         return
-    except (DemoError, OSError) as error:
+    except DemoError as error:
         _give_up(error)
     click.echo("Loaded " + ", ".join(f"{number} {name}" for name, number in loaded.figures.items()) + ".")
     click.echo(loaded.sign_in.read_text().rstrip())

@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from jobs.demo.errors import PortsTaken
 from jobs.demo.places import Places, SystemName
 from jobs.demo.world import Books, Charge, Customer, Invoice, Order, TooManyCustomers, customers
 
@@ -232,16 +233,21 @@ class BackOffice:
         self._control: _Http | None = None
 
     def start(self, *, control: bool = True) -> None:
-        """Open every port. Raises `OSError` naming the one that is taken; what was opened is closed again."""
+        """Open every port. Raises `PortsTaken`; what was opened is closed again."""
         try:
             for server in self.servers.values():
                 server.set(Mood.UP)
             if control:
                 self._control = _Http(self.places.control_port, self._command)
                 threading.Thread(target=self._control.serve_forever, args=(0.05,), daemon=True).start()
-        except OSError:
+        except OSError as error:
             self.stop()
-            raise
+            taken = ", ".join(str(port) for port in (*self.places.ports.values(), self.places.control_port))
+            raise PortsTaken(
+                f"The back office needs the ports {taken} on 127.0.0.1 and cannot have one of them "
+                f"({error.strerror}). Nothing was started. Stop the program that has it, or write other ports into "
+                f"{self.places.folder / 'backoffice.json'}, reset the demo and load it anew."
+            ) from error
 
     def stop(self) -> None:
         for server in self.servers.values():

@@ -4,6 +4,7 @@ DemoError
 ├─ NotLoaded        this desk has no demo in it
 ├─ AlreadyLoaded    it has, and loading twice would double it
 ├─ NotOurs          this desk holds somebody's own data; the demo neither joins nor removes it
+├─ PortsTaken       another program listens where the back office should
 └─ BackOfficeAway   the demo's back office does not answer
 """
 
@@ -24,6 +25,10 @@ class AlreadyLoaded(DemoError):
 
 class NotOurs(DemoError):
     """This desk holds data that the demo did not make. Nothing was changed."""
+
+
+class PortsTaken(DemoError):
+    """Another program listens on a port of the demo's back office."""
 
 
 class BackOfficeAway(DemoError):

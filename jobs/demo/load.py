@@ -48,8 +48,8 @@ def load(
     """Fill an empty desk with the demo. Workers of this desk should not run meanwhile: they would decide with today's
     clock.
 
-    Raises `AlreadyLoaded`, or `NotOurs` when something else is in the desk; nothing is written then. A load that was
-    cut short leaves a desk that `reset` empties."""
+    Raises `AlreadyLoaded`, `NotOurs` when something else is in the desk, `PortsTaken`; nothing is written then.
+    A load that was cut short leaves a desk that `reset` empties."""
     now = services.clock.now().replace(microsecond=0)
     settings = services.settings
     with services.db.read() as connection:

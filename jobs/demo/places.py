@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
-from jobs.demo.errors import NotLoaded
+from jobs.demo.errors import NotLoaded, PortsTaken
 
 #: The first seed of every demo desk; another one in the file gives other people and orders.
 SEED = 20418
-#: Default ports on 127.0.0.1. The file may name others; DESKHAND_ADDRESS_CEILING must then name them too.
-CONTROL_PORT = 18470
-PORTS = {"crm": 18471, "erp": 18472, "billing": 18473}
+#: The first of the four ports on 127.0.0.1: control, CRM, ERP, billing. A second desk on one machine takes the next
+#: four that are free, of this many. The file may be edited; DESKHAND_ADDRESS_CEILING must name what it says.
+FIRST_PORT = 18470
+BLOCKS = 20
 
 
 class SystemName(StrEnum):
@@ -79,17 +81,20 @@ def read(data: Path) -> Places:
     )
 
 
-def make(data: Path, *, today: date, ports: Mapping[str, int] = PORTS, control_port: int = CONTROL_PORT) -> Places:
-    """Choose keys and write the file, readable by its owner alone; an existing one keeps its ports.
+def make(data: Path, *, today: date) -> Places:
+    """Choose ports and keys and write the file, readable by its owner alone; an existing one keeps its ports.
 
-    A new day begins with it: what the back office knows is dated relative to `today`."""
+    A new day begins with it: what the back office knows is dated relative to `today`. Raises `PortsTaken`."""
     file = path(data)
     if file.exists():
         kept = read(data)
         ports, control_port = kept.ports, kept.control_port
+    else:
+        control_port, *others = _free_ports()
+        ports = dict(zip(SystemName, others, strict=True))
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = Places(
-        ports=dict(ports),
+        ports={str(name): port for name, port in ports.items()},
         control_port=control_port,
         keys={
             SystemName.CRM: f"crm-{secrets.token_hex(16)}",
@@ -111,3 +116,25 @@ def make(data: Path, *, today: date, ports: Mapping[str, int] = PORTS, control_p
     draft.replace(file)
     made.added.unlink(missing_ok=True)
     return made
+
+
+def _free_ports() -> tuple[int, int, int, int]:
+    """Four ports in a row that nobody listens on: the default ones if they are free. Raises `PortsTaken`."""
+    for first in range(FIRST_PORT, FIRST_PORT + 10 * BLOCKS, 10):
+        block = (first, first + 1, first + 2, first + 3)
+        if all(_is_free(port) for port in block):
+            return block
+    raise PortsTaken(
+        f"The back office found no four free ports in a row on 127.0.0.1 from {FIRST_PORT} to "
+        f"{FIRST_PORT + 10 * BLOCKS}. Nothing was loaded. Stop another demo desk and load again."
+    )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 from collections.abc import Iterator
@@ -25,22 +26,21 @@ NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 TICKETS = 36
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 def made_places(folder: Path) -> Places:
-    crm, erp, billing, control = free_ports(4)
-    ports = {"crm": crm, "erp": erp, "billing": billing}
-    return places.make(folder, today=NOW.date(), ports=ports, control_port=control)
+    """Places on ports that the machine gives: tests may run while a demo desk has the usual ones."""
+    probes = [socket.socket() for _ in range(4)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    control, *others = (int(probe.getsockname()[1]) for probe in probes)
+    for probe in probes:
+        probe.close()
+    made = places.make(folder, today=NOW.date())
+    file = places.path(folder)
+    content = json.loads(file.read_text())
+    file.write_text(
+        json.dumps({**content, "control_port": control, "ports": dict(zip(made.ports, others, strict=True))})
+    )
+    return places.read(folder)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 
 from jobs.demo import control, places
 from jobs.demo.backoffice import BackOffice, Mood
-from jobs.demo.errors import BackOfficeAway, NotLoaded
+from jobs.demo.errors import BackOfficeAway, NotLoaded, PortsTaken
 from jobs.demo.places import Places, SystemName
 from jobs.demo.world import customers, double_charged
 from run_tool.places import ROOT
@@ -144,13 +144,28 @@ def test_what_is_no_customer_is_refused_and_not_kept(office: BackOffice, found: 
 def test_a_taken_port_stops_the_start_and_leaves_none_open(found: Places) -> None:
     other = BackOffice(found)
     other.start()
-    second = BackOffice(replace(found, control_port=found.control_port))
+    second = BackOffice(found)
     try:
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(PortsTaken, match=str(found.ports["erp"])):
             second.start()
         assert {server.mood for server in second.servers.values()} == {Mood.STOPPED}
     finally:
         other.stop()
+
+
+def test_a_second_desk_on_this_machine_gets_ports_of_its_own(tmp_path: Path) -> None:
+    first = BackOffice(places.make(tmp_path / "one", today=NOW.date()))
+    first.start()
+    try:
+        second = places.make(tmp_path / "two", today=NOW.date())
+        assert not {*second.ports.values(), second.control_port} & {
+            *first.places.ports.values(),
+            first.places.control_port,
+        }
+        again = places.make(tmp_path / "one", today=NOW.date())
+        assert (again.ports, again.control_port) == (first.places.ports, first.places.control_port)
+    finally:
+        first.stop()
 
 
 def test_the_places_are_for_their_owner_alone_and_do_not_show_keys(found: Places) -> None:
