@@ -539,14 +539,15 @@ def _may_see(viewer: Viewer) -> ColumnElement[bool]:
 # Mailboxes -------------------------------------------------------------------------------------------------------
 
 
+class MailboxExists(Exception):
+    """There is a mailbox with this key or address already."""
+
+
 def add_mailbox(connection: Connection, *, key: str, address: str, brand: str | None, secret: str) -> None:
-    """A new mailbox. Only the secret's SHA-256 is kept."""
-    connection.execute(
-        insert(Mailbox).values(
-            key=key,
-            address=address.strip().lower(),
-            brand=brand,
-            secret_sha256=hashlib.sha256(secret.encode()).hexdigest(),
-            active=True,
-        )
-    )
+    """A new mailbox. Only the secret's SHA-256 is kept. Raises `MailboxExists`."""
+    address = address.strip().lower()
+    taken = select(Mailbox.key).where(or_(Mailbox.key == key, Mailbox.address == address))
+    if connection.execute(taken).first() is not None:
+        raise MailboxExists(f"There is a mailbox {key!r} or one for {address} already; nothing was changed")
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    connection.execute(insert(Mailbox).values(key=key, address=address, brand=brand, secret_sha256=digest, active=True))

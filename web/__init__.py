@@ -15,10 +15,12 @@ from flask_wtf.csrf import CSRFProtect
 
 from web import (
     access,
+    api,
     bell,
     bundles,
     commands,
     commands_demo,
+    commands_users,
     connections_pages,
     demo_page,
     errors,
@@ -60,6 +62,7 @@ PAGES: tuple[Blueprint, ...] = (
     portal.pages,
     inbound.pages,
     inbound.programs,
+    api.pages,
     health.pages,
 )
 
@@ -100,10 +103,13 @@ def create_app(services: Services) -> APIFlask:
     shell.install(app)
     errors.install(app)
     csrf.exempt(inbound.programs)
+    csrf.exempt(api.pages)
+    api.install(app)
     for blueprint in PAGES:
         app.register_blueprint(blueprint)
     demo_page.install(app)
     access.check_views(app)
     commands.install(app)
+    commands_users.install(app)
     commands_demo.install(app)
     return app

@@ -12,6 +12,7 @@ from redis import Redis
 
 from jobs.intake import add_mailbox
 from tests.environment.redis import RedisServer
+from tests.intake.api import Api
 from tests.intake.mail import ADDRESS, MAILBOX, SECRET
 from tests.web.desk import Desk, a_desk
 from web import create_app
@@ -39,3 +40,10 @@ def app(desk: Desk) -> APIFlask:
 def client(app: APIFlask) -> FlaskClient:
     """A program that nobody has signed in."""
     return app.test_client()
+
+
+@pytest.fixture
+def api(desk: Desk, app: APIFlask) -> Api:
+    """The API with a token of the agent ana of the billing team."""
+    desk.user("ana", "agent", name="Ana Nowak", teams=("billing",))
+    return Api(app.test_client(), desk.services, "ana")
