@@ -220,7 +220,7 @@ class Http:
         self._check_time()
         self.way.before_request()
         failure: ConnectorError
-        decided = again = False
+        again = False
         try:
             prepared = self._session.prepare_request(request)
             self.exchange.requests += 1
@@ -243,8 +243,6 @@ class Http:
             finally:
                 response.close()
             return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
-        except _Refused as error:
-            failure, decided = error.failure, True
         except requests.exceptions.SSLError:
             failure = Unavailable(
                 f"{label} has a TLS certificate that does not fit its name or is not trusted. Nothing was sent."
@@ -262,8 +260,7 @@ class Http:
             again = True
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError):
             failure, again = Unavailable(f"{label} broke off its answer"), True
-        if not decided and (self._expired.is_set() or self.deadline.left_s <= 0):
-            raise self._timed_out(self.deadline.seconds)
+        self._check_time()
         if again and isinstance(failure, Retryable):
             raise _Again(failure, None)
         raise failure
@@ -277,13 +274,12 @@ class Http:
         while chunk := response.raw.read1(65_536, decode_content=True):
             size += len(chunk)
             if size > limit:
-                raise _Refused(TooLarge(f"{self.way.label} answered with more than {limit:,} bytes; it was dropped"))
+                raise TooLarge(f"{self.way.label} answered with more than {limit:,} bytes; it was dropped")
             chunks.append(chunk)
-            if self._expired.is_set() or self.deadline.left_s <= 0:
-                raise _Refused(self._timed_out(self.deadline.seconds))
+            self._check_time()
         body = b"".join(chunks)
-        if self._expired.is_set() or response.raw.length_remaining:
-            raise requests.exceptions.ConnectionError("cut short")
+        # The watch ended the connection, and without a Content-Length that looks like the end of the answer.
+        self._check_time()
         self.exchange.size += size
         self.exchange.body = body
         return body
@@ -399,14 +395,6 @@ class _Again(Exception):
         self.after_s = after_s
 
 
-class _Refused(Exception):
-    """Inside this file: carries a ConnectorError out through requests, whose own handlers must not see an OSError."""
-
-    def __init__(self, failure: ConnectorError) -> None:
-        super().__init__()
-        self.failure = failure
-
-
 _lookups = threading.BoundedSemaphore(MAX_LOOKUPS)
 
 
@@ -449,15 +437,10 @@ class _GuardedAdapter(HTTPAdapter):
         scheme, host = str(host_params["scheme"]), str(host_params["host"])
         explicit = host_params["port"]
         port = int(explicit or (443 if scheme == "https" else 80))
-        failure: ConnectorError | None = None
-        try:
-            addresses = self._owner.addresses_of(host, port)
-            way = self._owner.way
-            way.ceiling.check(scheme, host, port, addresses, narrowed=way.narrowed)
-        except ConnectorError as error:
-            failure = error
-        if failure is not None:
-            raise _Refused(failure)
+        # ConnectorErrors pass through requests untouched: it handles OSError and ValueError, and they are neither.
+        addresses = self._owner.addresses_of(host, port)
+        way = self._owner.way
+        way.ceiling.check(scheme, host, port, addresses, narrowed=way.narrowed)
         # A second try goes to the next address of the same checked answer.
         chosen = addresses[self._attempt % len(addresses)]
         self._attempt += 1

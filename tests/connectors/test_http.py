@@ -180,9 +180,15 @@ def test_a_compressed_answer_within_the_cap_is_read(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [Reply(b"x" * 200, delay_s=30), Reply(b"x" * 200, drip_s=0.2), Reply(b"x", drip_head_s=0.2)],
-    ids=["silent", "dripping body", "dripping head"],
-)  # fmt: skip
+    "reply",
+    [
+        Reply(b"x" * 200, delay_s=30),
+        Reply(b"x" * 200, drip_s=0.2),
+        Reply(b"x", drip_head_s=0.2),
+        Reply(b"{}", open_end_s=30),
+    ],
+    ids=["silent", "dripping body", "dripping head", "open end"],
+)
 def test_the_deadline_holds_whatever_the_server_does(serve: Serve, reply: Reply) -> None:
     server = serve(answers(reply))
     said = r"gave no answer within 1\.0 s"

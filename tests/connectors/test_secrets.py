@@ -56,7 +56,10 @@ def echo(asked: Asked) -> Reply:
     """What a careless API does: everything it was sent, back in the answer, its errors and its headers."""
     sent = {"headers": asked.headers, "body": asked.body.decode(), "query": asked.query}
     return as_json(
-        {"error": {"message": json.dumps(sent)}, "items": [{"id": json.dumps(sent), "full_name": asked.headers}]},
+        {
+            "error": {"message": json.dumps(sent)},
+            "items": [{"id": json.dumps(sent), "full_name": json.dumps(asked.headers)}],
+        },
         400 if "bad" in asked.query.get("email", "") else 200,
         headers={"Request-Id": asked.headers.get("authorization", "")[:200]},
     )
@@ -90,6 +93,8 @@ def test_a_secret_is_in_no_answer_error_log_row_or_repr(
             except ConnectorError as error:
                 no_canary(error, error.sentence, error.args, vars(error), error.__context__, error.__cause__)
         no_canary(desk.gateway.test(name, deadline_s=3))
+    if kind == "http_json":
+        assert "•••" in desk.records()[0].data["v"]["name"]
     sent = " ".join(f"{asked.headers} {asked.body.decode()}" for asked in server.asked)
     assert any(form in sent for form in FORMS), "the secret was never sent, so this test shows nothing"
     no_canary(desk.audit(), desk.records(), desk.gateway.health(), desk.gateway, desk.box)

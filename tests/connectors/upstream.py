@@ -39,6 +39,7 @@ class Reply:
     drip_head_s: float = 0
     repeat: int = 1  # the body this many times, without holding it in memory
     cut: bool = False  # promise more than is sent
+    open_end_s: float = 0  # name no length, and end the answer only after this time
 
 
 def as_json(data: Any, status: int = 200, **how: Any) -> Reply:
@@ -94,13 +95,15 @@ class Upstream:
     def _send(self, handler: BaseHTTPRequestHandler, reply: Reply) -> None:
         self._over.wait(reply.delay_s)
         length = len(reply.body) * reply.repeat + (100 if reply.cut else 0)
-        head = f"HTTP/1.0 {reply.status} Said\r\nContent-Type: {reply.content_type}\r\nContent-Length: {length}\r\n"
+        head = f"HTTP/1.0 {reply.status} Said\r\nContent-Type: {reply.content_type}\r\n"
+        head += "" if reply.open_end_s else f"Content-Length: {length}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items()) + "\r\n"
         self._write(handler, head.encode(), reply.drip_head_s)
         for _ in range(reply.repeat):
             if self._over.is_set():
                 break
             self._write(handler, reply.body, reply.drip_s)
+        self._over.wait(reply.open_end_s)
         handler.close_connection = True
 
     def _write(self, handler: BaseHTTPRequestHandler, data: bytes, pause_s: float) -> None:
