@@ -195,8 +195,14 @@ def why(item_id: int, code: str) -> ResponseReturnValue:
         names = store.names(connection)
     if code not in names.entries:
         abort(404)
+    part = request.headers.get("HX-Request") == "true"
     return render_template(
-        "ticket_why.html", item=item, found=found, code=code, name=names.entries[code], event_words=_event_words
+        "ticket_why_part.html" if part else "ticket_why.html",
+        item=item,
+        found=found,
+        code=code,
+        name=names.entries[code],
+        event_words=_event_words,
     )
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
+from sqlalchemy import update
 
 from tests.browser.conftest import Served, Visitor
 from tests.web.desk import PASSWORD
+from tickets.tables import WorkItem
 
 pytestmark = pytest.mark.browser
 
@@ -173,6 +175,27 @@ def test_dark_is_followed_when_nothing_was_chosen(served: Served, visit: Visit) 
     visitor = visit(dark=True)
     visitor.go("/sign-in")
     assert visitor.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(17, 19, 21)"
+
+
+def test_why_is_told_in_place(busy: Served, visit: Visit) -> None:
+    visitor = signed_in(visit)
+    visitor.go("/tickets/1")
+    visitor.page.locator(".why summary", has_text="New ticket triage").click()
+    expect(visitor.page.locator(".why").get_by_role("region", name="Row 1")).to_contain_text("did not match")
+    expect(visitor.page.locator(".why")).to_contain_text("Assign team: Billing")
+    expect(visitor.page.locator("#live")).to_have_text("Explained")
+
+
+def test_a_partial_update_that_fails_says_so(busy: Served, visit: Visit) -> None:
+    visitor = signed_in(visit)
+    visitor.go("/tickets/1")
+    with busy.desk.services.db.write() as connection:
+        connection.execute(update(WorkItem).where(WorkItem.id == 1).values(team="ethics"))
+    visitor.page.locator(".why summary").click()
+    expect(visitor.page.locator("#notices")).to_contain_text("There is nothing here. Nothing was changed or sent.")
+    # The library tells the console about the refusal, too.
+    assert visitor.console == ["error: Response Status Error Code 404 from /tickets/1/why/A01"]
+    visitor.console.clear()
 
 
 PAGES = ("/", "/?queue=all", "/tickets/1", "/tickets/1/why/A01", "/tickets/new", "/bell", "/more", "/nowhere")

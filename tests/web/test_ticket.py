@@ -165,6 +165,12 @@ def test_why_explains_every_row_also_those_never_reached(triaged: int, agent: Fl
     assert "Row 2 fired Subject contains refund, invoice “Refund please”" in seen
 
 
+def test_the_right_column_loads_the_explanation_alone(triaged: int, agent: FlaskClient) -> None:
+    part = agent.get(f"/tickets/{triaged}/why/A01", headers={"HX-Request": "true"}).get_data(as_text=True)
+    assert "<html" not in part
+    assert "Row 2 fired Subject contains refund, invoice" in text_of(part)
+
+
 def test_why_of_a_hidden_ticket_or_an_unknown_table_is_not_there(desk: Desk, agent: FlaskClient) -> None:
     desk.publish()
     hidden, seen = desk.ticket("Secret", team="ethics"), desk.ticket("Refund")
