@@ -44,7 +44,7 @@ MOODS = {
 BUTTONS = {
     Mood.UP: lazy_gettext("Start"),
     Mood.SLOW: lazy_gettext("Make slow"),
-    Mood.HTML_ERROR: lazy_gettext("Answer with an error page"),
+    Mood.HTML_ERROR: lazy_gettext("Give errors"),
     Mood.STOPPED: lazy_gettext("Stop"),
 }
 

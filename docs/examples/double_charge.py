@@ -8,13 +8,12 @@ email = customer.email
 try:
     known = crm.find_customer(email=email)
     if known:
-        ticket.set_context(
-            "crm", {"tier": known.tier, "since": known.since}, title="Customer", source="crm.find_customer"
-        )
+        facts = {"tier": known.tier, "since": (known.since or "")[:10], "city": known.city}
+        ticket.set_context("crm", facts, title="Customer in the CRM", source="crm.find_customer")
         if known.tier == "platinum":
             ticket.set_priority("urgent")
 except Unavailable:
-    ticket.set_context("crm", error="The CRM did not answer.", title="Customer", source="crm.find_customer")
+    ticket.set_context("crm", error="The CRM did not answer.", title="Customer in the CRM", source="crm.find_customer")
 except Ambiguous:
     ticket.add_note("The CRM knows several customers with this address. Please choose the right one.")
 
@@ -52,12 +51,10 @@ for charge in sorted(charges or [], key=lambda one: one.created):
         first[key] = charge
 
 payments = [
-    {"created": one.created, "amount": one.amount + " " + one.currency, "order": one.order, "status": one.status}
+    {"order": one.order, "amount": one.amount + " " + one.currency, "at": (one.created or "")[:16], "status": one.status}
     for one in charges or []
 ]
-ticket.set_context(
-    "billing", {"payments": payments, "paid_twice": len(twice)}, title="Payments", source="billing.list_charges"
-)
+ticket.set_context("billing", payments, title="Payments", source="billing.list_charges")
 
 if twice:
     ticket.add_tags(["double-charge"])

@@ -17,7 +17,7 @@ from rules import store as rule_list
 from rules.lint import lint
 from rules.parse import parse_table
 from tests.builders import FrozenClock, a_user
-from tests.demo.conftest import NOW, TICKETS, Played, settings_for
+from tests.demo.conftest import NOW, TICKETS, Played, made_places, settings_for
 from tests.environment.databases import MakeDatabase
 from tickets import people, store
 from tickets.tables import EventRow, History, Lane, Message, WorkItem
@@ -129,6 +129,21 @@ def test_reset_empties_the_demo_desk(desk: Services) -> None:
         assert demo_desk.is_empty(connection)
         assert rule_list.revision(connection) == 0
     assert not (desk.settings.data / "sign-in.txt").exists()
+
+
+@pytest.mark.postgres
+def test_the_demo_loads_and_resets_on_postgresql(make_database: MakeDatabase, played: Played, tmp_path: Path) -> None:
+    made_places(tmp_path)
+    built = build(settings_for(tmp_path, make_database("postgres"), played.socket), clock=FrozenClock(NOW))
+    try:
+        assert load.load(built, lambda _password: "hash", count=8).figures["tickets"] == 8
+        with built.db.read() as connection:
+            assert count(connection, EventRow.id, EventRow.status != "done") == 0
+        load.reset(built)
+        with built.db.read() as connection:
+            assert demo_desk.is_empty(connection)
+    finally:
+        built.close()
 
 
 def test_a_desk_of_somebodys_own_is_neither_filled_nor_emptied(make_database: MakeDatabase, tmp_path: Path) -> None:
