@@ -166,7 +166,9 @@ def test_tables_that_undo_each_other_stop_because_a_row_fires_once_per_root(desk
     assert work(desk) < 10
     with desk.db.read() as connection:
         fired = list(connection.execute(select(Fired.row_key, func.count()).group_by(Fired.row_key)))
+        events = list(connection.execute(select(EventRow.status, EventRow.tries)))
     assert all(count == 1 for _, count in fired)
+    assert {tuple(one) for one in events} == {("done", 0)}
 
 
 def test_a_row_fires_again_for_a_new_root(desk: Services) -> None:

@@ -242,3 +242,13 @@ def test_a_second_ticket_waits_for_nobody_else(desk: Services, erp: Upstream) ->
     assert other.item_id in waiting
     work(desk)
     assert item(desk, other.item_id).state["team"] == "first_line"
+
+
+def test_earlier_tables_are_not_decided_again_after_a_wait(desk: Services) -> None:
+    table(desk, DEBTORS.replace("code: A01", "code: A00").replace("wait_s: 60", "wait_s: 0"))
+    table(desk, DEBTORS)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    first, second, *_ = [one for one in decisions(desk, ticket.item_id) if one.event_id == 1]
+    assert [one["code"] for one in first.trace["entries"]] == ["A00", "A01"]
+    assert [one["code"] for one in second.trace["entries"]] == ["A01"]

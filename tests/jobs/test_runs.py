@@ -245,6 +245,19 @@ def test_a_run_cut_off_by_a_crash_is_started_again_and_applied_once(desk: Servic
     assert item(desk, ticket.item_id).state["tags"] == ["done"]
 
 
+def test_a_run_stored_as_failed_is_not_applied_whatever_it_collected(desk: Services) -> None:
+    script(desk, "ticket.add_tags(['done'])")
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    automation.drain(desk)
+    runs.run_due(desk)
+    with desk.db.write() as connection:
+        connection.execute(update(RunRow).values(status="failed"))
+    work(desk)
+    assert len(the_run(desk).outcome["actions"]) == 1
+    assert "tags" not in item(desk, ticket.item_id).state
+
+
 def test_scripts_are_refused_loudly_while_the_sandbox_is_away(database_url: str, tmp_path: Path) -> None:
     with a_working_desk(database_url, tmp_path, sandbox_socket=str(tmp_path / "nobody.sock")) as services:
         script(services, "ticket.add_tags(['x'])")
