@@ -194,6 +194,43 @@ def _duplicate(connection: Connection, mailbox: str, fingerprint: str, blob: str
     return Ingested(Outcome.DUPLICATE, first.item_id, first.message_id, reason)
 
 
+#: What a person may make a ticket of afterwards.
+ADOPTABLE = (Outcome.CAPPED, Outcome.AUTOMATIC)
+
+
+def adopt(services: Services, mail_id: int, viewer: Viewer) -> int | None:
+    """Make a ticket of a mail that became none, because a person says so; its number. None when it cannot be one.
+
+    A machine's mail becomes a ticket without a customer, so that no rule can answer it."""
+    now = services.clock.now()
+    with services.db.write() as connection:
+        # Locked by its own outcome: of two who ask at once, the second finds a mail that is a ticket already.
+        row = connection.execute(
+            update(InboundMail)
+            .where(InboundMail.id == mail_id, InboundMail.item_id.is_(None), InboundMail.outcome.in_(ADOPTABLE))
+            .values(outcome=Outcome.CREATED)
+            .returning(InboundMail.mailbox, InboundMail.blob, InboundMail.reason)
+        ).one_or_none()
+        if row is None:
+            return None
+        mailbox = connection.execute(
+            select(Mailbox.key, Mailbox.address, Mailbox.brand).where(Mailbox.key == row.mailbox)
+        ).one()
+        mail = parse(connection.execute(select(Blob.data).where(Blob.sha256 == row.blob)).scalar_one())
+        done = _Delivery(services, connection, mailbox, now).adopted(mail)
+        connection.execute(
+            update(InboundMail)
+            .where(InboundMail.id == mail_id)
+            .values(
+                reason=f"{viewer.name} made it a ticket. {row.reason}"[:2_000],
+                item_id=done.item_id,
+                message_id=done.message_id,
+            )
+        )
+    services.queues.hint(Work.DRAIN)
+    return done.item_id
+
+
 # Where it belongs ------------------------------------------------------------------------------------------------
 
 _OWN_ID = re.compile(r"t(\d{1,15})\.m(\d{1,15})@[^\s@]+")
@@ -363,6 +400,21 @@ class _Delivery:
             message=replace(_message(mail), author="customer", author_person=person, public=True),
         )
         return _ingested(Outcome.CREATED, written, notes)
+
+    def adopted(self, mail: ParsedMail) -> Ingested:
+        """A ticket of a mail that was kept only."""
+        if not (mail.automatic or self._own(mail.sender.address)):
+            return self._new_ticket(mail, "")
+        sender = mail.sender
+        written = store.create_item(
+            self.connection,
+            kind=ItemKind.TICKET,
+            state={"subject": mail.subject, "brand": self.mailbox.brand, "channel": "email"},
+            actor=Actor(ActorKind.THIRD_PARTY, "", sender.name or sender.address),
+            now=self.now,
+            message=replace(_message(mail), author="third_party", automatic=True),
+        )
+        return _ingested(Outcome.CREATED, written, "")
 
     def _customer_message(self, mail: ParsedMail, item: Item, notes: str) -> Ingested:
         sender = mail.sender

@@ -5,7 +5,7 @@ No session and no form token here: the secret is the whole key, and it fixes mai
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, current_app, jsonify, render_template, request, url_for
+from flask import Blueprint, Response, abort, current_app, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -125,16 +125,33 @@ def mails() -> ResponseReturnValue:
         "%(first)s–%(last)s of %(total)s", first=first + 1, last=first + len(found.mails), total=found.total
     )
     return render_template(
-        "inbound_mails.html", found=found, tabs=tabs, outcomes=OUTCOMES, href=href, shown=shown, chosen=chosen
+        "inbound_mails.html",
+        found=found,
+        tabs=tabs,
+        outcomes=OUTCOMES,
+        adoptable=intake.ADOPTABLE,
+        href=href,
+        shown=shown,
+        chosen=chosen,
     )
+
+
+@pages.post("/mailboxes/mails/<int:mail_id>/ticket")
+@needs(Permission.SETTINGS)
+def adopt(mail_id: int) -> ResponseReturnValue:
+    """Makes a ticket of a mail that was only kept: a person knows better than a cap or a header."""
+    item_id = intake.adopt(services(), mail_id, me())
+    if item_id is None:
+        flash(gettext("No ticket was made: this mail is one already, or cannot be read."), "bad")
+        return redirect(url_for("mailboxes.mails"), 303)
+    flash(gettext("Ticket %(n)s was made of this mail.", n=item_id), "ok")
+    return redirect(url_for("ticket.page", item_id=item_id), 303)
 
 
 @pages.get("/mailboxes/mails/<int:mail_id>.eml")
 @needs(Permission.SETTINGS)
 def raw(mail_id: int) -> ResponseReturnValue:
     """The mail as it came, to keep: always as a download, never shown by the browser."""
-    if mail_id >= 2**31:
-        abort(404)
     with services().db.read() as connection:
         data = intake.raw_mail(connection, me(), mail_id)
     if data is None:

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from jobs import intake
 from jobs.queues import Work, queue
 from tests.intake.mail import SECRET, a_mail, how_many, kept, take
-from tests.web.desk import Desk, sign_in
+from tests.web.desk import Desk, send, sign_in
 from tickets.db import Database
 from web import create_app
 
@@ -118,6 +118,24 @@ def test_only_who_may_change_settings_sees_the_mails(desk: Desk, app: APIFlask) 
         403,
     ]
     assert app.test_client().get("/mailboxes/mails").status_code == 302
+
+
+def test_a_kept_mail_is_made_a_ticket_by_its_button_and_only_there(desk: Desk, app: APIFlask) -> None:
+    take(desk, a_mail(Precedence="bulk"))
+    mail_id = kept(desk)[0].id
+    agent, admin = app.test_client(), app.test_client()
+    sign_in(agent, desk.user("ana", "agent"))
+    sign_in(admin, desk.user("adam", "admin"))
+    assert admin.post(f"/mailboxes/mails/{mail_id}/ticket").status_code == 400
+    assert send(agent, f"/mailboxes/mails/{mail_id}/ticket").status_code == 403
+    assert how_many(desk)["items"] == 0
+    assert f"/mailboxes/mails/{mail_id}/ticket" in admin.get("/mailboxes/mails?outcome=automatic").get_data(
+        as_text=True
+    )
+    made = send(admin, f"/mailboxes/mails/{mail_id}/ticket")
+    assert (made.status_code, made.location) == (303, f"/tickets/{kept(desk)[0].item_id}")
+    again = send(admin, f"/mailboxes/mails/{mail_id}/ticket")
+    assert (again.location, how_many(desk)["items"]) == ("/mailboxes/mails", 1)
 
 
 @pytest.mark.parametrize("path", ["/mailboxes/mails/999999.eml", "/mailboxes/mails/99999999999999999999.eml"])

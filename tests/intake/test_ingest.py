@@ -262,6 +262,35 @@ def test_beyond_the_hourly_cap_of_a_sender_mails_are_kept_and_become_nothing(
     assert take(desk, a_mail()).outcome is Outcome.CREATED
 
 
+def test_a_person_may_make_a_ticket_of_a_kept_mail_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "SENDER_MAILS_PER_HOUR", 0)
+    take(desk, a_mail("Held back", subject="Help"))
+    take(desk, a_mail("On sale now", sender="news@shop.test", Precedence="bulk"))
+    take(desk, b"not a mail")
+    desk.user("adam", "admin", name="Adam")
+    with desk.services.db.read() as connection:
+        adam = people.viewer(connection, "adam")
+    assert adam is not None
+    capped, automatic, unreadable = kept(desk)
+    item_id = intake.adopt(desk.services, capped.id, adam)
+    assert item_id is not None
+    assert desk.state(item_id)["subject"] == "Help"
+    assert messages(desk, item_id)[0].author_kind == "customer"
+    machine = intake.adopt(desk.services, automatic.id, adam)
+    assert machine is not None
+    assert "customer" not in desk.state(machine)
+    assert (messages(desk, machine)[0].automatic, messages(desk, machine)[0].public) == (True, False)
+    assert intake.adopt(desk.services, unreadable.id, adam) is None
+    assert intake.adopt(desk.services, capped.id, adam) is None
+    assert [(row.outcome, row.item_id) for row in kept(desk)] == [
+        ("created", item_id),
+        ("created", machine),
+        ("unreadable", None),
+    ]
+    assert kept(desk)[0].reason.startswith("Adam made it a ticket.")
+    assert how_many(desk)["items"] == 2
+
+
 def test_an_unknown_or_switched_off_mailbox_takes_nothing(desk: Desk) -> None:
     with pytest.raises(intake.UnknownMailbox):
         intake.ingest(desk.services, "nobody", a_mail())
