@@ -49,10 +49,15 @@ def load(
     clock.
 
     Raises `AlreadyLoaded`, `NotOurs` when something else is in the desk, `PortsTaken`; nothing is written then.
-    A load that was cut short leaves a desk that `reset` empties."""
+    What a load that was cut short left behind is deleted first."""
     now = services.clock.now().replace(microsecond=0)
     settings = services.settings
-    with services.db.read() as connection:
+    unfinished = _unfinished(settings.data)
+    with services.db.write() as connection:
+        # Only the demo's own people: the marker may have stayed when somebody pointed the desk at another database.
+        if unfinished.exists() and _people(connection) == {one.email for one in desk.COLLEAGUES}:
+            said("An earlier load was cut short; beginning anew")
+            _empty(connection)
         _only_into_an_empty_desk(connection, settings.data)
     found = places.make(settings.data, today=now.date())
     password = "-".join(secrets.choice(_WORDS) for _ in range(4))
@@ -62,6 +67,7 @@ def load(
     clock = play.PlayedClock(began)
     playing = play.services_of(settings, clock, found)
     try:
+        unfinished.touch(mode=0o600)
         with playing.db.write() as connection:
             desk.company(connection, password_hash=hash_password(password), now=began)
             desk.connections(connection, playing.box, found, now=began)
@@ -75,7 +81,9 @@ def load(
     finally:
         playing.close()
         office.stop()
-    return Loaded(figures, password, _write_sign_in(settings.data, settings.port, password))
+    sign_in = _write_sign_in(settings.data, settings.port, password)
+    unfinished.unlink(missing_ok=True)
+    return Loaded(figures, password, sign_in)
 
 
 def reset(services: Services) -> None:
@@ -89,9 +97,19 @@ def reset(services: Services) -> None:
                 "To begin with an empty desk, set DESKHAND_DATA_DIR to another folder."
             )
     with services.db.write() as connection:
-        for table in reversed(Base.metadata.sorted_tables):
-            connection.execute(delete(table))
+        _empty(connection)
+    _unfinished(services.settings.data).unlink(missing_ok=True)
     (services.settings.data / "sign-in.txt").unlink(missing_ok=True)
+
+
+def _unfinished(data: Path) -> Path:
+    """There while a load goes on: whoever finds it later knows that the desk holds half a demo and nothing else."""
+    return places.path(data).with_name("unfinished")
+
+
+def _empty(connection: Connection) -> None:
+    for table in reversed(Base.metadata.sorted_tables):
+        connection.execute(delete(table))
 
 
 def _only_into_an_empty_desk(connection: Connection, data: Path) -> None:
@@ -109,9 +127,11 @@ def _only_into_an_empty_desk(connection: Connection, data: Path) -> None:
 
 
 def _has_demo_people(connection: Connection) -> bool:
-    emails = {one.email for one in desk.COLLEAGUES}
-    there = set(connection.execute(select(User.email).where(User.email.in_(emails))).scalars())
-    return bool(there)
+    return bool(_people(connection) & {one.email for one in desk.COLLEAGUES})
+
+
+def _people(connection: Connection) -> set[str]:
+    return set(connection.execute(select(User.email)).scalars())
 
 
 def _write_sign_in(data: Path, port: int, password: str) -> Path:

@@ -123,6 +123,26 @@ def test_loading_again_changes_nothing_and_says_so(desk: Services) -> None:
         assert count(connection, WorkItem.id) == TICKETS
 
 
+def test_a_load_that_was_cut_short_begins_anew(desk: Services) -> None:
+    (places.path(desk.settings.data).parent / "unfinished").touch()
+    again = load.load(desk, lambda _password: "hash", count=3)
+    assert again.figures["tickets"] == 3
+    with desk.db.read() as connection:
+        assert count(connection, WorkItem.id) == 3
+    with pytest.raises(AlreadyLoaded):
+        load.load(desk, lambda _password: "hash", count=3)
+
+
+def test_a_marker_left_behind_does_not_cost_anybody_their_desk(desk: Services) -> None:
+    (places.path(desk.settings.data).parent / "unfinished").touch()
+    with desk.db.write() as connection:
+        a_user(connection, "mine")
+    with pytest.raises(AlreadyLoaded):
+        load.load(desk, lambda _password: "hash", count=3)
+    with desk.db.read() as connection:
+        assert count(connection, WorkItem.id) == TICKETS
+
+
 def test_reset_empties_the_demo_desk(desk: Services) -> None:
     load.reset(desk)
     with desk.db.read() as connection:
