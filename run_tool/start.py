@@ -70,8 +70,7 @@ def _bring_up(supervisor: Supervisor, desk: Desk, python: Path, with_demo: bool)
     supervisor.run_once(Program("migrate", (*flask, "db", "upgrade")), timeout_s=MIGRATE_TIMEOUT_S)
     if not _started_before(desk):
         if with_demo:
-            say("Loading the demo desk ...")
-            supervisor.run_once(Program("demo", (*flask, "demo", "load")), timeout_s=DEMO_TIMEOUT_S)
+            _load_demo(supervisor, desk, flask)
         _remember(desk, demo=with_demo)
     if with_demo:
         _let_the_demo_be_reached(supervisor, desk)
@@ -89,6 +88,20 @@ def _bring_up(supervisor: Supervisor, desk: Desk, python: Path, with_demo: bool)
     # After the web: on a small machine they would only slow each other down, and what comes in waits in the database.
     for worker in WORKERS:
         supervisor.start(Program(worker, _python(python, "-m", "jobs.worker", worker)))
+
+
+def _load_demo(supervisor: Supervisor, desk: Desk, flask: tuple[str, ...]) -> None:
+    begun = desk.data / "demo-loading"
+    if begun.exists():
+        say("Clearing a demo desk that was loaded half ...")
+        try:
+            supervisor.run_once(Program("demo", (*flask, "demo", "reset", "--yes")), timeout_s=DEMO_TIMEOUT_S)
+        except CannotGoOn as error:
+            complain(str(error))  # loading decides: it refuses a desk that is not empty
+    say("Loading the demo desk ...")
+    begun.touch()
+    supervisor.run_once(Program("demo", (*flask, "demo", "load")), timeout_s=DEMO_TIMEOUT_S)
+    begun.unlink()
 
 
 def _let_the_demo_be_reached(supervisor: Supervisor, desk: Desk) -> None:

@@ -20,9 +20,16 @@ from tests.environment.test_supervise import descendants, parents, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-FIRST_START_S = 120
+FIRST_START_S = 180
+#: On a machine that does nothing else; see `patience`.
 LATER_START_S = 10
+SIGN_IN = re.compile(r"^Sign in to the demo desk.*@.*^Password: \S+$", re.MULTILINE | re.DOTALL)
 PROGRAMS = {"redis", "sandbox", "web", "drain", "scripts", "enrichment", "outbox", "clock"}
+
+
+def patience() -> float:
+    """How much longer things take here and now than on a machine that does nothing else."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 class Desk:
@@ -121,7 +128,7 @@ def test_an_empty_desk_starts_serves_restarts_and_stops(data: Path, desks: list[
     again = Desk(data)
     desks.append(again)
     took_s = again.wait_until_ready(deadline_s=FIRST_START_S)
-    assert took_s < LATER_START_S
+    assert took_s < LATER_START_S * patience()
     # It stays the kind of desk it was.
     assert not (data / "logs" / "demo.log").exists()
     again.stop()
@@ -146,8 +153,26 @@ def test_the_first_start_loads_the_demo_and_says_how_to_sign_in(data: Path, desk
     desk = Desk(data)
     desks.append(desk)
     desk.wait_until_ready(deadline_s=FIRST_START_S)
-    assert re.search(r"Sign in.*@", desk.output), desk.output
+    assert SIGN_IN.search(desk.output), desk.output
     assert (data / "logs" / "backoffice.log").exists()
     assert "backoffice ended" not in desk.output
     desk.stop()
     assert desk.process.returncode == 0
+
+
+def test_a_first_start_that_was_cut_short_begins_anew(data: Path, desks: list[Desk]) -> None:
+    first = Desk(data)
+    desks.append(first)
+
+    def half_loaded() -> bool:
+        return "tickets" in (data / "logs" / "demo.log").read_text() if (data / "logs" / "demo.log").exists() else False
+
+    wait_until(half_loaded, f"loading:\n{first.output}", deadline_s=FIRST_START_S)
+    first.process.kill()
+    first.process.wait()
+    again = Desk(data)
+    desks.append(again)
+    again.wait_until_ready(deadline_s=FIRST_START_S)
+    assert "Clearing a demo desk that was loaded half" in again.output
+    assert SIGN_IN.search(again.output), again.output
+    again.stop()
