@@ -145,4 +145,4 @@ def recent_tickets(connection: Connection, viewer: Viewer) -> list[AnyRow]:
 def scripts(connection: Connection) -> dict[str, str]:
     """Every script's code and name, for the filter."""
     query = select(EntryRow.code, EntryRow.name).where(EntryRow.kind == "script").order_by(EntryRow.name)
-    return dict(connection.execute(query).tuples().all())
+    return {row.code: row.name for row in connection.execute(query)}

@@ -1,0 +1,259 @@
+"""The script pages: drafts, the check before publishing, a try that changes nothing, and who may do it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from connectors import store as connections
+from rules import store as rule_list
+from rules.store import EntryKind, Stored
+from sandbox.client import Sandbox
+from tests.environment.databases import MakeDatabase
+from tests.environment.redis import RedisServer
+from tests.environment.sandbox import SandboxService
+from tests.jobs.test_preview import dump
+from tests.web.desk import Desk, a_desk, send, sign_in, token
+
+GOOD = 'log("looking at", ticket.id)\nticket.set_priority("high")\nticket.add_note("Call them")\n'
+BAD = "import os\nticket.set_priorty('high')\n"
+
+
+@pytest.fixture
+def desk(
+    make_database: MakeDatabase,
+    tmp_path: Path,
+    redis_server: RedisServer,
+    redis: Redis,
+    sandbox_service: SandboxService,
+) -> Iterator[Desk]:
+    """A desk whose scripts run in the session's sandbox."""
+    made = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
+    made.services = dataclasses.replace(made.services, sandbox=Sandbox(sandbox_service.socket))
+    yield made
+    made.services.close()
+
+
+@pytest.fixture
+def developer(desk: Desk, app: APIFlask) -> FlaskClient:
+    """A browser in which the developer Dev is signed in."""
+    browser = app.test_client()
+    assert sign_in(browser, desk.user("dev", "developer", name="Dev Ionescu")).status_code == 302
+    return browser
+
+
+def stored(desk: Desk, code: str = "S01") -> Stored:
+    with desk.services.db.read() as connection:
+        return rule_list.entry(connection, code)
+
+
+def a_script(desk: Desk, source: str = GOOD, *, live: bool = True) -> str:
+    with desk.services.db.write() as connection:
+        now = desk.clock.now()
+        code = rule_list.create(connection, EntryKind.SCRIPT, "Enrich", {"source": source}, author="dev", now=now)
+        if live:
+            rule_list.publish(connection, code, author="dev", note="First", seen=1, now=now)
+    return code
+
+
+def text_of(answer: TestResponse) -> str:
+    return answer.get_data(as_text=True)
+
+
+def words(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def test_a_new_script_is_a_draft_that_no_rule_can_run_yet(desk: Desk, developer: FlaskClient) -> None:
+    answer = send(developer, "/scripts", {"name": "Enrich billing"})
+    assert answer.headers["Location"].endswith("/scripts/S01")
+    assert stored(desk).live_version is None
+    with desk.services.db.read() as connection:
+        assert desk.services.live.current(connection).vocabulary.scripts == {}
+    page = text_of(developer.get("/scripts/S01"))
+    assert "<textarea data-editor" in page
+    assert 'data-check="/scripts/check"' in page
+
+
+def test_the_editor_shows_the_problems_of_the_draft_without_scripts_too(desk: Desk, developer: FlaskClient) -> None:
+    a_script(desk, BAD, live=False)
+    page = words(text_of(developer.get("/scripts/S01")))
+    assert "Line 1: os cannot be imported." in page
+    assert "Line 2: " in page
+
+
+def test_the_check_answers_with_line_column_and_a_way_out(desk: Desk, developer: FlaskClient) -> None:
+    page = developer.get("/scripts")
+    answer = developer.post("/scripts/check", json={"source": BAD}, headers={"X-CSRF-Token": token(page)})
+    problems = answer.get_json()["problems"]
+    assert [(one["line"], one["column"], one["severity"]) for one in problems] == [(1, 0, "error"), (2, 0, "error")]
+    assert "set_priority" in problems[1]["message"] + problems[1]["hint"]
+    nothing = developer.post("/scripts/check", json={"text": "x"}, headers={"X-CSRF-Token": token(page)})
+    assert nothing.status_code == 400
+
+
+def test_completion_lists_the_catalogue_and_the_connections(desk: Desk, developer: FlaskClient) -> None:
+    with desk.services.db.write() as connection:
+        connections.save_connection(
+            connection, desk.services.box, name="billing", kind="stripe", config={"api_key": "sk_test_51canary"},
+            now=desk.clock.now(),
+        )  # fmt: skip
+        rule_list.bump(connection)
+    answer = developer.get("/scripts/api.json")
+    offered = answer.get_json()
+    assert {"ticket", "customer", "billing", "log", "stop", "Unavailable"} <= set(offered["globals"])
+    assert "list_charges" in offered["globals"]["billing"]["members"]
+    assert offered["types"]["Ticket"]["members"]["set_priority"]["sig"] == "(priority: str)"
+    assert not [name for name in offered["globals"] if name.startswith("_")]
+    assert "canary" not in text_of(answer)
+
+
+def test_saving_keeps_a_draft_and_leaves_live_as_it_is(desk: Desk, developer: FlaskClient) -> None:
+    code = a_script(desk)
+    sent = {"source": "log(1)\r\nlog(2)\r\n", "name": "Enrich more", "seen": stored(desk).draft_count}
+    assert send(developer, f"/scripts/{code}", sent).status_code == 302
+    after = stored(desk)
+    assert after.draft is not None
+    assert (after.draft["source"], after.draft["name"]) == ("log(1)\nlog(2)\n", "Enrich more")
+    assert after.content is not None
+    assert after.content["source"] == GOOD
+
+
+def test_a_script_somebody_else_saved_shows_both_and_loses_neither(desk: Desk, developer: FlaskClient) -> None:
+    code = a_script(desk)
+    seen = stored(desk).draft_count
+    send(developer, f"/scripts/{code}", {"source": "log('theirs')\n", "seen": seen})
+    late = send(developer, f"/scripts/{code}", {"source": "log('mine')\n", "seen": seen})
+    assert late.status_code == 409
+    assert "log(&#39;mine&#39;)" in text_of(late)
+    assert "log(&#39;theirs&#39;)" in text_of(late)
+    assert stored(desk).working["source"] == "log('theirs')\n"
+    send(developer, f"/scripts/{code}", {"source": "log('mine')\n", "seen": stored(desk).draft_count})
+    assert stored(desk).working["source"] == "log('mine')\n"
+
+
+def test_a_script_with_an_error_is_not_published(desk: Desk, developer: FlaskClient) -> None:
+    code = a_script(desk)
+    send(developer, f"/scripts/{code}", {"source": BAD, "seen": stored(desk).draft_count})
+    answer = send(developer, f"/scripts/{code}/publish", {"seen": stored(desk).draft_count, "note": "Go"})
+    assert answer.status_code == 422
+    assert "Nothing was published." in text_of(answer)
+    assert stored(desk).live_version == 1
+
+
+def test_no_script_is_published_while_the_sandbox_is_away(desk: Desk, app: APIFlask, developer: FlaskClient) -> None:
+    code = a_script(desk)
+    send(developer, f"/scripts/{code}", {"source": "log(2)\n", "seen": stored(desk).draft_count})
+    away = dataclasses.replace(desk.services, sandbox=Sandbox("/nowhere/sandbox.sock"))
+    app.extensions["deskhand"] = away
+    answer = send(developer, f"/scripts/{code}/publish", {"seen": stored(desk).draft_count, "note": "Go"})
+    assert answer.status_code == 422
+    assert stored(desk).live_version == 1
+
+
+def test_publishing_shows_the_lines_and_what_the_script_gains(desk: Desk, developer: FlaskClient) -> None:
+    code = a_script(desk, "log(1)\n")
+    send(developer, f"/scripts/{code}", {"source": GOOD, "seen": stored(desk).draft_count})
+    page = words(text_of(developer.get(f"/scripts/{code}/review")))
+    assert "removed: log(1)" in page
+    assert "new since the live version add_note set_priority" in page
+    assert (
+        send(developer, f"/scripts/{code}/publish", {"seen": stored(desk).draft_count, "note": ""}).status_code == 422
+    )
+    done = send(developer, f"/scripts/{code}/publish", {"seen": stored(desk).draft_count, "note": "Say it"})
+    assert done.status_code == 302
+    assert stored(desk).live_version == 2
+    assert "Say it" in text_of(developer.get(f"/scripts/{code}/versions?version=2"))
+    back = send(developer, f"/scripts/{code}/roll-back", {"version": 1, "seen": stored(desk).draft_count})
+    assert back.status_code == 302
+    after = stored(desk)
+    assert after.content is not None
+    assert (after.live_version, after.content["source"]) == (3, "log(1)\n")
+
+
+def test_a_try_shows_effects_log_and_limits_and_changes_nothing(desk: Desk, developer: FlaskClient) -> None:
+    code = a_script(desk)
+    ticket = desk.ticket()
+    desk.work()
+    before = dump(desk.services.db)
+    answer = send(
+        developer, f"/scripts/{code}/try", {"source": GOOD, "item": f"#{ticket}", "mode": "recorded"},
+        headers={"X-Part": "1"},
+    )  # fmt: skip
+    page = words(text_of(answer))
+    assert "Priority from Normal to High" in page
+    assert "nothing was changed or sent" in page
+    assert "Call them" in page
+    assert f"looking at {ticket}" in page
+    assert "0 of 50 calls" in page
+    assert 'data-editor-line="2"' in text_of(answer)
+    assert dump(desk.services.db) == before
+
+
+def test_a_try_works_as_a_plain_form_and_keeps_the_text(desk: Desk, developer: FlaskClient) -> None:
+    code = a_script(desk)
+    ticket = desk.ticket()
+    page = text_of(send(developer, f"/scripts/{code}/try", {"source": "log('typed just now')\n", "item": ticket}))
+    assert "log(&#39;typed just now&#39;)" in page
+    assert "typed just now" in words(page)
+    assert stored(desk).draft is None
+
+
+@pytest.mark.parametrize("item", ["", "x", "999999"])
+def test_a_try_on_no_ticket_runs_nothing(desk: Desk, developer: FlaskClient, item: str) -> None:
+    code = a_script(desk)
+    answer = send(developer, f"/scripts/{code}/try", {"source": GOOD, "item": item})
+    assert answer.status_code == 422
+    assert "It would do" not in text_of(answer)
+
+
+def test_a_try_on_a_ticket_one_may_not_see_says_the_same_as_for_none(desk: Desk, developer: FlaskClient) -> None:
+    code = a_script(desk)
+    hidden = desk.ticket("About a colleague", team="ethics")
+    answer = send(developer, f"/scripts/{code}/try", {"source": "log(ticket.subject)\n", "item": hidden})
+    assert answer.status_code == 422
+    assert "About a colleague" not in text_of(answer)
+    assert f"There is no ticket {hidden}, or it is not visible to you." in text_of(answer)
+    assert "About a colleague" not in text_of(developer.get(f"/scripts/{code}"))
+
+
+def test_the_style_nonce_is_on_the_editor_page_alone(desk: Desk, developer: FlaskClient) -> None:
+    a_script(desk)
+    assert "nonce-" in developer.get("/scripts/S01").headers["Content-Security-Policy"]
+    for path in ("/scripts", "/scripts/S01/review", "/scripts/S01/versions"):
+        assert "nonce-" not in developer.get(path).headers["Content-Security-Policy"], path
+
+
+def test_what_a_script_says_is_shown_as_text(desk: Desk, developer: FlaskClient) -> None:
+    hostile = "log('<img src=x onerror=alert(1)>')\nstop('<script>alert(1)</script>')\n"
+    code = a_script(desk, hostile)
+    ticket = desk.ticket()
+    answer = send(developer, f"/scripts/{code}/try", {"source": hostile, "item": ticket}, headers={"X-Part": "1"})
+    assert "<img" not in text_of(answer)
+    assert "<script" not in text_of(answer)
+    assert "&lt;img" in text_of(answer)
+
+
+def test_managers_and_agents_may_not_open_scripts(desk: Desk, agent: FlaskClient) -> None:
+    code = a_script(desk)
+    before = dump(desk.services.db)
+    for path in ("", f"/{code}", "/api.json", f"/{code}/review", f"/{code}/versions", f"/{code}.py"):
+        assert agent.get(f"/scripts{path}").status_code == 403, path
+    for path in ("", f"/{code}", "/check", f"/{code}/try", f"/{code}/publish", f"/{code}/roll-back", f"/{code}/switch"):
+        assert send(agent, f"/scripts{path}", {"source": "log(1)", "name": "x", "seen": 2}).status_code == 403, path
+    assert dump(desk.services.db) == before
+
+
+def test_a_source_that_is_too_long_is_refused_and_not_cut(desk: Desk, developer: FlaskClient) -> None:
+    code = a_script(desk)
+    answer = send(developer, f"/scripts/{code}", {"source": "#" * 70_000, "seen": stored(desk).draft_count})
+    assert answer.status_code == 422
+    assert stored(desk).draft is None
