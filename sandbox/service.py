@@ -52,6 +52,8 @@ FORK_S = 5.0
 ATTACK_S = 5.0
 #: Pauses before the next try when the zygote does not start or dies.
 RESTART_S = (0.2, 1.0, 5.0, 30.0)
+#: So many failures in a row are taken for an accident: callers wait. After that they are told.
+PATIENCE = 2
 REQUEST_BYTES = 4096
 REQUIRED = ("fresh exec", "rlimits", "no new privileges", "seccomp")
 WANTED = ("namespaces", "landlock", "undumpable")
@@ -223,7 +225,8 @@ class Service:
             self._boot()
             log.info("sandbox.listening socket=%s pid=%d", self._path, os.getpid())
             while not self._stopping:
-                for key, _ in self._selector.select(1.0):
+                pause_s = 1.0 if self._zygote is not None else max(0.01, min(1.0, self._retry_at - time.monotonic()))
+                for key, _ in self._selector.select(pause_s):
                     key.data()
                 self._tend()
         finally:
@@ -302,6 +305,8 @@ class Service:
         """Give children to those who wait, in order, as long as there are places."""
         while self._waiting:
             caller = self._waiting[0]
+            if self._unready and 0 < self._failures <= PATIENCE:
+                return  # a new zygote is on its way; whoever waits hardly notices
             if self._unready:
                 self._waiting.popleft()
                 caller.wish = None
@@ -462,16 +467,23 @@ def _listen(path: Path) -> socket.socket:
             try:
                 probe.connect(str(path))
             except OSError:
-                path.unlink(missing_ok=True)
+                log.info("sandbox.stale_socket socket=%s", path)
             else:
                 raise AlreadyRunning(f"A sandbox service answers on {path} already")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # Under its own name only once it listens: whoever sees the socket can connect to it.
+    hidden = path.with_name(f"{path.name}.{os.getpid()}")
     before = os.umask(0o177)
     try:
-        listener.bind(str(path))
+        listener.bind(str(hidden))
+        listener.listen(MAX_CALLERS)
+        hidden.rename(path)
+    except OSError:
+        hidden.unlink(missing_ok=True)
+        listener.close()
+        raise
     finally:
         os.umask(before)
-    listener.listen(MAX_CALLERS)
     listener.setblocking(False)
     return listener
 

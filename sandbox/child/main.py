@@ -64,6 +64,7 @@ class Child:
         self._stopped: str | None = None
         self._broken: Code | None = None
         self._broken_by = ""
+        self._scope: dict[str, Any] = {}
         self._reserve: bytearray | None = bytearray(_RESERVE_BYTES)
 
     def live(self) -> None:
@@ -88,7 +89,11 @@ class Child:
         elif compiled.code is None:
             self._send({"t": "refused", "problems": [_problem(one) for one in compiled.problems]})
         else:
-            self._run(compiled.code, self._names(start, api), start["source"])
+            self._scope = self._names(start, api)
+            self._run(compiled.code, self._scope, start["source"])
+        # Now, while the scope still lives: dropping it would run what suspended generators have in `finally`, and a
+        # word after the result is a protocol error.
+        os._exit(0)
 
     def _run(self, code: Any, scope: dict[str, Any], source: str) -> None:
         error: BaseException | None = None
@@ -113,7 +118,12 @@ class Child:
         if self._broken is not None:
             self._fail(self._broken, self._broken_by, _place(error) if error else (None, None), "")
         elif error is not None:
-            self._fail(*_explain(error, scope, source))
+            try:
+                explained = _explain(error, scope, source)
+            except BaseException:
+                # The error is of the script's own class, and its __str__ or a property of it raised in turn.
+                explained = (Code.RUNTIME, f"Your script raised {type(error).__name__}", _place(error, source), "")
+            self._fail(*explained)
         elif self._stopped is not None:
             self._send({"t": "result", "end": "stopped", "reason": self._stopped})
         else:

@@ -111,3 +111,24 @@ def test_nothing_swallows_stop(host: Host, name: str) -> None:
     outcome = host.run(SWALLOW[name])
     assert (outcome.status, outcome.stop_reason) == ("stopped", "now")
     assert outcome.log == ()
+
+
+def test_an_error_that_cannot_be_shown_is_still_named(host: Host) -> None:
+    for member in ("def __str__(self): return 1 / 0", "def __str__(self): stop('x')", "def __str__(self): return 5"):
+        message = refused(host, f"class Odd(Exception):\n    {member}\nraise Odd()", "RUNTIME")
+        assert message == "Your script raised Odd"
+    hidden = "class Odd(Unavailable):\n    @property\n    def from_call(self): return 1 / 0\nraise Odd()"
+    assert refused(host, hidden, "RUNTIME") == "Your script raised Odd"
+
+
+def test_what_a_suspended_generator_would_still_do_is_not_done(host: Host) -> None:
+    source = 'def g():\n    try:\n        yield 1\n    finally:\n        ticket.add_note("late")\nx = g()\nnext(x)\n'
+    assert harmless(host, source) == []
+
+
+def test_a_crash_of_the_interpreter_is_contained(host: Host) -> None:
+    """Iterators nested deeply enough overflow the C stack; the child dies of it, and only the child."""
+    outcome = host.run("m = iter([1])\nfor i in range(300000):\n    m = map(str, m)\nprint(next(m))\n")
+    assert outcome.error is not None
+    assert (outcome.error.code, outcome.actions) in [("CRASH", ()), ("MEMORY", ()), ("RUNTIME", ())]
+    assert host.logged("print(1)") == ["1"]

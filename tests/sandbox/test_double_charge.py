@@ -32,7 +32,7 @@ def a_charge(number: int, order: str, **changes: Any) -> dict[str, Any]:
 
 
 ANSWERS = {
-    "crm.find_customer": {"tier": "platinum", "since": "2020-01-01"},
+    "crm.find_customer": {"tier": "platinum", "since": "2020-01-01", "city": "Lyon", "name": "Ann Ek"},
     "erp.list_orders": [{"number": "SO-7", "date": "2026-11-01", "state": "done", "total": "64.90"}],
     "billing.list_charges": [a_charge(1, "SO-7"), a_charge(2, "SO-7"), a_charge(3, "SO-8")],
 }

@@ -97,6 +97,7 @@ def test_an_ordinary_user_has_the_same_jail() -> None:
     path = os.pathsep.join([str(ROOT), *[one for one in sys.path if one.endswith("site-packages")]])
     with a_host(command=[python], user=65534, env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}) as host:
         health = host.sandbox.health()
+        assert health.ready, health.reason
         assert {name: layer.reason for name, layer in health.layers.items() if not layer.up} == {}
         outcome = host.run('ticket.add_note(f"{crm.find_customer(email=1 and ticket.customer.email)}")')
         assert outcome.status == "finished", outcome.error
