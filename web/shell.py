@@ -52,6 +52,7 @@ PLACES: tuple[Place, ...] = (
         lazy_gettext("Automate"),
     ),
     Place("runs", lazy_gettext("Runs"), "activity", "runs.index", Permission.WORK_TICKETS, lazy_gettext("Observe")),
+    Place("mails", lazy_gettext("Mail in"), "mail", "mailboxes.mails", Permission.SETTINGS, lazy_gettext("Observe")),
     Place("demo", lazy_gettext("Demo"), "play", "demo.page", Permission.WORK_TICKETS, lazy_gettext("Observe")),
 )
 
@@ -91,6 +92,17 @@ def more() -> ResponseReturnValue:
     return render_template("more.html")
 
 
+def address(endpoint: str, permission: str, **values: str | int) -> str:
+    """Where a page is, for a link to it; "" when this person may not open it or it is not in this installation."""
+    viewer = viewer_or_none()
+    if viewer is None or not viewer.may(Permission(permission)):
+        return ""
+    try:
+        return url_for(endpoint, **values)  # type: ignore[arg-type]
+    except BuildError:
+        return ""
+
+
 def unread() -> str:
     """How many lines of the bell are unread, as the menu shows it."""
     return _capped(_waiting().unread)
@@ -113,4 +125,4 @@ def _capped(count: int) -> str:
 
 
 def install(app: Flask) -> None:
-    app.jinja_env.globals.update(menu=menu, unread=unread)
+    app.jinja_env.globals.update(menu=menu, unread=unread, address=address)

@@ -52,6 +52,13 @@ def test_an_automation_is_one_folded_group_with_because_and_it_did(triaged: int,
     assert "<details open" not in page.partition('class="ev"')[2].partition("</summary>")[0]
 
 
+def test_a_rule_is_a_link_only_for_who_may_open_it(triaged: int, desk: Desk, app: APIFlask, agent: FlaskClient) -> None:
+    assert 'href="/rules/A01"' not in ticket_page(agent, triaged)
+    browser = app.test_client()
+    sign_in(browser, desk.user("max", "manager"))
+    assert '<a href="/rules/A01">New ticket triage</a>' in ticket_page(browser, triaged)
+
+
 def test_a_group_with_a_problem_opens_by_itself(desk: Desk, agent: FlaskClient) -> None:
     from tickets.tables import EventRow
 
