@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, LargeBinary, and_, func, insert, not_, or_, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from connectors.channels.email import MAIL_BYTES, MailFile, ParsedMail, Unparsable, parse
+from connectors.channels.email import MAIL_BYTES, MailFile, ParsedMail, Unparsable, glance, parse
 from jobs.queues import Work
 from jobs.services import Services
 from tickets import people, store
@@ -40,6 +40,8 @@ SENDER_MAILS_PER_HOUR = 60
 #: Rows of one page of the list of mails, and how far it counts.
 PAGE_ROWS = 50
 COUNT_CAP = 1_000
+#: Bytes of a mail's beginning that the list reads for its sender and subject.
+GLANCE_BYTES = 16_000
 #: What the database driver raises when the database is away or too busy to answer.
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 
@@ -512,6 +514,8 @@ class Mail:
 
     id: int
     mailbox: str
+    sender: str
+    subject: str
     outcome: Outcome
     reason: str
     item_id: int | None
@@ -553,6 +557,7 @@ def mails(connection: Connection, viewer: Viewer, *, outcomes: Iterable[str] = (
             InboundMail.reason,
             InboundMail.item_id,
             Blob.size,
+            func.substr(Blob.data, 1, GLANCE_BYTES, type_=LargeBinary).label("start"),
             InboundMail.received_at,
         )
         .outerjoin(WorkItem, WorkItem.id == InboundMail.item_id)
@@ -564,7 +569,16 @@ def mails(connection: Connection, viewer: Viewer, *, outcomes: Iterable[str] = (
     )
     return MailPage(
         tuple(
-            Mail(row.id, row.mailbox, Outcome(row.outcome), row.reason, row.item_id, row.size, row.received_at)
+            Mail(
+                row.id,
+                row.mailbox,
+                *glance(row.start),
+                Outcome(row.outcome),
+                row.reason,
+                row.item_id,
+                row.size,
+                row.received_at,
+            )
             for row in rows
         ),
         total,

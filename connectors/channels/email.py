@@ -109,6 +109,17 @@ def parse(raw: bytes) -> ParsedMail:
         raise Unparsable(f"It is not well-formed mail ({type(error).__name__})") from error
 
 
+def glance(start: bytes) -> tuple[str, str]:
+    """Sender's address and subject from the first bytes of a mail, "" for what cannot be read. Never raises."""
+    head = re.split(rb"\r?\n\r?\n", start[:HEADERS_BYTES], maxsplit=1)[0] + b"\r\n\r\n"
+    try:
+        headers = _Headers(message_from_bytes(head, policy=_POLICY))
+        senders = headers.addresses("from")
+        return senders[0].address if senders else "", headers.text("subject")[:SUBJECT_CHARS]
+    except Exception:  # as in `parse`; a list of mails shows such a one without these two
+        return "", ""
+
+
 # Reading ---------------------------------------------------------------------------------------------------------
 
 
