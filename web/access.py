@@ -51,7 +51,9 @@ def stamp_of(password_hash: str) -> str:
 
 
 def me() -> Viewer:
-    """The signed-in person. Only in views that are not open to all."""
+    """The signed-in person. Asked where nobody is signed in, it ends the request at the sign-in page."""
+    if not current_user.is_authenticated:
+        abort(401)
     return cast(SignedIn, current_user).viewer
 
 

@@ -24,6 +24,7 @@ from tickets.errors import (
     TicketsError,
     UnknownField,
 )
+from web.access import ask_to_sign_in, safe_path
 
 log = logging.getLogger(__name__)
 
@@ -125,8 +126,6 @@ def _answer(status: int, words: Words, detail: str, reference: str) -> ResponseR
 
 def _back_address() -> str:
     # Only our own pages: the address comes from a header anybody may write.
-    from web.access import safe_path
-
     referrer = request.referrer or ""
     return (
         safe_path(referrer.removeprefix(request.host_url.rstrip("/"))) if referrer.startswith(request.host_url) else "/"
@@ -142,6 +141,8 @@ def install(app: Flask) -> None:
     def refused(error: HTTPException) -> ResponseReturnValue:
         if error.response is not None or error.code is None or error.code < 400:
             return error
+        if error.code == 401 and not wants_json():
+            return ask_to_sign_in()
         words = _WORDS.get(error.code, _WORDS[500 if error.code >= 500 else 400])
         # Werkzeug's own sentences are for programmers; ours come with abort(code, description=Sentence(...)).
         detail = str(error.description) if isinstance(error.description, Sentence) else ""

@@ -6,6 +6,8 @@ from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
+from web.access import viewer_or_none
+
 #: Seconds a request waits for Redis before it counts in this process instead.
 WAIT_S = 1
 
@@ -16,6 +18,12 @@ limiter = Limiter(
     key_prefix="deskhand:limits",
     strategy="moving-window",
 )
+
+
+def person() -> str:
+    """Counts per signed-in person, per address where nobody is: limits are looked at before permissions are."""
+    viewer = viewer_or_none()
+    return f"person:{viewer.key}" if viewer is not None else get_remote_address()
 
 
 def install(app: Flask, redis_url: str) -> None:
