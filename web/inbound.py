@@ -49,7 +49,7 @@ NOT_ON_A_TICKET = (Outcome.UNREADABLE, Outcome.CAPPED)
 @limiter.limit(PER_CALLER)
 def email(secret: str = "") -> ResponseReturnValue:
     """Takes one raw mail. 202 says that it is kept for good and what became of it; anything else: hand it in again
-    (503, 429) or mend the call (401, 413, 415)."""
+    (400, 429, 503) or mend the call (401, 411, 413, 415)."""
     try:
         return _take(secret or _bearer())
     except intake.NotNow as away:
@@ -64,8 +64,16 @@ def _take(secret: str) -> ResponseReturnValue:
     if request.mimetype != MEDIA_TYPE:
         said = f"Send the raw mail with Content-Type: {MEDIA_TYPE}; nothing was kept"
         return _refused(415, "This is not a raw mail", said)
+    if request.content_length is None:
+        said = "Send the mail with a Content-Length, so that one cut short is noticed; nothing was kept"
+        return _refused(411, "The length of the mail is missing", said)
+    mail = request.get_data(cache=False)
+    if len(mail) != request.content_length:
+        # Half a mail under a Message-ID would make the whole one, when it comes again, a duplicate.
+        said = f"{len(mail):,} of {request.content_length:,} bytes arrived; nothing was kept, hand it in again"
+        return _refused(400, "The mail was cut short", said)
     try:
-        done = intake.ingest(services(), mailbox, request.get_data(cache=False))
+        done = intake.ingest(services(), mailbox, mail)
     except intake.TooLarge as error:
         return too_large(error)
     except intake.UnknownMailbox as error:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from jobs import intake
 from jobs.queues import Work, queue
@@ -66,6 +72,52 @@ def test_a_mail_beyond_the_cap_is_refused_with_the_cap(desk: Desk, client: Flask
         413,
         {"error": "This mail is too large", "detail": "A mail has at most 30,000,000 bytes; nothing was kept"},
     )
+    assert how_many(desk) == NOTHING
+
+
+@pytest.fixture
+def port(app: APIFlask) -> Iterator[int]:
+    """The application behind a real server that, like the one in production, ends bodies where they end."""
+
+    class Handler(WSGIRequestHandler):
+        def make_environ(self) -> Any:
+            return {**super().make_environ(), "wsgi.input_terminated": True}
+
+        def log(self, *args: Any) -> None:
+            pass
+
+    server = make_server("127.0.0.1", 0, app, request_handler=Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.port
+    server.shutdown()
+    thread.join(timeout=10)
+    server.server_close()
+
+
+def say(port: int, request: bytes) -> bytes:
+    """Send these bytes, say that there are no more, and read the answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def test_a_mail_cut_short_on_the_way_is_not_kept_and_the_whole_one_is_no_duplicate(desk: Desk, port: int) -> None:
+    mail = a_mail("A long letter. " * 50)
+    head = f"POST /inbound/email/{SECRET} HTTP/1.0\r\nContent-Type: {RFC822}\r\n".encode()
+    length = f"Content-Length: {len(mail)}\r\n\r\n".encode()
+    cut = say(port, head + length + mail[:-100])
+    assert cut.split(b"\r\n")[0].split()[1] == b"400"
+    assert f"{len(mail) - 100:,} of {len(mail):,} bytes arrived" in cut.decode()
+    assert how_many(desk) == NOTHING
+    whole = say(port, head + length + mail)
+    assert b'"outcome":"created"' in whole.replace(b" ", b"")
+
+
+def test_a_mail_without_a_length_is_refused(desk: Desk, port: int) -> None:
+    head = f"POST /inbound/email/{SECRET} HTTP/1.0\r\nContent-Type: {RFC822}\r\n\r\n".encode()
+    assert say(port, head + a_mail()).split(b"\r\n")[0].split()[1] == b"411"
     assert how_many(desk) == NOTHING
 
 
