@@ -70,9 +70,11 @@ def age(at: datetime | str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time: "14 ms", "1.4 s", "3 min"."""
+    """A length of time: "< 1 ms", "14 ms", "1.4 s", "3 min"."""
+    if seconds < 0.001:
+        return "< 1 ms"
     if seconds < 1:
-        return f"{max(0, round(seconds * 1000))} ms"
+        return f"{round(seconds * 1000)} ms"
     if seconds < MINUTE:
         return f"{seconds:.1f} s"
     if seconds < HOUR:

@@ -206,7 +206,7 @@ def test_values_read_as_people_write_them(app: APIFlask, desk: Desk) -> None:
             g.pop("now", None)
             ages.append(age(at))
         assert ages == ["just now", "1 min ago", "2 h ago", "Sat 21 Nov, 09:31"]
-    assert [duration(s) for s in (0.0139, 1.38, 200, 7_300)] == ["14 ms", "1.4 s", "3 min", "2.0 h"]
+    assert [duration(s) for s in (0.0002, 0.0139, 1.38, 200, 7_300)] == ["< 1 ms", "14 ms", "1.4 s", "3 min", "2.0 h"]
     assert [file_size(n) for n in (820, 14_200, 2_140_000)] == ["820 B", "14 kB", "2.1 MB"]
     assert [initials(name) for name in ("Ana Nowak", "kim", "", "Ana Maria de Nowak", "a@b.test")] == [
         "AN",
