@@ -27,6 +27,7 @@ from jobs.tables import RunRow
 from rules.actions import Call, PlannedCall, plan_calls
 from rules.errors import ActionRefused
 from rules.facts import Facts
+from sandbox.client import Sandbox
 from sandbox.contract import ActionCall, Answer, CallFailed, CallFailure, Gateway, Outcome
 from tickets import store
 from tickets.db import Database
@@ -88,7 +89,7 @@ def try_script(
     """Run this source on the ticket as it is now and say what it would do. Nothing of it is applied or kept.
 
     Live mode leaves the answers and the audit lines that asking always leaves. Raises `ItemNotFound` for a ticket that
-    is not visible to the viewer, `ServiceUnavailable` when no sandbox answers."""
+    is not visible to the viewer."""
     with services.db.read() as connection:
         desk = services.live.current(connection)
         item = store.read_item(connection, item_id, viewer=viewer)
@@ -100,12 +101,27 @@ def try_script(
         gateway = RecordedGateway(recorded, services.db)
     else:
         gateway = RunGateway(services, f"try by {viewer.key}")
-    outcome = services.sandbox.run(request(desk, source, facts, past, params or {}, seed=item.id), gateway)
-    return tried(item_id, mode, outcome, facts, desk)
+    return try_on(services.sandbox, desk, source, facts, gateway, past=past, params=params, mode=mode, item_id=item.id)
 
 
-def tried(item_id: int, mode: Mode, outcome: Outcome, facts: Facts, desk: Desk) -> Tried:
-    """What would follow from this outcome on these facts."""
+def try_on(
+    sandbox: Sandbox,
+    desk: Desk,
+    source: str,
+    facts: Facts,
+    gateway: Gateway,
+    *,
+    past: Sequence[dict[str, JSON]] = (),
+    params: Mapping[str, JSON] | None = None,
+    mode: Mode = Mode.RECORDED,
+    item_id: int = 0,
+) -> Tried:
+    """Run this source on these facts and say what it would do; the seed of its random numbers is the item's id."""
+    outcome = sandbox.run(request(desk, source, facts, list(past), params or {}, seed=item_id), gateway)
+    return _tried(item_id, mode, outcome, facts, desk)
+
+
+def _tried(item_id: int, mode: Mode, outcome: Outcome, facts: Facts, desk: Desk) -> Tried:
     if outcome.status not in APPLIED:
         return Tried(item_id, mode, outcome, (), ())
     try:

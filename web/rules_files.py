@@ -1,0 +1,254 @@
+"""Rule lists as files: reading them, saying what is wrong with file, row and cell, and putting them in, all or nothing.
+
+A file is one entry, a list of entries, or `{tables: [...], templates: [...], scripts: [...]}`; a table has rows, a
+template texts, a script a source. The same data as in the editor; see docs/rules.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from jobs import live
+from rules import files
+from rules import store as rule_list
+from rules.errors import Problem
+from rules.store import EntryKind, Stored
+from rules.vocabulary import Vocabulary
+from sandbox.contract import Checked
+from tickets.values import json_problem
+from web.rules_document import IF, THEN, canonical, tidy
+from web.rules_grid import check
+from web.rules_templates import problems_of
+from web.rules_words import changes, column_label
+
+#: Most entries in one file.
+MAX_ENTRIES = 500
+_LISTS = {"templates": EntryKind.TEMPLATE, "scripts": EntryKind.SCRIPT, "tables": EntryKind.TABLE}
+
+
+class FileRefused(Exception):
+    """The file has problems; `problems` lists all of them, each with its place. Nothing was imported."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems[:3]))
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One table, template or script of a file."""
+
+    kind: EntryKind
+    code: str
+    name: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What importing one entry comes to: "new", "changed" or "same", and the differences in words.
+
+    `publishes`: it makes a new version; a switch alone does not."""
+
+    entry: FileEntry
+    what: str
+    lines: tuple[str, ...] = ()
+    publishes: bool = True
+
+
+def read(text: str, name: str) -> list[FileEntry]:
+    """The entries of a file. Raises `FileRefused` for what is not a list of entries."""
+    try:
+        data = files.load(text)
+    except files.FileInvalid as error:
+        raise FileRefused([f"{name}: {error}"]) from None
+    problem = json_problem(data, name)
+    if problem is not None:
+        raise FileRefused([f"{problem}"])
+    found: list[tuple[EntryKind | None, Any]]
+    if isinstance(data, Mapping) and any(key in data for key in _LISTS):
+        unknown = sorted(set(data) - set(_LISTS))
+        if unknown:
+            raise FileRefused([f"{name}: there is no list {unknown[0]!r}; a file has {', '.join(_LISTS)}"])
+        found = []
+        for key, listed_kind in _LISTS.items():
+            listed = data.get(key) or []
+            if not isinstance(listed, list):
+                raise FileRefused([f"{name}: {key} is a list, not {type(listed).__name__}"])
+            found += [(listed_kind, one) for one in listed]
+    else:
+        found = [(None, one) for one in (data if isinstance(data, list) else [data])]
+    if len(found) > MAX_ENTRIES:
+        raise FileRefused([f"{name}: has {len(found)} entries; at most {MAX_ENTRIES} fit in one file"])
+    entries: list[FileEntry] = []
+    problems: list[str] = []
+    for number, (kind, one) in enumerate(found, 1):
+        try:
+            entries.append(_entry(kind, one))
+        except ValueError as error:
+            problems.append(f"{name}: entry {number}: {error}")
+    codes = [one.code for one in entries]
+    problems += [f"{name}: {code} stands there twice" for code in sorted({c for c in codes if codes.count(c) > 1})]
+    if problems:
+        raise FileRefused(problems)
+    return entries
+
+
+def _entry(given: EntryKind | None, data: Any) -> FileEntry:
+    """Raises `ValueError` with a sentence."""
+    if not isinstance(data, Mapping):
+        raise ValueError(f"an entry is a mapping, not {type(data).__name__}")
+    guessed = EntryKind.SCRIPT if "source" in data else EntryKind.TEMPLATE if "texts" in data else EntryKind.TABLE
+    kind = given or guessed
+    code = data.get("code")
+    if not isinstance(code, str) or not code or len(code) > 10 or not code.isalnum():
+        raise ValueError("needs a code of up to 10 letters and digits, e.g. A01")
+    name = data.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"{code} needs a name")
+    return FileEntry(kind, code, name.strip()[:200], dict(data))
+
+
+def problems(
+    entries: Sequence[FileEntry], vocabulary: Vocabulary, name: str, check_script: Callable[[str], Checked] | None
+) -> tuple[list[str], list[str]]:
+    """(what must be mended, what is only worth a look), each with file, entry, row and cell.
+
+    The vocabulary is what exists already; templates and scripts of the file itself count as existing. Without
+    `check_script` the sources of scripts are not looked at."""
+    vocabulary = with_entries(vocabulary, entries)
+    errors: list[str] = []
+    hints: list[str] = []
+    for one in entries:
+        match one.kind:
+            case EntryKind.TABLE:
+                wrong, doubtful = check(one.content, vocabulary)
+                errors += [place(one, problem, vocabulary, name) for problem in wrong]
+                hints += [place(one, problem, vocabulary, name) for problem in doubtful]
+            case EntryKind.TEMPLATE:
+                found = problems_of(one.content, vocabulary)
+                errors += [f"{name}: {one.code}, {where}: {sentence}" for where, sentence in found.items()]
+            case EntryKind.SCRIPT if check_script is not None:
+                for bad in check_script(str(one.content.get("source", ""))).problems:
+                    sentence = f"{name}: {one.code}, line {bad.line}, column {bad.column}: {bad.message} {bad.hint}"
+                    (errors if bad.severity == "error" else hints).append(sentence.strip())
+    return errors, hints
+
+
+def with_entries(vocabulary: Vocabulary, entries: Sequence[FileEntry]) -> Vocabulary:
+    """The vocabulary with the file's own templates and scripts in it."""
+    return replace(
+        vocabulary,
+        templates={
+            **vocabulary.templates,
+            **{one.code: live.template(one.code, one.content) for one in entries if one.kind is EntryKind.TEMPLATE},
+        },
+        scripts={
+            **vocabulary.scripts,
+            **{one.code: one.name for one in entries if one.kind is EntryKind.SCRIPT},
+        },
+    )
+
+
+def place(entry: FileEntry, problem: Problem, vocabulary: Vocabulary, name: str) -> str:
+    """The problem with its file, table, row and cell."""
+    document = tidy(entry.content)
+    heads = {head["id"]: column_label(head, IF, vocabulary) for head in document["columns"]}
+    heads |= {head["id"]: column_label(head, THEN, vocabulary) for head in document["steps"]}
+    parts = [f"{name}: {entry.code}"]
+    row, column = problem.where.get("row"), problem.where.get("column")
+    if row is not None:
+        number = next((n for n, one in enumerate(document["rows"], 1) if one["id"] == row), 0)
+        parts.append(f"row {number} ({row})" if number else f"row {row}")
+    if column is not None:
+        parts.append(f"column {column} ({heads[column]})" if column in heads else f"column {column}")
+    if row is None and column is None:
+        parts.append(" ".join(str(one) for one in problem.where.values()))
+    return f"{', '.join(parts)}: {problem.message}"
+
+
+def plan(connection: Connection, entries: Sequence[FileEntry], vocabulary: Vocabulary) -> list[Step]:
+    """What importing would do, entry by entry. Raises `FileRefused` for entries with a draft somebody works on."""
+    present = {one.code: one for one in rule_list.entries(connection)}
+    vocabulary = with_entries(vocabulary, entries)
+    steps: list[Step] = []
+    refused: list[str] = []
+    for one in entries:
+        old = present.get(one.code)
+        if old is not None and old.kind is not one.kind:
+            refused.append(f"{one.code} is a {old.kind} here and a {one.kind} in the file")
+        elif old is not None and old.draft is not None:
+            who = old.draft_by or "Somebody"
+            refused.append(f"{who} has a draft of {one.code}; publish it or throw it away first")
+        else:
+            steps.append(_step(one, old, vocabulary))
+    if refused:
+        raise FileRefused(refused)
+    return steps
+
+
+def _step(entry: FileEntry, old: Stored | None, vocabulary: Vocabulary) -> Step:
+    if old is None or old.content is None:
+        return Step(entry, "new")
+    lines: list[str] = []
+    if entry.kind is EntryKind.TABLE:
+        if canonical(old.content) != canonical(entry.content):
+            lines = [
+                f"{line.where}: {line.before} -> {line.after}" if line.before else f"{line.where}: {line.after}"
+                for line in changes(old.content, entry.content, vocabulary)
+            ] or ["written differently, says the same"]
+    elif any(old.content.get(key) != entry.content.get(key) for key in ("name", "texts", "source")):
+        lines = ["its text differs"]
+    publishes = bool(lines)
+    if _enabled(entry) is not None and _enabled(entry) != old.enabled:
+        lines.append("switched on" if _enabled(entry) else "switched off")
+    return Step(entry, "changed" if lines else "same", tuple(lines), publishes)
+
+
+def _enabled(entry: FileEntry) -> bool | None:
+    value = entry.content.get("enabled")
+    return value if isinstance(value, bool) else None
+
+
+def apply(connection: Connection, steps: Sequence[Step], *, author: str, note: str, now: datetime) -> int:
+    """Publish what is new or changed, in the caller's transaction; returns how many entries that were."""
+    done = 0
+    for step in sorted(steps, key=lambda step: list(_LISTS.values()).index(step.entry.kind)):
+        entry = step.entry
+        if step.what == "same":
+            continue
+        content = {**entry.content, "name": entry.name}
+        present = {one.code: one for one in rule_list.entries(connection)}.get(entry.code)
+        seen = 1
+        if present is None:
+            rule_list.create(connection, entry.kind, entry.name, content, author=author, now=now, code=entry.code)
+        elif step.publishes:
+            seen = rule_list.save_draft(
+                connection, entry.code, content, author=author, seen=present.draft_count, now=now
+            )
+        if step.publishes:
+            rule_list.publish(connection, entry.code, author=author, note=note, seen=seen, now=now)
+        enabled = _enabled(entry)
+        if enabled is not None and enabled != (present.enabled if present is not None else True):
+            rule_list.switch(connection, entry.code, enabled=enabled)
+        done += 1
+    return done
+
+
+def export(entries: Sequence[Stored]) -> str:
+    """What is live, as a file that `read` reads back."""
+    data: dict[str, list[Any]] = {}
+    for key, kind in _LISTS.items():
+        found = [
+            {**one.content, "code": one.code, "name": one.name, **({} if one.enabled else {"enabled": False})}
+            for one in entries
+            if one.kind is kind and one.content is not None
+        ]
+        if found:
+            data[key] = found
+    return files.dump(data)
