@@ -228,15 +228,19 @@ if os.geteuid() == 0:
     USERS.append(pytest.param(-1, id="root"))
 
 
-@pytest.fixture(scope="module", params=USERS)
-def raw(request: pytest.FixtureRequest) -> Iterator[Raw]:
+def a_zygote(user: int) -> Zygote:
     program = str(ROOT / "tests" / "attacks" / "raw_zygote.py")
     path = json.dumps([str(ROOT), *[one for one in sys.path if one]])
 
     def command(fd: int) -> list[str]:
-        return [sys.executable, "-s", "-S", "-P", program, path, str(fd), str(os.getpid()), str(request.param)]
+        return [sys.executable, "-s", "-S", "-P", program, path, str(fd), str(os.getpid()), str(user)]
 
-    zygote = Zygote(command)
+    return Zygote(command)
+
+
+@pytest.fixture(scope="module", params=USERS)
+def raw(request: pytest.FixtureRequest) -> Iterator[Raw]:
+    zygote = a_zygote(request.param)
     try:
         layers = zygote.hello()
         assert {name: why for name, why in layers.items() if why and name not in ("namespaces", "landlock")} == {}
@@ -311,3 +315,26 @@ def test_a_crash_is_seen_as_a_crash(raw: Raw, source: str) -> None:
     said, status = raw.run(source)
     assert said is None
     assert os.WTERMSIG(status) in (signal.SIGSEGV, signal.SIGABRT, signal.SIGSYS)
+
+
+def test_the_child_has_no_descriptor_but_its_own(raw: Raw) -> None:
+    source = "import os\nclosed = []\nfor n in range(256):\n    if n == fd: continue\n    try:\n        os.close(n)\n"
+    said, _ = raw.run(source + "        closed.append(n)\n    except OSError:\n        pass\nout(fd, closed)")
+    assert said is not None
+    assert said["printed"] == ["3 [0, 1, 2]"]
+
+
+def test_when_the_outer_half_of_the_zygote_is_killed_everything_below_it_dies() -> None:
+    """The control socket stays open here: only the parent death signal can do it."""
+    zygote = a_zygote(65534)
+    try:
+        zygote.hello()
+        child = zygote.fork(FORK, 1, 128)
+        zygote.process.kill()
+        zygote.control.settimeout(5)
+        assert _receive(zygote.control) == b""
+        child.talk.settimeout(5)
+        assert _receive(child.talk) == b""
+        child.end()
+    finally:
+        zygote.stop()

@@ -46,6 +46,7 @@ def talk(
     gateway: TableGateway | None = None,
     limits: Limits = PATIENT,
     ends: list[int] | None = None,
+    dies: int = 0,
 ) -> Outcome:
     """The outcome of a run whose child does what `play` does with its end of the socket."""
     ours, theirs = socket.socketpair()
@@ -60,6 +61,10 @@ def talk(
         with contextlib.suppress(OSError):
             theirs.recv(len(START))
             play(theirs)
+        if dies:
+            process.send_signal(dies)
+            process.wait()
+            theirs.shutdown(socket.SHUT_WR)  # as the kernel does after it has settled on the cause
         process.communicate()
         code = process.returncode
         if ends is not None:
@@ -132,7 +137,7 @@ FORGED = {
     "nan": b'{"t":"log","line":1,"text":NaN}',
     "infinity": b'{"t":"act","action":"set_field","params":{"field":"f","value":-Infinity},"line":1}',
     "overflowing_float": b'{"t":"act","action":"set_field","params":{"field":"f","value":1e999},"line":1}',
-    "duplicate_key": b'{"t":"log","t":"result","line":1,"text":"x"}',
+    "duplicate_key": b'{"t":"log","line":1,"line":2,"text":"x"}',
     "not_utf8": b'{"t":"log","line":1,"text":"\xff"}',
     "not_json": b"\x80\x04K\x01.",
     "empty": b"",
@@ -149,7 +154,16 @@ FORGED = {
 def test_a_forged_frame_ends_the_run_with_nothing_done(name: str) -> None:
     body = FORGED[name]
     gateway = TableGateway()
-    outcome = talk(says(ACT, frame(body) if isinstance(body, bytes) else body, OK), gateway)
+
+    def play(sock: socket.socket) -> None:
+        says(ACT, frame(body) if isinstance(body, bytes) else body)(sock)
+        if isinstance(body, dict) and body["t" if "t" in body else "line"] == "call":
+            sock.settimeout(0.1)  # an answer to a forged call would come now
+            with contextlib.suppress(TimeoutError):
+                sock.recv(1000)
+        sock.sendall(frame(OK))
+
+    outcome = talk(play, gateway)
     assert outcome.error is not None
     assert (outcome.status, outcome.error.code) == ("violation", "PROTOCOL")
     assert outcome.actions == ()
@@ -304,3 +318,26 @@ def test_an_answer_that_is_not_json_never_reaches_the_child(data: Any) -> None:
     outcome = talk(play, Odd())
     assert outcome.calls[0].status == "bad_request"
     assert json.loads(got[0][4:])["err"]["code"] == "bad_request"
+
+
+@pytest.mark.parametrize(
+    ("dies", "status", "code"),
+    [
+        (signal.SIGSYS, "violation", "SANDBOX_VIOLATION"),
+        (signal.SIGSEGV, "violation", "CRASH"),
+        (signal.SIGABRT, "violation", "CRASH"),
+        (signal.SIGXCPU, "limit", "TIMEOUT_CPU"),
+        (signal.SIGKILL, "lost", "LOST"),
+    ],
+)
+def test_how_a_child_died_is_the_kernels_word(dies: int, status: str, code: str) -> None:
+    outcome = talk(says(ACT), dies=dies)
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code, outcome.actions) == (status, code, ())
+
+
+@pytest.mark.parametrize(("dies", "code"), [(signal.SIGSYS, "SANDBOX_VIOLATION"), (signal.SIGSEGV, "CRASH")])
+def test_a_result_does_not_excuse_a_violation(dies: int, code: str) -> None:
+    outcome = talk(says(ACT, OK), dies=dies)
+    assert outcome.error is not None
+    assert (outcome.error.code, outcome.actions) == (code, ())

@@ -41,6 +41,34 @@ def test_the_socket_is_closed_to_others(host: Host) -> None:
     assert stat.S_IMODE(host.path.parent.stat().st_mode) == 0o700
 
 
+def test_another_user_is_hung_up_on_even_where_the_files_would_let_him_in() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to be another user")
+    with a_host() as host:
+        wait_until(lambda: host.sandbox.health().ready, 15)
+        host.path.parent.chmod(0o777)
+        host.path.chmod(0o777)
+        program = (
+            "import socket, sys\nsock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+            "sock.connect(sys.argv[1])\n"
+            'try:\n    sock.send(b\'{"t": "health"}\')\n    print(sock.recv(100))\n'
+            "except OSError as error:\n    print(error)\n"
+        )
+        python = _python_for_nobody()
+        stranger = {"user": 65534, "group": 65534, "extra_groups": []}
+        said = subprocess.run(
+            [python, "-c", program, str(host.path)],
+            capture_output=True,
+            text=True,
+            timeout=15,
+            cwd="/",
+            check=True,
+            **stranger,
+        )
+        assert "ready" not in said.stdout
+        assert "sandbox.stranger uid=65534" in host.log.read_text()
+
+
 def test_the_zygote_has_no_environment_no_files_and_no_root(host: Host) -> None:
     wait_until(lambda: len(alive(descendants(host.process.pid))) == 4, 15)
     for pid in descendants(host.process.pid):

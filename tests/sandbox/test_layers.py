@@ -1,0 +1,205 @@
+"""Each wall by itself. Where another wall stands behind it no attack shows that one is gone, so these look at the wall."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sandbox import seccomp
+from sandbox.limits import Limits
+from sandbox.service import Zygote, _command
+from tests.sandbox.hosts import Host, a_host, alive, descendants, wait_until
+from tests.sandbox.test_service import WITHOUT
+
+ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
+ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+I386 = 0x40000003
+
+
+def verdict(program: bytes, arch: int, number: int, *args: int) -> int:
+    """What the kernel would answer: the few BPF instructions these programs use, run here."""
+    data = struct.pack("=IIQ6Q", number, arch, 0, *(*args, *[0] * (6 - len(args))))
+    code = [struct.unpack_from("HBBI", program, at) for at in range(0, len(program), 8)]
+    loaded, at = 0, 0
+    while True:
+        kind, yes, no, value = code[at]
+        at += 1
+        if kind == 0x06:
+            return int(value)
+        if kind == 0x20:
+            (loaded,) = struct.unpack_from("=I", data, value)
+            continue
+        true = {0x15: loaded == value, 0x35: loaded >= value, 0x45: bool(loaded & value)}[kind]
+        at += yes if true else no
+
+
+@pytest.fixture(params=["x86_64", "aarch64"])
+def machine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["child", "zygote"])
+def program(request: pytest.FixtureRequest, machine: str) -> bytes:
+    return seccomp.child_program(machine, 3) if request.param == "child" else seccomp.zygote_program(machine)
+
+
+def call(machine: str, name: str) -> int:
+    [number] = seccomp.numbers([name], machine)
+    return number
+
+
+def test_system_calls_of_another_architecture_kill(program: bytes, machine: str) -> None:
+    """Their numbers mean other calls: 4 is `write` for i386."""
+    for number in range(500):
+        assert verdict(program, I386, number) == KILL
+
+
+def test_a_call_that_is_not_named_kills(program: bytes, machine: str) -> None:
+    known = {number for pair in seccomp.NUMBERS.values() for number in pair}
+    for number in set(range(600)) - known:
+        assert verdict(program, ARCH[machine], number) == KILL
+
+
+def test_memory_becomes_code_under_no_call(program: bytes, machine: str) -> None:
+    for name in ("mmap", "mprotect"):
+        assert verdict(program, ARCH[machine], call(machine, name), 0, 4096, 3) == ALLOW
+        assert verdict(program, ARCH[machine], call(machine, name), 0, 4096, 4) == KILL
+        assert verdict(program, ARCH[machine], call(machine, name), 0, 4096, 7) == KILL
+
+
+def test_a_child_reads_and_writes_its_own_descriptor_only(machine: str) -> None:
+    program = seccomp.child_program(machine, 3)
+    for name in ("read", "write"):
+        answers = [verdict(program, ARCH[machine], call(machine, name), fd) for fd in range(6)]
+        assert answers == [EPERM, EPERM, EPERM, ALLOW, EPERM, EPERM]
+
+
+@pytest.mark.parametrize("name", ["openat", "socket", "connect", "openat2", "uname", "getdents64"])
+def test_what_opens_a_way_out_is_refused_to_both(program: bytes, machine: str, name: str) -> None:
+    assert verdict(program, ARCH[machine], call(machine, name)) == EPERM
+
+
+def test_only_the_zygote_forks_and_nobody_by_clone3(machine: str) -> None:
+    child, zygote = seccomp.child_program(machine, 3), seccomp.zygote_program(machine)
+    assert verdict(child, ARCH[machine], call(machine, "clone")) == EPERM
+    assert verdict(zygote, ARCH[machine], call(machine, "clone")) == ALLOW
+    assert [verdict(one, ARCH[machine], call(machine, "clone3")) for one in (child, zygote)] == [ENOSYS, ENOSYS]
+
+
+# The processes of a running service ----------------------------------------------------------------------------------
+
+
+def status_of(pid: int) -> dict[str, str]:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+def idle(host: Host) -> list[int]:
+    """The zygote's two halves and two children in waiting, once nothing else is there."""
+    wait_until(lambda: len(alive(descendants(host.process.pid))) == 4, 15)
+    return sorted(alive(descendants(host.process.pid)))
+
+
+def children(host: Host) -> list[int]:
+    """The children in waiting."""
+    parents = {pid: int(status_of(pid)["PPid"]) for pid in idle(host)}
+    [zygote] = [pid for pid, parent in parents.items() if parents.get(parent) == host.process.pid]
+    return [pid for pid, parent in parents.items() if parent == zygote]
+
+
+def test_the_zygote_and_each_child_stand_behind_a_filter_of_their_own(host: Host) -> None:
+    """The outer half has none: it neither forks nor hears anybody."""
+    assert sorted(int(status_of(pid)["Seccomp_filters"]) for pid in idle(host)) == [0, 1, 2, 2]
+
+
+def test_nobody_of_the_same_user_may_look_into_them(host: Host) -> None:
+    for pid in idle(host):
+        uid = int(status_of(pid)["Uid"].split()[0])
+        assert uid != 0
+        assert Path(f"/proc/{pid}/mem").stat().st_uid == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "soft", "hard"),
+    [
+        ("Max cpu time", "2", "3"),
+        ("Max file size", "0", "0"),
+        ("Max open files", "8", "8"),
+        ("Max core file size", "0", "0"),
+        ("Max processes", "0", "0"),
+        ("Max stack size", "8388608", "8388608"),
+        ("Max locked memory", "0", "0"),
+        ("Max msgqueue size", "0", "0"),
+    ],
+)
+def test_a_childs_limits_are_the_kernels_own(host: Host, name: str, soft: str, hard: str) -> None:
+    for pid in children(host):
+        [line] = [one for one in Path(f"/proc/{pid}/limits").read_text().splitlines() if one.startswith(name)]
+        assert line.removeprefix(name).split()[:2] == [soft, hard]
+
+
+def test_a_childs_memory_is_what_the_zygote_has_and_its_limit(host: Host) -> None:
+    for pid in children(host):
+        [line] = re.findall(r"^Max address space +(\d+) +(\d+)", Path(f"/proc/{pid}/limits").read_text(), re.MULTILINE)
+        soft, hard = map(int, line)
+        assert soft == hard
+        assert soft - int(status_of(pid)["VmSize"].split()[0]) * 1024 <= Limits().memory_mb * 1024 * 1024
+
+
+def test_a_child_dies_with_its_zygote_also_without_a_pid_namespace() -> None:
+    """In a namespace the kernel ends everybody with the first process; containers often forbid namespaces."""
+    with a_host(command=[sys.executable, WITHOUT, "namespaces"]) as host:
+        wait_until(lambda: host.sandbox.health().ready, 15)
+        # Longer than the test looks: it is not the CPU limit that ends it.
+        limits = Limits(cpu_s=20, wall_s=20)
+        running = threading.Thread(target=lambda: host.run("while True:\n    pass\n", limits=limits))
+        ready = children(host)
+        running.start()
+        wait_until(lambda: host.sandbox.health().runs == 1, 15)
+        zygote = int(status_of(ready[0])["PPid"])
+        of_zygote = {pid for pid in alive(descendants(zygote)) if int(status_of(pid)["PPid"]) == zygote}
+        assert len(of_zygote) == 3
+        os.kill(zygote, signal.SIGKILL)
+        wait_until(lambda: not alive(of_zygote), 5)
+        running.join(10)
+        assert not running.is_alive()
+
+
+# What a zygote says about how it was started -------------------------------------------------------------------------
+
+
+def started(command: Callable[[int], list[str]]) -> dict[str, str]:
+    zygote = Zygote(command)
+    try:
+        return zygote.hello()
+    finally:
+        zygote.stop()
+
+
+def test_a_zygote_with_an_environment_says_so() -> None:
+    layers = started(lambda fd: ["/usr/bin/env", "SECRET_OF_THE_HOST=hunter2", *_command(fd)])
+    assert layers["fresh exec"] == "fresh exec: the environment holds SECRET_OF_THE_HOST"
+
+
+def test_a_zygote_with_a_descriptor_of_others_says_so() -> None:
+    layers = started(lambda fd: ["/bin/sh", "-c", 'exec "$@" 9</dev/null', "sh", *_command(fd)])
+    assert layers["fresh exec"] == "fresh exec: the descriptors [0, 1, 2, 3, 9] are open"
+
+
+def test_a_zygote_with_a_standard_stream_of_others_says_so(tmp_path: Path) -> None:
+    layers = started(lambda fd: ["/bin/sh", "-c", f'exec "$@" 2>{tmp_path}/log', "sh", *_command(fd)])
+    assert layers["fresh exec"] == "fresh exec: a standard stream is not /dev/null"
+
+
+def test_a_zygote_that_hashes_at_random_says_so() -> None:
+    layers = started(lambda fd: ["/usr/bin/env", "PYTHONHASHSEED=random", *_command(fd)])
+    assert layers["fresh exec"] == "fresh exec: hashes are random, so two runs of one script may differ"
