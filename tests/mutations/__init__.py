@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tests.mutations.mutation import Mutation
+from tests.mutations.rules import MUTATIONS as RULES
+from tests.mutations.sandbox import MUTATIONS as SANDBOX
 from tests.mutations.work import MUTATIONS as WORK
 
-MUTATIONS: tuple[Mutation, ...] = (*WORK,)
+MUTATIONS: tuple[Mutation, ...] = (*WORK, *RULES, *SANDBOX)
 
 __all__ = ["MUTATIONS", "Mutation"]

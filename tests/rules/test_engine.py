@@ -208,6 +208,12 @@ def test_rows_behind_a_certain_match_of_a_first_table_cause_no_wait() -> None:
     assert decided(EMAIL, a_table(rows, columns=BY_DEBT, hit="every")).wait is not None
 
 
+def test_no_row_of_a_table_fires_while_it_waits() -> None:
+    decision = decided(EMAIL, a_table([tagging("r1"), tagging("r2", debt="100")], columns=BY_DEBT, hit="every"))
+    assert decision.wait == Wait("A01", (PARTY,), 60.0)
+    assert (decision.planned, decision.fired, decision.staged) == ((), (), {})
+
+
 def test_a_wait_names_only_the_lookups_of_rows_that_matter() -> None:
     rows = [tagging("r1", debt="100", topic="refund"), tagging("r2", vip=True)]
     assert decided(EMAIL, a_table(rows, columns=BY_DEBT)).wait == Wait("A01", (ACCOUNT,), 60.0)

@@ -71,6 +71,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, dict[str, Any]], tuple[str, dict[st
     ),
     ({"on": "script_finished"}, ("script_finished", {"run": RUN}), ("script_finished", {})),
     (
+        {"on": "script_finished", "script": "double_charge"},
+        ("script_finished", {"run": RUN}),
+        ("script_finished", {"run": {**RUN, "script": "another"}}),
+    ),
+    (
         {"on": "script_finished", "script": "double_charge", "status": ["failed", "limit"]},
         ("script_finished", {"run": RUN}),
         ("script_finished", {"run": {**RUN, "status": "finished"}}),

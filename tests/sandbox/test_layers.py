@@ -1,4 +1,4 @@
-"""Each wall by itself. Where another wall stands behind it no attack shows that one is gone, so these look at the wall."""
+"""Each wall by itself: where another one stands behind it, no attack shows that it is gone, so these look at it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from sandbox import seccomp
-from sandbox.limits import Limits
+from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB, Limits
 from sandbox.service import Zygote, _command
+from sandbox.zygote import FORK
 from tests.sandbox.hosts import Host, a_host, alive, descendants, wait_until
 from tests.sandbox.test_service import WITHOUT
 
@@ -174,6 +175,27 @@ def test_a_child_dies_with_its_zygote_also_without_a_pid_namespace() -> None:
         assert not running.is_alive()
 
 
+def test_the_zygote_gives_no_child_more_than_the_machine_allows() -> None:
+    """Whatever the service asks for."""
+    zygote = Zygote()
+    try:
+        zygote.hello()
+        child = zygote.fork(FORK, 4_000, 1_000_000)
+        [pid] = [
+            int(line.split()[1])
+            for line in Path(f"/proc/self/fdinfo/{child.pidfd}").read_text().splitlines()
+            if line.startswith("Pid:")
+        ]
+        wait_until(lambda: status_of(pid)["Seccomp_filters"] == "2", 5)  # its last wall
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        [space] = re.findall(r"^Max address space +(\d+)", limits, re.MULTILINE)
+        assert int(space) - int(status_of(pid)["VmSize"].split()[0]) * 1024 <= MOST_MEMORY_MB * 1024 * 1024
+        assert re.search(rf"^Max cpu time +{MOST_CPU_S} +{MOST_CPU_S + 1} ", limits, re.MULTILINE)
+        child.end()
+    finally:
+        zygote.stop()
+
+
 # What a zygote says about how it was started -------------------------------------------------------------------------
 
 
@@ -185,18 +207,23 @@ def started(command: Callable[[int], list[str]]) -> dict[str, str]:
         zygote.stop()
 
 
+def _by_shell(redirected: str, fd: int) -> list[str]:
+    """The zygote's command with one more redirection; the shell's own variable is taken away again."""
+    return ["/bin/sh", "-c", f'exec /usr/bin/env -u PWD "$@" {redirected}', "sh", *_command(fd)]
+
+
 def test_a_zygote_with_an_environment_says_so() -> None:
     layers = started(lambda fd: ["/usr/bin/env", "SECRET_OF_THE_HOST=hunter2", *_command(fd)])
     assert layers["fresh exec"] == "fresh exec: the environment holds SECRET_OF_THE_HOST"
 
 
 def test_a_zygote_with_a_descriptor_of_others_says_so() -> None:
-    layers = started(lambda fd: ["/bin/sh", "-c", 'exec "$@" 9</dev/null', "sh", *_command(fd)])
+    layers = started(lambda fd: _by_shell("9</dev/null", fd))
     assert layers["fresh exec"] == "fresh exec: the descriptors [0, 1, 2, 3, 9] are open"
 
 
 def test_a_zygote_with_a_standard_stream_of_others_says_so(tmp_path: Path) -> None:
-    layers = started(lambda fd: ["/bin/sh", "-c", f'exec "$@" 2>{tmp_path}/log', "sh", *_command(fd)])
+    layers = started(lambda fd: _by_shell(f"2>{tmp_path}/log", fd))
     assert layers["fresh exec"] == "fresh exec: a standard stream is not /dev/null"
 
 

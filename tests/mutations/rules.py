@@ -1,0 +1,589 @@
+"""Operators, triggers, unknown facts, waits, order, parsing, planning, templates and the checks of a table."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+OPERATORS = "tests/rules/test_operators.py::"
+TRIGGERS = "tests/rules/test_triggers.py::"
+ENGINE = "tests/rules/test_engine.py::"
+FIELDS = "tests/rules/test_fields.py::"
+PARSE = "tests/rules/test_parse.py::"
+ACTIONS = "tests/rules/test_actions.py::"
+TEMPLATES = "tests/rules/test_templates.py::"
+LINT = "tests/rules/test_lint.py::"
+TRACE = "tests/rules/test_trace.py::"
+
+
+def _operator(key: str, old: str, new: str) -> Mutation:
+    test = "test_an_operator_says_yes_to_one_value_and_no_to_its_twin"
+    return Mutation(f"the operator {key}", "rules/operators.py", old, new, OPERATORS + test)
+
+
+def _refusal(name: str, old: str, new: str) -> Mutation:
+    """One of the problems that parsing a table tells."""
+    return Mutation(name, "rules/parse.py", old, new, PARSE + "test_a_problem_names_its_cell_and_what_is_allowed")
+
+
+def _action_refusal(name: str, old: str, new: str) -> Mutation:
+    return Mutation(name, "rules/actions.py", old, new, ACTIONS + "test_what_makes_no_sense_is_refused_with_a_sentence")
+
+
+MUTATIONS = (
+    # Operators
+    _operator("is", 'Operand.ONE, _among, "is {value}"', 'Operand.ONE, _not_among, "is {value}"'),
+    _operator("is_not", '        _not_among,\n        "is not {value}"', '        _among,\n        "is not {value}"'),
+    _operator("any_of", 'Operand.MANY, _among, "is any of', 'Operand.MANY, _not_among, "is any of'),
+    _operator("none_of", '        _not_among,\n        "is none of', '        _among,\n        "is none of'),
+    Mutation(
+        "the operator empty",
+        "rules/operators.py",
+        'Operand.NONE, _certain(False), "is empty"',
+        'Operand.NONE, _certain(True), "is empty"',
+        OPERATORS + "test_empty_is_true_only_where_there_is_no_value",
+    ),
+    Mutation(
+        "the operator not_empty",
+        "rules/operators.py",
+        'Operand.NONE, _certain(True), "is not empty"',
+        'Operand.NONE, _certain(False), "is not empty"',
+        OPERATORS + "test_empty_is_true_only_where_there_is_no_value",
+    ),
+    _operator("greater", "return lambda value: _number(value) > limit", "return lambda value: _number(value) >= limit"),
+    _operator("greater, of times", "_time(value) > moment", "_time(value) >= moment"),
+    _operator("greater_or_equal", "return lambda value: not less(value)", "return lambda value: less(value)"),
+    _operator("less", "return lambda value: _number(value) < limit", "return lambda value: _number(value) <= limit"),
+    _operator("less, of times", "_time(value) < moment", "_time(value) <= moment"),
+    _operator("less_or_equal", "return lambda value: not greater(value)", "return lambda value: greater(value)"),
+    _operator("between, its lower end", "not below(value) and not above(value)", "not above(value)"),
+    _operator("between, its higher end", "not below(value) and not above(value)", "not below(value)"),
+    _operator("contains_any", "any(has_keyword(folded, keyword) for keyword in there)", "bool(there)"),
+    _operator("contains_none", "return lambda value: not contains_any(value)", "return contains_any"),
+    _operator("starts_with", ".startswith(beginnings)", ".endswith(beginnings)"),
+    _operator("has_any", "not wanted.isdisjoint(map(fold,", "wanted.isdisjoint(map(fold,"),
+    _operator("has_none", "return lambda value: not has_any(value)", "return has_any"),
+    _operator("changed", "_side(change, 0) != _side(change, 1)", "True"),
+    _operator("changed_to", "        _moved(1),\n", "        _moved(0),\n"),
+    _operator("changed_from", "        _moved(0),\n", "        _moved(1),\n"),
+    _operator("changed_to, of a field that was so before", "return there != here and there is not None", "return True"),
+    _operator("changed_to, of a set that held it before", "(there - here) & wanted", "there & wanted"),
+    _operator("case folded away", ".casefold().translate(", ".translate("),
+    Mutation(
+        "accents folded away",
+        "rules/operators.py",
+        "if not unicodedata.combining(char)",
+        "",
+        OPERATORS + "test_folding_takes_case_accents_and_spaces_away",
+    ),
+    Mutation(
+        "a keyword's left word edge",
+        "rules/operators.py",
+        "not (left and at > 0 and folded[at - 1].isalnum())",
+        "True",
+        OPERATORS + "test_a_word_edge_is_needed_only_where_the_keyword_has_a_letter_or_digit",
+    ),
+    Mutation(
+        "a keyword's right word edge",
+        "rules/operators.py",
+        "right and end < len(folded) and folded[end].isalnum()",
+        "False",
+        OPERATORS + "test_a_word_edge_is_needed_only_where_the_keyword_has_a_letter_or_digit",
+    ),
+    Mutation(
+        "a value of the wrong sort is an error, not a no",
+        "rules/operators.py",
+        '    raise ConditionFailed(f"{_shown(value)} is not a list")',
+        "    return ()",
+        OPERATORS + "test_a_value_of_the_wrong_sort_fails_the_condition_instead_of_being_no",
+    ),
+    Mutation(
+        "the lower value of a pair first",
+        "rules/operators.py",
+        "            if _greater(type, cleaned[1])(cleaned[0]):",
+        "            if False:",
+        OPERATORS + "test_an_operand_that_makes_no_sense_is_refused_with_a_sentence",
+    ),
+    Mutation(
+        "values outside the menu",
+        "rules/operators.py",
+        "if options is not None and text not in options:",
+        "if False:",
+        OPERATORS + "test_a_value_outside_the_menu_is_refused_with_the_nearest_one",
+    ),
+    # Known, missing, unknown
+    Mutation(
+        "a missing value gives the operator's own answer",
+        "rules/engine.py",
+        "            if isinstance(reading, Missing):\n                return self.operator.when_missing",
+        "            if isinstance(reading, Missing):\n                return False",
+        OPERATORS + "test_a_missing_value_makes_positive_operators_false_and_negative_ones_true",
+    ),
+    Mutation(
+        "unknown is not false",
+        "rules/engine.py",
+        "            return _Undecided(reading.reason, reading.lookup, reading.worth_waiting)",
+        "            return False",
+        ENGINE + "test_after_the_wait_unknown_rows_are_skipped_and_the_rest_decide",
+    ),
+    Mutation(
+        "unknown satisfies no operator",
+        "rules/engine.py",
+        "            return _Undecided(reading.reason, reading.lookup, reading.worth_waiting)",
+        "            return self.operator.when_missing",
+        OPERATORS + "test_an_unknown_value_satisfies_no_operator",
+    ),
+    Mutation(
+        "an error is not a no",
+        "rules/engine.py",
+        '            return _Undecided(f"{found.label}: {error}", failed=True)',
+        "            return False",
+        ENGINE + "test_an_error_in_a_condition_parks_a_first_table_and_is_never_no_match",
+    ),
+    Mutation(
+        "a fault of ours is not a no",
+        "rules/engine.py",
+        '            return _Undecided(f"{found.label}: {type(error).__name__}: {cut(str(error))}", failed=True)',
+        "            return False",
+        ENGINE + "test_a_fault_of_ours_makes_its_row_unknown",
+    ),
+    Mutation(
+        "Kleene: one no is no, whatever is unknown",
+        "rules/engine.py",
+        "            if answer is False:\n                return False\n",
+        "            if answer is False:\n                if undecided is None:\n                    return False\n"
+        "                continue\n",
+        "tests/oracle/test_engine_equals_naive.py::test_the_engine_says_what_the_naive_evaluator_says",
+    ),
+    Mutation(
+        "all cells of a row",
+        "rules/engine.py",
+        "            if answer is False:\n                return False\n",
+        "            if answer is False:\n                continue\n",
+        ENGINE + "test_all_cells_of_a_row_must_hold",
+    ),
+    Mutation(
+        "a field that is gone decides nothing",
+        "rules/engine.py",
+        "            return _Undecided(self.broken, failed=True)",
+        "            return False",
+        ENGINE + "test_a_field_that_is_gone_makes_its_rows_undecidable_and_says_why",
+    ),
+    Mutation(
+        "a failed lookup is unknown, not missing",
+        "rules/fields.py",
+        'answer is not None and state == "missing":',
+        'answer is not None and state in ("missing", "failed", "ambiguous"):',
+        FIELDS + "test_a_lookup_that_failed_is_unknown_and_not_worth_waiting_for",
+    ),
+    Mutation(
+        "a failed lookup is not worth waiting for",
+        "rules/fields.py",
+        "question, worth_waiting=False)",
+        "question, worth_waiting=True)",
+        ENGINE + "test_a_failed_lookup_is_not_waited_for",
+    ),
+    # Waits
+    Mutation(
+        "a table waits for what could still change it",
+        "rules/engine.py",
+        "        may_wait = never_without or compiled.table.wait_s != 0",
+        "        may_wait = never_without",
+        ENGINE + "test_a_table_waits_for_the_lookup_that_could_still_change_what_fires",
+    ),
+    Mutation(
+        "a table with no wait decides at once",
+        "rules/engine.py",
+        "        may_wait = never_without or compiled.table.wait_s != 0",
+        "        may_wait = True",
+        ENGINE + "test_a_table_with_no_wait_decides_at_once",
+    ),
+    Mutation(
+        "a wait ends",
+        "rules/engine.py",
+        "and compiled.entry.code not in self.wait_over:",
+        "and True:",
+        ENGINE + "test_after_the_wait_unknown_rows_are_skipped_and_the_rest_decide",
+    ),
+    Mutation(
+        "nothing fires while the table waits",
+        "rules/engine.py",
+        "if fires and not wait_for and not undecided:",
+        "if fires and not undecided:",
+        ENGINE + "test_no_row_of_a_table_fires_while_it_waits",
+    ),
+    Mutation(
+        "never without stays undecided",
+        "rules/engine.py",
+        "        undecided = never_without and bool(matter) and not wait_for",
+        "        undecided = False",
+        ENGINE + "test_never_without_waits_without_end_and_then_stays_undecided",
+    ),
+    Mutation(
+        "the list stops where it waits",
+        "rules/engine.py",
+        "            if self.wait is not None or self.stopped:",
+        "            if self.stopped:",
+        ENGINE + "test_earlier_entries_stand_while_a_later_one_waits_and_it_goes_on_there",
+    ),
+    Mutation(
+        "going on where it waited",
+        "rules/engine.py",
+        "if one.order >= order]",
+        "if one.order > order]",
+        ENGINE + "test_earlier_entries_stand_while_a_later_one_waits_and_it_goes_on_there",
+    ),
+    Mutation(
+        "a failed lookup is not waited for",
+        "rules/engine.py",
+        "if one.lookup is not None and one.worth_waiting)",
+        "if one.lookup is not None)",
+        ENGINE + "test_never_without_waits_without_end_and_then_stays_undecided",
+    ),
+    Mutation(
+        "a row that lacks a failed lookup waits for no other",
+        "rules/engine.py",
+        "    return all(one.worth_waiting for one in truth)",
+        "    return any(one.worth_waiting for one in truth)",
+        ENGINE + "test_a_row_that_lacks_a_failed_lookup_does_not_wait_for_the_other",
+    ),
+    Mutation(
+        "a late answer decides its rows only",
+        "rules/engine.py",
+        "and (self.only_rows is None or key in self.only_rows)",
+        "",
+        ENGINE + "test_a_late_answer_decides_the_skipped_rows_again_and_only_those",
+    ),
+    # Order, first, otherwise, held, limits
+    Mutation(
+        "first means the first row only",
+        "rules/engine.py",
+        "            if first and (truth is True or _certainly_failed(truth)):\n                break\n",
+        "",
+        ENGINE + "test_first_fires_the_first_row_that_matches_only",
+    ),
+    Mutation(
+        "every means every row",
+        "rules/engine.py",
+        "            if first and (truth is True or",
+        "            if True and (truth is True or",
+        ENGINE + "test_every_fires_all_rows_that_match_in_order",
+    ),
+    Mutation(
+        "otherwise only when no row matched",
+        "rules/engine.py",
+        "        blocked = matched or outcome.parked",
+        "        blocked = outcome.parked",
+        ENGINE + "test_otherwise_fires_only_when_no_row_matched",
+    ),
+    Mutation(
+        "a held row does not fire",
+        "rules/engine.py",
+        "return bool(key) and key not in self.held and",
+        "return bool(key) and",
+        ENGINE + "test_a_held_row_still_matches_and_ends_a_first_table",
+    ),
+    Mutation(
+        "a held row still matches",
+        "rules/engine.py",
+        "                matched = True\n                fires = self.can_fire(row.key)\n",
+        "                fires = self.can_fire(row.key)\n                matched = matched or fires\n",
+        ENGINE + "test_a_held_row_of_an_every_table_keeps_the_otherwise_row_away",
+    ),
+    Mutation(
+        "a failed row ends a first table",
+        "rules/engine.py",
+        "                outcome.parked = outcome.parked or (first and not wait_for)",
+        "                outcome.parked = False",
+        ENGINE + "test_an_error_in_a_condition_parks_a_first_table_and_is_never_no_match",
+    ),
+    Mutation(
+        "entries in list order",
+        "rules/engine.py",
+        "key=lambda entry: (entry.position, entry.code)",
+        "key=lambda entry: (-entry.position, entry.code)",
+        ENGINE + "test_entries_run_in_list_order_and_see_what_earlier_ones_staged",
+    ),
+    Mutation(
+        "later entries see what earlier ones staged",
+        "rules/engine.py",
+        "        self.look.stage(staged, key)\n",
+        "",
+        ENGINE + "test_entries_run_in_list_order_and_see_what_earlier_ones_staged",
+    ),
+    Mutation(
+        "rows of one table do not see each other",
+        "rules/engine.py",
+        "            truth = row.truth(self.look)\n            truths.append(truth)\n",
+        "            truth = row.truth(self.look)\n            truths.append(truth)\n"
+        "            for step in row.row.steps if truth is True else ():\n"
+        "                made = plan(compiled.actions[step.column], step.params, self.look.facts, self.vocabulary)\n"
+        "                self.look.stage(staged_by(made, self.look.facts), row.key)\n",
+        ENGINE + "test_rows_of_one_table_do_not_see_each_others_writes",
+    ),
+    Mutation(
+        "a staged write is read again",
+        "rules/engine.py",
+        "if field.reads.isdisjoint(written)",
+        "if True",
+        ENGINE + "test_a_staged_write_makes_lookups_that_hang_on_it_be_read_again",
+    ),
+    Mutation(
+        "steps of a row see the ones before",
+        "rules/engine.py",
+        "            facts = facts.with_state(written)\n",
+        "",
+        ENGINE + "test_steps_of_a_row_see_what_the_ones_before_staged",
+    ),
+    Mutation(
+        "a refused step undoes its whole row",
+        "rules/engine.py",
+        "                traces.conclude(key, RowVerdict.FAILED, (), str(error))\n                return\n",
+        "                traces.conclude(key, RowVerdict.FAILED, (), str(error))\n                continue\n",
+        ENGINE + "test_a_step_that_is_refused_undoes_its_whole_row",
+    ),
+    Mutation(
+        "the limit of effects",
+        "rules/engine.py",
+        "        if count > self.effects_left:",
+        "        if False:",
+        ENGINE + "test_the_limit_of_effects_stops_the_list_visibly_and_whole_rows_only",
+    ),
+    Mutation(
+        "a long table's trace is bounded",
+        "rules/engine.py",
+        "            self.unmatched_left -= 1\n",
+        "",
+        ENGINE + "test_a_long_table_keeps_a_bounded_trace_with_the_deciding_row",
+    ),
+    Mutation(
+        "two entries with one code",
+        "rules/engine.py",
+        "    if len({entry.code for entry in ordered}) != len(ordered):",
+        "    if False:",
+        ENGINE + "test_two_entries_with_one_code_are_refused",
+    ),
+    Mutation(
+        "a switched-off entry",
+        "rules/engine.py",
+        "if entry.enabled and entry.table is not None\n",
+        "if entry.table is not None\n",
+        TRIGGERS + "test_a_switched_off_entry_does_not_run",
+    ),
+    Mutation(
+        "a table's kind of item",
+        "rules/engine.py",
+        '        if self.table.kind not in ("any", facts.item.get("kind")):',
+        "        if False:",
+        TRIGGERS + "test_a_table_runs_on_its_kind_of_item_only",
+    ),
+    Mutation(
+        "a table's triggers",
+        "rules/engine.py",
+        "return any(kind in kinds and matches(facts)",
+        "return any(kind in kinds",
+        TRIGGERS + "test_a_trigger_runs_its_table_on_its_events_only",
+    ),
+    Mutation(
+        "whose message",
+        "rules/triggers.py",
+        '        if by != ANYONE and message.get("author") != by:',
+        "        if False:",
+        TRIGGERS + "test_a_trigger_runs_its_table_on_its_events_only",
+    ),
+    Mutation(
+        "public or internal message",
+        "rules/triggers.py",
+        'return visibility == ANY or bool(message.get("public")) == (visibility == "public")',
+        "return True",
+        TRIGGERS + "test_a_trigger_runs_its_table_on_its_events_only",
+    ),
+    Mutation(
+        "changed from and to",
+        "rules/triggers.py",
+        "return change is not None and all(test(change) for test in tests)",
+        "return change is not None",
+        TRIGGERS + "test_a_trigger_runs_its_table_on_its_events_only",
+    ),
+    Mutation(
+        "which script ended",
+        "rules/triggers.py",
+        '(script is None or run.get("script") == script) and',
+        "",
+        TRIGGERS + "test_a_trigger_runs_its_table_on_its_events_only",
+    ),
+    # Parsing
+    _refusal(
+        "unknown fields",
+        '                self._broken(id, where, "unknown_field", str(error))\n',
+        "                self.broken.add(id)\n",
+    ),
+    _refusal(
+        "unknown operators", 'self.report(where, "unknown_operator", no_such("operator", op, allowed))', "return None"
+    ),
+    _refusal(
+        "operators that do not fit",
+        '            self.report(where, "operator_does_not_fit", message)',
+        "            return OPERATORS[op]",
+    ),
+    _refusal(
+        "unknown actions",
+        '                self._broken(head, {"column": head}, "unknown_action", no_such("action", do, actions))\n',
+        "                self.broken.add(head)\n",
+    ),
+    _refusal("unknown keys", "            if key not in known:\n", "            if False:\n"),
+    _refusal(
+        "unknown columns of a cell",
+        '                self.report({"row": row, "column": column}, "unknown_column", message)\n',
+        "",
+    ),
+    _refusal("values that do not fit a cell", '            self.report(where, "value", str(error))\n', ""),
+    _refusal(
+        "steps that cannot be done",
+        '                self.report(where, "step", str(error))\n',
+        "                pass\n",
+    ),
+    _refusal("two rows with one id", "            if id in seen:\n", "            if False:\n"),
+    _refusal("two columns with one id", "if id in self.columns or id in self.steps or id in self.broken:", "if False:"),
+    _refusal("a table without triggers", "        if not found:\n", "        if False:\n"),
+    _refusal("a table without rows", "if not table.rows and table.otherwise is None:", "if False:"),
+    _refusal("a wait of at most a day", "or not 0 <= value <= MAX_WAIT_S:", "or False:"),
+    _refusal("the size of a cell", "        if size > MAX_CELL_CHARS:", "        if False:"),
+    Mutation(
+        "the number of rows",
+        "rules/parse.py",
+        "        if len(data) > most:\n",
+        "        if False:\n",
+        PARSE + "test_rows_and_columns_have_bounds",
+    ),
+    Mutation(
+        "the number of problems",
+        "rules/parse.py",
+        "        if len(self.problems) >= MAX_PROBLEMS - 1:",
+        "        if False:",
+        PARSE + "test_the_number_of_problems_has_a_bound_that_says_so",
+    ),
+    # Planning
+    _action_refusal(
+        "an action that does not exist",
+        '        raise ActionRefused(no_such("action", action, {one.key: one.label for one in ACTIONS.values()}))\n',
+        "        return {}\n",
+    ),
+    _action_refusal("a parameter that does not exist", "        if key not in known:\n", "        if False:\n"),
+    _action_refusal("a parameter that must be there", "            if param.required:\n", "            if False:\n"),
+    _action_refusal("a team that does not exist", "    if value not in options:\n", "    if False:\n"),
+    _action_refusal("a field no rule may set", "    if target.state_key in READ_ONLY:\n", "    if False:\n"),
+    _action_refusal(
+        "a value the field's menu does not have",
+        "                if one not in declared.options:\n".replace("                ", "            ", 1),
+        "            if False:\n",
+    ),
+    _action_refusal("a text or a template", '    if ("text" in params) == ("template" in params):', "    if False:"),
+    _action_refusal("somebody to notify", 'if not params.get("users") and not params.get("teams"):', "if False:"),
+    _action_refusal(
+        "a card's key", 'if not key.replace("_", "a").replace("-", "a").isalnum() or len(key) > 40:', "if False:"
+    ),
+    _action_refusal("the inputs of a lookup", "        if name not in spec.inputs:\n", "        if False:\n"),
+    _action_refusal("all inputs of a lookup", "    if unbound:\n", "    if False:\n"),
+    _action_refusal(
+        "the placeholders of a text",
+        "                problems = text_problems(value, vocabulary)\n",
+        "                problems = []\n",
+    ),
+    _action_refusal(
+        "the size of a card", "            if _json_chars(value) > MAX_JSON_CHARS:", "            if False:"
+    ),
+    _action_refusal("the number of tags", "            if len(members) > MAX_MEMBERS:", "            if False:"),
+    Mutation(
+        "a step that changes nothing does nothing",
+        "rules/actions.py",
+        "            if not changes:\n                continue\n",
+        "",
+        ACTIONS + "test_a_step_that_would_change_nothing_plans_nothing",
+    ),
+    Mutation(
+        "a script's text is no template",
+        "rules/actions.py",
+        "plan(call.action, call.params, facts, vocabulary, literal=True)",
+        "plan(call.action, call.params, facts, vocabulary)",
+        ACTIONS + "test_a_scripts_text_is_sent_as_it_is",
+    ),
+    Mutation(
+        "a script's calls see the ones before",
+        "rules/actions.py",
+        "        facts = facts.with_state(staged_by(effects, facts))\n",
+        "",
+        ACTIONS + "test_a_scripts_calls_see_what_the_ones_before_staged",
+    ),
+    Mutation(
+        "a script's limit of effects",
+        "rules/actions.py",
+        "        if effects_left < 0:",
+        "        if False:",
+        ACTIONS + "test_a_script_has_the_limit_of_effects_too",
+    ),
+    # Templates
+    Mutation(
+        "the groups a text may read",
+        "rules/templates.py",
+        '        if name.partition(".")[0] in GROUPS and _exists(name, vocabulary):',
+        "        if _exists(name, vocabulary):",
+        TEMPLATES + "test_a_forbidden_name_renders_as_nothing_even_when_it_was_saved_before",
+    ),
+    Mutation(
+        "placeholders that do not exist",
+        "rules/templates.py",
+        '        if name.partition(".")[0] not in GROUPS or not _exists(name, vocabulary):',
+        "        if False:",
+        TEMPLATES + "test_a_text_that_cannot_be_rendered_has_its_problem",
+    ),
+    Mutation(
+        "values are not looked through for placeholders",
+        "rules/templates.py",
+        "    result = _PLACEHOLDER.sub(fill, text)\n",
+        "    result = _PLACEHOLDER.sub(fill, _PLACEHOLDER.sub(fill, text))\n",
+        TEMPLATES + "test_a_value_is_never_looked_through_for_placeholders",
+    ),
+    Mutation(
+        "the length of a rendered text",
+        "rules/templates.py",
+        "result[:MAX_RENDERED_CHARS]",
+        "result",
+        TEMPLATES + "test_the_result_has_a_bound",
+    ),
+    # Lint and trace
+    Mutation(
+        "a row that is never reached is named",
+        "rules/lint.py",
+        "            if cells[before].cover(cells[at]) and",
+        "            if False and",
+        LINT + "test_a_row_that_an_earlier_one_always_catches_is_never_reached",
+    ),
+    Mutation(
+        "only certain rows are called unreachable",
+        "rules/lint.py",
+        "            if cells[before].cover(cells[at]) and",
+        "            if",
+        LINT + "test_a_cell_that_lets_something_through_covers_nothing",
+    ),
+    Mutation(
+        "an otherwise row that is never reached is named",
+        "rules/lint.py",
+        "            if not row.conditions:\n",
+        "            if False:\n",
+        LINT + "test_the_otherwise_row_behind_a_row_without_conditions_is_never_reached",
+    ),
+    Mutation(
+        "a row written twice is named",
+        "rules/lint.py",
+        "        if key in seen:\n",
+        "        if False:\n",
+        LINT + "test_a_row_written_twice_is_a_duplicate",
+    ),
+    Mutation(
+        "long values are cut in the trace",
+        "rules/trace.py",
+        "MAX_SHOWN_CHARS = ",
+        "MAX_SHOWN_CHARS = 1_000 * ",
+        TRACE + "test_long_values_are_cut_in_the_trace",
+    ),
+)
