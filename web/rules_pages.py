@@ -453,7 +453,7 @@ def _stale(found: Open, mine: Document) -> ResponseReturnValue:
         kept=kept,
         **_view(found),
     )
-    return (jsonify(html=page), 409) if _part() else (page, 409)
+    return (jsonify(html=page, document=found.document), 409) if _part() else (page, 409)
 
 
 @pages.post("/rules/<code>/discard")

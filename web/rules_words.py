@@ -192,6 +192,11 @@ def wait(document: Mapping[str, Any]) -> str:
     return gettext("not at all") if value == 0 else gettext("up to %(time)s for answers", time=duration(float(value)))
 
 
+def waits_unusually(document: Mapping[str, Any]) -> bool:
+    """Whether the wait is another than the usual one, and so worth a word."""
+    return document.get("wait_s", DEFAULT_WAIT_S) != DEFAULT_WAIT_S
+
+
 def column_label(head: Mapping[str, Any], side: str, vocabulary: Vocabulary) -> str:
     """A column's heading."""
     if side == IF:

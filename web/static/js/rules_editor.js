@@ -79,7 +79,14 @@ async function transmit(data, keep) {
   } finally {
     gridBox.classList.remove("busy");
   }
-  if (answer.status === 409 && body.html) { saved.textContent = saved.dataset.failed; question(body.html); return false; }
+  if (answer.status === 409 && body.html) {
+    saved.textContent = saved.dataset.failed;
+    // What can be undone from here on is one's own change on top of theirs, never theirs.
+    state.document = JSON.stringify(body.document);
+    state.undo.length = state.redo.length = 0;
+    question(body.html);
+    return false;
+  }
   if (!answer.ok) {
     saved.textContent = saved.dataset.failed;
     const text = body.error ? `${body.error} ${body.detail || ""}` : "This change was not saved.";
@@ -177,7 +184,8 @@ function focusOpener() {
 }
 function prepare(box) {
   const finder = box.querySelector("[data-finder]");
-  if (finder) finder.hidden = box.querySelectorAll("[data-find] li").length < 2;
+  // A finder is of use over one long list; a cell with several fields begins with its first field.
+  if (finder) finder.hidden = box.querySelectorAll("[data-find] li").length < 2 || Boolean(box.querySelector(".pb textarea, .pb input[type=text]"));
   operand(box);
   for (const trig of box.querySelectorAll("[data-trigger]")) params(trig);
 }
@@ -250,6 +258,8 @@ document.addEventListener("submit", async (event) => {
   event.stopImmediatePropagation();
   const data = new FormData(form, event.submitter);
   const inside = pop.contains(form) || ask.contains(form);
+  // A question shows the draft as it is now, which is newer than what this page was opened with.
+  if (ask.contains(form)) state.seen = Number(data.get("seen"));
   if (await send(data)) { if (inside) { if (ask.open) ask.close(); close(); } }
 }, true);
 pop.addEventListener("change", (event) => {

@@ -1,0 +1,229 @@
+"""The rule editor as people use it: from the keyboard alone, by mouse, on a phone, without scripts, by two at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from rules import store as rule_list
+from rules.store import Stored
+from tests.browser.conftest import Served, Visitor
+from tests.web.desk import TRIAGE
+
+pytestmark = pytest.mark.browser
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture
+def triage(served: Served) -> Served:
+    """Ana the manager, a live table, and tickets it has decided."""
+    desk = served.desk
+    desk.user("ana", "manager", "agent", name="Ana Nowak", teams=("billing",))
+    desk.user("ion", "manager", "agent", name="Ion Popescu", teams=("sales",))
+    table = copy.deepcopy(TRIAGE)
+    table["rows"].append({"id": "r3", "if": {}, "then": {"s2": {"priority": "low"}}})  # type: ignore[union-attr]
+    desk.publish(table)
+    for subject in ("An invoice, please", "A refund, please", "Where is my parcel?"):
+        desk.ticket(subject)
+    desk.work()
+    return served
+
+
+def opened(visit: Visit, who: str = "ana", **how: object) -> Page:
+    visitor = visit(**how)
+    visitor.sign_in(f"{who}@deskhand.test")
+    visitor.go("/rules/A01")
+    expect(visitor.page.locator("#dock .dock")).to_be_visible()
+    return visitor.page
+
+
+def cell(page: Page, row: str, column: str) -> Locator:
+    return page.locator(f'td[data-row="{row}"][data-column="{column}"]')
+
+
+def stored(served: Served) -> Stored:
+    with served.desk.services.db.read() as connection:
+        return rule_list.entry(connection, "A01")
+
+
+def rows(served: Served) -> list[dict[str, Any]]:
+    return list(stored(served).working["rows"])
+
+
+def saved(page: Page) -> None:
+    expect(page.locator("#saved")).to_contain_text("Draft saved")
+    expect(page.locator("#grid")).not_to_have_class("busy")
+
+
+def test_a_cell_is_changed_from_the_keyboard_alone_and_focus_comes_back(triage: Served, visit: Visit) -> None:
+    page = opened(visit)
+    cell(page, "r1", "c1").focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(cell(page, "r2", "s2")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#pop")).to_be_visible()
+    expect(page.locator("#pop [data-finder]")).to_be_focused()
+    page.keyboard.type("urg")
+    page.keyboard.press("Enter")  # ticks the only value left
+    page.keyboard.press("Enter")  # saves
+    expect(page.locator("#pop")).to_be_hidden()
+    expect(cell(page, "r2", "s2")).to_have_text("Urgent")
+    expect(cell(page, "r2", "s2")).to_be_focused()
+    saved(page)
+    assert rows(triage)[1]["then"]["s2"] == {"priority": "urgent"}
+
+
+def test_escape_leaves_the_cell_as_it_was(triage: Served, visit: Visit) -> None:
+    page = opened(visit)
+    before = stored(triage).draft_count
+    cell(page, "r2", "s1").focus()
+    page.keyboard.press("F2")
+    expect(page.locator("#pop")).to_be_visible()
+    page.get_by_role("radio", name="Sales").check()
+    page.keyboard.press("Escape")
+    expect(page.locator("#pop")).to_be_hidden()
+    expect(cell(page, "r2", "s1")).to_be_focused()
+    expect(cell(page, "r2", "s1")).to_have_text("Billing")
+    assert stored(triage).draft_count == before
+
+
+def test_rows_and_columns_are_worked_by_keys_and_undone(triage: Served, visit: Visit) -> None:
+    page = opened(visit)
+    cell(page, "r2", "s1").focus()
+    page.keyboard.press("Control+d")
+    expect(cell(page, "r4", "s1")).to_be_focused()
+    assert [row["id"] for row in rows(triage)] == ["r1", "r2", "r4", "r3"]
+    page.keyboard.press("Alt+ArrowUp")
+    expect(page.locator("tbody tr").nth(1)).to_have_id("row-r4")
+    expect(cell(page, "r4", "s1")).to_be_focused()
+    page.keyboard.press("Delete")
+    expect(cell(page, "r4", "s1").locator(".any")).to_have_count(1)
+    page.keyboard.press("Alt+ArrowRight")
+    expect(page.locator("thead [data-head]").nth(3)).to_have_attribute("data-head", "s1")
+    for _ in range(4):
+        page.keyboard.press("Control+z")
+        saved(page)
+    expect(page.locator("[data-do=undo]")).to_be_disabled()
+    expect(cell(page, "r4", "s1")).to_have_count(0)
+    assert [row["id"] for row in rows(triage)] == ["r1", "r2", "r3"]
+    assert [step["id"] for step in stored(triage).working["steps"]] == ["s1", "s2"]
+    page.keyboard.press("Control+y")
+    expect(cell(page, "r4", "s1")).to_be_visible()
+
+
+def test_tab_leaves_the_table_and_comes_back_to_the_same_cell(triage: Served, visit: Visit) -> None:
+    page = opened(visit)
+    cell(page, "r2", "c2").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("!document.activeElement.closest('td[data-column]')")
+    page.keyboard.press("Shift+Tab")
+    expect(cell(page, "r2", "c2")).to_be_focused()
+
+
+def test_the_dock_follows_the_draft_and_marks_the_rows(triage: Served, visit: Visit) -> None:
+    page = opened(visit)
+    expect(page.locator("#dock")).to_contain_text("Nothing would differ")
+    expect(page.locator('[data-hits="r2"] .v')).to_have_text("2")
+    cell(page, "r2", "c2").click()
+    page.locator("#pop textarea").fill("refund")
+    page.locator("#pop").get_by_role("button", name="Save").click()
+    expect(page.locator('[data-hits="r2"] .v')).to_have_text("1")
+    expect(page.locator('[data-hits="r2"] .down')).to_have_text("−1")
+    expect(page.locator("#dock .list tbody tr")).to_have_count(1)
+    expect(page.locator("#dock")).to_contain_text("An invoice, please")
+    expect(page.locator("#state")).to_contain_text("Draft, 1 change")
+    expect(cell(page, "r2", "c2")).to_have_class("if chg")
+    page.get_by_role("link", name="Why").click()
+    expect(page.get_by_role("heading", name="An invoice, please")).to_be_visible()
+
+
+def test_a_condition_and_a_step_are_added_from_searchable_menus(triage: Served, visit: Visit) -> None:
+    page = opened(visit)
+    page.get_by_role("link", name="Add a condition").click()
+    page.locator("#pop [data-finder]").fill("langu")
+    page.locator("#pop").get_by_role("button", name="Language ticket.language").click()
+    expect(page.locator("thead [data-head=c3]")).to_have_text("Language")
+    page.get_by_role("link", name="Add a step").click()
+    page.locator("#pop").get_by_role("button", name="Add tags").click()
+    expect(page.locator("thead [data-head=s3]")).to_have_text("Add tags")
+    cell(page, "r1", "c3").click()
+    page.locator("#pop").get_by_label("French").check()
+    page.locator("#pop").get_by_label("Polish").check()
+    page.locator("#pop").get_by_role("button", name="Save").click()
+    expect(cell(page, "r1", "c3")).to_contain_text("French")
+    saved(page)
+    assert rows(triage)[0]["if"]["c3"] == {"value": ["fr", "pl"]}
+
+
+def test_two_people_see_that_they_met_and_choose(triage: Served, visit: Visit) -> None:
+    ana, ion = opened(visit), opened(visit, "ion")
+    cell(ana, "r2", "s2").click()
+    ana.get_by_role("radio", name="Urgent").check()
+    ana.locator("#pop").get_by_role("button", name="Save").click()
+    expect(cell(ana, "r2", "s2")).to_have_text("Urgent")
+    cell(ion, "r2", "s2").click()
+    ion.get_by_role("radio", name="Low").check()
+    ion.locator("#pop").get_by_role("button", name="Save").click()
+    expect(ion.locator("#ask")).to_contain_text("Ana Nowak saved this draft since you opened it")
+    expect(ion.locator("#ask")).to_contain_text("Urgent")
+    assert rows(triage)[1]["then"]["s2"] == {"priority": "urgent"}
+    ion.get_by_role("button", name="Put my change on top").click()
+    expect(cell(ion, "r2", "s2")).to_have_text("Low")
+    saved(ion)
+    assert rows(triage)[1]["then"]["s2"] == {"priority": "low"}
+    ion.keyboard.press("Control+z")
+    expect(cell(ion, "r2", "s2")).to_have_text("Urgent")  # hers, not what was there before her
+
+
+def test_a_paste_from_a_spreadsheet_is_shown_and_then_saved(triage: Served, visit: Visit) -> None:
+    page = opened(visit)
+    cell(page, "r3", "c1").focus()
+    page.evaluate(
+        """text => { const data = new DataTransfer(); data.setData("text/plain", text);
+        document.activeElement.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, bubbles: true})); }""",
+        "Chat\tparcel, delivery\tSales\tHigh\nE-mail\t\tBilling\t",
+    )
+    expect(page.locator("#ask")).to_contain_text("Row 4 added")
+    page.locator("#ask").get_by_role("button", name="Paste").click()
+    expect(cell(page, "r4", "s1")).to_have_text("Billing")
+    saved(page)
+    assert rows(triage)[2]["if"] == {"c1": {"value": "chat"}, "c2": {"value": ["parcel", "delivery"]}}
+
+
+def test_a_table_is_edited_and_published_without_scripts(triage: Served, visit: Visit) -> None:
+    visitor = visit(scripts=False)
+    visitor.sign_in("ana@deskhand.test")
+    visitor.go("/rules/A01")
+    page = visitor.page
+    cell(page, "r2", "s2").get_by_role("link").click()
+    page.get_by_role("radio", name="Urgent").check()
+    page.get_by_role("button", name="Save").click()
+    expect(cell(page, "r2", "s2")).to_have_text("Urgent")
+    page.get_by_role("link", name="Try it on the last tickets").click()
+    expect(page.locator("#dock .list tbody tr")).to_have_count(2)
+    page.get_by_role("link", name="Review and publish").click()
+    page.get_by_label("What changes, and why").fill("Money is urgent")
+    page.get_by_role("button", name="Publish version 2").click()
+    expect(page.locator(".notice.ok")).to_have_text("Version 2 is live.")
+    assert stored(triage).live_version == 2
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_of_the_editor_fits_its_screen(triage: Served, visit: Visit, width: int, dark: bool) -> None:
+    visitor = visit(width=width, height=844 if width == 390 else 800, dark=dark)
+    visitor.sign_in("ana@deskhand.test")
+    for path in ("", "/A01", "/A01/rows/r2", "/A01/settings", "/A01/review", "/A01/versions?version=1"):
+        visitor.go(f"/rules{path}")
+        if path == "/A01":
+            expect(visitor.page.locator("#dock .dock")).to_be_visible()
+        wide = visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, path
+        name = f"rules{path}".replace("/", "-").partition("?")[0]
+        visitor.picture(f"{name}-{width}{'-dark' if dark else ''}")
