@@ -252,3 +252,31 @@ def test_earlier_tables_are_not_decided_again_after_a_wait(desk: Services) -> No
     first, second, *_ = [one for one in decisions(desk, ticket.item_id) if one.event_id == 1]
     assert [one["code"] for one in first.trace["entries"]] == ["A00", "A01"]
     assert [one["code"] for one in second.trace["entries"]] == ["A01"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(Reply(b"<h1>Bad gateway</h1>", status=502, content_type="text/html"), id="an error page"),
+        pytest.param(Reply(b"<h1>Sign in</h1>", content_type="text/html"), id="HTML instead of JSON"),
+        pytest.param(Reply(b"x" * 1_000_000, repeat=100), id="100 MB"),
+        pytest.param(Reply(b"[]", delay_s=8), id="too slow"),
+        pytest.param(Reply(b'[{"id": "7", "receiv', cut=True), id="cut short"),
+        pytest.param(Reply(b'{"receivable": [1, 2]}'), id="another shape"),
+    ],
+)
+def test_whatever_a_connector_does_the_ticket_says_so_and_the_rest_goes_on(
+    desk: Services, erp: Upstream, reply: Reply
+) -> None:
+    erp.answer = lambda _: reply
+    table(desk, DEBTORS)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert item(desk, ticket.item_id).state["team"] == "first_line"
+    with desk.db.read() as connection:
+        error = connection.execute(select(ContextFact.error).where(ContextFact.current)).scalar_one()
+    assert error != ""
+    assert any("without erp.find_party" in note for one in decisions(desk, ticket.item_id) for note in one.notes)
+    other = a_ticket(desk.db, email="", channel="form")
+    work(desk)
+    assert item(desk, other.item_id).state["team"] == "first_line"
