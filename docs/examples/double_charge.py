@@ -1,4 +1,4 @@
-# Finds double charges: asks CRM, ERP and billing about the customer, shows what they know, and says what was paid twice.
+# Finds double charges: asks CRM, ERP and billing about the customer, shows what they know, says what was paid twice.
 
 if not customer or not customer.email:
     stop("The ticket has no customer with an address")
@@ -51,7 +51,12 @@ for charge in sorted(charges or [], key=lambda one: one.created):
         first[key] = charge
 
 payments = [
-    {"order": one.order, "amount": one.amount + " " + one.currency, "at": (one.created or "")[:16], "status": one.status}
+    {
+        "order": one.order,
+        "amount": one.amount + " " + one.currency,
+        "at": (one.created or "")[:16],
+        "status": one.status,
+    }
     for one in charges or []
 ]
 ticket.set_context("billing", payments, title="Payments", source="billing.list_charges")

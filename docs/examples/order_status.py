@@ -6,11 +6,12 @@ if not customer or not customer.email:
 try:
     orders = erp.list_orders(email=customer.email)
 except Unavailable:
-    ticket.set_context("order", error="The ERP did not answer; the order is not known yet.", title="Order", source="erp.list_orders")
+    said = "The ERP did not answer; the order is not known yet."
+    ticket.set_context("order", error=said, title="Order", source="erp.list_orders")
     stop("The ERP did not answer")
 
 if not orders:
-    ticket.add_note("The ERP knows no order of this customer. Ask for the order number or the address they ordered with.")
+    ticket.add_note("The ERP knows no order of this customer. Ask for the order number or another address of theirs.")
     ticket.add_tags(["no-order-found"])
     stop("There is no order")
 
