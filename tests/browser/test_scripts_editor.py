@@ -1,0 +1,145 @@
+"""The script page in a browser: the real editor, the real check, a try that follows what is typed."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from redis import Redis
+from werkzeug.serving import make_server
+
+from rules import store as rule_list
+from rules.store import EntryKind, Stored
+from sandbox.client import Sandbox
+from tests.browser.conftest import Served, Visitor
+from tests.environment.databases import MakeDatabase
+from tests.environment.redis import RedisServer
+from tests.environment.sandbox import SandboxService
+from tests.web.desk import a_desk
+from web import create_app
+from web.bundles import asset
+
+pytestmark = pytest.mark.browser
+
+Visit = Callable[..., Visitor]
+SOURCE = 'ticket.set_priority("high")\nlog("looked at", ticket.id)\n'
+
+
+@pytest.fixture
+def served(
+    make_database: MakeDatabase,
+    tmp_path: Path,
+    redis_server: RedisServer,
+    redis: Redis,
+    sandbox_service: SandboxService,
+) -> Iterator[Served]:
+    """A desk with one live script and one ticket, its scripts run by the session's sandbox."""
+    desk = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
+    desk.services = dataclasses.replace(desk.services, sandbox=Sandbox(sandbox_service.socket))
+    desk.user("dev", "developer", "agent", name="Dev Ionescu", teams=("billing",))
+    desk.ticket("Charged twice")
+    desk.work()
+    with desk.services.db.write() as connection:
+        now = desk.clock.now()
+        rule_list.create(connection, EntryKind.SCRIPT, "Enrich", {"source": SOURCE}, author="dev", now=now)
+        rule_list.publish(connection, "S01", author="dev", note="First", seen=1, now=now)
+    server = make_server("127.0.0.1", 0, create_app(desk.services), threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield Served(desk, f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    thread.join(timeout=10)
+    server.server_close()
+    desk.services.close()
+
+
+def stored(served: Served) -> Stored:
+    with served.desk.services.db.read() as connection:
+        return rule_list.entry(connection, "S01")
+
+
+def opened(visit: Visit, **how: object) -> Page:
+    visitor = visit(**how)
+    visitor.sign_in("dev@deskhand.test")
+    visitor.go("/scripts/S01")
+    return visitor.page
+
+
+@pytest.fixture
+def built(served: Served) -> None:
+    """Leaves the test out where the editor's bundle was not built (./run builds it)."""
+    app = create_app(served.desk.services)
+    with app.test_request_context():
+        if asset("editor.js") is None:
+            pytest.skip("the editor bundle is not built here; ./run builds it")
+
+
+def test_a_try_runs_what_is_typed_and_an_old_result_says_so(served: Served, built: None, visit: Visit) -> None:
+    page = opened(visit)
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type('ticket.add_tags(["vip"])')
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#tried")).to_contain_text("vip")
+    expect(page.locator("#tried")).to_contain_text("looked at 1")
+    expect(page.locator("#stale")).to_be_hidden()
+    page.keyboard.type("\nlog(2)")
+    expect(page.locator("#stale")).to_be_visible()
+    assert stored(served).draft is None
+    assert served.desk.state(1)["priority"] == "normal"
+
+
+def test_problems_are_listed_with_their_line_and_publishing_is_closed(
+    served: Served, built: None, visit: Visit
+) -> None:
+    page = opened(visit)
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+Home")
+    page.keyboard.type("import os\n")
+    expect(page.locator("#problems button")).to_contain_text("Line 1")
+    page.keyboard.press("Control+s")
+    expect(page.locator(".notice.ok")).to_have_text("The draft is saved.")
+    page.get_by_role("link", name="Review and publish").or_(
+        page.get_by_role("button", name="Review and publish")
+    ).click()
+    expect(page.get_by_role("button", name="Publish version 2")).to_be_disabled()
+    assert stored(served).live_version == 1
+
+
+def test_tab_can_leave_the_editor(served: Served, built: None, visit: Visit) -> None:
+    page = opened(visit)
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+m")
+    page.keyboard.press("Tab")
+    assert page.evaluate("!document.activeElement.closest('.cm-editor')")
+
+
+def test_a_script_is_written_tried_and_published_without_scripts(served: Served, visit: Visit) -> None:
+    page = opened(visit, scripts=False)
+    page.get_by_label("Source of the script").fill('ticket.set_priority("urgent")\n')
+    page.get_by_role("button", name="Save draft").click()
+    page.locator("#try-item").fill("1")
+    page.locator("#try").click()
+    expect(page.locator("#tried")).to_contain_text("Urgent")
+    page.get_by_role("button", name="Review and publish").click()
+    page.get_by_label("What changes, and why").fill("More urgent")
+    page.get_by_role("button", name="Publish version 2").click()
+    expect(page.locator(".notice.ok")).to_have_text("Version 2 is live.")
+    assert stored(served).content == {"code": "S01", "name": "Enrich", "source": 'ticket.set_priority("urgent")\n'}
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_about_scripts_fits_its_screen(served: Served, visit: Visit, width: int, dark: bool) -> None:
+    visitor = visit(width=width, height=844 if width == 390 else 800, dark=dark)
+    visitor.sign_in("dev@deskhand.test")
+    for path in ("/scripts", "/scripts/S01", "/scripts/S01/review", "/connections", "/connections/new/stripe", "/runs"):
+        visitor.go(path)
+        visitor.page.wait_for_load_state("networkidle")
+        wide = visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, path
+        visitor.picture(f"{path[1:].replace('/', '-')}-{width}{'-dark' if dark else ''}")
