@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from flask_babel import gettext
+
 from rules import lint
 from rules.errors import Problem, TableInvalid
 from rules.parse import parse_table
@@ -17,6 +19,8 @@ from web.rules_words import ChangeLine, Words, cell_words, changes, column_label
 
 #: Rows on one page of the grid: more would make the browser slow.
 PAGE_ROWS = 200
+#: Rows above which rows are compared with each other only where people wait for it: on the review page.
+COMPARED_ROWS = 300
 #: Where lint says which row catches another.
 _CATCHER = re.compile(r"Never reached\. Row (\d{1,5}) ")
 
@@ -84,6 +88,7 @@ class Grid:
     total: int
     first: int
     changes: tuple[ChangeLine, ...]
+    found: tuple[tuple[str, Finding], ...]  # every finding of every row, whatever the page, with the row's id
 
     @property
     def pages(self) -> int:
@@ -98,26 +103,46 @@ class Grid:
 class _Places:
     """Problems by where they belong."""
 
-    cells: dict[tuple[str, str], list[Finding]] = field(default_factory=dict)
+    cells: dict[str, dict[str, list[Finding]]] = field(default_factory=dict)  # by row, then column
     rows: dict[str, list[Finding]] = field(default_factory=dict)
     columns: dict[str, list[Finding]] = field(default_factory=dict)
     table: list[Finding] = field(default_factory=list)
 
+    def of(self, row: str) -> list[Finding]:
+        """What is wrong with a row and its cells."""
+        return [*self.rows.get(row, ()), *(one for many in self.cells.get(row, {}).values() for one in many)]
 
-def check(document: Mapping[str, Any], vocabulary: Vocabulary) -> tuple[list[Problem], list[Problem]]:
-    """(what must be mended, what is only worth a look) in this table."""
+
+def check(
+    document: Mapping[str, Any], vocabulary: Vocabulary, *, thorough: bool = True
+) -> tuple[list[Problem], list[Problem]]:
+    """(what must be mended, what is only worth a look) in this table.
+
+    Not `thorough`, a table of more than COMPARED_ROWS rows gets no hints but the one that says so."""
     try:
         table = parse_table(document, vocabulary)
     except TableInvalid as error:
         return list(error.problems), []
+    if not thorough and len(table.rows) > COMPARED_ROWS:
+        sentence = gettext(
+            "The table has %(number)s rows; whether one catches another is looked at on the review page.",
+            number=len(table.rows),
+        )
+        return [], [Problem({"table": "rows"}, "not_compared", sentence)]
     return [], lint.lint(table, vocabulary)
 
 
 def grid(
-    document: Document, live: Mapping[str, Any] | None, vocabulary: Vocabulary, code: str, *, page: int = 1
+    document: Document,
+    live: Mapping[str, Any] | None,
+    vocabulary: Vocabulary,
+    code: str,
+    *,
+    page: int = 1,
+    thorough: bool = False,
 ) -> Grid:
     """The page's view of `document`; what differs from `live` (the published content, None before) is marked."""
-    errors, warnings = check({**document, "code": code}, vocabulary)
+    errors, warnings = check({**document, "code": code}, vocabulary, thorough=thorough)
     places = _places(document, errors, warnings, vocabulary)
     old = tidy(live) if live is not None else None
     left = tuple(_column(head, IF, old, places, vocabulary) for head in document["columns"])
@@ -142,6 +167,7 @@ def grid(
         total=total,
         first=first,
         changes=tuple(changes(live, document, vocabulary)) if live is not None else (),
+        found=tuple((id, one) for id in (*(row["id"] for row in document["rows"]), OTHERWISE) for one in places.of(id)),
     )
 
 
@@ -186,12 +212,9 @@ def _row(
             if old_row is not None and was_head is not None:
                 was = cell_words(was_head, side, old_row[side].get(column.id), vocabulary)
             changed = old_row is not None and words != was
-            made.append(Cell(column, words, changed, (id, column.id) in places.cells))
+            made.append(Cell(column, words, changed, column.id in places.cells.get(id, {})))
         return tuple(made)
 
-    findings = [*places.rows.get(id, ())]
-    for column in (*left, *right):
-        findings += places.cells.get((id, column.id), [])
     return RowView(
         id=id,
         number=number,
@@ -199,7 +222,7 @@ def _row(
         left=cells(left, document["columns"], IF),
         right=cells(right, document["steps"], THEN),
         new=old is not None and old_row is None,
-        findings=tuple(findings),
+        findings=tuple(places.of(id)),
     )
 
 
@@ -223,7 +246,7 @@ def _places(
             **_above(problem, ids),
         )
         if row is not None and column is not None:
-            places.cells.setdefault((row, column), []).append(finding)
+            places.cells.setdefault(row, {}).setdefault(column, []).append(finding)
         elif row is not None:
             places.rows.setdefault(row, []).append(finding)
         elif column is not None:

@@ -91,14 +91,14 @@ def index() -> ResponseReturnValue:
 
 def _line(stored: Stored, vocabulary: Vocabulary) -> Line:
     document = documents.tidy(stored.working)
-    errors, warnings = check({**document, "code": stored.code}, vocabulary)
+    errors, warnings = check({**document, "code": stored.code}, vocabulary, thorough=False)
     changed = rules_words.changes(stored.content, document, vocabulary) if stored.content and stored.draft else []
     return Line(
         stored,
         rules_words.triggers(document, vocabulary),
         len(document["rows"]),
         len(errors),
-        len(warnings),
+        sum(1 for one in warnings if one.code != "not_compared"),
         len(changed),
     )
 
@@ -162,8 +162,8 @@ class Open:
     def code(self) -> str:
         return self.stored.code
 
-    def grid(self, page: int = 1) -> Grid:
-        return grid(self.document, self.stored.content, self.vocabulary, self.code, page=page)
+    def grid(self, page: int = 1, *, thorough: bool = False) -> Grid:
+        return grid(self.document, self.stored.content, self.vocabulary, self.code, page=page, thorough=thorough)
 
 
 def _table(connection: Connection, code: str) -> Stored:
@@ -203,14 +203,15 @@ def table(code: str) -> ResponseReturnValue:
     return render_template("rules_table.html", shown=shown, before=before, **_view(found, _page()))
 
 
-def _view(found: Open, page: int = 1) -> dict[str, Any]:
+def _view(found: Open, page: int = 1, *, thorough: bool = False) -> dict[str, Any]:
     """What every template about one table gets."""
     return {
         "entry": found.stored,
         "code": found.code,
         "document": found.document,
         "seen": found.stored.draft_count,
-        "grid": found.grid(page),
+        "grid": found.grid(page, thorough=thorough),
+        "base": url_for("rules.table", code=found.code),
         "words": rules_words,
         "vocabulary": found.vocabulary,
         "labels": found.labels,
@@ -389,8 +390,8 @@ def paste_preview(code: str) -> ResponseReturnValue:
         pasted = edit(found.document, form, Desk(found.vocabulary, taken, me().zone)).document
     except EditRefused as refused:
         return _refused(refused, code)
-    errors, _ = check({**pasted, "code": code}, found.vocabulary)
-    before, _ = check({**found.document, "code": code}, found.vocabulary)
+    errors, _ = check({**pasted, "code": code}, found.vocabulary, thorough=False)
+    before, _ = check({**found.document, "code": code}, found.vocabulary, thorough=False)
     known = {str(one) for one in before}
     return render_template(
         "rules_paste_preview.html",
@@ -540,7 +541,8 @@ def review(code: str) -> ResponseReturnValue:
     """What publishing would change, in words, and on the tickets of the last days."""
     with services().db.read() as connection:
         found = _open(connection, code)
-    return render_template("rules_review.html", shown=_preview(found), note="", problem="", **_view(found))
+    view = _view(found, thorough=True)
+    return render_template("rules_review.html", shown=_preview(found), note="", problem="", **view)
 
 
 @pages.post("/rules/<code>/publish")
@@ -552,7 +554,7 @@ def publish(code: str) -> ResponseReturnValue:
     problem = ""
     with services().db.write() as connection:
         found = _open(connection, code)
-        errors, _ = check({**found.document, "code": code}, found.vocabulary)
+        errors, _ = check({**found.document, "code": code}, found.vocabulary, thorough=False)
         if errors:
             problem = gettext("The draft has problems that must be mended first. Nothing was published.")
         elif not note:
@@ -617,7 +619,7 @@ def roll_back(code: str) -> ResponseReturnValue:
         old = next((one for one in rule_list.versions(connection, code) if one.version == number), None)
         if old is None:
             abort(404)
-        errors, _ = check({**old.content, "code": code}, found.vocabulary)
+        errors, _ = check({**old.content, "code": code}, found.vocabulary, thorough=False)
         if errors:
             raise refuse(
                 422,

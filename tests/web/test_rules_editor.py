@@ -293,6 +293,20 @@ def test_long_tables_come_in_pages(desk: Desk, manager: FlaskClient) -> None:
     assert "word400<" not in page
 
 
+def test_rows_of_a_long_table_are_compared_on_the_review_page(desk: Desk, manager: FlaskClient) -> None:
+    table = copy.deepcopy(TRIAGE)
+    table["rows"] = [
+        {"id": f"r{n}", "if": {"c2": {"value": [f"word{n % 301}"]}}, "then": {"s1": {"team": "sales"}}}
+        for n in range(1, 303)
+    ]
+    desk.publish(table)
+    page = words(text_of(manager.get("/rules/A01?page=2")))
+    assert "The table has 302 rows; whether one catches another is looked at on the review page." in page
+    assert "Says the same as row 1." not in page
+    edit(manager, desk, do="note", row="r1", note="x")
+    assert "Says the same as row 1." in words(text_of(manager.get("/rules/A01/review")))
+
+
 # Publishing ------------------------------------------------------------------------------------------------------
 
 
