@@ -19,6 +19,8 @@ from run_tool.places import LOCKS, ROOT, TOOLS, VENV
 RUNTIME_LOCK = ROOT / "requirements.lock"
 DEV_LOCK = ROOT / "requirements-dev.lock"
 STAMP = "deskhand-stamp"
+#: Beside the stamp of an environment that has what tests and checks need; also while a changed lock is installed.
+DEV_MARK = "deskhand-dev"
 
 VENV_TIMEOUT_S = 300
 INSTALL_TIMEOUT_S = 1200
@@ -33,9 +35,11 @@ _NO_NETWORK = re.compile(
 def environment(*, dev: bool = False, venv: Path = VENV, base_python: str = sys.executable) -> Path:
     """The environment's Python, after installing whatever the lock has that is not there yet.
 
-    `dev` adds what tests and checks need. An environment that has more than is asked for is left as it is.
+    `dev` adds what tests and checks need. An environment that has more than is asked for keeps it, also when the lock
+    has changed: a start of the desk must not take the tools from under a run of the tests.
     Raises CannotGoOn when the packages cannot be had.
     """
+    dev = dev or (venv / DEV_MARK).exists()
     wanted = _stamp(DEV_LOCK if dev else RUNTIME_LOCK, base_python)
     enough = {wanted} if dev else {wanted, _stamp(DEV_LOCK, base_python)}
     python = venv / "bin" / "python"
@@ -44,6 +48,8 @@ def environment(*, dev: bool = False, venv: Path = VENV, base_python: str = sys.
     with installing():
         if _read_stamp(venv) not in enough:  # another ./run may have just done it
             _install(venv, base_python, DEV_LOCK if dev else RUNTIME_LOCK, wanted)
+            if dev:
+                (venv / DEV_MARK).touch()
     return python
 
 

@@ -24,6 +24,9 @@ from tickets.db import Database
 
 pytest_addoption = selection.pytest_addoption
 pytest_collection_modifyitems = selection.pytest_collection_modifyitems
+pytest_sessionfinish = selection.pytest_sessionfinish
+pytest_testnodedown = selection.pytest_testnodedown
+pytest_xdist_auto_num_workers = selection.pytest_xdist_auto_num_workers
 pytest_terminal_summary = selection.pytest_terminal_summary
 
 

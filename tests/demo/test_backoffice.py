@@ -19,6 +19,7 @@ from jobs.demo.backoffice import BackOffice, Mood
 from jobs.demo.errors import BackOfficeAway, NotLoaded, PortsTaken
 from jobs.demo.places import Places, SystemName
 from jobs.demo.world import customers, double_charged
+from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
 from tests.demo.conftest import NOW
 
@@ -180,7 +181,13 @@ def test_without_a_demo_there_are_no_places(tmp_path: Path) -> None:
 
 def test_the_program_serves_until_sigterm(found: Places) -> None:
     env = {**os.environ, "DESKHAND_DATA_DIR": str(found.folder.parent)}
-    process = subprocess.Popen([sys.executable, "-m", "jobs.backoffice"], cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jobs.backoffice"],
+        cwd=ROOT,
+        env=env,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=die_with_parent,
+    )
     try:
         for _ in range(200):
             try:

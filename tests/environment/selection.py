@@ -1,11 +1,13 @@
-"""Which tests a plain `pytest` runs: the fast part, and it says what it left out.
+"""Which tests a plain `pytest` runs, and on how many cores: the fast part on all of them, and it says what it left out.
 
 `pytest --everything` (what ./run test calls), `-m`, or naming one test by its id run what is asked for.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,8 @@ from tests.environment.absent import REASONS
 
 #: Markers of tests that need much time or things a machine may not have.
 LEFT_OUT = ("postgres", "tryton", "localstripe", "browser", "slow")
+#: Each worker has servers of its own (Redis, sandbox, back office), so more of them than this gain nothing.
+MOST_WORKERS = 4
 
 _counts = pytest.StashKey[Counter[str]]()
 
@@ -23,6 +27,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_counts] = Counter()
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process per core for the whole run; none for a narrow one, which starts faster and can be watched."""
+    named = [arg for arg in config.args if arg.rstrip("/") != "tests"]
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return int(os.environ["PYTEST_XDIST_AUTO_NUM_WORKERS"])
+    if named or config.option.keyword or config.option.markexpr or config.option.capture == "no":
+        return 0
+    cores = len(os.sched_getaffinity(0))
+    return min(cores, MOST_WORKERS) if cores > 1 else 0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -39,6 +54,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker hands what it left out to the process that writes the summary."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        counts = session.config.stash[_counts]
+        output["left_out"] = dict(counts)
+        output["absent"] = list(REASONS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What one worker said. Every worker leaves out the same; what is absent only the one that asked has met."""
+    output: dict[str, Any] = getattr(node, "workeroutput", {})
+    config: pytest.Config = node.config
+    left_out: Counter[str] = Counter(output.get("left_out", {}))
+    if left_out:
+        config.stash[_counts] = left_out
+    REASONS.extend(reason for reason in output.get("absent", ()) if reason not in REASONS)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

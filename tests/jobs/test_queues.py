@@ -20,6 +20,7 @@ from jobs.clock import tick
 from jobs.queues import JOB_TIMEOUT_S, OurJob, Queues, UnknownJob, Work, queue
 from jobs.services import Services
 from jobs.tables import DecisionRow
+from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
 from tests.builders import MORNING, a_ticket
 from tests.environment.redis import RedisServer
@@ -40,14 +41,17 @@ def until(true: Callable[[], bool], *, seconds: float = WAIT_S) -> bool:
 
 
 @contextmanager
-def a_worker(services: Services, kind: str) -> Iterator[subprocess.Popen[bytes]]:
+def a_worker(services: Services, kind: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
     environ = {
         **os.environ,
         "DESKHAND_DATA_DIR": str(services.settings.data),
         "DESKHAND_DATABASE_URL": services.settings.database,
         "DESKHAND_REDIS_URL": services.settings.redis,
+        **settings,
     }
-    process = subprocess.Popen([sys.executable, "-m", "jobs.worker", kind], cwd=ROOT, env=environ)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jobs.worker", kind], cwd=ROOT, env=environ, preexec_fn=die_with_parent
+    )
     try:
         yield process
     finally:

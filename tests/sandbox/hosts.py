@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from run_tool.commands import die_with_parent
 from sandbox.client import Sandbox
 from sandbox.contract import Answer, CallFailed, Method, Outcome, Param, RunRequest, ScriptApi
 from sandbox.limits import Limits
@@ -136,6 +137,7 @@ def a_host(
             cwd=ROOT,
             stderr=output,
             text=True,
+            preexec_fn=die_with_parent,
             env={**os.environ, "SECRET_OF_THE_HOST": "hunter2", **(env or {})},
             **({} if user is None else {"user": user, "group": user, "extra_groups": []}),
         )

@@ -15,6 +15,7 @@ from typing import Any
 
 import requests
 
+from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
 from tests.jobs.desk import free_port
 
@@ -67,6 +68,7 @@ class Product:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=die_with_parent,
             )
         end = time.monotonic() + START_S
         while time.monotonic() < end:
