@@ -28,6 +28,8 @@ from web.rules_words import changes, column_label
 
 #: Most entries in one file.
 MAX_ENTRIES = 500
+#: What publishing a script adds to its version. A file neither carries it out nor brings it in.
+AGREED = frozenset({"manifest", "asked", "agreed_by"})
 _LISTS = {"templates": EntryKind.TEMPLATE, "scripts": EntryKind.SCRIPT, "tables": EntryKind.TABLE}
 
 
@@ -111,7 +113,11 @@ def _entry(given: EntryKind | None, data: Any) -> FileEntry:
     name = data.get("name")
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"{code} needs a name")
-    return FileEntry(kind, code, name.strip()[:200], dict(data))
+    return FileEntry(kind, code, name.strip()[:200], _plain(data))
+
+
+def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in AGREED}
 
 
 def problems(
@@ -245,7 +251,7 @@ def export(entries: Sequence[Stored]) -> str:
     data: dict[str, list[Any]] = {}
     for key, kind in _LISTS.items():
         found = [
-            {**one.content, "code": one.code, "name": one.name, **({} if one.enabled else {"enabled": False})}
+            {**_plain(one.content), "code": one.code, "name": one.name, **({} if one.enabled else {"enabled": False})}
             for one in entries
             if one.kind is kind and one.content is not None
         ]

@@ -95,6 +95,14 @@ def test_what_is_exported_imports_as_the_same(desk: Desk, app: APIFlask, tmp_pat
     assert dump(desk.services.db) == before
 
 
+def test_a_file_brings_no_agreement_about_what_a_script_may_do(desk: Desk, app: APIFlask, tmp_path: Path) -> None:
+    script = {**ENRICH, "manifest": {"fields_read": ["*"], "actions": ["*"], "operations": ["*"]}, "agreed_by": "root"}
+    flask(app, "rules", "import", a_file(tmp_path, {"scripts": [script]}))
+    with desk.services.db.read() as connection:
+        assert rule_list.entry(connection, "S01").content == ENRICH
+    assert "manifest" not in flask(app, "rules", "export").output
+
+
 def test_a_dry_run_says_what_would_change_and_changes_nothing(desk: Desk, app: APIFlask, tmp_path: Path) -> None:
     flask(app, "rules", "import", a_file(tmp_path, everything()))
     changed = everything()
