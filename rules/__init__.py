@@ -1,1 +1,1 @@
-"""WHAT SHOULD HAPPEN: fields, operators, actions, tables and the engine. Deciding is pure; nothing here writes a ticket."""
+"""WHAT SHOULD HAPPEN: fields, operators, actions, tables, the engine. Nothing here writes a ticket."""
