@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from tests.mutations.connectors import MUTATIONS as CONNECTORS
 from tests.mutations.mutation import Mutation
 from tests.mutations.rules import MUTATIONS as RULES
 from tests.mutations.sandbox import MUTATIONS as SANDBOX
+from tests.mutations.web import MUTATIONS as WEB
 from tests.mutations.work import MUTATIONS as WORK
 
-MUTATIONS: tuple[Mutation, ...] = (*WORK, *RULES, *SANDBOX)
+MUTATIONS: tuple[Mutation, ...] = (*WORK, *RULES, *SANDBOX, *CONNECTORS, *WEB)
 
 __all__ = ["MUTATIONS", "Mutation"]

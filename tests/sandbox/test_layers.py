@@ -15,10 +15,13 @@ from pathlib import Path
 import pytest
 
 from sandbox import seccomp
+from sandbox.broker import start_frame
+from sandbox.client import Sandbox
+from sandbox.contract import RunRequest
 from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB, Limits
 from sandbox.service import Zygote, _command
 from sandbox.zygote import FORK
-from tests.sandbox.hosts import Host, a_host, alive, descendants, wait_until
+from tests.sandbox.hosts import API, CUSTOMER, NOW, TICKET, Host, a_host, alive, descendants, wait_until
 from tests.sandbox.test_service import WITHOUT
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
@@ -194,6 +197,24 @@ def test_the_zygote_gives_no_child_more_than_the_machine_allows() -> None:
         child.end()
     finally:
         zygote.stop()
+
+
+def test_a_child_that_computes_ends_when_its_caller_lets_go(host: Host) -> None:
+    """It reads nothing, so it does not notice by itself."""
+    limits = Limits(cpu_s=30, wall_s=30)
+    lease = Sandbox(host.path, limits)._lease()
+    request = RunRequest("while True:\n    pass\n", API, ticket=TICKET, customer=CUSTOMER, now=NOW)
+    lease.talk.sendall(start_frame("run", request, limits))
+    lines = Path(f"/proc/self/fdinfo/{lease.pidfd}").read_text().splitlines()
+    [pid] = [int(line.split()[1]) for line in lines if line.startswith("Pid:")]
+    wait_until(lambda: _cpu_ticks(pid) > 5, 15)
+    lease.close()
+    wait_until(lambda: not alive({pid}), 5)
+
+
+def _cpu_ticks(pid: int) -> int:
+    """What it has computed so far, in hundredths of a second."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
 
 
 # What a zygote says about how it was started -------------------------------------------------------------------------
