@@ -16,7 +16,7 @@ from rules.errors import ActionRefused, ConditionFailed, RulesError, UnknownEntr
 from rules.facts import Facts, Known, LookupKey, Missing, Reading
 from rules.fields import Field, state_backed
 from rules.fields import field as field_by_key
-from rules.operators import OPERATORS, Looks, Operator, Test, type_for
+from rules.operators import OPERATORS, Looks, Operator, Takes, Test, type_for
 from rules.table import OTHERWISE, Condition, HitPolicy, Row, Step, Table
 from rules.templates import shown
 from rules.trace import (
@@ -36,7 +36,7 @@ from rules.triggers import TRIGGERS, Matches
 from rules.vocabulary import Vocabulary
 from tickets.effects import Effect
 from tickets.events import EventKind
-from tickets.values import JSON
+from tickets.values import JSON, from_iso
 
 #: Most effects that one chain of events may have, all its decisions together.
 EFFECTS_PER_ROOT = 100
@@ -212,7 +212,7 @@ class _Condition:
                 return self.operator.when_missing if change is None else test(change)
             reading = look.read(found)
             if isinstance(reading, Known):
-                return test(reading.value)
+                return test(reading.value if self.operator.looks is Looks.VALUE else look.age_s(self.operator, reading))
             if isinstance(reading, Missing):
                 return self.operator.when_missing
             return _Undecided(reading.reason, reading.lookup, reading.worth_waiting)
@@ -323,6 +323,16 @@ class _Look:
     def change(self, state_key: str) -> JSON:
         """[before, after] when this event changed the field. What rules stage is another event's change."""
         return self._changes.get(state_key)
+
+    def age_s(self, operator: Operator, reading: Known) -> float:
+        """How long before now the value is, or was fetched, in seconds. Raises `ConditionFailed` for no time."""
+        since = reading.value if operator.looks is Looks.AGE else reading.at
+        try:
+            return (from_iso(self.facts.now) - from_iso(str(since))).total_seconds()
+        except ValueError:
+            if operator.looks is Looks.FETCHED:
+                raise ConditionFailed("nobody noted when it was fetched") from None
+            raise ConditionFailed(f"{cut(repr(since))} is not a time with a zone") from None
 
     def stage(self, written: Mapping[str, JSON], row_key: str) -> None:
         if not written:
@@ -725,7 +735,8 @@ def _field_or_reason(name: str, vocabulary: Vocabulary) -> Field | str:
 def _expected(operator: Operator, operand: JSON, found: Field | None) -> str:
     """The operator's sentence with the operand in words; no more of a long list than a trace shows."""
     values = operand if isinstance(operand, (list, tuple)) else (operand,)
-    words = [str(one) if found is None else shown(found, one) for one in values[:MAX_SHOWN_CHARS]]
+    plain = found is None or operator.takes is not Takes.VALUES
+    words = [str(one) if plain or found is None else shown(found, one) for one in values[:MAX_SHOWN_CHARS]]
     return cut(operator.sentence.replace("{value}", (" and " if operator.key == "between" else ", ").join(words)))
 
 

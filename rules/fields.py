@@ -50,6 +50,11 @@ class Field:
     lookup: str = ""
     reads: frozenset[str] = frozenset()
 
+    @property
+    def outside(self) -> bool:
+        """Whether it is a fact from outside, which was fetched at some time: a lookup's answer or a card's."""
+        return bool(self.lookup) or self.key.startswith(CONTEXT)
+
 
 @dataclass(frozen=True, slots=True)
 class FieldRecord:

@@ -13,7 +13,7 @@ from rules.actions import intended
 from rules.errors import ActionRefused, ConditionFailed, Problem, UnknownField, no_such
 from rules.facts import Facts
 from rules.fields import Field, field, state_backed
-from rules.operators import OPERATORS, comparable, fold, type_for
+from rules.operators import OPERATORS, Looks, Takes, comparable, duration_s, fold, type_for
 from rules.table import OTHERWISE, Condition, HitPolicy, Row, Step, Table
 from rules.templates import text_problems
 from rules.vocabulary import Vocabulary
@@ -215,7 +215,7 @@ def _covers(found: Field | None, wide: Condition, narrow: Condition) -> bool:
 
 def _covers_as(type: FieldType, wide: Condition, narrow: Condition, *, untyped: bool) -> bool:
     wide_op, narrow_op = OPERATORS[wide.op], OPERATORS[narrow.op]
-    if wide_op.looks is not narrow_op.looks:
+    if (wide_op.looks is Looks.CHANGE) is not (narrow_op.looks is Looks.CHANGE):
         return False
     if wide.op == "changed":
         return narrow.op in ("changed_to", "changed_from")
@@ -227,6 +227,10 @@ def _covers_as(type: FieldType, wide: Condition, narrow: Condition, *, untyped: 
         return not narrow_op.when_missing
     if untyped:
         return False  # values of any type may come: a comparison that fails on some is not covered by one that does not
+    if wide_op.takes is not narrow_op.takes or wide_op.takes is Takes.PATTERN:
+        return False
+    if wide_op.takes is Takes.DURATION:
+        return wide.op == narrow.op and _lasts(wide, narrow)
     if narrow.op in ("is", "any_of") and type is not FieldType.CHOICES:
         test = wide_op.test(type, wide.value)
         return all(test(value) for value in _values(narrow.value))
@@ -235,6 +239,10 @@ def _covers_as(type: FieldType, wide: Condition, narrow: Condition, *, untyped: 
             return _subset(type, wide.value, narrow.value)
         case ("has_any", "has_any"):
             return _folded(narrow.value) <= _folded(wide.value)
+        case ("has_any", "has_all"):
+            return not _folded(narrow.value).isdisjoint(_folded(wide.value))
+        case ("has_all", "has_all"):
+            return _folded(wide.value) <= _folded(narrow.value)
         case ("has_none", "has_none"):
             return _folded(wide.value) <= _folded(narrow.value)
         case ("contains_any", "contains_any"):
@@ -244,13 +252,25 @@ def _covers_as(type: FieldType, wide: Condition, narrow: Condition, *, untyped: 
         case ("contains_none", "contains_none"):
             test = OPERATORS["contains_any"].test(type, narrow.value)
             return all(test(keyword) for keyword in _values(wide.value))
-        case ("starts_with", "starts_with"):
+        case ("contains_any", "contains_all"):
+            test = wide_op.test(type, wide.value)
+            return any(test(keyword) for keyword in _values(narrow.value))
+        case ("contains_all", "contains_all"):
+            tests = [wide_op.test(type, keyword) for keyword in _values(wide.value)]
+            return all(any(test(keyword) for keyword in _values(narrow.value)) for test in tests)
+        case ("starts_with", "starts_with") | ("ends_with", "ends_with"):
             test = wide_op.test(type, wide.value)
             return all(test(beginning) for beginning in _values(narrow.value))
     bounds = _bounds(type, narrow)
     if bounds is None or wide.op not in _RANGES:
         return False
     return _inside(type, bounds, wide)
+
+
+def _lasts(wide: Condition, narrow: Condition) -> bool:
+    """Whether the wide one of two ages takes in the narrow one."""
+    longer, shorter = duration_s(wide.value), duration_s(narrow.value)
+    return longer <= shorter if wide.op == "older_than" else longer >= shorter
 
 
 _RANGES = frozenset({"greater", "greater_or_equal", "less", "less_or_equal", "between"})

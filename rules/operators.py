@@ -2,19 +2,22 @@
 
 An operator sees a known value only. A missing value gives `when_missing` (False for positive operators, True for
 negative ones), an unknown one decides nothing. Text is compared without case and accents; a keyword needs a word edge
-only on the side where it begins or ends with a letter or digit itself.
+only on the side where it begins or ends with a letter or digit itself. Durations are elapsed time.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import re2
 
 from rules.errors import ConditionFailed, OperandRefused, no_such
 from tickets.item import FieldType
@@ -25,6 +28,11 @@ MAX_VALUES = 1_000
 MAX_VALUE_CHARS = 2_000
 #: How many folded texts are kept, long ones (messages) and short ones (tags): one decision looks at each often.
 FOLDED_LONG_TEXTS, FOLDED_SHORT_TEXTS, SHORT_CHARS = 16, 4_096, 200
+#: Longest pattern, in characters, and what matching it may use, in bytes. RE2 takes time in proportion to the text.
+MAX_PATTERN_CHARS = 500
+PATTERN_MEMORY_BYTES = 4 << 20
+#: Shortest and longest duration a cell may name, in seconds.
+MIN_DURATION_S, MAX_DURATION_S = 60, 3_650 * 86_400
 #: Numbers with a larger power of ten than this, either way, are not amounts of anything.
 MAX_EXPONENT = 30
 
@@ -42,10 +50,20 @@ class Operand(StrEnum):
 
 
 class Looks(StrEnum):
-    """What the operator looks at: the value, or what this event changed."""
+    """What the operator looks at."""
 
     VALUE = "value"
-    CHANGE = "change"
+    CHANGE = "change"  # what this event changed, [before, after]
+    AGE = "age"  # how long ago the value, a time, is: seconds, less than 0 when it is still to come
+    FETCHED = "fetched"  # how long ago the value, a fact from outside, was fetched: seconds
+
+
+class Takes(StrEnum):
+    """What the values in the cell are."""
+
+    VALUES = "values"  # of the field's own type
+    DURATION = "duration"  # "72 h"
+    PATTERN = "pattern"  # a regular expression
 
 
 _SCALAR = frozenset(
@@ -62,6 +80,7 @@ _SCALAR = frozenset(
 _ORDERED = frozenset({FieldType.NUMBER, FieldType.MONEY, FieldType.TIME})
 _TEXTS = frozenset({FieldType.TEXT, FieldType.LONG_TEXT})
 _SETS = frozenset({FieldType.CHOICES})
+_TIMES = frozenset({FieldType.TIME})
 _ALL = frozenset(FieldType)
 
 
@@ -82,8 +101,12 @@ def _fold(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).casefold().translate(_UNDECOMPOSED)
     plain = unicodedata.normalize("NFKD", plain)
     if not plain.isascii():
-        plain = "".join(char for char in plain if not unicodedata.combining(char))
+        plain = _unmarked(plain)
     return " ".join(plain.split())
+
+
+def _unmarked(text: str) -> str:
+    return "".join(char for char in text if not unicodedata.combining(char))
 
 
 _fold_short = functools.lru_cache(maxsize=FOLDED_SHORT_TEXTS)(_fold)
@@ -102,6 +125,74 @@ def has_keyword(folded: str, keyword: str) -> bool:
             return True
         at = folded.find(keyword, at + 1)
     return False
+
+
+#: As `_UNDECOMPOSED`, for text that keeps its case.
+_UNDECOMPOSED_CASED = {
+    **_UNDECOMPOSED,
+    **{ord(chr(char).upper()): other.upper() for char, other in _UNDECOMPOSED.items() if chr(char) not in "ı’‘ʼ"},
+}
+
+
+def without_accents(text: str) -> str:
+    """`text` as patterns see it: no accents and one kind of apostrophe, but its case, lines and spaces as they are."""
+    if text.isascii():
+        return text
+    return _unmarked(unicodedata.normalize("NFD", text)).translate(_UNDECOMPOSED_CASED)
+
+
+_UNITS_S: Mapping[str, int] = {"min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_UNIT_NAMES: Mapping[str, str] = {
+    "m": "min",
+    "min": "min",
+    "minute": "min",
+    "minutes": "min",
+    "h": "h",
+    "hour": "h",
+    "hours": "h",
+    "d": "d",
+    "day": "d",
+    "days": "d",
+    "w": "w",
+    "week": "w",
+    "weeks": "w",
+}
+_DURATION = re.compile(r"([0-9]{1,9}) ?([a-z]{1,7})", re.ASCII)
+
+
+def clean_duration(value: object) -> str:
+    """A duration in its one form, e.g. "72 h" for "72 hours". Raises `ConditionFailed`."""
+    found = _DURATION.fullmatch(" ".join(str(value).casefold().split()))
+    unit = _UNIT_NAMES.get(found[2]) if found else None
+    if found is None or unit is None:
+        raise ConditionFailed(f"{_shown(value)} is not a duration such as 30 min, 72 h, 7 d or 2 w")
+    seconds = int(found[1]) * _UNITS_S[unit]
+    if not MIN_DURATION_S <= seconds <= MAX_DURATION_S:
+        raise ConditionFailed(f"A duration is from 1 min to {MAX_DURATION_S // 86_400} d, not {_shown(value)}")
+    return f"{int(found[1])} {unit}"
+
+
+def duration_s(value: object) -> int:
+    """How long a duration is, in seconds of elapsed time. Raises `ConditionFailed`."""
+    number, unit = clean_duration(value).split()
+    return int(number) * _UNITS_S[unit]
+
+
+def _pattern(pattern: str) -> Any:
+    """The compiled pattern, without case and accents. Raises `ConditionFailed`."""
+    if len(pattern) > MAX_PATTERN_CHARS:
+        raise ConditionFailed(f"A pattern has at most {MAX_PATTERN_CHARS} characters, not {len(pattern)}")
+    options = re2.Options()
+    options.log_errors = False
+    options.case_sensitive = False
+    options.max_mem = PATTERN_MEMORY_BYTES
+    try:
+        return re2.compile(without_accents(pattern), options)
+    except re2.error as error:
+        said = error.args[0] if error.args else ""
+        why = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        hint = "patterns have no lookahead, lookbehind or back-references"
+        raise ConditionFailed(f"{_shown(pattern)} is not a pattern: {why[:100]} ({hint})") from None
 
 
 # One value in its comparable form ------------------------------------------------------------------------------
@@ -245,6 +336,41 @@ def _starts_with(_type: FieldType, operand: JSON) -> Test:
     return lambda value: fold(_text(value)).startswith(beginnings)
 
 
+def _contains_all(_type: FieldType, operand: JSON) -> Test:
+    keywords = tuple(fold(_text(one)) for one in _values(operand))
+
+    def test(value: JSON) -> bool:
+        folded = fold(_text(value))
+        return all(has_keyword(folded, keyword) for keyword in keywords)
+
+    return test
+
+
+def _ends_with(_type: FieldType, operand: JSON) -> Test:
+    ends = tuple(fold(_text(one)) for one in _values(operand))
+    return lambda value: fold(_text(value)).endswith(ends)
+
+
+def _matches(_type: FieldType, operand: JSON) -> Test:
+    pattern = _pattern(_text(operand))
+    return lambda value: pattern.search(without_accents(_text(value))) is not None
+
+
+def _older(_type: FieldType, operand: JSON) -> Test:
+    limit_s = duration_s(operand)
+    return lambda age_s: _number(age_s) >= limit_s
+
+
+def _younger(type: FieldType, operand: JSON) -> Test:
+    older = _older(type, operand)
+    return lambda age_s: not older(age_s)
+
+
+def _has_all(_type: FieldType, operand: JSON) -> Test:
+    wanted = frozenset(fold(_text(one)) for one in _values(operand))
+    return lambda value: wanted.issubset(map(fold, _members(value)))
+
+
 def _has_any(_type: FieldType, operand: JSON) -> Test:
     wanted = frozenset(fold(_text(one)) for one in _values(operand))
     return lambda value: not wanted.isdisjoint(map(fold, _members(value)))
@@ -310,6 +436,7 @@ class Operator:
     doc: str
     when_missing: bool = False
     looks: Looks = Looks.VALUE
+    takes: Takes = Takes.VALUES
 
     def test(self, type: FieldType, operand: JSON) -> Test:
         """The comparison, ready to be asked. Raises `ConditionFailed` when the operand cannot be compared with."""
@@ -394,6 +521,15 @@ _RECORDS: tuple[Operator, ...] = (
         when_missing=True,
     ),
     Operator(
+        "contains_all",
+        "contains all of",
+        _TEXTS,
+        Operand.MANY,
+        _contains_all,
+        "contains all of {value}",
+        "Every one of the keywords stands in the text, as a word where it is one.",
+    ),
+    Operator(
         "starts_with",
         "starts with",
         _TEXTS,
@@ -403,7 +539,62 @@ _RECORDS: tuple[Operator, ...] = (
         "The text begins with one of these; the rest of the word does not matter.",
     ),
     Operator(
+        "ends_with",
+        "ends with",
+        _TEXTS,
+        Operand.MANY,
+        _ends_with,
+        "ends with {value}",
+        "The text ends with one of these; the rest of the word does not matter.",
+    ),
+    Operator(
+        "matches",
+        "matches the pattern",
+        _TEXTS,
+        Operand.ONE,
+        _matches,
+        "matches {value}",
+        "The pattern (RE2) is found somewhere in the text, without case and accents.",
+        takes=Takes.PATTERN,
+    ),
+    Operator(
+        "older_than",
+        "is older than",
+        _TIMES,
+        Operand.ONE,
+        _older,
+        "is older than {value}",
+        "The time is at least this long ago, in elapsed time.",
+        looks=Looks.AGE,
+        takes=Takes.DURATION,
+    ),
+    Operator(
+        "newer_than",
+        "is newer than",
+        _TIMES,
+        Operand.ONE,
+        _younger,
+        "is newer than {value}",
+        "The time is less than this long ago, in elapsed time, or still to come.",
+        looks=Looks.AGE,
+        takes=Takes.DURATION,
+    ),
+    Operator(
+        "fresh_within",
+        "was fetched within",
+        _ALL,
+        Operand.ONE,
+        _younger,
+        "was fetched within {value}",
+        "There is a value, and it was fetched from outside less than this long ago.",
+        looks=Looks.FETCHED,
+        takes=Takes.DURATION,
+    ),
+    Operator(
         "has_any", "has any of", _SETS, Operand.MANY, _has_any, "has any of {value}", "One of these is in the set."
+    ),
+    Operator(
+        "has_all", "has all of", _SETS, Operand.MANY, _has_all, "has all of {value}", "All of these are in the set."
     ),
     Operator(
         "has_none",
@@ -463,12 +654,15 @@ _DEFAULTS: Mapping[FieldType, str] = {FieldType.LONG_TEXT: "contains_any", Field
 _MANY_FOR_ONE: Mapping[str, str] = {"is": "any_of", "is_not": "none_of"}
 
 
-def operators_for(type: FieldType | None, *, state: bool = True) -> tuple[Operator, ...]:
-    """The operators a field of this type takes, in menu order; those about changes only for a state field."""
+def operators_for(type: FieldType | None, *, state: bool = True, outside: bool = False) -> tuple[Operator, ...]:
+    """The operators a field of this type takes, in menu order.
+
+    Those about changes are only for a `state` field, those about when it was fetched only for one from `outside`."""
+    looks = {Looks.VALUE, Looks.AGE} | ({Looks.CHANGE} if state else set()) | ({Looks.FETCHED} if outside else set())
     return tuple(
         operator
         for operator in OPERATORS.values()
-        if (type is None or type in operator.types) and (state or operator.looks is Looks.VALUE)
+        if (type is None or type in operator.types) and operator.looks in looks
     )
 
 
@@ -489,6 +683,8 @@ def type_for(operator: Operator, declared: FieldType | None, operand: JSON) -> F
         return declared
     if operator.types == _SETS:
         return FieldType.CHOICES
+    if operator.types == _TIMES:
+        return FieldType.TIME
     if operator.types == _TEXTS:
         return FieldType.TEXT
     sample = next(iter(_values(operand)), None)
@@ -520,7 +716,10 @@ def clean_operand(
         raise OperandRefused(f"'{operator.label}' needs a value.")
     if len(values) > MAX_VALUES:
         raise OperandRefused(f"One cell takes at most {MAX_VALUES} values, not {len(values)}.")
-    cleaned = [_clean_value(type, one, options, what) for one in values]
+    if operator.takes is Takes.VALUES:
+        cleaned = [_clean_value(type, one, options, what) for one in values]
+    else:
+        cleaned = [_clean_special(operator.takes, one) for one in values]
     match operator.operand:
         case Operand.ONE:
             if len(cleaned) != 1:
@@ -534,6 +733,18 @@ def clean_operand(
             return cleaned
         case _:
             return list(dict.fromkeys(cleaned))
+
+
+def _clean_special(takes: Takes, value: JSON) -> str:
+    """A duration or a pattern in its stored form. Raises `OperandRefused`."""
+    try:
+        if takes is Takes.DURATION:
+            return clean_duration(value)
+        pattern = _text(value)
+        _pattern(pattern)
+    except ConditionFailed as error:
+        raise OperandRefused(f"{error}.") from None
+    return pattern
 
 
 def _clean_value(

@@ -268,13 +268,18 @@ class _Parser:
         self.broken.add(id)
         self.report(where, code, message)
 
+    def _operators(self, found: Field) -> tuple[Operator, ...]:
+        return operators_for(found.type, state=bool(found.state_key), outside=found.outside)
+
     def _operator(self, op: JSON, found: Field, where: Where) -> Operator | None:
-        allowed = {one.key: one.label for one in operators_for(found.type, state=bool(found.state_key))}
+        allowed = {one.key: one.label for one in self._operators(found)}
         if isinstance(op, str) and op in allowed:
             return OPERATORS[op]
         if isinstance(op, str) and op in OPERATORS:
             if OPERATORS[op].looks is Looks.CHANGE and not found.state_key:
                 reason = "is no field of the ticket itself, so events do not say when it changed"
+            elif OPERATORS[op].looks is Looks.FETCHED:
+                reason = "is not fetched from outside"
             else:
                 reason = f"is a {found.type} field" if found.type else "does not take it"
             message = f"'{OPERATORS[op].label}' does not fit: {found.label} {reason}. Allowed: {', '.join(allowed)}."

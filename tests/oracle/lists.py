@@ -15,6 +15,10 @@ TAGS = ["a", "b", "vip", "t1", "t2"]
 PRIORITIES = ["low", "normal", "high"]
 CHANNELS = ["email", "form", "chat"]
 NUMBERS = [-1, 0, 1, 1.5, 100]
+#: Around the hour that durations here are about; now is 09:31.
+TIMES = [f"2026-11-21T{at}:00.000000+00:00" for at in ("08:30", "08:31", "08:32", "12:00")]
+DURATIONS = ["1 h", "60 min", "61 min"]
+PATTERNS = ["re.und", "^no ", "(42|please)$", "é", "[[:upper:]]"]
 MONEY = ["0", "1", "1.50", "100"]
 
 #: Field -> what sort of values it holds, for the naive evaluator.
@@ -24,6 +28,7 @@ SORTS: Mapping[str, str] = {
     "ticket.tags": "set",
     "ticket.subject": "text",
     "ticket.fields.amount": "number",
+    "ticket.due_at": "time",
     "message.text": "text",
     "erp.find_party.receivable": "number",
     "erp.find_party.tier": "choice",
@@ -36,6 +41,7 @@ _VALUES: Mapping[str, list[Any]] = {
     "ticket.tags": TAGS,
     "ticket.subject": TEXTS,
     "ticket.fields.amount": NUMBERS,
+    "ticket.due_at": TIMES,
     "message.text": TEXTS,
     "erp.find_party.receivable": MONEY,
     "erp.find_party.tier": ["gold", "silver"],
@@ -47,8 +53,9 @@ _ORDER = ["greater", "greater_or_equal", "less", "less_or_equal", "between"]
 _OPS: Mapping[str, list[str]] = {
     "choice": _EQUAL,
     "number": _EQUAL + _ORDER,
-    "text": [*_EQUAL, "contains_any", "contains_none", "starts_with"],
-    "set": ["has_any", "has_none", "empty", "not_empty"],
+    "text": [*_EQUAL, "contains_any", "contains_all", "contains_none", "starts_with", "ends_with", "matches"],
+    "set": ["has_any", "has_all", "has_none", "empty", "not_empty"],
+    "time": ["older_than", "newer_than", "empty", "not_empty"],
     "bool": ["is", "is_not", "empty", "not_empty"],
 }
 _ASKED = [name for name in SORTS if name.startswith(("erp", "crm"))]
@@ -58,11 +65,16 @@ _CHANGES = ["changed", "changed_to", "changed_from"]
 @st.composite
 def cells(draw: st.DrawFn, name: str) -> dict[str, Any]:
     ops = _OPS[SORTS[name]] + (_CHANGES if name.startswith("ticket.") else [])
+    ops = ops + (["fresh_within"] if name in _ASKED else [])
     op = draw(st.sampled_from(ops))
     values = st.sampled_from(_VALUES[name])
     match op:
         case "empty" | "not_empty" | "changed":
             return {"op": op}
+        case "older_than" | "newer_than" | "fresh_within":
+            return {"op": op, "value": draw(st.sampled_from(DURATIONS))}
+        case "matches":
+            return {"op": op, "value": draw(st.sampled_from(PATTERNS))}
         case "between":
             low, high = sorted((draw(values), draw(values)), key=float)
             return {"op": op, "value": [low, high]}
@@ -124,7 +136,12 @@ def answers(draw: st.DrawFn, data: Mapping[str, list[Any]]) -> dict[str, Any] | 
     if state == "none":
         return None
     known = {key: draw(_maybe(values)) for key, values in data.items()}
-    return {"state": state, "data": known if state == "known" else None, "reason": "" if state == "known" else state}
+    return {
+        "state": state,
+        "data": known if state == "known" else None,
+        "reason": "" if state == "known" else state,
+        "fetched_at": draw(st.sampled_from([*TIMES, ""])),
+    }
 
 
 @st.composite
@@ -136,6 +153,7 @@ def facts(draw: st.DrawFn) -> Facts:
         "tags": draw(tags),
         "subject": draw(_maybe(TEXTS)),
         # A text where a number belongs: comparing it is an error, and an error is no "no".
+        "due_at": draw(_maybe([*TIMES, "soon"])),
         "fields.amount": draw(_maybe([*NUMBERS, *["many"] * 4])),
     }
     changes: dict[str, Any] = {}

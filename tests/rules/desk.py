@@ -50,6 +50,7 @@ DESK = Vocabulary(
                 "tier": FieldSpec("Tier", FieldType.CHOICE, {"gold": "Gold", "silver": "Silver"}),
                 "address.country": FieldSpec("Country"),
                 "groups": FieldSpec("Groups", FieldType.CHOICES),
+                "since": FieldSpec("Customer since", FieldType.TIME),
             },
         ),
         "crm.get_account": LookupSpec(

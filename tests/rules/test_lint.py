@@ -18,6 +18,7 @@ COLUMNS = [
     {"id": "text", "field": "message.text"},
     {"id": "topic", "field": "ticket.fields.topic"},
     {"id": "subject", "field": "ticket.subject"},
+    {"id": "due", "field": "ticket.due_at"},
 ]
 #: Columns that no test row fills are not the subject here.
 IGNORED = {"empty_column"}
@@ -53,6 +54,14 @@ COVERS: list[tuple[str, Any, Any]] = [
     ("tags", cell("has_any", ["a", "b"]), cell("has_any", ["A"])),
     ("tags", cell("has_none", ["a"]), cell("has_none", ["a", "b"])),
     ("tags", cell("not_empty"), cell("has_any", ["a"])),
+    ("tags", cell("has_any", ["a", "c"]), cell("has_all", ["A", "b"])),
+    ("tags", cell("has_all", ["a"]), cell("has_all", ["a", "b"])),
+    ("text", cell("contains_any", ["refund", "x"]), cell("contains_all", ["a refund", "b"])),
+    ("text", cell("contains_all", ["refund", "b"]), cell("contains_all", ["a refund now", "b"])),
+    ("subject", cell("ends_with", ["re"]), cell("ends_with", ["x RE", "core"])),
+    ("due", cell("older_than", "24 h"), cell("older_than", "2 d")),
+    ("due", cell("newer_than", "2 d"), cell("newer_than", "2 h")),
+    ("due", cell("not_empty"), cell("newer_than", "2 h")),
     ("amount", cell("greater", 10), cell("greater", 11)),
     ("amount", cell("greater_or_equal", 10), cell("greater", 10)),
     ("amount", cell("greater", 9), cell("between", [10, 20])),
@@ -84,6 +93,13 @@ DOES_NOT_COVER: list[tuple[str, Any, Any]] = [
     ("text", cell("contains_any", ["refund"]), cell("contains_any", ["refunds"])),
     ("text", cell("contains_none", ["Refund"]), cell("contains_none", ["refund request"])),
     ("subject", cell("starts_with", ["ref"]), cell("starts_with", ["re"])),
+    ("tags", cell("has_all", ["a", "b"]), cell("has_any", ["a", "b"])),
+    ("tags", cell("has_any", ["c"]), cell("has_all", ["a", "b"])),
+    ("text", cell("contains_all", ["a", "b"]), cell("contains_any", ["a b"])),
+    ("subject", cell("matches", "refund"), cell("is", "refund")),
+    ("due", cell("older_than", "2 d"), cell("older_than", "24 h")),
+    ("due", cell("newer_than", "2 h"), cell("newer_than", "2 d")),
+    ("due", cell("older_than", "2 h"), cell("newer_than", "2 h")),
 ]
 
 

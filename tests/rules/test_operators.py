@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
-from rules.errors import ConditionFailed, OperandRefused
-from rules.operators import OPERATORS, Looks, Operand, clean_operand, fold, has_keyword, operators_for, type_for
+from rules.errors import ConditionFailed, OperandRefused, TableInvalid
+from rules.operators import (
+    OPERATORS,
+    Looks,
+    Operand,
+    Takes,
+    clean_operand,
+    fold,
+    has_keyword,
+    operators_for,
+    type_for,
+)
 from rules.trace import RowVerdict
 from tests.rules.desk import a_table, decided, some_facts, tagging, tags_of
 from tickets.item import FieldType
@@ -49,9 +60,19 @@ CASES: list[tuple[str, FieldType, Any, Any, Any]] = [
     ("contains_any", L, ["refund", "zwrot"], "I want a REFUND!", "my refunds"),
     ("contains_any", T, ["facture"], "Double prélèvement sur ma facturé", "manufacture"),
     ("contains_none", L, ["refund"], "my refunds", "a refund"),
+    ("contains_all", L, ["refund", "order"], "ORDER 12: réfund", "a refund of orders"),
+    ("ends_with", T, ["zwrot", "!"], "Proszę o ZWRÓT", "zwroty"),
+    ("ends_with", T, ["714"], "20-7714", "20-7714 b"),
+    ("matches", T, r"\bfv[-/ ]?\d{4}\b", "Faktura FV-2041", "Faktura FV-20412"),
+    ("matches", L, "(?m)^numéro: łódź$", "x\nNUMERO: Lodz\ny", "numéro: łódź 2"),
+    ("older_than", W, "72 h", 72 * 3600, 72 * 3600 - 1),
+    ("newer_than", W, "3 days", 72 * 3600 - 1, 72 * 3600),
+    ("newer_than", W, "1 min", -5, 61),
+    ("fresh_within", T, "2 w", 14 * 86400 - 1, 14 * 86400),
     ("starts_with", T, ["re:", "fw"], "RE: hello", "about re:"),
     ("starts_with", T, ["20-"], "20-7714", "120-7714"),
     ("has_any", S, ["vip", "b"], ["a", "VIP"], ["vips"]),
+    ("has_all", S, ["vip", "b"], ["a", "B", "VIP"], ["a", "vip"]),
     ("has_none", S, ["vip", "b"], ["a", "c"], ["a", "b"]),
     ("changed", C, None, ["open", "solved"], ["open", "open"]),
     ("changed_to", C, ["solved", "closed"], ["open", "solved"], ["solved", "open"]),
@@ -100,17 +121,20 @@ def test_a_missing_value_makes_positive_operators_false_and_negative_ones_true(k
     }.get(operator.operand, ("ticket.fields.amount", 1))
     if FieldType.NUMBER not in operator.types:
         name, value = ("ticket.tags", "vip") if FieldType.CHOICES in operator.types else ("ticket.subject", "vip")
+    if operator.takes is Takes.DURATION:
+        name, value = "context.payments.duplicate" if operator.looks is Looks.FETCHED else "ticket.due_at", "1 h"
     cell = {"op": key} if value is None else {"op": key, "value": value}
     table = a_table([tagging("hit", c1=cell)], columns=[{"id": "c1", "field": name}])
     assert tags_of(decided(some_facts(), table)) == (["hit"] if key in NEGATIVE else [])
 
 
-@pytest.mark.parametrize("key", sorted(key for key, one in OPERATORS.items() if one.looks is Looks.VALUE))
+@pytest.mark.parametrize("key", sorted(key for key, one in OPERATORS.items() if one.looks is not Looks.CHANGE))
 def test_an_unknown_value_satisfies_no_operator(key: str) -> None:
     operator = OPERATORS[key]
-    types = {FieldType.MONEY: "receivable", FieldType.TEXT: "address.country", FieldType.CHOICES: "groups"}
+    types = {M: "receivable", T: "address.country", S: "groups", W: "since"}
     path = next(path for type, path in types.items() if type in operator.types)
     value = {Operand.PAIR: ["1", "2"], Operand.NONE: None}.get(operator.operand, "1")
+    value = "1 h" if operator.takes is Takes.DURATION else value
     cell = {"op": key} if value is None else {"op": key, "value": value}
     columns = [{"id": "c1", "field": f"erp.find_party.{path}"}]
     table = a_table([tagging("hit", c1=cell)], columns=columns, wait_s=0)
@@ -182,6 +206,12 @@ def test_a_word_edge_is_needed_only_where_the_keyword_has_a_letter_or_digit(
         ("is", P, "Ana", "'Ana' is not a person's id."),
         ("is", T, {"a": 1}, "{'a': 1} is not a text."),
         ("contains_any", T, ["\u0301"], "A value needs at least one letter, digit or sign."),
+        ("older_than", W, "3", "'3' is not a duration such as 30 min, 72 h, 7 d or 2 w."),
+        ("older_than", W, "30 s", "'30 s' is not a duration such as 30 min, 72 h, 7 d or 2 w."),
+        ("older_than", W, "0 h", "A duration is from 1 min to 3650 d, not '0 h'."),
+        ("newer_than", W, "999999999 w", "A duration is from 1 min to 3650 d, not '999999999 w'."),
+        ("fresh_within", T, ["1 h", "2 h"], "'was fetched within' takes one value, not 2."),
+        ("matches", T, "x" * 501, "A pattern has at most 500 characters, not 501."),
         ("contains_any", T, ["x" * 2001], "A value has at most 2000 characters, not 2001."),
     ],
 )
@@ -191,6 +221,67 @@ def test_an_operand_that_makes_no_sense_is_refused_with_a_sentence(
     with pytest.raises(OperandRefused) as refused:
         clean_operand(OPERATORS[key], type, operand)
     assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize("pattern", ["(", r"(?=x)", r"(a)\1", "((((((x{500}){500}){500}){500}){500}){500})"])
+def test_a_pattern_that_is_none_or_takes_too_much_is_refused(pattern: str) -> None:
+    with pytest.raises(OperandRefused, match=r"is not a pattern: .* have no lookahead, lookbehind or back-references"):
+        clean_operand(OPERATORS["matches"], T, pattern)
+
+
+def test_a_pattern_takes_time_in_proportion_to_the_text() -> None:
+    test = OPERATORS["matches"].test(L, r"(a|aa)+(b+)+$")
+
+    def seconds(length: int) -> float:
+        text = "a" * length
+        began = time.process_time()
+        assert test(text) is False
+        return time.process_time() - began
+
+    seconds(1_000)
+    small, large = (min(seconds(length) for _ in range(3)) for length in (50_000, 500_000))
+    # Ten times the text; a backtracking matcher would need longer than the universe has.
+    assert large < 60 * max(small, 0.0005)
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [("72 h", "72 h"), ("72h", "72 h"), ("3 Days", "3 d"), (" 007  weeks", "7 w"), ("90 m", "90 min")],
+)
+def test_a_duration_has_one_stored_form(written: str, stored: str) -> None:
+    assert clean_operand(OPERATORS["older_than"], W, written) == stored
+
+
+def test_the_age_of_a_time_is_counted_from_now() -> None:
+    columns = [{"id": "c1", "field": "ticket.due_at", "op": "older_than"}]
+    table = a_table(
+        [tagging("late", c1="1 h"), tagging("soon", c1={"op": "newer_than", "value": "1 h"})], columns=columns
+    )
+    due = {age: {"due_at": f"2026-11-21T{age}:00.000000+00:00"} for age in ("08:31", "08:32", "10:00")}
+    assert tags_of(decided(some_facts(due["08:31"]), table)) == ["late"]
+    assert tags_of(decided(some_facts(due["08:32"]), table)) == ["soon"]
+    assert tags_of(decided(some_facts(due["10:00"]), table)) == ["soon"]
+    assert tags_of(decided(some_facts(), table)) == []
+
+
+def test_a_fact_is_fresh_by_when_it_was_fetched_and_undecided_when_nobody_noted_that() -> None:
+    columns = [{"id": "c1", "field": "context.payments.duplicate", "op": "fresh_within"}]
+    table = a_table([tagging("fresh", c1="30 min")], columns=columns)
+
+    def card(at: str) -> dict[str, Any]:
+        return {"payments": {"data": {"duplicate": True}, "title": "Payments", "fetched_at": at}}
+
+    assert tags_of(decided(some_facts(context=card("2026-11-21T09:02:00+00:00")), table)) == ["fresh"]
+    assert tags_of(decided(some_facts(context=card("2026-11-21T09:01:00+00:00")), table)) == []
+    decision = decided(some_facts(context=card("")), table)
+    assert decision.fired == ()
+    assert decision.trace.entries[0].rows[0].verdict is RowVerdict.FAILED
+    assert decision.trace.entries[0].rows[0].reason == "Duplicate payment: nobody noted when it was fetched"
+
+
+def test_freshness_is_asked_only_of_facts_from_outside() -> None:
+    with pytest.raises(TableInvalid, match="'was fetched within' does not fit: Subject is not fetched from outside"):
+        a_table([tagging("r1")], columns=[{"id": "c1", "field": "ticket.subject", "op": "fresh_within"}])
 
 
 def test_a_value_outside_the_menu_is_refused_with_the_nearest_one() -> None:
