@@ -6,6 +6,7 @@ what a script does is only collected until the run has ended well.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import secrets
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from connectors.errors import Ambiguous, BadRequest, ConnectorError, NotGranted, Retryable, UnknownOperation
+from connectors.system import InputType
 from jobs.claims import claim
 from jobs.facts import gather, history
 from jobs.live import Desk
@@ -27,7 +29,19 @@ from jobs.tables import RunRow
 from rules.actions import script_methods
 from rules.facts import Facts
 from rules.store import VersionRow
-from sandbox.contract import Answer, CallFailed, Method, Outcome, Param, RunRequest, ScriptApi
+from sandbox.client import Sandbox
+from sandbox.contract import (
+    Answer,
+    CallFailed,
+    Manifest,
+    Method,
+    Outcome,
+    Param,
+    ParamType,
+    RunRequest,
+    ScriptApi,
+)
+from sandbox.errors import BadContract, Code
 from tickets import store
 from tickets.events import AUTOMATION, EventKind
 from tickets.item import STATE_FIELDS
@@ -45,6 +59,19 @@ RETRY_S = (60, 300, 1800)
 CRASHES = 3
 #: Outcomes that say nothing about the script: ours to try again.
 OURS = frozenset({"lost", "unavailable"})
+
+
+#: How scripts write the inputs of operations.
+_INPUT_TYPES: Mapping[InputType, ParamType] = {
+    InputType.TEXT: "text",
+    InputType.EMAIL: "text",
+    InputType.INTEGER: "integer",
+    InputType.DECIMAL: "decimal",
+    InputType.BOOL: "bool",
+    InputType.DATE: "date",
+}
+#: What is handed over whatever the manifest says: whether there is a customer or an event shows through them.
+_ALWAYS = frozenset({"ticket.id", "ticket.kind", "customer.id", "event.id", "event.kind"})
 
 
 class RunGateway:
@@ -81,7 +108,7 @@ def script_api(desk: Desk) -> ScriptApi:
     for one in desk.operations:
         if one.kind != "read":
             continue
-        params = tuple(Param(put.name, "text", put.required, put.doc) for put in one.inputs)
+        params = tuple(Param(put.name, _INPUT_TYPES[put.type], put.required, put.doc) for put in one.inputs)
         connections.setdefault(one.connection, {})[one.name] = Method(one.name, params, one.doc or one.label)
     actions = {
         method.name: Method(
@@ -95,28 +122,73 @@ def script_api(desk: Desk) -> ScriptApi:
     return ScriptApi(actions, connections)
 
 
+def manifest_of(sandbox: Sandbox, desk: Desk, content: Mapping[str, Any]) -> Manifest:
+    """What this version of a script may read, do and ask: what was agreed to when it was published.
+
+    A version that came without, or with that of another text, from a file for example, gets what its text shows; a
+    manifest that cannot be read grants nothing."""
+    stored, source = content.get("manifest"), str(content.get("source", ""))
+    if stored is None or content.get("manifest_sha256") != _sha256(source):
+        return sandbox.check(source, script_api(desk)).manifest
+    try:
+        return Manifest.from_json(stored)
+    except BadContract as error:
+        log.error("run.manifest_unreadable", extra={"script": content.get("code"), "reason": str(error)})
+        return Manifest()
+
+
+def with_manifest(content: Mapping[str, Any], manifest: Manifest) -> dict[str, Any]:
+    """The content of a version with what was agreed that it may do."""
+    return {**content, "manifest": manifest.to_json(), "manifest_sha256": _sha256(str(content.get("source", "")))}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def request(
-    desk: Desk, source: str, facts: Facts, past: list[dict[str, JSON]], params: Mapping[str, JSON], seed: int
+    desk: Desk,
+    source: str,
+    manifest: Manifest,
+    facts: Facts,
+    past: list[dict[str, JSON]],
+    params: Mapping[str, JSON],
+    seed: int,
 ) -> RunRequest:
-    """The whole input of a run, from the same facts a table sees."""
+    """The whole input of a run, from the same facts a table sees: of these only what its manifest says it reads."""
     ticket: dict[str, JSON] = dict.fromkeys(STATE_FIELDS)
     ticket.update(facts.item)
-    custom = {key: ticket.pop(f"fields.{key}", None) for key in desk.vocabulary.custom_fields}
-    ticket["fields"] = custom
+    custom = {
+        key: value
+        for key, value in ((key, ticket.pop(f"fields.{key}", None)) for key in desk.vocabulary.custom_fields)
+        if manifest.reads(f"ticket.fields.{key}")
+    }
     if facts.message is not None:
         ticket["message"] = facts.message
+    ticket = _chosen("ticket", ticket, manifest)
+    ticket["fields"] = custom
+    whole_customer = manifest.reads("ticket.customer")
     return RunRequest(
         source=source,
         api=script_api(desk),
-        grants=None,
+        grants=frozenset(manifest.operations),
+        actions=frozenset(manifest.actions),
         ticket=ticket,
-        customer=facts.customer,
-        event=facts.event,
-        history=tuple(past),
+        customer=(
+            facts.customer
+            if facts.customer is None or whole_customer
+            else _chosen("customer", facts.customer, manifest)
+        ),
+        event=_chosen("event", facts.event, manifest),
+        history=tuple(past) if "history.*" in manifest.fields_read else tuple({} for _ in past),
         params=dict(params),
         now=facts.now,
         seed=seed,
     )
+
+
+def _chosen(name: str, facts: Mapping[str, JSON], manifest: Manifest) -> dict[str, JSON]:
+    return {key: value for key, value in facts.items() if f"{name}.{key}" in _ALWAYS or manifest.reads(f"{name}.{key}")}
 
 
 def run_due(services: Services) -> int:
@@ -169,11 +241,23 @@ def _execute(services: Services, token: str, row: AnyRow) -> None:
         content: Mapping[str, Any] = connection.execute(
             select(VersionRow.content).where(VersionRow.code == row.script, VersionRow.version == row.version)
         ).scalar_one()
+    manifest = manifest_of(services.sandbox, desk, content)
     outcome = services.sandbox.run(
-        request(desk, str(content.get("source", "")), facts, past, row.params, row.id),
+        request(desk, str(content.get("source", "")), manifest, facts, past, row.params, row.id),
         RunGateway(services, f"run {row.id} of {row.script}@{row.version}"),
     )
+    _log_refusals(row, outcome)
     _finish(services, row, token, outcome)
+
+
+def _log_refusals(row: AnyRow, outcome: Outcome) -> None:
+    """What the run reached for beyond its manifest, where whoever looks after the desk finds it."""
+    facts = {"run": row.id, "script": row.script, "version": row.version}
+    for call in outcome.calls:
+        if call.status == "denied":
+            log.warning("run.denied", extra={**facts, "what": f"{call.connection}.{call.operation}", "line": call.line})
+    if outcome.error is not None and outcome.error.code == Code.DENIED:
+        log.warning("run.denied", extra={**facts, "what": outcome.error.message, "line": outcome.error.line})
 
 
 def _finish(services: Services, row: AnyRow, token: str, outcome: Outcome) -> None:

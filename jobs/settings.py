@@ -51,11 +51,16 @@ class Settings(BaseSettings):
     lookup_tries: int = Field(12, ge=1, description="Times a lookup is tried before it is left as failed.")
     sweep_s: float = Field(0.5, gt=0, description="Seconds between looks for due work in the database.")
     smtp_url: str = Field(
-        "", description="smtp://[USER:PASSWORD@]HOST:PORT; empty: e-mail is kept in the outbox unsent."
+        "",
+        description="smtp://[USER:PASSWORD@]HOST:PORT or smtps://...; empty: e-mail is kept in the outbox unsent.",
     )
+    outbox_lease_s: float = Field(60, gt=0, description="Seconds one delivery may take before it is tried by another.")
     mail_from: str = Field("support@localhost.localdomain", description="Sender of outgoing e-mail.")
     public_url: str = Field("", description="Address customers and colleagues reach the product under.")
     secure_cookies: bool = Field(False, description="Whether cookies are sent over HTTPS only; set it behind TLS.")
+    second_person: bool = Field(
+        False, description="Whether a script that may do more than before is live only when a second person agrees."
+    )
     web_body_mb: int = Field(30, ge=1, description="Largest request body, in megabytes.")
 
     @classmethod

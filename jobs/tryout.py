@@ -21,7 +21,7 @@ from connectors.system import check_args
 from jobs.facts import gather, history
 from jobs.live import Desk
 from jobs.preview import effect_words
-from jobs.runs import RunGateway, request
+from jobs.runs import RunGateway, manifest_of, request
 from jobs.services import Services
 from jobs.tables import RunRow
 from rules.actions import Call, PlannedCall, plan_calls
@@ -117,7 +117,8 @@ def try_on(
     item_id: int = 0,
 ) -> Tried:
     """Run this source on these facts and say what it would do; the seed of its random numbers is the item's id."""
-    outcome = sandbox.run(request(desk, source, facts, list(past), params or {}, seed=item_id), gateway)
+    manifest = manifest_of(sandbox, desk, {"source": source})
+    outcome = sandbox.run(request(desk, source, manifest, facts, list(past), params or {}, seed=item_id), gateway)
     return _tried(item_id, mode, outcome, facts, desk)
 
 

@@ -124,6 +124,7 @@ class Broker:
     limits: Limits
     api: ScriptApi
     grants: frozenset[str]
+    actions: frozenset[str]
     gateway: Gateway | None
     cancelled: Callable[[], bool] | None = None
     _started: float = field(default_factory=time.monotonic)
@@ -262,6 +263,9 @@ class Broker:
         if method is None:
             raise ProtocolError("The child asked for an action that was not offered")
         self._check_arguments(method, frame["params"])
+        if frame["action"] not in self.actions:
+            # Not answered and not catchable: a run that reaches for what nobody agreed to ends with nothing applied.
+            raise _Over(Code.DENIED, f"This script may not do {frame['action']}", _DENIED_HINT, frame["line"])
         if len(self._actions) >= self.limits.actions:
             raise _Over(
                 Code.OUTPUT_LIMIT, f"The script asked for more than {self.limits.actions} actions", line=self._line
@@ -464,6 +468,7 @@ class Broker:
         return f"The script called connections more than {self.limits.calls} times"
 
 
+_DENIED_HINT = "It was published without it; publish it again so that somebody agrees."
 _CPU_HINT = "Look for a loop that does not end."
 _CALLS_HINT = "Ask for many records with one call, or remember answers in a dict."
 

@@ -53,7 +53,7 @@ class Sandbox:
         except ServiceUnavailable as error:
             return _unchecked(Code.SANDBOX_UNAVAILABLE, str(error))
         try:
-            return Broker(lease, self._limits, api, frozenset(), None).check(start)
+            return Broker(lease, self._limits, api, frozenset(), frozenset(), None).check(start)
         except ProtocolError as error:
             return _unchecked(Code.PROTOCOL, str(error))
         finally:
@@ -80,8 +80,8 @@ class Sandbox:
         except ServiceUnavailable as error:
             return Outcome("unavailable", ScriptError(Code.SANDBOX_UNAVAILABLE, str(error)))
         try:
-            grants = request.api.only(request.grants)
-            return Broker(lease, self._limits, request.api, grants, gateway, cancelled).run(start)
+            grants, actions = request.api.only(request.grants), request.api.only_actions(request.actions)
+            return Broker(lease, self._limits, request.api, grants, actions, gateway, cancelled).run(start)
         finally:
             lease.close()
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import datetime
+import decimal
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from sandbox.errors import BadContract
 from sandbox.wire import JSON
 
-ParamType: TypeAlias = Literal["text", "number", "bool", "list", "any", "json"]
+#: "decimal" is exact: text or a whole number; "date" is a day as YYYY-MM-DD.
+ParamType: TypeAlias = Literal["text", "number", "integer", "decimal", "bool", "date", "list", "any", "json"]
 Status: TypeAlias = Literal[
     "finished",  # ran to its end
     "stopped",  # called stop("reason"); its actions so far stand
@@ -77,9 +81,15 @@ class ScriptApi:
             raise BadContract(f"This is not a script API: {error!r}") from error
 
     def only(self, grants: frozenset[str] | None) -> frozenset[str]:
-        """The operations "connection.operation" that these grants allow; None allows all of this API."""
+        """The operations "connection.operation" that these grants allow; "crm.*" allows all of `crm`, None all there
+        are."""
         every = frozenset(f"{name}.{key}" for name, operations in self.connections.items() for key in operations)
-        return every if grants is None else every & grants
+        return every if grants is None else frozenset(one for one in every if _covered(one, grants))
+
+    def only_actions(self, granted: frozenset[str] | None) -> frozenset[str]:
+        """The actions these names allow; "*" or None allows all there are."""
+        every = frozenset(self.actions)
+        return every if granted is None or "*" in granted else every & granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +98,13 @@ class RunRequest:
 
     `ticket` holds every field the script may read, empty ones as None: a name that is not there is an error with a
     "did you mean". Custom fields are flat "fields.<key>" or a nested "fields". `ticket.customer` reads `customer`
-    when that is given. `now` is ISO 8601 with its zone and does not move during the run."""
+    when that is given. `now` is ISO 8601 with its zone and does not move during the run. `grants` are the operations
+    and `actions` the actions this run may use, in the words of a `Manifest`; None is everything in `api`."""
 
     source: str
     api: ScriptApi
     grants: frozenset[str] | None = None
+    actions: frozenset[str] | None = None
     ticket: Mapping[str, JSON] = field(default_factory=dict)
     customer: Mapping[str, JSON] | None = None
     event: Mapping[str, JSON] = field(default_factory=dict)
@@ -123,6 +135,42 @@ class Manifest:
     fields_read: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, list[str]]:
+        return {name: list(getattr(self, name)) for name in _MANIFEST_PARTS}
+
+    @classmethod
+    def from_json(cls, data: object) -> Manifest:
+        """Read what `to_json` wrote. Raises `BadContract`: a manifest that cannot be read grants nothing."""
+        if not isinstance(data, Mapping) or set(data) != set(_MANIFEST_PARTS):
+            raise BadContract("This is not a manifest: it lists fields_read, actions and operations")
+        for name, listed in data.items():
+            if not isinstance(listed, (list, tuple)) or not all(isinstance(one, str) for one in listed):
+                raise BadContract(f"This is not a manifest: {name} is not a list of names")
+        return cls(**{name: tuple(data[name]) for name in _MANIFEST_PARTS})
+
+    def beyond(self, other: Manifest) -> Manifest:
+        """What this one has that `other` does not cover: what publishing this one would widen."""
+        return Manifest(
+            tuple(one for one in self.fields_read if not other.reads(one)),
+            tuple(one for one in self.actions if one not in other.actions and "*" not in other.actions),
+            tuple(one for one in self.operations if not _covered(one, other.operations)),
+        )
+
+    def reads(self, name: str) -> bool:
+        """Whether it may read this fact, e.g. "ticket.subject". Reading "ticket.fields" reads every one of them."""
+        parent = name.rpartition(".")[0]
+        return _covered(name, self.fields_read) or ("." in parent and self.reads(parent))
+
+    def __bool__(self) -> bool:
+        return bool(self.fields_read or self.actions or self.operations)
+
+
+_MANIFEST_PARTS = ("fields_read", "actions", "operations")
+
+
+def _covered(name: str, by: Iterable[str]) -> bool:
+    return name in by or f"{name.partition('.')[0]}.*" in by
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,15 +317,37 @@ def type_problem(param: Param, value: object) -> str | None:
         if param.required and param.type not in ("any", "json"):
             return f"{param.name} needs a value, not None"
         return None
-    wrong = {
-        "text": ("text", not isinstance(value, str)),
-        "number": ("a number", isinstance(value, bool) or not isinstance(value, (int, float))),
-        "bool": ("True or False", not isinstance(value, bool)),
-        "list": ("a list", not isinstance(value, list)),
-        "any": ("", False),
-        "json": ("", False),
+    text = isinstance(value, str)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    wanted, fits = {
+        "text": ("text", text),
+        "number": ("a number", whole or isinstance(value, float)),
+        "integer": ("a whole number", whole),
+        "decimal": ("an exact number: a Decimal, text or a whole number", whole or (text and _is_decimal(str(value)))),
+        "bool": ("True or False", isinstance(value, bool)),
+        "date": ("a date, YYYY-MM-DD", text and _is_date(str(value))),
+        "list": ("a list", isinstance(value, list)),
+        "any": ("", True),
+        "json": ("", True),
     }[param.type]
-    return f"{param.name} takes {wrong[0]}, not {_kind(value)}" if wrong[1] else None
+    return None if fits else f"{param.name} takes {wanted}, not {_kind(value)}"
+
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return _DATE.fullmatch(text) is not None and bool(datetime.date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _is_decimal(text: str) -> bool:
+    try:
+        return len(text) <= 40 and decimal.Decimal(text).is_finite()
+    except decimal.InvalidOperation:
+        return False
 
 
 def _kind(value: object) -> str:

@@ -447,6 +447,7 @@ class _Closer(ast.NodeVisitor):
             assert isinstance(node.value, ast.Name)
             owner = node.value.id
             if owner in self._bound:
+                self._hidden(owner)
                 continue
             self._behind.add(id(node.value))
             if owner == "ticket":
@@ -467,15 +468,20 @@ class _Closer(ast.NodeVisitor):
                 self.problems.append(
                     self._places.problem(name, Code.NAME, "error", f"Nothing is called {name.id!r} here", hint)
                 )
-            elif name.id not in self._bound and id(name) not in self._behind:
+            elif id(name) not in self._behind:
                 # Handed on under another name: what happens to it there is not visible in the text.
-                if name.id == "ticket":
-                    self._fields.add("ticket.*")
-                    self._actions.add("*")
-                elif name.id in names.FACTS:
-                    self._fields.add(f"{name.id}.*")
-                elif name.id in self._api.connections:
-                    self._operations.add(f"{name.id}.*")
+                self._hidden(name.id)
+
+    def _hidden(self, name: str) -> None:
+        """All that this name could stand for. Also for a name the script binds itself somewhere, a parameter for
+        example: which of the two is meant where, the text does not tell."""
+        if name == "ticket":
+            self._fields.add("ticket.*")
+            self._actions.add("*")
+        elif name in names.FACTS:
+            self._fields.add(f"{name}.*")
+        elif name in self._api.connections:
+            self._operations.add(f"{name}.*")
 
     def manifest(self) -> Manifest:
         return Manifest(

@@ -22,7 +22,10 @@ Member = dict[str, Any]
 _TYPES: Mapping[str, str] = {
     "text": "str",
     "number": "number",
+    "integer": "int",
+    "decimal": "Decimal",
     "bool": "bool",
+    "date": "date",
     "list": "list",
     "any": "any",
     "json": "any",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,15 +12,15 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy import Connection
 
-from jobs.runs import script_api
+from jobs.runs import manifest_of, script_api, with_manifest
 from jobs.tryout import Mode, Tried, Would, try_script
 from rules import store as rule_list
 from rules.store import EntryKind, EntryNotFound, NothingToPublish, StaleDraft, Stored
-from sandbox.contract import Checked
+from sandbox.contract import Checked, Manifest
 from sandbox.limits import Limits
 from tickets.errors import ItemNotFound
 from tickets.people import Permission
-from tickets.values import json_problem
+from tickets.values import JSON, json_problem
 from web import rules_store, runs_store
 from web.access import me, needs
 from web.context import now, services
@@ -250,7 +250,15 @@ def save(code: str) -> ResponseReturnValue:
 
 def _content(stored: Stored, source: str) -> dict[str, Any]:
     name = " ".join(request.form.get("name", "").split())[:200] or str(stored.working.get("name") or stored.name)
-    return {**stored.working, "name": name, "source": source}
+    return {**_plain(stored.working), "name": name, "source": source}
+
+
+#: What publishing adds to a version. Never carried over from a draft: nobody may bring an agreement along.
+_ADDED = frozenset({"manifest", "manifest_sha256", "asked", "agreed_by"})
+
+
+def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in _ADDED}
 
 
 @pages.post("/scripts/<code>/try")
@@ -311,7 +319,8 @@ def review(code: str) -> ResponseReturnValue:
 def _review(stored: Stored, note: str = "", problem: str = "") -> ResponseReturnValue:
     source = _source(stored.working)
     checked = _checked(source)
-    live = _checked(_source(stored.content)).manifest if stored.content else None
+    with services().db.read() as connection:
+        labels = Labels(names(connection))
     page = render_template(
         "scripts_review.html",
         entry=stored,
@@ -319,25 +328,54 @@ def _review(stored: Stored, note: str = "", problem: str = "") -> ResponseReturn
         checked=checked,
         lines=diff(_source(stored.content), source),
         manifest=checked.manifest,
-        gained=_gained(live, checked.manifest),
+        gained=checked.manifest.beyond(_live_manifest(stored)),
+        asked=_asked(stored),
+        second_person=services().settings.second_person,
+        labels=labels,
+        me_key=me().key,
         full_stop=full_stop,
-        note=note,
+        note=note or (_asked(stored) or {}).get("note", ""),
         problem=problem,
     )
     return page, 422 if problem else 200
 
 
-def _gained(live: Any, draft: Any) -> Sequence[str]:
-    """Actions and operations the live version does not have."""
-    if live is None:
-        return ()
-    return sorted({*draft.actions, *draft.operations} - {*live.actions, *live.operations})
+def _live_manifest(stored: Stored) -> Manifest:
+    """What the live version may do; nothing before the first one."""
+    if stored.content is None:
+        return Manifest()
+    with services().db.read() as connection:
+        desk = services().live.current(connection)
+    return manifest_of(services().sandbox, desk, stored.content)
+
+
+def _asked(stored: Stored) -> dict[str, Any] | None:
+    """{"by", "note"} of who asked that this very draft be published, None when nobody did.
+
+    A later save by anybody is another draft, for which nobody asked yet."""
+    asked = (stored.draft or {}).get("asked")
+    if not isinstance(asked, Mapping) or not asked.get("by") or asked["by"] != stored.draft_by:
+        return None
+    return {"by": str(asked["by"]), "note": str(asked.get("note", ""))}
+
+
+def _ask(connection: Connection, code: str, content: Mapping[str, Any], note: str, seen: int) -> None:
+    """Keep the draft and the wish to publish it, until somebody else agrees. Raises `StaleDraft`."""
+    asked: dict[str, JSON] = {"by": me().key, "note": note}
+    rule_list.save_draft(connection, code, {**_plain(content), "asked": asked}, author=me().key, seen=seen, now=now())
+
+
+def _must_be_agreed(gained: Manifest) -> bool:
+    return services().settings.second_person and bool(gained)
 
 
 @pages.post("/scripts/<code>/publish")
 @needs(PERMISSION)
 def publish(code: str) -> ResponseReturnValue:
-    """Make the draft the next version. Refused while the check finds an error."""
+    """Make the draft the next version, with its manifest. Refused while the check finds an error.
+
+    Where the desk wants a second person's yes, a version that may do more than the live one is only asked for; it is
+    published when somebody else says so, in the name of who asked."""
     note = request.form.get("note", "").replace("\r\n", "\n").strip()
     seen = request.form.get("seen", -1, type=int)
     with services().db.read() as connection:
@@ -354,9 +392,31 @@ def publish(code: str) -> ResponseReturnValue:
         )
     if stored.draft_count != seen:
         raise refuse(409, gettext("Somebody saved this script since you opened the page. Nothing was published."))
+    if stored.draft is None:
+        raise refuse(422, gettext("There is no draft. Nothing was published."))
+    author = me().key
+    added: dict[str, Any] = with_manifest(stored.working, checked.manifest)
+    if _must_be_agreed(checked.manifest.beyond(_live_manifest(stored))):
+        asked = _asked(stored)
+        if asked is not None and asked["by"] == me().key:
+            return _review(stored, note, gettext("You asked for this; somebody else has to agree. Nothing changed."))
+        if asked is None:
+            with services().db.write() as connection:
+                try:
+                    _ask(connection, code, stored.working, note, seen)
+                except StaleDraft as stale:
+                    raise refuse(409, str(stale)) from None
+            flash(
+                gettext("This version may do more than the live one. It is live as soon as somebody else agrees."), "ok"
+            )
+            return redirect(url_for("scripts.review", code=code))
+        author, note = asked["by"], asked["note"]
+        added["agreed_by"] = me().key
     with services().db.write() as connection:
         try:
-            version = rule_list.publish(connection, code, author=me().key, note=note, seen=seen, now=now())
+            content = {**_plain(stored.working), **added}
+            seen = rule_list.save_draft(connection, code, content, author=author, seen=seen, now=now())
+            version = rule_list.publish(connection, code, author=author, note=note, seen=seen, now=now())
         except StaleDraft as stale:
             raise refuse(409, str(stale)) from None
         except NothingToPublish as nothing:
@@ -425,12 +485,24 @@ def roll_back(code: str) -> ResponseReturnValue:
                 why=why.message,
             ),
         )
+    seen = request.form.get("seen", -1, type=int)
+    gained = checked.manifest.beyond(_live_manifest(stored))
     with services().db.write() as connection:
-        if rule_list.entry(connection, code).draft_count != request.form.get("seen", -1, type=int):
+        if rule_list.entry(connection, code).draft_count != seen:
             raise refuse(
                 409, gettext("Somebody changed this script since you opened the page. Nothing was rolled back.")
             )
-        version = rule_list.roll_back(connection, code, number, author=me().key, now=now())
+        if _must_be_agreed(gained):
+            _ask(connection, code, old.content, gettext("Back to version %(version)s", version=number), seen)
+            version = 0
+        else:
+            version = rule_list.roll_back(connection, code, number, author=me().key, now=now())
+    if not version:
+        flash(
+            gettext("That version may do more than the live one. It is live again as soon as somebody else agrees."),
+            "ok",
+        )
+        return redirect(url_for("scripts.review", code=code))
     flash(gettext("Version %(version)s is live; it says what version %(old)s said.", version=version, old=number), "ok")
     return redirect(url_for("scripts.script", code=code))
 

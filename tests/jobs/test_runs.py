@@ -15,6 +15,7 @@ from jobs.services import Services
 from jobs.tables import RunRow
 from rules import store as rule_list
 from rules.store import EntryKind
+from sandbox.contract import Manifest
 from tests.builders import a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.sandbox import SandboxService
@@ -272,3 +273,67 @@ def test_scripts_are_refused_loudly_while_the_sandbox_is_away(database_url: str,
             work(services)
         assert the_run(services).status == "unavailable"
         assert "tags" not in item(services, ticket.item_id).state
+
+
+def agreed(services: Services, source: str, manifest: Manifest) -> None:
+    """A version that was published with this manifest."""
+    content = runs.with_manifest({"code": "S01", "name": "Enrich", "source": source}, manifest)
+    publish(services, EntryKind.SCRIPT, content)
+
+
+def test_an_action_nobody_agreed_to_is_refused_logged_and_nothing_is_applied(
+    desk: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    agreed(desk, "ticket.add_tags(['seen'])\nticket.add_note('more')", Manifest((), ("add_tags",)))
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    with caplog.at_level("WARNING", "jobs.runs"):
+        work(desk)
+    run = the_run(desk)
+    assert (run.status, run.outcome["error"]["code"], run.outcome["actions"]) == ("failed", "DENIED", [])
+    assert "tags" not in item(desk, ticket.item_id).state
+    with desk.db.read() as connection:
+        assert connection.execute(select(Message.id).where(~Message.public)).all() == []
+    logged = [one for one in caplog.records if one.message == "run.denied"]
+    assert [(vars(one)["script"], vars(one)["line"]) for one in logged] == [("S01", 2)]
+
+
+def test_an_operation_nobody_agreed_to_is_not_asked_and_that_is_logged(
+    desk: Services, crm: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    agreed(desk, SCRIPT, Manifest(("customer.email",), ("add_note", "set_context", "add_tags", "set_priority")))
+    table(desk, RUNS_IT)
+    a_ticket(desk.db)
+    with caplog.at_level("WARNING", "jobs.runs"):
+        work(desk)
+    assert the_run(desk).outcome["error"]["code"] == "DENIED"
+    assert crm.asked == []
+    assert {vars(one)["what"] for one in caplog.records if one.message == "run.denied"} >= {"crm.find_customer"}
+
+
+def test_facts_outside_the_manifest_are_not_handed_over(desk: Services) -> None:
+    agreed(desk, "log(sorted(customer))\nlog(ticket.subject)", Manifest(("customer.email",)))
+    table(desk, RUNS_IT)
+    a_ticket(desk.db)
+    work(desk)
+    run = the_run(desk)
+    assert [one["text"] for one in run.outcome["log"]] == ["['email', 'id']"]
+    assert (run.outcome["error"]["code"], run.outcome["error"]["line"]) == ("ATTRIBUTE", 2)
+
+
+def test_a_manifest_of_another_text_counts_for_nothing(desk: Services) -> None:
+    content = runs.with_manifest({"code": "S01", "name": "Enrich", "source": "log(1)"}, Manifest((), ("*",)))
+    publish(desk, EntryKind.SCRIPT, {**content, "source": "ticket.add_tags(['seen'])"})
+    with desk.db.read() as connection:
+        live = desk.live.current(connection)
+    assert runs.manifest_of(desk.sandbox, live, live.scripts["S01"].content) == Manifest((), ("add_tags",))
+
+
+def test_a_manifest_that_cannot_be_read_grants_nothing(desk: Services) -> None:
+    content = runs.with_manifest({"code": "S01", "name": "Enrich", "source": "ticket.add_tags(['x'])"}, Manifest())
+    publish(desk, EntryKind.SCRIPT, {**content, "manifest": {"actions": "*"}})
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert the_run(desk).outcome["error"]["code"] == "DENIED"
+    assert "tags" not in item(desk, ticket.item_id).state
