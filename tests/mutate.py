@@ -76,11 +76,14 @@ class Worker:
 def main() -> int:
     """Exit code 0: all caught; 1: some missed; 2: a mutation or its test does not fit the code, nothing was tried."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", metavar="TEXT", help="mutations whose name or file holds this text")
+    parser.add_argument(
+        "--only", action="append", metavar="TEXT", help="mutations whose name or file holds this text; may be repeated"
+    )
     parser.add_argument("--list", action="store_true", help="only list them")
     parser.add_argument("--at-once", type=int, default=AT_ONCE, metavar="N", help="tries at the same time")
     options = parser.parse_args()
-    chosen = [one for one in MUTATIONS if not options.only or options.only in one.name or options.only in one.file]
+    wanted: list[str] = options.only or [""]
+    chosen = [one for one in MUTATIONS if any(text in one.name or text in one.file for text in wanted)]
     names = [one.name for one in MUTATIONS]
     problems = [f"two mutations are called {name!r}" for name in sorted({one for one in names if names.count(one) > 1})]
     problems += [problem for one in chosen if (problem := misfit(ROOT, one))]
