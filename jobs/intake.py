@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from connectors.channels.email import MAIL_BYTES, MailFile, ParsedMail, Unparsable, glance, parse
 from jobs.queues import Work
 from jobs.services import Services
+from jobs.telling import tell_of_message
 from tickets import people, store
 from tickets.db import upsert
 from tickets.errors import ItemNotFound
@@ -430,6 +431,7 @@ class _Delivery:
             now=self.now,
             messages=(replace(_message(mail), author="customer", author_person=person, public=True),),
         )
+        self._tell(written)
         return _ingested(Outcome.THREADED, written, notes)
 
     def _agent_message(self, mail: ParsedMail, item: Item, colleague: Viewer, notes: str) -> Ingested:
@@ -457,8 +459,13 @@ class _Delivery:
             now=self.now,
             messages=(replace(_message(mail), author="third_party", author_person=person),),
         )
+        self._tell(written)
         said = f"{sender.address} does not take part in ticket {item.id}"
         return _ingested(Outcome.THIRD_PARTY, written, ". ".join(filter(None, (said, notes))))
+
+    def _tell(self, written: Written) -> None:
+        assert written.message_id is not None
+        tell_of_message(self.connection, written.item_id, written.message_id, self.now)
 
     def _automatic(self, mail: ParsedMail, item_id: int | None, why: str, notes: str) -> Ingested:
         reason = ". ".join(filter(None, (why, notes)))

@@ -25,6 +25,7 @@ from werkzeug.exceptions import HTTPException
 from jobs.intake import AWAY
 from jobs.outbox import queue_message
 from jobs.queues import Work
+from jobs.telling import tell_of_message
 from tickets import people
 from tickets import store as items
 from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
@@ -271,6 +272,8 @@ def _create(connection: Connection, given: TicketIn) -> Made:
         message=None if given.text is None else _message(connection, given.text, customer=customer, public=False),
         chain=_chain(),
     )
+    if made.message_id is not None:
+        tell_of_message(connection, made.item_id, made.message_id, now())
     item = items.read_item(connection, made.item_id)
     return Made(201, _ticket(connection, item), location=url_for("api.ticket", item_id=item.id))
 
@@ -373,6 +376,7 @@ def _write(connection: Connection, item_id: int, given: MessageIn) -> Made:
     )
     assert made.message_id is not None
     assert made.event_id is not None
+    tell_of_message(connection, item_id, made.message_id, now())
     mailed = customer is None and message.public
     if mailed:
         queue_message(connection, item, made.message_id, now())

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, cast, delete, exists, func, insert, or_, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
 from jobs.tables import ApiToken, IdempotencyKey, RunRow
 from tickets import people
@@ -24,6 +23,7 @@ from tickets.people import Viewer
 from tickets.store import AnyRow, read_item
 from tickets.tables import Location, PersonAddress, TeamMember, User, WorkItem
 from tickets.visibility import visible
+from web.store import holds
 
 #: Hours an answer is kept for a repeated request, keys one token may use within them, seconds after which a request
 #: that has left no answer is taken for dead: longer than any request may run.
@@ -198,9 +198,9 @@ def tickets(connection: Connection, viewer: Viewer, wanted: Wanted) -> list[int]
         if value is not None:
             parts.append(column == value)
     if wanted.tag is not None:
-        parts.append(_holds(connection, WorkItem.tags, wanted.tag))
+        parts.append(holds(connection, WorkItem.tags, wanted.tag))
     if wanted.assignee is not None:
-        parts.append(_holds(connection, WorkItem.assignees, wanted.assignee))
+        parts.append(holds(connection, WorkItem.assignees, wanted.assignee))
     if wanted.customer is not None:
         of_address = select(PersonAddress.person_id).where(PersonAddress.address == wanted.customer.strip().lower())
         parts.append(WorkItem.customer.in_(of_address))
@@ -213,15 +213,6 @@ def tickets(connection: Connection, viewer: Viewer, wanted: Wanted) -> list[int]
             select(WorkItem.id).where(*parts).order_by(WorkItem.id.desc()).limit(wanted.limit + 1)
         ).scalars()
     )
-
-
-def _holds(connection: Connection, column: Any, member: str) -> ColumnElement[bool]:
-    """Whether a stored set holds this member, in the connection's dialect."""
-    if connection.dialect.name == "sqlite":
-        each = func.json_each(column).table_valued("value")
-        return exists(select(1).select_from(each).where(each.c.value == member)).correlate(WorkItem.__table__)
-    contained: ColumnElement[bool] = cast(column, JSONB).contains([member])
-    return contained
 
 
 def run(connection: Connection, viewer: Viewer, run_id: int) -> AnyRow | None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext, lazy_gettext
+from flask_babel import format_datetime, gettext, lazy_gettext
+from sqlalchemy import Connection
 
 from tickets.item import MAX_TAG_CHARS, PRIORITIES, STATUSES
 from tickets.people import Permission
 from web import store
 from web.access import me, needs
-from web.context import services
+from web.context import now, services
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
+from web.look import DAY, HOUR, MINUTE
+from web.shell import waiting
 
 pages = Blueprint("inbox", __name__)
 
@@ -37,8 +41,10 @@ def page() -> ResponseReturnValue:
     """One queue, newest change first, a page at a time."""
     wanted = _wanted()
     with services().db.read() as connection:
-        found = store.inbox(connection, me(), wanted)
+        if "queue" not in request.args and not wanted.narrowed:
+            wanted = replace(wanted, queue=_first_queue(connection))
         labels = Labels(store.names(connection))
+        found = store.inbox(connection, me(), wanted, labels.names.entries)
         tags = store.tags_in_use(connection, me())
     wanted = replace(wanted, page=found.page)
     return render_template(
@@ -54,8 +60,27 @@ def page() -> ResponseReturnValue:
         priority_tones=PRIORITY_TONES,
         shown=_shown(found),
         href=lambda number: _address(**{**asdict(wanted), "page": number}),
+        changed=_changed,
+        full=lambda at: format_datetime(at, "full"),
         nothing=_nothing(wanted),
     )
+
+
+def _first_queue(connection: Connection) -> str:
+    """Where somebody begins who did not choose: at their own tickets, else at the nearest that hold work."""
+    if waiting().mine:
+        return "mine"
+    return "teams" if me().teams and store.any_in(connection, me(), "teams") else "all"
+
+
+def _changed(at: datetime) -> str:
+    """How long ago, under a day, else the date: short enough for a narrow column."""
+    seconds = max(0.0, (now() - at).total_seconds())
+    if seconds < HOUR:
+        return gettext("%(n)s min", n=max(1, int(seconds // MINUTE)))
+    if seconds < DAY:
+        return gettext("%(n)s h", n=int(seconds // HOUR))
+    return format_datetime(at, "d MMM" if at.year == now().year else "MMM y")
 
 
 def _wanted() -> store.Filter:
@@ -78,7 +103,9 @@ def _wanted() -> store.Filter:
 def _address(**values: Any) -> str:
     """The inbox's address with these choices, defaults left out."""
     default = asdict(store.Filter())
-    return url_for("inbox.page", **{key: value for key, value in values.items() if value and value != default[key]})
+    # The queue is always said: without one, the first page chooses.
+    chosen = {key: value for key, value in values.items() if value and (key == "queue" or value != default[key])}
+    return url_for("inbox.page", **chosen)
 
 
 def _shown(found: store.Page) -> str:
@@ -91,19 +118,31 @@ def _shown(found: store.Page) -> str:
     return gettext("%(first)s–%(last)s of %(total)s", first=first, last=last, total=found.total)
 
 
-def _nothing(wanted: store.Filter) -> tuple[str, str]:
-    """What an empty list says: what is not there, and what one can do."""
+def _nothing(wanted: store.Filter) -> tuple[str, str, str, str]:
+    """What an empty list says: what is not there, what will be, and one thing to do: its words and address."""
+    every = gettext("All open tickets"), _address(queue="all")
     if wanted.narrowed:
-        return gettext("No ticket matches"), gettext("Take a filter away, or look in all open tickets.")
+        return gettext("No ticket matches"), gettext("Take a filter away, or look in all open tickets."), *every
     match wanted.queue:
         case "mine":
-            return gettext("Nothing is assigned to you"), gettext("Take one from your teams or from the unassigned.")
+            free = gettext("Unassigned tickets"), _address(queue="unassigned")
+            return gettext("Nothing is assigned to you"), gettext("Take one that nobody has yet."), *free
         case "teams":
-            return gettext("Nothing waits in your teams"), gettext("New tickets of your teams will appear here.")
-        case "waiting":
-            return gettext("Nothing is waiting"), gettext(
-                "Tickets that wait for a customer or another team stand here."
+            return (
+                gettext("Nothing waits in your teams"),
+                gettext("New tickets of your teams will appear here."),
+                *every,
             )
+        case "unassigned":
+            return (
+                gettext("Somebody has every ticket"),
+                gettext("New tickets appear here until one is assigned."),
+                *every,
+            )
+        case "waiting":
+            said = gettext("Tickets that wait for a customer or another team stand here.")
+            return gettext("Nothing is waiting"), said, *every
         case "closed":
-            return gettext("Nothing is closed yet"), gettext("Solved and closed tickets will appear here.")
-    return gettext("Nothing is open"), gettext("New tickets will appear here.")
+            return gettext("Nothing is closed yet"), gettext("Solved and closed tickets will appear here."), *every
+    make = gettext("New ticket"), url_for("ticket.new")
+    return gettext("Nothing is open"), gettext("New tickets will appear here."), *make

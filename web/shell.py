@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, Flask, g, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -65,6 +65,7 @@ class MenuItem:
     href: str
     group: str
     count: str = ""
+    unseen: str = ""  # how many of these have a customer's message that the person has not seen
 
 
 def menu() -> list[MenuItem]:
@@ -80,8 +81,10 @@ def menu() -> list[MenuItem]:
             href = url_for(place.endpoint)
         except BuildError:
             continue
-        count = _waiting().mine if place.key == "inbox" else 0
-        items.append(MenuItem(place.key, str(place.label), place.icon, href, str(place.group), _capped(count)))
+        line = MenuItem(place.key, str(place.label), place.icon, href, str(place.group))
+        if place.key == "inbox":
+            line = replace(line, count=_capped(waiting().mine), unseen=_capped(waiting().unseen))
+        items.append(line)
     return items
 
 
@@ -105,10 +108,11 @@ def address(endpoint: str, permission: str, **values: str | int) -> str:
 
 def unread() -> str:
     """How many lines of the bell are unread, as the menu shows it."""
-    return _capped(_waiting().unread)
+    return _capped(waiting().unread)
 
 
-def _waiting() -> store.Waiting:
+def waiting() -> store.Waiting:
+    """What waits for the signed-in person, read once per request."""
     if "waiting" not in g:
         viewer = viewer_or_none()
         assert viewer is not None

@@ -1,12 +1,13 @@
 """What pages read: the only module of `web` that speaks SQL. Everything about items goes through `visible(viewer)`.
 
-Reading only, except the bell and "seen": what changes an item is in `tickets.store`.
+Reading only, except what is one person's own - the bell, what they have seen, what they follow: what changes an item is
+in `tickets.store`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +15,12 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
+    case,
     cast,
+    delete,
     exists,
     func,
+    insert,
     literal,
     not_,
     or_,
@@ -27,23 +31,29 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from connectors.store import ConnectionTable
 from jobs.tables import DecisionRow, LookupRow, OutboxRow, RunRow
+from jobs.telling import MOST_FOLLOWERS
 from rules.store import EntryRow
+from tickets.db import upsert
+from tickets.errors import BadValue
 from tickets.events import AUTOMATION
 from tickets.item import FINISHED
 from tickets.people import Viewer, viewer
-from tickets.store import AnyRow
+from tickets.store import AnyRow, read_item
 from tickets.tables import (
     Attachment,
     Blob,
     Brand,
     EventRow,
+    Follower,
     History,
     Location,
     Message,
     Notification,
     Person,
     PersonAddress,
+    Seen,
     Team,
     User,
     WorkItem,
@@ -57,6 +67,8 @@ MESSAGES = 200
 EVENTS = 400
 HISTORY_LINES = 2_000
 BELL_LINES = 100
+#: Messages of one item that are marked as seen at once.
+SEEN_AT_ONCE = 5_000
 
 WAITING = ("waiting_customer", "waiting_team", "snoozed")
 
@@ -100,6 +112,7 @@ class Names:
     brands: Mapping[str, str]
     locations: Mapping[str, str]
     entries: Mapping[str, str]
+    systems: Mapping[str, str] = field(default_factory=dict)  # connections, by the name that scripts use
 
     @property
     def colleagues(self) -> dict[str, str]:
@@ -115,8 +128,16 @@ def names(connection: Connection) -> Names:
         select(literal("brand"), Brand.key, Brand.label, true()),
         select(literal("location"), Location.key, Location.label, true()),
         select(literal("entry"), EntryRow.code, EntryRow.name, true()),
+        select(literal("system"), ConnectionTable.name, ConnectionTable.label, true()),
     )
-    found: dict[str, dict[str, str]] = {"team": {}, "user": {}, "brand": {}, "location": {}, "entry": {}}
+    found: dict[str, dict[str, str]] = {
+        "team": {},
+        "user": {},
+        "brand": {},
+        "location": {},
+        "entry": {},
+        "system": {},
+    }
     working = set()
     for kind, key, label, active in sorted(
         connection.execute(union_all(*kinds)), key=lambda row: str(row[2]).casefold()
@@ -124,7 +145,15 @@ def names(connection: Connection) -> Names:
         found[kind][key] = label
         if kind == "user" and active:
             working.add(key)
-    return Names(found["team"], found["user"], frozenset(working), found["brand"], found["location"], found["entry"])
+    return Names(
+        found["team"],
+        found["user"],
+        frozenset(working),
+        found["brand"],
+        found["location"],
+        found["entry"],
+        found["system"],
+    )
 
 
 def active_users(connection: Connection) -> dict[str, str]:
@@ -174,6 +203,7 @@ class Line:
     updated_at: datetime
     automation: str = ""  # what last changed it automatically, "" when nothing did
     automation_at: datetime | None = None
+    unread: bool = False  # a customer wrote something that the viewer has not seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +218,17 @@ class Page:
     pages: int
 
 
-def inbox(connection: Connection, who: Viewer, wanted: Filter) -> Page:
-    """The items of a queue that `who` may see, newest change first."""
+def inbox(connection: Connection, who: Viewer, wanted: Filter, entries: Mapping[str, str] | None = None) -> Page:
+    """The items of a queue that `who` may see, newest change first. `entries`: the names of rules and scripts."""
     mine = and_(*_conditions(connection, who, wanted))
     counted = select(WorkItem.id).where(mine, visible(who)).limit(COUNT_CAP + 1).subquery()
-    total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
+    counts = select(select(func.count()).select_from(counted).scalar_subquery().label("total"))
     # Only without a filter: a text filter that counts hidden items would let one guess their words.
-    hidden = 0
     if not wanted.narrowed and wanted.queue in ("all", "unassigned", "waiting"):
-        unseen = select(WorkItem.id).where(mine, not_(visible(who))).limit(COUNT_CAP).subquery()
-        hidden = connection.execute(select(func.count()).select_from(unseen)).scalar_one()
+        not_shown = select(WorkItem.id).where(mine, not_(visible(who))).limit(COUNT_CAP).subquery()
+        counts = counts.add_columns(select(func.count()).select_from(not_shown).scalar_subquery())
+    total, *more = connection.execute(counts).one()
+    hidden = more[0] if more else 0
     pages = max(1, -(-min(total, COUNT_CAP) // PAGE_ROWS))
     page = min(max(1, wanted.page), pages)
     rows = connection.execute(
@@ -213,6 +244,7 @@ def inbox(connection: Connection, who: Viewer, wanted: Filter) -> Page:
             WorkItem.updated_at,
             Person.name.label("customer"),
             WorkItem.customer.label("customer_id"),
+            _unread(who).label("unread"),
         )
         .outerjoin(Person, Person.id == WorkItem.customer)
         .where(mine, visible(who))
@@ -220,7 +252,7 @@ def inbox(connection: Connection, who: Viewer, wanted: Filter) -> Page:
         .limit(PAGE_ROWS)
         .offset((page - 1) * PAGE_ROWS)
     ).all()
-    marks = _automation_marks(connection, [row.id for row in rows])
+    marks = _automation_marks(connection, [row.id for row in rows], entries or {})
     emails = _emails(connection, [row.customer_id for row in rows if row.customer_id and not row.customer])
     lines = [
         Line(
@@ -236,10 +268,29 @@ def inbox(connection: Connection, who: Viewer, wanted: Filter) -> Page:
             updated_at=row.updated_at,
             automation=marks[row.id][0] if row.id in marks else "",
             automation_at=marks[row.id][1] if row.id in marks else None,
+            unread=bool(row.unread),
         )
         for row in rows
     ]
     return Page(lines, min(total, COUNT_CAP), total > COUNT_CAP, hidden, page, pages)
+
+
+def any_in(connection: Connection, who: Viewer, queue: str) -> bool:
+    """Whether anything that `who` may see waits in this queue."""
+    first = select(WorkItem.id).where(*_conditions(connection, who, Filter(queue=queue)), visible(who)).limit(1)
+    return connection.execute(first).first() is not None
+
+
+def _unread(who: Viewer) -> ColumnElement[bool]:
+    """Whether a customer wrote something on the item that this person has not seen."""
+    seen = exists(select(Seen.who).where(Seen.message_id == Message.id, Seen.who == _seer(who)))
+    return exists(
+        select(Message.id).where(Message.item_id == WorkItem.id, Message.author_kind == "customer", not_(seen))
+    )
+
+
+def _seer(who: Viewer) -> str:
+    return f"user:{who.key}"
 
 
 def _conditions(connection: Connection, who: Viewer, wanted: Filter) -> list[ColumnElement[bool]]:
@@ -252,7 +303,7 @@ def _conditions(connection: Connection, who: Viewer, wanted: Filter) -> list[Col
         parts.append(not_archived)
     match wanted.queue:
         case "mine":
-            parts.append(_holds(connection, WorkItem.assignees, who.key))
+            parts.append(holds(connection, WorkItem.assignees, who.key))
         case "teams":
             parts.append(WorkItem.team.in_(sorted(who.teams)))
         case "unassigned":
@@ -268,7 +319,7 @@ def _conditions(connection: Connection, who: Viewer, wanted: Filter) -> list[Col
     if wanted.priority:
         parts.append(WorkItem.priority == wanted.priority)
     if wanted.tag:
-        parts.append(_holds(connection, WorkItem.tags, wanted.tag))
+        parts.append(holds(connection, WorkItem.tags, wanted.tag))
     if wanted.text:
         parts.append(_mentions(wanted.text))
     return parts
@@ -289,7 +340,7 @@ def _mentions(words: str) -> ColumnElement[bool]:
     return or_(*parts)
 
 
-def _holds(connection: Connection, column: Any, member: str) -> ColumnElement[bool]:
+def holds(connection: Connection, column: Any, member: str) -> ColumnElement[bool]:
     """Whether a stored set holds this member, in the connection's dialect."""
     if connection.dialect.name == "sqlite":
         each = func.json_each(column).table_valued("value")
@@ -298,7 +349,9 @@ def _holds(connection: Connection, column: Any, member: str) -> ColumnElement[bo
     return contained
 
 
-def _automation_marks(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[str, datetime]]:
+def _automation_marks(
+    connection: Connection, ids: Sequence[int], known: Mapping[str, str]
+) -> dict[int, tuple[str, datetime]]:
     """What last changed each item automatically: the rule's or script's name, and when."""
     if not ids:
         return {}
@@ -308,9 +361,6 @@ def _automation_marks(connection: Connection, ids: Sequence[int]) -> dict[int, t
         .group_by(History.item_id)
     )
     rows = connection.execute(select(History.item_id, History.cause, History.at).where(History.id.in_(newest))).all()
-    codes = {row.cause.get("code", "") for row in rows}
-    named = connection.execute(select(EntryRow.code, EntryRow.name).where(EntryRow.code.in_(codes)))
-    known = {row.code: row.name for row in named}
     return {
         row.item_id: (known.get(row.cause.get("code", "")) or row.cause.get("label", "") or AUTOMATION.name, row.at)
         for row in rows
@@ -460,30 +510,34 @@ class Coming:
 
 def coming(connection: Connection, item_id: int, *, limit: int = 20) -> list[Coming]:
     """What will happen to an item by itself, soonest first."""
-    asked = connection.execute(
-        select(LookupRow.connection, LookupRow.operation, LookupRow.due_at, LookupRow.tries)
+    asked = (
+        select(
+            case((LookupRow.tries > 0, "lookup_again"), else_="lookup").label("kind"),
+            (LookupRow.connection + "." + LookupRow.operation).label("what"),
+            LookupRow.due_at.label("due_at"),
+        )
         .where(LookupRow.item_id == item_id, LookupRow.due_at.is_not(None))
         .order_by(LookupRow.due_at)
         .limit(limit)
     )
-    found = [
-        Coming(row.due_at, f"{row.connection}.{row.operation}", "lookup_again" if row.tries else "lookup")
-        for row in asked
-    ]
-    runs = connection.execute(
-        select(RunRow.script, RunRow.due_at, RunRow.status)
+    runs = (
+        select((literal("run_") + RunRow.status).label("kind"), RunRow.script.label("what"), RunRow.due_at)
         .where(RunRow.item_id == item_id, RunRow.status.in_(("queued", "running", "retrying")))
         .order_by(RunRow.id)
         .limit(limit)
     )
-    found += [Coming(row.due_at, row.script, f"run_{row.status}") for row in runs]
-    sends = connection.execute(
-        select(OutboxRow.kind, OutboxRow.due_at, OutboxRow.tries)
+    sends = (
+        select(
+            case((OutboxRow.tries > 0, "send_again"), else_="send").label("kind"),
+            OutboxRow.kind.label("what"),
+            OutboxRow.due_at,
+        )
         .where(OutboxRow.item_id == item_id, OutboxRow.status == "due")
         .order_by(OutboxRow.due_at)
         .limit(limit)
     )
-    found += [Coming(row.due_at, row.kind, "send_again" if row.tries else "send") for row in sends]
+    parts = (select(one.subquery()) for one in (asked, runs, sends))
+    found = [Coming(row.due_at, row.what, row.kind) for row in connection.execute(union_all(*parts))]
     return sorted(found, key=lambda one: (one.at is not None, one.at.timestamp() if one.at else 0.0))[:limit]
 
 
@@ -575,31 +629,27 @@ def ask_again(connection: Connection, who: Viewer, lookup_id: int, now: datetime
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits for a person: their open tickets and unread lines of the bell, each counted up to a cap."""
+    """What waits for a person, each counted up to a cap: their open tickets, how many of these have a customer's
+    message they have not seen, and unread lines of the bell."""
 
     mine: int
     unread: int
+    unseen: int = 0
 
 
 def waiting(connection: Connection, who: Viewer, *, cap: int) -> Waiting:
     """Counts for the menu."""
-    mine = (
-        select(WorkItem.id)
-        .where(*_conditions(connection, who, Filter(queue="mine")), visible(who))
-        .limit(cap)
-        .subquery()
-    )
-    unread = (
+    mine = select(WorkItem.id).where(*_conditions(connection, who, Filter(queue="mine")), visible(who))
+    lines = (
         select(Notification.id)
         .join(WorkItem, WorkItem.id == Notification.item_id)
         .where(Notification.user == who.key, Notification.read_at.is_(None), visible(who))
-        .limit(cap)
-        .subquery()
     )
-    return Waiting(
-        mine=connection.execute(select(func.count()).select_from(mine)).scalar_one(),
-        unread=connection.execute(select(func.count()).select_from(unread)).scalar_one(),
+    counts = (
+        select(func.count()).select_from(one.limit(cap).subquery()).scalar_subquery()
+        for one in (mine, lines, mine.where(_unread(who)))
     )
+    return Waiting(*connection.execute(select(*counts)).one())
 
 
 def bell(connection: Connection, who: Viewer) -> list[AnyRow]:
@@ -632,6 +682,53 @@ def read_bell(connection: Connection, who: Viewer, now: datetime, notification_i
     if notification_id is None:
         return None
     return connection.execute(select(Notification.item_id).where(*mine)).scalar_one_or_none()
+
+
+def visible_of(connection: Connection, who: Viewer, numbers: Sequence[int]) -> frozenset[int]:
+    """Which of these items (at most EVENTS of them are looked at) `who` may see."""
+    if not numbers:
+        return frozenset()
+    found = select(WorkItem.id).where(WorkItem.id.in_(numbers[:EVENTS]), visible(who))
+    return frozenset(connection.execute(found).scalars())
+
+
+# What one person has seen and follows ------------------------------------------------------------------------------
+
+
+def mark_seen(connection: Connection, who: Viewer, item_id: int, up_to: int, now: datetime) -> None:
+    """Note that this person has seen the item's messages up to this one. Raises `ItemNotFound`."""
+    read_item(connection, item_id, viewer=who)
+    known = exists(select(Seen.who).where(Seen.message_id == Message.id, Seen.who == _seer(who)))
+    fresh = select(Message.id).where(Message.item_id == item_id, Message.id <= up_to, not_(known))
+    ids = connection.execute(fresh.order_by(Message.id.desc()).limit(SEEN_AT_ONCE)).scalars().all()
+    if ids:
+        # Two windows of one person may say so at the same moment.
+        connection.execute(
+            upsert(connection, Seen).on_conflict_do_nothing(index_elements=["message_id", "who"]),
+            [{"message_id": one, "who": _seer(who), "at": now} for one in ids],
+        )
+
+
+def followers(connection: Connection, item_id: int) -> list[str]:
+    """The keys of those who follow an item that was read with a viewer."""
+    found = select(Follower.user).where(Follower.item_id == item_id).order_by(Follower.user).limit(MOST_FOLLOWERS)
+    return list(connection.execute(found).scalars())
+
+
+def follow(connection: Connection, who: Viewer, item_id: int) -> None:
+    """Tell this person of every message on the item from now on. Raises `ItemNotFound`, `BadValue`."""
+    read_item(connection, item_id, viewer=who, lock=True)
+    known = followers(connection, item_id)
+    if who.key not in known:
+        if len(known) >= MOST_FOLLOWERS:
+            raise BadValue(f"A ticket has at most {MOST_FOLLOWERS} followers. You were not added.")
+        connection.execute(insert(Follower).values(item_id=item_id, user=who.key))
+
+
+def unfollow(connection: Connection, who: Viewer, item_id: int) -> None:
+    """Tell this person no more. Raises `ItemNotFound`."""
+    read_item(connection, item_id, viewer=who)
+    connection.execute(delete(Follower).where(Follower.item_id == item_id, Follower.user == who.key))
 
 
 # Inside ----------------------------------------------------------------------------------------------------------

@@ -25,15 +25,15 @@ from tickets.events import Actor, ActorKind, Cause, EventKind
 from tickets.item import CHANNELS, LANGUAGES, PRIORITIES, STATE_FIELDS, STATUSES, Item, ItemKind, clean_value
 from tickets.people import Customer, Permission, Viewer
 from tickets.values import JSON
-from web import store
+from web import links, store
 from web.access import me, needs
-from web.cards import Card, card
+from web.cards import Card, card, told_apart
 from web.context import now, services
-from web.forms import looks_like_email, received_files
+from web.forms import LARGEST_KEY, looks_like_email, received_files
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
 from web.look import age
 from web.mail_html import clean
-from web.timeline import Group, Said, Step, origins, timeline
+from web.timeline import Changed, Group, Said, Step, origins, timeline
 from web.why import Moment
 from web.why import why as explain
 
@@ -68,10 +68,14 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
             store.others_of_customer(connection, viewer, customer.id, item_id) if customer is not None else ([], 0)
         )
         asked = store.lookups(connection, item_id)
-        cards = _cards(items.context_cards(connection, item_id), asked)
+        cards = _cards(items.context_cards(connection, item_id), asked, labels.names.systems)
+        followers = store.followers(connection, item_id)
+        linked, links_hidden = links.linked(connection, viewer, item_id)
         coming = store.coming(connection, item_id)
         desk = services().live.current(connection)
-    entries = timeline(past)
+        entries = timeline(past)
+        told_of = {told.other for entry in entries if isinstance(entry, Changed) for told in entry.links}
+        reachable = store.visible_of(connection, viewer, sorted(told_of))
     shown = {
         "timeline": lambda entry: True,
         "messages": lambda entry: isinstance(entry, Said),
@@ -90,8 +94,15 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         others=others,
         hidden=hidden,
         cards=cards,
+        followers=followers,
+        linked=linked,
+        links_hidden=links_hidden,
+        link_words=_link_words(),
+        reachable=reachable,
+        newest_message=max((row.id for rows in past.messages.values() for row in rows), default=0),
         coming=coming,
         cut=past.cut,
+        view=view,
         entries=[entry for entry in entries if shown(entry)],
         kind_of=lambda entry: type(entry).__name__.lower(),
         views=_views(item_id, view, counts),
@@ -140,7 +151,7 @@ def _customer(connection: Connection, item: Item) -> Customer | None:
         return None
 
 
-def _cards(rows: Sequence[items.AnyRow], asked: Sequence[items.AnyRow]) -> list[Card]:
+def _cards(rows: Sequence[items.AnyRow], asked: Sequence[items.AnyRow], systems: Mapping[str, str]) -> list[Card]:
     """The context cards, each with the lookup behind it where there is one. Failed ones stand first."""
     newest = {f"{row.connection}.{row.operation}": row for row in reversed(asked)}
     made = []
@@ -150,11 +161,13 @@ def _cards(rows: Sequence[items.AnyRow], asked: Sequence[items.AnyRow]) -> list[
             card(
                 row,
                 now(),
+                systems=systems,
                 again=None if lookup is None else lookup.id,
                 next_try=lookup.due_at if lookup is not None and lookup.state == "failed" else None,
             )
         )
-    return sorted(made, key=lambda one: (not one.error, one.title))
+    apart = told_apart(made, taken=(gettext("Customer"), gettext("Next"), gettext("Details"), gettext("Links")))
+    return sorted(apart, key=lambda one: (not one.error, one.title))
 
 
 def _choices(labels: Labels) -> dict[str, list[tuple[str, str]]]:
@@ -291,6 +304,68 @@ def write(item_id: int) -> ResponseReturnValue:
     return _back(item_id)
 
 
+@pages.post("/tickets/<int:item_id>/seen")
+@needs(Permission.WORK_TICKETS)
+def seen(item_id: int) -> ResponseReturnValue:
+    """Notes that I have seen the messages up to this one. The page says so itself, once it is shown."""
+    with services().db.write() as connection:
+        store.mark_seen(connection, me(), item_id, request.form.get("up_to", 0, type=int), now())
+    return "", 204
+
+
+@pages.post("/tickets/<int:item_id>/follow")
+@needs(Permission.WORK_TICKETS)
+def follow(item_id: int) -> ResponseReturnValue:
+    """Follows the ticket, or no more: followers find a line in their bell for each message of the customer."""
+    with services().db.write() as connection:
+        if request.form.get("on") == "1":
+            store.follow(connection, me(), item_id)
+        else:
+            store.unfollow(connection, me(), item_id)
+    return _back(item_id)
+
+
+@pages.post("/tickets/<int:item_id>/links")
+@needs(Permission.WORK_TICKETS)
+def link(item_id: int) -> ResponseReturnValue:
+    """Links another ticket, named by its number. One that is not visible to me is as one that is not there."""
+    way = request.form.get("way", "")
+    if way not in _link_words():
+        raise BadValue(gettext("Choose one of the list."))
+    given = request.form.get("number", "").strip().removeprefix("#")
+    number = int(given) if given.isascii() and given.isdigit() and len(given) <= 10 else 0
+    with services().db.write() as connection:
+        items.read_item(connection, item_id, viewer=me())
+        try:
+            if not 0 < number <= LARGEST_KEY:
+                raise ItemNotFound
+            if way == "part_of":
+                links.link(connection, me(), number, item_id, links.LinkKind.CONTAINS, now())
+            else:
+                links.link(connection, me(), item_id, number, links.LinkKind(way), now())
+        except ItemNotFound as error:
+            raise BadValue(
+                gettext("There is no ticket %(n)s, or it is not visible to you.", n=given[:20] or "?")
+            ) from error
+    services().queues.hint(Work.DRAIN)
+    return _back(item_id)
+
+
+@pages.post("/tickets/<int:item_id>/links/<int:link_id>/remove")
+@needs(Permission.WORK_TICKETS)
+def unlink(item_id: int, link_id: int) -> ResponseReturnValue:
+    """Takes a link away, on both tickets."""
+    with services().db.write() as connection:
+        links.unlink(connection, me(), item_id, link_id, now())
+    services().queues.hint(Work.DRAIN)
+    return _back(item_id)
+
+
+def _link_words() -> dict[str, str]:
+    """How two tickets belong together, the one that is mostly meant first."""
+    return {"relates": gettext("relates to"), "contains": gettext("contains"), "part_of": gettext("is part of")}
+
+
 @pages.post("/lookups/<int:lookup_id>/again")
 @needs(Permission.WORK_TICKETS)
 def ask_again(lookup_id: int) -> ResponseReturnValue:
@@ -323,6 +398,9 @@ def _change(
             now=now(),
             messages=() if message is None else (message,),
         )
+        if message is not None and made.message_id is not None:
+            # Who answers has read: without scripts, this is how a ticket stops being unread.
+            store.mark_seen(connection, viewer, item_id, made.message_id, now())
         if message is not None and message.public and made.message_id is not None:
             queue_message(connection, item, made.message_id, now())
             mailed = True

@@ -15,6 +15,7 @@ from rules.trace import EntryTrace, RowTrace, RowVerdict, Seen, Trace, Truth
 from tickets.events import ActorKind
 from tickets.store import AnyRow
 from tickets.values import JSON
+from web.links import FIELD as links_field
 from web.store import Past
 
 
@@ -33,6 +34,15 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkChange:
+    """A link that was made or taken away. `way`: relates, contains or part_of."""
+
+    made: bool
+    way: str
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
 class Changed:
     """What a person changed by hand. `changes` holds (field, before, after)."""
 
@@ -40,6 +50,7 @@ class Changed:
     who: str
     changes: Sequence[tuple[str, JSON, JSON]]
     created: bool = False
+    links: Sequence[LinkChange] = ()
 
 
 @dataclass(slots=True)
@@ -193,9 +204,16 @@ def _changed(event: AnyRow, past: Past) -> Changed | None:
     """What a person's event changed; the fields a new item began with are not listed, its message says enough."""
     if event.kind == "created":
         return None if event.message_id is not None else Changed(event.at, event.actor_name, (), created=True)
-    if not ActorKind(event.actor_kind).is_person or not event.changes:
+    if not ActorKind(event.actor_kind).is_person:
         return None
-    return Changed(event.at, event.actor_name, [(one["field"], one["before"], one["after"]) for one in event.changes])
+    changes = [(one["field"], one["before"], one["after"]) for one in event.changes]
+    links = [_link_change(line.change) for line in past.history.get(event.id, ()) if line.field == links_field]
+    return Changed(event.at, event.actor_name, changes, links=links) if changes or links else None
+
+
+def _link_change(change: Mapping[str, Any]) -> LinkChange:
+    told = change["after"] or change["before"]
+    return LinkChange(change["after"] is not None, str(told["way"]), int(told["item"]))
 
 
 def _fill(group: Group, event: AnyRow, past: Past) -> None:

@@ -100,6 +100,19 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// A ticket whose messages are really on the screen has been seen: not one in a window that nobody looks at.
+function tellSeen() {
+  const shown = document.querySelector("[data-seen]");
+  if (!shown || document.visibilityState !== "visible") return;
+  const { seen, upTo } = shown.dataset;
+  delete shown.dataset.seen;
+  const headers = { "X-CSRF-Token": document.querySelector('meta[name="csrf-token"]').content };
+  // Unanswered, it is asked again with the next visit; nobody has to be told.
+  fetch(seen, { method: "POST", headers, body: new URLSearchParams({ up_to: upTo }), keepalive: true }).catch(() => {});
+}
+document.addEventListener("visibilitychange", tellSeen);
+window.addEventListener("load", tellSeen);
+
 // Clicking anywhere in a row opens it; text selection and real links stay as they are.
 document.addEventListener("click", (event) => {
   const row = event.target.closest("[data-rows] tr[data-href]");

@@ -1,0 +1,66 @@
+"""Who is told that somebody wrote: the followers of a ticket and the people it is assigned to, in their bell.
+
+The one place for it. Whoever stores a message of a customer or a third party on a ticket that people may already have
+calls this in the same transaction. A form or a mail that makes a new ticket does not: nobody has it yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from tickets import people, store
+from tickets.errors import ItemNotFound
+from tickets.events import Cause
+from tickets.people import Permission, Viewer
+from tickets.tables import Follower, Message
+
+#: Most followers a ticket has, and most assignees one message is told to.
+MOST_FOLLOWERS = 100
+MOST_ASSIGNEES = 100
+#: Whose messages are told. What the bot, a colleague or a machine wrote is not.
+TOLD_AUTHORS = ("customer", "third_party")
+
+
+def tell_of_message(connection: Connection, item_id: int, message_id: int, now: datetime) -> tuple[str, ...]:
+    """Ring the bells for this message, once however often this is called; returns the keys of those who were told.
+
+    Only active users who work tickets and may see this one are told; when nobody follows it or has it, nobody is."""
+    message = connection.execute(
+        select(Message.author_kind, Message.author_name, Message.author_address, Message.automatic).where(
+            Message.id == message_id, Message.item_id == item_id
+        )
+    ).one_or_none()
+    if message is None or message.author_kind not in TOLD_AUTHORS or message.automatic:
+        return ()
+    assignees = store.read_item(connection, item_id).state.get("assignees") or ()
+    assert isinstance(assignees, (list, tuple))
+    wanted = {*_followers(connection, item_id), *(str(one) for one in assignees[:MOST_ASSIGNEES])}
+    told = tuple(one.key for one in _who_may_see(connection, wanted, item_id))
+    who = message.author_name or message.author_address or "Somebody"
+    text = f"{who} wrote" if message.author_kind == "customer" else f"{who}, who does not take part, wrote"
+    store.notify(
+        connection, told, item_id, text, cause=Cause("person", label=who), key=f"message:{message_id}", now=now
+    )
+    return told
+
+
+def _followers(connection: Connection, item_id: int) -> list[str]:
+    found = select(Follower.user).where(Follower.item_id == item_id).order_by(Follower.user).limit(MOST_FOLLOWERS)
+    return list(connection.execute(found).scalars())
+
+
+def _who_may_see(connection: Connection, keys: Iterable[str], item_id: int) -> list[Viewer]:
+    able = []
+    for key in sorted(keys):
+        viewer = people.viewer(connection, key)
+        if viewer is None or not viewer.may(Permission.WORK_TICKETS):
+            continue
+        try:
+            store.read_item(connection, item_id, viewer=viewer)
+        except ItemNotFound:
+            continue
+        able.append(viewer)
+    return able

@@ -1,0 +1,152 @@
+"""Links between tickets: "relates to" in both directions, "contains" in one. Each is told in the history of both.
+
+A ticket that somebody may not see is to them as one that is not there: it is not shown, and cannot be linked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from flask_babel import gettext
+from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select
+
+from tickets import store as items
+from tickets.errors import BadValue, ItemNotFound
+from tickets.events import Actor, ActorKind, Cause, EventKind
+from tickets.item import Item
+from tickets.people import Viewer
+from tickets.tables import History, Link, WorkItem
+from tickets.visibility import visible
+
+#: Most links one ticket has.
+MOST_LINKS = 50
+#: What history calls a link. It is no field: rules see the event, and nothing that changed in it.
+FIELD = "links"
+
+
+class LinkKind(StrEnum):
+    """How two tickets belong together, as the database says it."""
+
+    RELATES = "relates"  # stored from the lower number to the higher one
+    CONTAINS = "contains"
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """The other ticket of a link, as seen from this one. `way`: relates, contains or part_of."""
+
+    link: int
+    id: int
+    way: str
+    subject: str
+    status: str
+
+
+def linked(connection: Connection, who: Viewer, item_id: int) -> tuple[Sequence[Linked], int]:
+    """The linked tickets that `who` may see, in order of their numbers, and how many stay hidden."""
+    other = case((Link.from_item == item_id, Link.to_item), else_=Link.from_item)
+    rows = connection.execute(
+        select(Link.id, Link.kind, Link.from_item, WorkItem.id.label("other"), WorkItem.subject, WorkItem.status)
+        .add_columns(visible(who).label("shown"))
+        .join(WorkItem, WorkItem.id == other)
+        .where(or_(Link.from_item == item_id, Link.to_item == item_id))
+        .order_by(WorkItem.id)
+        .limit(MOST_LINKS)
+    ).all()
+    shown = [
+        Linked(row.id, row.other, _way(row, item_id), row.subject or "", row.status or "open")
+        for row in rows
+        if row.shown
+    ]
+    return shown, len(rows) - len(shown)
+
+
+def _way(row: items.AnyRow, item_id: int) -> str:
+    return "part_of" if row.kind == LinkKind.CONTAINS and row.from_item != item_id else str(row.kind)
+
+
+def link(connection: Connection, who: Viewer, item_id: int, other_id: int, kind: LinkKind, now: datetime) -> None:
+    """Link two tickets. Raises `ItemNotFound`, and `BadValue` for two that cannot be linked; then nothing was done."""
+    if item_id == other_id:
+        raise BadValue(gettext("A ticket cannot be linked to itself."))
+    one, other = _both(connection, who, item_id, other_id)
+    between = or_(
+        and_(Link.from_item == item_id, Link.to_item == other_id),
+        and_(Link.from_item == other_id, Link.to_item == item_id),
+    )
+    if connection.execute(select(Link.id).where(between)).first() is not None:
+        raise BadValue(gettext("Tickets %(one)s and %(other)s are linked already.", one=item_id, other=other_id))
+    for number in (item_id, other_id):
+        ends = or_(Link.from_item == number, Link.to_item == number)
+        if connection.execute(select(func.count()).select_from(Link).where(ends)).scalar_one() >= MOST_LINKS:
+            raise BadValue(gettext("Ticket %(n)s has %(most)s links already.", n=number, most=MOST_LINKS))
+    ends_of = (
+        sorted((item_id, other_id)) if kind is LinkKind.RELATES else [item_id, other_id]
+    )  # "relates" is stored once, whoever was looked at
+    connection.execute(insert(Link).values(from_item=ends_of[0], to_item=ends_of[1], kind=kind))
+    _note(connection, who, one, now, after={"way": kind, "item": other_id})
+    way = "part_of" if kind is LinkKind.CONTAINS else str(kind)
+    _note(connection, who, other, now, after={"way": way, "item": item_id})
+
+
+def unlink(connection: Connection, who: Viewer, item_id: int, link_id: int, now: datetime) -> None:
+    """Take a link of this ticket away. Raises `ItemNotFound` for one that is not there or not visible to `who`."""
+    items.read_item(connection, item_id, viewer=who)
+    row = connection.execute(
+        select(Link.from_item, Link.to_item, Link.kind).where(
+            Link.id == link_id, or_(Link.from_item == item_id, Link.to_item == item_id)
+        )
+    ).one_or_none()
+    if row is None:
+        raise ItemNotFound(f"Ticket {item_id} has no link {link_id}")
+    other_id = row.to_item if row.from_item == item_id else row.from_item
+    one, other = _both(connection, who, item_id, other_id)
+    # Of two people who take it away at once, the second finds it gone, and history tells it once.
+    if connection.execute(delete(Link).where(Link.id == link_id)).rowcount != 1:
+        raise ItemNotFound(f"Ticket {item_id} has no link {link_id}")
+    _note(connection, who, one, now, before={"way": _way(row, item_id), "item": other_id})
+    _note(connection, who, other, now, before={"way": _way(row, other_id), "item": item_id})
+
+
+def _both(connection: Connection, who: Viewer, item_id: int, other_id: int) -> tuple[Item, Item]:
+    """Both items, locked in the order of their numbers, so that two who link them cannot wait for each other."""
+    found = {
+        number: items.read_item(connection, number, viewer=who, lock=True) for number in sorted((item_id, other_id))
+    }
+    return found[item_id], found[other_id]
+
+
+def _note(
+    connection: Connection,
+    who: Viewer,
+    item: Item,
+    now: datetime,
+    *,
+    before: dict[str, str | int] | None = None,
+    after: dict[str, str | int] | None = None,
+) -> None:
+    """An event of the item, and its line of history with the person as the cause."""
+    made = items.change_item(
+        connection,
+        item,
+        lines=(),
+        actor=Actor(ActorKind.AGENT, who.key, who.name),
+        now=now,
+        kind=EventKind.CHANGED,
+    )
+    assert made.event_id is not None
+    connection.execute(
+        insert(History).values(
+            item_id=item.id,
+            event_id=made.event_id,
+            field=FIELD,
+            change={"before": before, "after": after},
+            outcome="done",
+            cause=Cause("person", label=who.name).to_json(),
+            actor_name=who.name,
+            at=now,
+        )
+    )
