@@ -10,7 +10,7 @@ from enum import StrEnum
 from sqlalchemy import func, select
 
 from jobs.clock import due
-from jobs.outbox import waiting_unsent
+from jobs.outbox import undelivered, waiting_unsent
 from jobs.services import Services
 from tickets import migrate
 from tickets.tables import EventRow, Lane
@@ -100,12 +100,18 @@ def _work(services: Services) -> list[Finding]:
 
 
 def _mail(services: Services) -> list[Finding]:
-    if services.settings.smtp_url:
-        return [Finding("e-mail", State.OK, "sent through DESKHAND_SMTP_URL")]
     with services.db.read() as connection:
         unsent = waiting_unsent(connection)
-    detail = f"no SMTP server is set; {unsent} messages wait in the outbox"
-    return [Finding("e-mail", State.WARNING, detail, "set DESKHAND_SMTP_URL")]
+        given_up = undelivered(connection)
+    if services.settings.smtp_url:
+        findings = [Finding("e-mail", State.OK, f"sent through DESKHAND_SMTP_URL; {unsent} wait")]
+    else:
+        detail = f"no SMTP server is set; {unsent} messages wait in the outbox"
+        findings = [Finding("e-mail", State.WARNING, detail, "set DESKHAND_SMTP_URL")]
+    if given_up:
+        detail = f"{len(given_up)} were not delivered; the newest, {given_up[0].id}: {given_up[0].reason}"
+        findings.append(Finding("e-mail", State.WARNING, detail, "flask outbox list, then flask outbox retry"))
+    return findings
 
 
 _LOOKS: tuple[tuple[str, Callable[[Services], list[Finding]], str], ...] = (

@@ -1,58 +1,67 @@
 """What leaves the house: rows written in the transaction that causes them, delivered after it, at least once.
 
-Every row has one stable key; receivers use it (Message-ID, Idempotency-Key) to drop the copy that a crash between
-sending and noting may cause.
+Every row has one stable key; receivers use it (for e-mail the Message-ID) to drop the copy that a crash between sending
+and noting may cause. What cannot be delivered stays as a row that says why, and whoever wrote it is told.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import secrets
-import smtplib
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
-from email.utils import format_datetime, formataddr
-from urllib.parse import unquote, urlsplit
+from email.utils import format_datetime, formataddr, parseaddr
 
 from sqlalchemy import Connection, func, select, update
 
+from connectors.channels.smtp import TIMEOUT_S, MailNotTaken, MailRefused, MailServer, send
 from jobs.claims import claim
+from jobs.intake import AWAY, reply_address
 from jobs.services import Services
 from jobs.tables import OutboxRow
-from tickets import people
+from tickets import people, store
 from tickets.db import upsert
 from tickets.errors import PersonNotFound
+from tickets.events import Cause
 from tickets.item import Item
 from tickets.store import AnyRow
-from tickets.tables import Message
+from tickets.tables import Attachment, Blob, Mailbox, Message, WorkItem
 
 log = logging.getLogger(__name__)
 
-#: Deliveries one claim takes, seconds it may hold them, tries before the row is left as failed, longest pause.
+#: Deliveries one claim takes, seconds one job goes on claiming.
 CLAIM = 20
-LEASE_S = 60
-TRIES = 10
+BUDGET_S = 5
+#: Tries before a delivery is left as failed, longest pause between two in seconds, oldest mail still sent in hours.
+TRIES = 30
 PAUSE_S = 3600
-SMTP_TIMEOUT_S = 20
+OLDEST_H = 48
+#: E-mails one recipient, and one ticket, gets within an hour before automatic ones are held back.
+RECIPIENT_PER_HOUR = 30
+TICKET_PER_HOUR = 20
+#: Rows of the list of what was not delivered.
+LISTED = 200
+
+
+class NoLongerPublic(Exception):
+    """The message is not for its recipient any more. It is not sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class MailServer:
-    host: str
-    port: int
-    user: str
-    password: str
+class Undelivered:
+    """One delivery that was given up. `status`: failed or capped."""
 
-    @classmethod
-    def from_url(cls, url: str) -> MailServer:
-        parts = urlsplit(url)
-        return cls(
-            parts.hostname or "127.0.0.1",
-            parts.port or 25,
-            unquote(parts.username or ""),
-            unquote(parts.password or ""),
-        )
+    id: int
+    item_id: int | None
+    recipient: str
+    status: str
+    reason: str
+    tries: int
+    created_at: datetime
 
 
 def queue_message(connection: Connection, item: Item, message_id: int, now: datetime) -> None:
@@ -71,6 +80,7 @@ def queue_message(connection: Connection, item: Item, message_id: int, now: date
         .values(
             key=f"message:{message_id}",
             kind="email",
+            recipient=person.email,
             item_id=item.id,
             payload={"message_id": message_id, "to": person.email, "name": person.name},
             status="due",
@@ -83,76 +93,235 @@ def queue_message(connection: Connection, item: Item, message_id: int, now: date
     )
 
 
-def deliver(services: Services) -> int:
-    """Send what is due. Returns how many were sent."""
+def deliver(services: Services, *, budget_s: float = BUDGET_S) -> int:
+    """Send what is due until nothing is, or the budget is used up. Returns how many were sent."""
     if not services.settings.smtp_url:
         return 0
-    now = services.clock.now()
-    token = secrets.token_hex(16)
-    claimed = claim(
-        services.db,
-        OutboxRow,
-        token=token,
-        now=now,
-        lease_s=LEASE_S,
-        limit=CLAIM,
-        values={"tries": OutboxRow.tries + 1},
-        returning=(OutboxRow.id, OutboxRow.key, OutboxRow.payload, OutboxRow.tries, OutboxRow.item_id),
-        only=(OutboxRow.status == "due",),
-    )
+    end = time.monotonic() + budget_s
     sent = 0
-    for row in claimed:
-        try:
-            _send(services, row)
-        except (OSError, smtplib.SMTPException) as error:
-            _later(services, row, token, error)
-        else:
-            _note(services, row, token)
-            sent += 1
+    while time.monotonic() < end:
+        token = secrets.token_hex(16)
+        claimed = _claim(services, token)
+        if not claimed:
+            break
+        # The oldest first: what was written first about a ticket should arrive first.
+        for row in sorted(claimed, key=lambda one: one.id):
+            if time.monotonic() >= end:
+                _give_back(services, row, token)
+            elif _still_ours(services, row, token):
+                sent += _deliver(services, row, token)
     return sent
 
 
-def _send(services: Services, row: AnyRow) -> None:
-    with services.db.read() as connection:
-        message = connection.execute(
-            select(
-                Message.id, Message.item_id, Message.subject, Message.text, Message.automatic, Message.created_at
-            ).where(Message.id == row.payload["message_id"])
-        ).one()
-        references = list(
-            connection.execute(
-                select(Message.header_id)
-                .where(Message.item_id == message.item_id, Message.header_id != "", Message.id < message.id)
-                .order_by(Message.id.desc())
-                .limit(10)
-            ).scalars()
+def undelivered(connection: Connection) -> list[Undelivered]:
+    """What was given up, newest first, at most `LISTED`."""
+    rows = connection.execute(
+        select(
+            OutboxRow.id,
+            OutboxRow.item_id,
+            OutboxRow.recipient,
+            OutboxRow.status,
+            OutboxRow.last_error,
+            OutboxRow.tries,
+            OutboxRow.created_at,
         )
+        .where(OutboxRow.status.in_(("failed", "capped")))
+        .order_by(OutboxRow.id.desc())
+        .limit(LISTED)
+    )
+    return [Undelivered(*row) for row in rows]
+
+
+def retry(connection: Connection, now: datetime, ids: Sequence[int] | None = None) -> int:
+    """Try these given-up deliveries again (None: all of them), as if they were new; how many."""
+    query = update(OutboxRow).where(OutboxRow.status.in_(("failed", "capped")))
+    if ids is not None:
+        query = query.where(OutboxRow.id.in_(ids))
+    return connection.execute(
+        query.values(status="due", due_at=now, created_at=now, tries=0, lease_until=None, token=None)
+    ).rowcount
+
+
+def waiting_unsent(connection: Connection) -> int:
+    """How many messages wait to leave."""
+    return connection.execute(select(func.count()).select_from(OutboxRow).where(OutboxRow.status == "due")).scalar_one()
+
+
+def header_id(item_id: int, message_id: int, mail_from: str) -> str:
+    """The Message-ID our message has whenever it is sent: replies to it find the item again."""
+    return f"t{item_id}.m{message_id}@{parseaddr(mail_from)[1].rpartition('@')[2]}"
+
+
+# Claiming --------------------------------------------------------------------------------------------------------
+
+
+def _claim(services: Services, token: str) -> list[AnyRow]:
+    return claim(
+        services.db,
+        OutboxRow,
+        token=token,
+        now=services.clock.now(),
+        lease_s=services.settings.outbox_lease_s,
+        limit=CLAIM,
+        values={"tries": OutboxRow.tries + 1},
+        returning=(
+            OutboxRow.id,
+            OutboxRow.key,
+            OutboxRow.recipient,
+            OutboxRow.payload,
+            OutboxRow.tries,
+            OutboxRow.item_id,
+            OutboxRow.created_at,
+        ),
+        only=(OutboxRow.status == "due",),
+    )
+
+
+def _still_ours(services: Services, row: AnyRow, token: str) -> bool:
+    """Renew the lease before each send: those before it may have taken long, and then another worker has the row."""
+    with services.db.write() as connection:
+        kept = connection.execute(
+            update(OutboxRow)
+            .where(OutboxRow.id == row.id, OutboxRow.token == token)
+            .values(lease_until=services.clock.now() + timedelta(seconds=services.settings.outbox_lease_s))
+        )
+    return kept.rowcount == 1
+
+
+def _give_back(services: Services, row: AnyRow, token: str) -> None:
+    with services.db.write() as connection:
+        connection.execute(
+            update(OutboxRow)
+            .where(OutboxRow.id == row.id, OutboxRow.token == token)
+            .values(lease_until=None, token=None, tries=row.tries - 1)
+        )
+
+
+# One delivery ----------------------------------------------------------------------------------------------------
+
+
+def _deliver(services: Services, row: AnyRow, token: str) -> int:
+    """Send one mail and note what came of it; 1 when it was sent."""
+    if services.clock.now() - row.created_at > timedelta(hours=OLDEST_H):
+        _give_up(services, row, token, "failed", f"it could not be sent within {OLDEST_H} hours")
+        return 0
+    try:
+        with services.db.read() as connection:
+            held = _over_cap(connection, row, services.clock.now())
+            mail = None if held else _mail(services, connection, row)
+        if mail is None:
+            _give_up(services, row, token, "capped", held)
+            return 0
+        # A send has several answers to wait for; all of them should fit into the lease.
+        timeout_s = min(TIMEOUT_S, services.settings.outbox_lease_s / 3)
+        send(MailServer.from_url(services.settings.smtp_url), mail, timeout_s=timeout_s)
+    except MailNotTaken as error:
+        _later(services, row, token, str(error))
+        return 0
+    except MailRefused as error:
+        _give_up(services, row, token, "failed", f"the mail server refused it: {error}")
+        return 0
+    except NoLongerPublic as error:
+        _give_up(services, row, token, "failed", str(error))
+        return 0
+    except AWAY:
+        raise  # the lease runs out, and it is tried again
+    except Exception as error:
+        # One mail that cannot be written must not hold up all others for ever.
+        log.error("outbox.broken", exc_info=error, extra={"outbox": row.id, "item": row.item_id})
+        _give_up(services, row, token, "failed", f"it could not be written as an e-mail ({type(error).__name__})")
+        return 0
+    _note(services, row, token)
+    log.info("outbox.sent", extra={"outbox": row.id, "item": row.item_id, "tries": row.tries})
+    return 1
+
+
+def _over_cap(connection: Connection, row: AnyRow, now: datetime) -> str:
+    """Why this automatic mail is held back, "" when it is not. What a person wrote is never held back."""
+    automatic = connection.execute(
+        select(Message.automatic).where(Message.id == row.payload["message_id"])
+    ).scalar_one_or_none()
+    if not automatic:
+        return ""
+    lately = OutboxRow.sent_at > now - timedelta(hours=1)
+    for cap, whose, same in (
+        (RECIPIENT_PER_HOUR, "this recipient", OutboxRow.recipient == row.recipient),
+        (TICKET_PER_HOUR, "this ticket", OutboxRow.item_id == row.item_id),
+    ):
+        sent = connection.execute(select(func.count()).select_from(OutboxRow).where(same, lately)).scalar_one()
+        if sent >= cap:
+            return f"{whose} had {sent} e-mails within an hour; {cap} are allowed, automatic ones are held back"
+    return ""
+
+
+def _mail(services: Services, connection: Connection, row: AnyRow) -> EmailMessage:
+    message = connection.execute(
+        select(
+            Message.id,
+            Message.item_id,
+            Message.subject,
+            Message.text,
+            Message.automatic,
+            Message.created_at,
+            WorkItem.subject.label("item_subject"),
+            WorkItem.brand,
+        )
+        .join(WorkItem, WorkItem.id == Message.item_id)
+        .where(Message.id == row.payload["message_id"], Message.public)
+    ).one_or_none()
+    if message is None:
+        raise NoLongerPublic("the message is gone, or no longer public")
     settings = services.settings
     mail = EmailMessage()
     mail["Message-ID"] = f"<{header_id(message.item_id, message.id, settings.mail_from)}>"
     mail["Date"] = format_datetime(message.created_at)
     mail["From"] = settings.mail_from
-    mail["To"] = formataddr((row.payload["name"], row.payload["to"]))
-    mail["Subject"] = " ".join(f"{message.subject} [#{message.item_id}]".split())
+    mail["To"] = formataddr((" ".join(row.payload["name"].split()), row.payload["to"]))
+    mail["Subject"] = " ".join(f"{message.subject or message.item_subject or ''} [#{message.item_id}]".split())
+    address = _mailbox(connection, message.brand)
+    if address:
+        mail["Reply-To"] = reply_address(address, message.item_id, settings.keys.session)
+    references = _references(connection, message)
     if references:
-        mail["In-Reply-To"] = f"<{references[0]}>"
-        mail["References"] = " ".join(f"<{one}>" for one in reversed(references))
+        mail["In-Reply-To"] = f"<{references[-1]}>"
+        mail["References"] = " ".join(f"<{one}>" for one in references)
     if message.automatic:
         # RFC 3834: so that no other machine answers this one.
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"
     mail.set_content(message.text)
-    server = MailServer.from_url(settings.smtp_url)
-    with smtplib.SMTP(server.host, server.port, timeout=SMTP_TIMEOUT_S) as smtp:
-        if server.user:
-            smtp.starttls()
-            smtp.login(server.user, server.password)
-        smtp.send_message(mail)
+    for file in connection.execute(
+        select(Attachment.name, Attachment.media_type, Blob.data)
+        .join(Blob, Blob.sha256 == Attachment.blob)
+        .where(Attachment.message_id == message.id)
+        .order_by(Attachment.id)
+    ):
+        main, _, sub = file.media_type.partition("/")
+        if main in ("", "message", "multipart", "text") or not sub:
+            main, sub = "application", "octet-stream"
+        mail.add_attachment(file.data, maintype=main, subtype=sub, filename=file.name)
+    return mail
 
 
-def header_id(item_id: int, message_id: int, mail_from: str) -> str:
-    """The Message-ID our message has whenever it is sent: replies to it find the item again."""
-    return f"t{item_id}.m{message_id}@{mail_from.rpartition('@')[2]}"
+def _mailbox(connection: Connection, brand: str | None) -> str | None:
+    """Where answers about this brand's tickets come in: its own mailbox, else one that serves every brand."""
+    rows = connection.execute(select(Mailbox.address, Mailbox.brand).where(Mailbox.active).order_by(Mailbox.key)).all()
+    fitting = [row.address for row in rows if row.brand == brand] + [row.address for row in rows if row.brand is None]
+    return fitting[0] if fitting else None
+
+
+def _references(connection: Connection, message: AnyRow) -> list[str]:
+    """Message-IDs of the public conversation before this message, oldest first, at most 10."""
+    rows = connection.execute(
+        select(Message.header_id)
+        .where(Message.item_id == message.item_id, Message.header_id != "", Message.public, Message.id < message.id)
+        .order_by(Message.id.desc())
+        .limit(10)
+    ).scalars()
+    return list(rows)[::-1]
+
+
+# What came of it -------------------------------------------------------------------------------------------------
 
 
 def _note(services: Services, row: AnyRow, token: str) -> None:
@@ -169,26 +338,49 @@ def _note(services: Services, row: AnyRow, token: str) -> None:
         )
 
 
-def _later(services: Services, row: AnyRow, token: str, error: Exception) -> None:
-    pause_s = min(PAUSE_S, 15 * 2**row.tries)
-    final = row.tries >= TRIES
-    log.warning(
-        "outbox.failed", extra={"outbox": row.id, "tries": row.tries, "final": final, "error": str(error)[:200]}
-    )
+def _later(services: Services, row: AnyRow, token: str, error: str) -> None:
+    if row.tries >= TRIES:
+        _give_up(services, row, token, "failed", f"the mail server did not take it in {TRIES} tries: {error}")
+        return
+    # Jitter, so that what failed together does not come back together.
+    pause_s = min(PAUSE_S, 15 * 2**row.tries) * random.uniform(0.75, 1.25)
+    log.warning("outbox.later", extra={"outbox": row.id, "tries": row.tries, "error": error[:200]})
     with services.db.write() as connection:
         connection.execute(
             update(OutboxRow)
             .where(OutboxRow.id == row.id, OutboxRow.token == token)
             .values(
-                status="failed" if final else "due",
                 due_at=services.clock.now() + timedelta(seconds=pause_s),
                 lease_until=None,
                 token=None,
-                last_error=f"{type(error).__name__}: {error}"[:500],
+                last_error=error[:500],
             )
         )
 
 
-def waiting_unsent(connection: Connection) -> int:
-    """How many messages wait to leave."""
-    return connection.execute(select(func.count()).select_from(OutboxRow).where(OutboxRow.status == "due")).scalar_one()
+def _give_up(services: Services, row: AnyRow, token: str, status: str, reason: str) -> None:
+    """Leave the row with its reason, and tell who wrote the message; for the bot's, those who have the ticket."""
+    log.warning("outbox.given_up", extra={"outbox": row.id, "item": row.item_id, "status": status})
+    with services.db.write() as connection:
+        now = services.clock.now()
+        kept = connection.execute(
+            update(OutboxRow)
+            .where(OutboxRow.id == row.id, OutboxRow.token == token)
+            .values(status=status, lease_until=None, token=None, last_error=reason[:500])
+        )
+        if kept.rowcount != 1 or row.item_id is None:
+            return
+        writer = connection.execute(
+            select(Message.author_user).where(Message.id == row.payload["message_id"])
+        ).scalar_one_or_none()
+        assignees = store.read_item(connection, row.item_id).state.get("assignees")
+        told = [writer] if writer else [str(one) for one in assignees[:20]] if isinstance(assignees, list) else []
+        store.notify(
+            connection,
+            told,
+            row.item_id,
+            f"An e-mail to the customer was not delivered: {reason}",
+            cause=Cause("system", label="E-mail"),
+            key=f"outbox:{row.id}:{row.created_at.timestamp():.0f}",
+            now=now,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tickets.db import Base
@@ -119,18 +119,31 @@ class RunRow(Base):
     finished_at: Mapped[datetime | None]
 
 
+class CompiledScript(Base):
+    """A script's compiled form, as a jailed child made it. Opaque here: it is read inside a jail alone.
+
+    `key` is `sandbox.stamp.code_key`: source, Python, RestrictedPython and policy."""
+
+    __tablename__ = "compiled_scripts"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    code: Mapped[bytes] = mapped_column(LargeBinary)
+    made_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class OutboxRow(Base):
     """Something that leaves the house: at least once, always under the same `key`.
 
-    `status`: due, sent, failed, cancelled."""
+    `status`: due, sent, failed (will not be tried again), capped (too many within an hour)."""
 
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_due", "due_at", sqlite_where=text("status = 'due'"), postgresql_where=text("status = 'due'")),
+        Index("ix_outbox_recipient", "recipient", "sent_at"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(160), unique=True)
     kind: Mapped[str] = mapped_column(String(20))
+    recipient: Mapped[str] = mapped_column(String(320), server_default="")
     item_id: Mapped[int | None] = mapped_column(ForeignKey("items.id"), index=True)
     payload: Mapped[dict[str, Any]]
     status: Mapped[str] = mapped_column(String(10))

@@ -20,6 +20,7 @@ from web import (
     bundles,
     commands,
     commands_demo,
+    commands_operations,
     commands_rules,
     commands_users,
     connections_pages,
@@ -114,4 +115,5 @@ def create_app(services: Services) -> APIFlask:
     commands.install(app)
     commands_users.install(app)
     commands_demo.install(app)
+    commands_operations.install(app)
     return app

@@ -1,0 +1,102 @@
+"""Handing one e-mail to a mail server, and whether it makes sense to try again."""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import ssl
+from dataclasses import dataclass
+from email.message import EmailMessage
+from urllib.parse import unquote, urlsplit
+
+#: Seconds the server may take for each answer.
+TIMEOUT_S = 20
+
+
+class MailNotTaken(Exception):
+    """The mail server did not take the mail this time. Nothing was sent; try again later."""
+
+
+class MailRefused(Exception):
+    """The mail server will never take this mail. Nothing was sent; trying again is of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where outgoing mail is handed in. With a user the connection is encrypted and the certificate checked."""
+
+    host: str
+    port: int
+    user: str = ""
+    password: str = ""
+    tls: bool = False
+
+    @classmethod
+    def from_url(cls, url: str) -> MailServer:
+        """smtp://[USER:PASSWORD@]HOST[:PORT] (STARTTLS when there is a user), or smtps:// (TLS from the start)."""
+        parts = urlsplit(url)
+        tls = parts.scheme == "smtps"
+        return cls(
+            parts.hostname or "127.0.0.1",
+            parts.port or (465 if tls else 25),
+            unquote(parts.username or ""),
+            unquote(parts.password or ""),
+            tls,
+        )
+
+    def __repr__(self) -> str:
+        return f"MailServer({self.host}:{self.port})"
+
+
+def send(server: MailServer, mail: EmailMessage, *, timeout_s: float = TIMEOUT_S) -> None:
+    """Hand in this mail; when this returns the server has taken it. Raises `MailNotTaken`, `MailRefused`."""
+    try:
+        smtp = _open(server, timeout_s)
+    except (OSError, smtplib.SMTPException) as error:
+        raise MailNotTaken(f"{server.host}:{server.port}: {_words(error)}") from error
+    try:
+        smtp.send_message(mail)
+    except smtplib.SMTPRecipientsRefused as error:
+        refusals = list(error.recipients.values())
+        final = all(code >= 500 for code, _ in refusals)
+        said = "; ".join(f"{code} {_text(text)}" for code, text in refusals)[:300]
+        raise (MailRefused if final else MailNotTaken)(said) from error
+    except smtplib.SMTPNotSupportedError as error:
+        raise MailRefused(_words(error)) from error
+    except smtplib.SMTPResponseException as error:
+        raise (MailRefused if error.smtp_code >= 500 else MailNotTaken)(_words(error)) from error
+    except (OSError, smtplib.SMTPException) as error:
+        raise MailNotTaken(_words(error)) from error
+    finally:
+        # Taken is taken: a server that stumbles over the good-bye must not make us send a copy.
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            smtp.quit()
+        smtp.close()
+
+
+def _open(server: MailServer, timeout_s: float) -> smtplib.SMTP:
+    if server.tls:
+        smtp: smtplib.SMTP = smtplib.SMTP_SSL(
+            server.host, server.port, timeout=timeout_s, context=ssl.create_default_context()
+        )
+    else:
+        smtp = smtplib.SMTP(server.host, server.port, timeout=timeout_s)
+    try:
+        if server.user:
+            if not server.tls:
+                smtp.starttls(context=ssl.create_default_context())
+            smtp.login(server.user, server.password)
+    except BaseException:
+        smtp.close()
+        raise
+    return smtp
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{error.smtp_code} {_text(error.smtp_error)}"[:300]
+    return f"{type(error).__name__}: {error}"[:300]
+
+
+def _text(said: bytes | str) -> str:
+    return " ".join((said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)).split())

@@ -1,0 +1,307 @@
+"""What leaves the house leaves at least once under one key, or says why it did not; a real SMTP server takes it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from jobs import outbox
+from jobs.doctor import State, examine
+from jobs.intake import Outcome, ingest, reply_address
+from jobs.outbox import OLDEST_H, RECIPIENT_PER_HOUR, TRIES, deliver, queue_message, undelivered
+from jobs.services import Services
+from jobs.tables import OutboxRow
+from tests.builders import ANA, a_ticket
+from tests.jobs.desk import a_working_desk, clock_of, free_port
+from tests.jobs.sink import TAKEN, MailSink, a_mail_sink
+from tests.jobs.test_queues import a_worker, until
+from tickets import store
+from tickets.store import AnyRow, NewAttachment, NewMessage
+from tickets.tables import Mailbox, Message, Notification
+from tickets.values import utc_now
+from web import create_app
+
+
+@pytest.fixture
+def sink() -> Iterator[MailSink]:
+    with a_mail_sink() as found:
+        yield found
+
+
+@pytest.fixture
+def desk(database_url: str, tmp_path: Path, sink: MailSink) -> Iterator[Services]:
+    """A desk whose mail goes to the sink, with one mailbox."""
+    with a_working_desk(database_url, tmp_path, smtp_url=sink.url, mail_from="Shop <help@shop.example>") as services:
+        with services.db.write() as connection:
+            connection.execute(insert(Mailbox).values(key="m", address="support@shop.example", secret_sha256="x" * 64))
+        yield services
+
+
+def a_reply(services: Services, item_id: int, *, automatic: bool = False, text: str = "We look into it.") -> int:
+    """A public reply on this ticket, queued; its message's number."""
+    files = (NewAttachment("receipt.pdf", "application/pdf", b"%PDF-1"),)
+    with services.db.write() as connection:
+        message = NewMessage(
+            author="bot" if automatic else "agent",
+            public=True,
+            channel="email",
+            text=text,
+            subject="About your order",
+            author_user=None if automatic else "ana",
+            automatic=automatic,
+            attachments=() if automatic else files,
+        )
+        current = store.read_item(connection, item_id, lock=True)
+        made = store.change_item(
+            connection, current, lines=(), actor=ANA, now=services.clock.now(), messages=(message,)
+        )
+        assert made.message_id is not None
+        queue_message(connection, current, made.message_id, services.clock.now())
+        return made.message_id
+
+
+def row_of(services: Services, message_id: int) -> AnyRow:
+    with services.db.read() as connection:
+        return connection.execute(
+            select(OutboxRow.status, OutboxRow.tries, OutboxRow.due_at, OutboxRow.last_error, OutboxRow.token).where(
+                OutboxRow.key == f"message:{message_id}"
+            )
+        ).one()
+
+
+def bells(services: Services) -> list[tuple[str, str]]:
+    with services.db.read() as connection:
+        rows = connection.execute(select(Notification.user, Notification.text).order_by(Notification.id))
+        return [(row.user, row.text) for row in rows]
+
+
+def test_a_reply_is_sent_once_with_its_files_and_an_address_that_finds_the_ticket(
+    desk: Services, sink: MailSink
+) -> None:
+    ticket = a_ticket(desk.db)
+    message = a_reply(desk, ticket.item_id)
+    assert deliver(desk) == 1
+    assert deliver(desk) == 0
+    [mail] = sink.taken
+    assert mail["Message-ID"] == f"<t{ticket.item_id}.m{message}@shop.example>"
+    assert mail["Reply-To"] == reply_address("support@shop.example", ticket.item_id, desk.settings.keys.session)
+    assert (mail["To"], mail["Subject"]) == (
+        "Camille Laurent <camille@example.com>",
+        f"About your order [#{ticket.item_id}]",
+    )
+    assert mail["Auto-Submitted"] is None
+    assert [part.get_filename() for part in mail.iter_attachments()] == ["receipt.pdf"]
+    assert row_of(desk, message).status == "sent"
+    with desk.db.read() as connection:
+        header = connection.execute(select(Message.header_id).where(Message.id == message)).scalar_one()
+    assert f"<{header}>" == mail["Message-ID"]
+
+
+def test_an_answer_to_the_reply_address_finds_the_ticket_without_any_reference(desk: Services, sink: MailSink) -> None:
+    ticket = a_ticket(desk.db)
+    a_reply(desk, ticket.item_id)
+    deliver(desk)
+    answer = EmailMessage()
+    answer["From"] = "camille@example.com"
+    answer["To"] = sink.taken[0]["Reply-To"]
+    answer["Subject"] = "thanks"
+    answer["Message-ID"] = "<a@customer.example>"
+    answer.set_content("Thank you!")
+    done = ingest(desk, "m", answer.as_bytes())
+    assert (done.outcome, done.item_id) == (Outcome.THREADED, ticket.item_id)
+
+
+def test_a_server_that_does_not_take_it_now_is_asked_again_later_and_later(desk: Services, sink: MailSink) -> None:
+    message = a_reply(desk, a_ticket(desk.db).item_id)
+    sink.answer = lambda _mail: "451 come back later"
+    pauses = []
+    for tries in (1, 2, 3):
+        assert deliver(desk) == 0
+        row = row_of(desk, message)
+        assert (row.status, row.tries, row.token) == ("due", tries, None)
+        assert "451 come back later" in row.last_error
+        pauses.append((row.due_at - desk.clock.now()).total_seconds())
+        assert deliver(desk) == 0  # not due yet: the server is left alone
+        clock_of(desk).forward(seconds=pauses[-1] + 1)
+    assert 22 <= pauses[0] <= 38 < pauses[1] <= 75 < pauses[2] <= 150
+    sink.answer = lambda _mail: TAKEN
+    assert deliver(desk) == 1
+    assert len(sink.taken) == 1
+
+
+def test_a_server_that_is_away_is_no_reason_to_give_up(desk: Services, sink: MailSink) -> None:
+    message = a_reply(desk, a_ticket(desk.db).item_id)
+    nobody = desk.settings.model_copy(update={"smtp_url": f"smtp://127.0.0.1:{free_port()}"})
+    assert deliver(replace(desk, settings=nobody)) == 0
+    row = row_of(desk, message)
+    assert (row.status, row.tries) == ("due", 1)
+    assert bells(desk) == []
+    assert sink.taken == []
+
+
+def test_a_refused_address_is_given_up_at_once_and_its_writer_is_told(desk: Services, sink: MailSink) -> None:
+    ticket = a_ticket(desk.db)
+    sink.refused_recipients["camille@example.com"] = "550 no such user"
+    message = a_reply(desk, ticket.item_id)
+    assert deliver(desk) == 0
+    row = row_of(desk, message)
+    assert (row.status, row.tries) == ("failed", 1)
+    assert bells(desk) == [
+        ("ana", "An e-mail to the customer was not delivered: the mail server refused it: 550 no such user")
+    ]
+    with desk.db.read() as connection:
+        [given_up] = undelivered(connection)
+    assert (given_up.item_id, given_up.recipient) == (ticket.item_id, "camille@example.com")
+    clock_of(desk).forward(hours=1)
+    assert deliver(desk) == 0
+    assert sink.taken == []
+    found = [one for one in examine(desk) if one.name == "e-mail" and one.state is State.WARNING]
+    assert len(found) == 1
+    assert "550 no such user" in found[0].detail
+
+
+def test_what_was_given_up_can_be_tried_again_and_keeps_its_message_id(desk: Services, sink: MailSink) -> None:
+    ticket = a_ticket(desk.db)
+    sink.refused_recipients["camille@example.com"] = "550 no such user"
+    message = a_reply(desk, ticket.item_id)
+    deliver(desk)
+    sink.refused_recipients.clear()
+    with desk.db.write() as connection:
+        assert outbox.retry(connection, desk.clock.now(), [999]) == 0
+        assert outbox.retry(connection, desk.clock.now()) == 1
+    assert deliver(desk) == 1
+    assert sink.ids() == [f"<t{ticket.item_id}.m{message}@shop.example>"]
+
+
+@pytest.mark.parametrize("how", ["tries", "age"])
+def test_nothing_is_tried_for_ever(desk: Services, sink: MailSink, how: str) -> None:
+    message = a_reply(desk, a_ticket(desk.db).item_id)
+    sink.answer = lambda _mail: "451 come back later"
+    if how == "tries":
+        with desk.db.write() as connection:
+            connection.execute(update(OutboxRow).values(tries=TRIES - 1))
+    else:
+        clock_of(desk).forward(hours=OLDEST_H, minutes=1)
+    assert deliver(desk) == 0
+    row = row_of(desk, message)
+    assert row.status == "failed"
+    assert [user for user, _ in bells(desk)] == ["ana"]
+
+
+def test_a_mail_that_cannot_be_written_does_not_hold_up_the_others(desk: Services, sink: MailSink) -> None:
+    broken = a_reply(desk, a_ticket(desk.db).item_id)
+    with desk.db.write() as connection:
+        connection.execute(
+            update(OutboxRow).values(payload={"message_id": broken, "to": "not\nan address", "name": ""})
+        )
+    good = a_reply(desk, a_ticket(desk.db, email="other@example.com").item_id)
+    assert deliver(desk) == 1
+    assert (row_of(desk, broken).status, row_of(desk, good).status) == ("failed", "sent")
+
+
+def test_automatic_mails_beyond_the_cap_are_held_back_on_record_and_a_persons_reply_is_not(
+    desk: Services, sink: MailSink
+) -> None:
+    tickets = [a_ticket(desk.db).item_id for _ in range(RECIPIENT_PER_HOUR + 1)]
+    messages = [a_reply(desk, one, automatic=True) for one in tickets]
+    while deliver(desk):
+        pass
+    assert len(sink.taken) == RECIPIENT_PER_HOUR
+    [held] = [row for row in (row_of(desk, one) for one in messages) if row.status != "sent"]
+    assert held.status == "capped"
+    assert held.last_error.startswith(f"this recipient had {RECIPIENT_PER_HOUR} e-mails within an hour")
+    assert sink.taken[0]["Auto-Submitted"] == "auto-generated"
+    a_reply(desk, tickets[0])
+    assert deliver(desk) == 1
+    clock_of(desk).forward(minutes=61)
+    with desk.db.write() as connection:
+        assert outbox.retry(connection, desk.clock.now()) == 1
+    assert deliver(desk) == 1
+
+
+def test_an_internal_note_never_leaves_even_when_it_was_queued(desk: Services, sink: MailSink) -> None:
+    message = a_reply(desk, a_ticket(desk.db).item_id)
+    with desk.db.write() as connection:
+        connection.execute(update(Message).where(Message.id == message).values(public=False))
+    assert deliver(desk) == 0
+    assert (row_of(desk, message).status, sink.taken) == ("failed", [])
+
+
+def test_a_delivery_whose_lease_ran_out_is_left_to_the_one_who_has_it_now(desk: Services, sink: MailSink) -> None:
+    first = a_reply(desk, a_ticket(desk.db).item_id)
+    second = a_reply(desk, a_ticket(desk.db, email="other@example.com").item_id)
+
+    def slow(_mail: EmailMessage) -> str:
+        # While the first is being sent, the second passes to another worker.
+        with desk.db.write() as connection:
+            connection.execute(
+                update(OutboxRow).where(OutboxRow.key == f"message:{second}").values(token="another worker")
+            )
+        return TAKEN
+
+    sink.answer = slow
+    assert deliver(desk) == 1
+    assert len(sink.taken) == 1
+    assert row_of(desk, first).status == "sent"
+    assert (row_of(desk, second).status, row_of(desk, second).token) == ("due", "another worker")
+
+
+def test_a_budget_that_is_used_up_gives_the_rest_back_untried(desk: Services, sink: MailSink) -> None:
+    message = a_reply(desk, a_ticket(desk.db).item_id)
+    assert deliver(desk, budget_s=0) == 0
+    assert row_of(desk, message).tries == 0
+    assert sink.taken == []
+
+
+def test_kill_9_between_sending_and_noting_sends_a_copy_under_the_same_message_id(
+    desk: Services, sink: MailSink
+) -> None:
+    ticket = a_ticket(desk.db)
+    message = a_reply(desk, ticket.item_id)
+    now_on_the_machine(desk)
+    with a_worker(desk, "outbox", DESKHAND_SMTP_URL=sink.url, DESKHAND_MAIL_FROM="help@shop.example") as victim:
+
+        def deadly(_mail: EmailMessage) -> str:
+            victim.send_signal(signal.SIGKILL)
+            victim.wait()
+            return TAKEN
+
+        sink.answer = deadly
+        assert until(lambda: len(sink.taken) == 1)
+    assert row_of(desk, message).status == "due"
+    sink.answer = lambda _mail: TAKEN
+    with desk.db.write() as connection:
+        connection.execute(update(OutboxRow).values(lease_until=desk.clock.now()))  # time passes
+    with a_worker(desk, "outbox", DESKHAND_SMTP_URL=sink.url, DESKHAND_MAIL_FROM="help@shop.example"):
+        assert until(lambda: row_of(desk, message).status == "sent")
+    assert sink.ids() == [f"<t{ticket.item_id}.m{message}@shop.example>"] * 2
+
+
+def now_on_the_machine(services: Services) -> None:
+    """Rows queued by a clock that stands still, as if they had been queued a second ago."""
+    with services.db.write() as connection:
+        connection.execute(update(OutboxRow).values(created_at=utc_now() - timedelta(seconds=1)))
+
+
+def test_the_command_line_lists_what_was_given_up_and_tries_it_again(desk: Services, sink: MailSink) -> None:
+    ticket = a_ticket(desk.db)
+    sink.refused_recipients["camille@example.com"] = "550 no such user"
+    a_reply(desk, ticket.item_id)
+    deliver(desk)
+    flask = create_app(desk).test_cli_runner()
+    listed = flask.invoke(args=["outbox", "list"])
+    assert f"ticket {ticket.item_id} to camille@example.com: the mail server refused it" in listed.output
+    [row] = json.loads(flask.invoke(args=["outbox", "list", "--json"]).output)
+    unsaid = flask.invoke(args=["outbox", "retry"])
+    assert (unsaid.exit_code, "Nothing was changed" in unsaid.output) == (2, True)
+    again = flask.invoke(args=["outbox", "retry", str(row["id"])])
+    assert again.output == "1 will be tried again.\n"
+    assert flask.invoke(args=["outbox", "list"]).output == "Everything was delivered or is on its way.\n"

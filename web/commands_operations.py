@@ -1,0 +1,53 @@
+"""The `flask` commands of whoever runs the installation: what was not delivered."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+from jobs import outbox as deliveries
+from jobs.queues import Work
+from web.context import services
+
+outbox = AppGroup("outbox", help="E-mail on its way out.")
+
+
+@outbox.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_undelivered(as_json: bool) -> None:
+    """List the newest deliveries that were given up or held back, with the reason."""
+    with services().db.read() as connection:
+        rows = deliveries.undelivered(connection)
+    if as_json:
+        click.echo(json.dumps([{**asdict(one), "created_at": one.created_at.isoformat()} for one in rows], indent=2))
+        return
+    for one in rows:
+        about = f"ticket {one.item_id}" if one.item_id is not None else "no ticket"
+        click.echo(
+            f"{one.id:6} {one.status:7} {one.created_at:%Y-%m-%d %H:%M} {about} to {one.recipient}: {one.reason}"
+        )
+    if not rows:
+        click.echo("Everything was delivered or is on its way.")
+
+
+@outbox.command("retry")
+@click.argument("ids", type=int, nargs=-1)
+@click.option("--all", "all_of_them", is_flag=True, help="Every one that was given up or held back.")
+def retry(ids: tuple[int, ...], all_of_them: bool) -> None:
+    """Try these again, by the numbers `flask outbox list` shows, or --all."""
+    if bool(ids) == all_of_them:
+        raise click.UsageError("Say which: numbers from `flask outbox list`, or --all. Nothing was changed.")
+    desk = services()
+    with desk.db.write() as connection:
+        count = deliveries.retry(connection, desk.clock.now(), None if all_of_them else ids)
+    desk.queues.hint(Work.OUTBOX)
+    click.echo(f"{count} will be tried again.")
+
+
+def install(app: Flask) -> None:
+    """Give the application these commands."""
+    app.cli.add_command(outbox)
