@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from tests.web.desk import Desk, token
-from tickets.tables import EventRow, Message, PersonAddress, WorkItem
+from tickets.tables import CustomField, EventRow, Message, PersonAddress, WorkItem
 
 GOOD = {"email": "Kim@Customer.test", "name": "Kim", "subject": "Broken lamp", "text": "It arrived broken."}
 
@@ -100,3 +100,61 @@ def test_a_customer_sees_no_page_of_the_desk(client: FlaskClient, app: APIFlask)
     page = client.get("/form/acme").get_data(as_text=True)
     assert "/sign-in" not in page
     assert 'class="nav"' not in page
+
+
+# In which language, about what ------------------------------------------------------------------------------------
+
+FRENCH = "Bonjour, je n'ai pas reçu ma commande et le colis est perdu. Merci de me répondre."
+
+
+@pytest.mark.parametrize(
+    ("text", "browser", "language"),
+    [(FRENCH, "pl", "fr"), ("???", "pl", "pl"), ("It is broken and I would like my money back.", "ro", "en")],
+)
+def test_the_words_say_the_language_and_else_the_browser(
+    text: str, browser: str, language: str, desk: Desk, app: APIFlask
+) -> None:
+    client = app.test_client()
+    held = token(client.get("/form/acme"))
+    sent = {"csrf_token": held, **GOOD, "subject": "Lamp", "text": text}
+    assert client.post("/form/acme", data=sent, headers={"Accept-Language": browser}).status_code == 200
+    assert desk.state(1)["language"] == language
+    with desk.services.db.read() as connection:
+        assert connection.execute(select(Message.language)).scalar_one() == language
+
+
+def test_a_ticket_of_the_form_is_published(desk: Desk, client: FlaskClient) -> None:
+    fill(client, GOOD)
+    assert desk.state(1)["published"] is True
+
+
+def a_topic(desk: Desk, kind: str, options: dict[str, str]) -> None:
+    with desk.services.db.write() as connection:
+        connection.execute(
+            insert(CustomField).values(kind="ticket", key="topic", label="Topic", type=kind, options=options)
+        )
+
+
+def test_the_topic_is_asked_where_the_desk_has_one(desk: Desk, client: FlaskClient) -> None:
+    assert 'name="topic"' not in client.get("/form/acme").get_data(as_text=True)
+    fill(client, {**GOOD, "topic": "refund"})
+    assert "fields.topic" not in desk.state(1)
+    a_topic(desk, "choice", {"refund": "Refund", "delivery": "Delivery"})
+    assert '<option value="refund">Refund</option>' in client.get("/form/acme").get_data(as_text=True)
+    assert fill(client, {**GOOD, "topic": "refund"})[0] == 200
+    assert desk.state(2)["fields.topic"] == "refund"
+    assert fill(client, {**GOOD, "topic": ""})[0] == 200
+    assert "fields.topic" not in desk.state(3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "topic"), [("choice", {"refund": "Refund"}, "made_up"), ("text", {}, "x" * 201)]
+)
+def test_a_topic_that_cannot_be_is_refused_and_nothing_is_kept(
+    kind: str, options: dict[str, str], topic: str, desk: Desk, client: FlaskClient
+) -> None:
+    a_topic(desk, kind, options)
+    status, page = fill(client, {**GOOD, "topic": topic})
+    assert status == 422
+    assert 'href="#f-topic"' in page
+    assert items(desk) == 0
