@@ -28,10 +28,10 @@ from rules.store import EntryKind, Stored
 from tickets.people import Permission
 from tickets.values import JSON
 from web import rules_store
-from web.access import me, needs
+from web.access import needs
 from web.context import now, services
 from web.errors import refuse
-from web.limits import limiter
+from web.limits import limiter, person
 
 pages = Blueprint("connections", __name__)
 
@@ -41,10 +41,6 @@ TEST_S = 10.0
 TESTS_PER_MINUTE = "20/minute"
 VALUE_CHARS = 20_000
 CALLS_SHOWN = 20
-
-
-def _who() -> str:
-    return f"connections:{me().key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +169,7 @@ def _save(kind: str, name: str, info: ConnectionInfo | None) -> ResponseReturnVa
 
 
 @pages.post("/connections/<name>/test")
-@limiter.limit(TESTS_PER_MINUTE, key_func=_who)
+@limiter.limit(TESTS_PER_MINUTE, key_func=person)
 @needs(PERMISSION)
 def test(name: str) -> ResponseReturnValue:
     """Ask the system one harmless question and say what happened."""

@@ -17,6 +17,7 @@ from jobs.tryout import Mode, Tried, Would, try_script
 from rules import store as rule_list
 from rules.store import EntryKind, EntryNotFound, NothingToPublish, StaleDraft, Stored
 from sandbox.contract import Checked, Manifest
+from sandbox.errors import ServiceUnavailable
 from sandbox.limits import Limits
 from tickets.errors import ItemNotFound
 from tickets.people import Permission
@@ -26,7 +27,7 @@ from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
 from web.labels import Labels
-from web.limits import limiter
+from web.limits import limiter, person
 from web.scripts_api import completion
 from web.store import names
 
@@ -49,10 +50,6 @@ class DiffLine:
 
     sign: str
     text: str
-
-
-def _who() -> str:
-    return f"scripts:{me().key}"
 
 
 @pages.get("/scripts")
@@ -103,7 +100,7 @@ def api() -> ResponseReturnValue:
 
 
 @pages.post("/scripts/check")
-@limiter.limit(CHECKS_PER_MINUTE, key_func=_who)
+@limiter.limit(CHECKS_PER_MINUTE, key_func=person)
 @needs(PERMISSION)
 def check() -> ResponseReturnValue:
     """The problems of a source that somebody is typing: {"source"} -> {"problems": [...]}."""
@@ -262,7 +259,7 @@ def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pages.post("/scripts/<code>/try")
-@limiter.limit(TRIES_PER_MINUTE, key_func=_who)
+@limiter.limit(TRIES_PER_MINUTE, key_func=person)
 @needs(PERMISSION)
 def try_it(code: str) -> ResponseReturnValue:
     """Run what is in the editor on a ticket and show what it would do. Nothing is saved, changed or sent."""
@@ -346,7 +343,10 @@ def _live_manifest(stored: Stored) -> Manifest:
         return Manifest()
     with services().db.read() as connection:
         desk = services().live.current(connection)
-    return manifest_of(services().sandbox, desk, stored.content)
+    try:
+        return manifest_of(services().sandbox, desk, stored.content)
+    except ServiceUnavailable:
+        return Manifest()  # then everything counts as new
 
 
 def _asked(stored: Stored) -> dict[str, Any] | None:
