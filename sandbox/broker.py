@@ -6,6 +6,7 @@ run's deadline. What the child says about itself is a claim; sizes, ids, types, 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import select
@@ -40,6 +41,7 @@ from sandbox.ending import ENDED, EXIT_NO_JAIL
 from sandbox.errors import CHILD_CODES, Code, ProtocolError
 from sandbox.limits import Limits
 from sandbox.source import safe_text
+from sandbox.stamp import STAMP
 
 #: How long a child may take from its result to its end, and from our SIGKILL to the news of it.
 _GRACE_S = 2.0
@@ -65,8 +67,10 @@ _TYPES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "error": {"code": str, "message": str, "line": (int, type(None)), "column": (int, type(None)), "hint": str},
     "refused": {"problems": list},
     "checked": {"problems": list, "manifest": dict},
+    "compiled": {"code": str},
 }
-_LAST = frozenset({"result", "error", "refused", "checked"})
+#: Answers to other questions than "run".
+_NOT_OF_A_RUN = frozenset({"checked", "compiled"})
 
 
 @dataclass(slots=True)
@@ -146,7 +150,7 @@ class Broker:
     def run(self, start: bytes) -> Outcome:
         """Send `start`, serve the child to its end, say how it ended. The child is dead when this returns or raises."""
         frame, over, end = self._converse(start)
-        if over is None and frame is not None and frame["t"] == "checked":
+        if over is None and frame is not None and frame["t"] in _NOT_OF_A_RUN:
             over = _Over(Code.PROTOCOL, "The child answered a question that was not asked")
         error = self._judge(frame, over, end)
         usage = Usage(int((time.monotonic() - self._started) * 1000), end.cpu_us // 1000, end.memory_kb, self._asked)
@@ -177,6 +181,16 @@ class Broker:
         assert error is not None
         problem = Problem(error.line or 1, 0, error.line or 1, 1, error.code, "error", error.message, error.hint)
         return Checked((problem,), Manifest())
+
+    def compiled(self, start: bytes) -> bytes | None:
+        """Send `start` and return the code the child made of it, None for a script with problems or a broken child."""
+        frame, over, end = self._converse(start)
+        if over is not None or frame is None or frame["t"] != "compiled" or self._judge(frame, over, end) is not None:
+            return None
+        try:
+            return base64.b64decode(frame["code"], validate=True) or None
+        except ValueError:
+            return None
 
     # The conversation
 
@@ -552,6 +566,8 @@ def start_frame(kind: str, request: RunRequest, limits: Limits) -> bytes:
             "limits": {name: getattr(limits, name) for name in Limits.__dataclass_fields__},
             "now": request.now,
             "seed": request.seed,
+            "code": base64.b64encode(request.code).decode("ascii"),
+            "stamp": STAMP if request.code else "",
             **facts,
         },
         limits.start_kb * 1024,

@@ -59,6 +59,20 @@ class Sandbox:
         finally:
             lease.close()
 
+    def compiled(self, source: str) -> bytes | None:
+        """The compiled form of a sound script, from a child that compiled it and ran nothing; None when there is none
+        to be had. Opaque to the caller: to be kept under `sandbox.stamp.code_key` and given back in a `RunRequest`,
+        never read outside the jail. Raises `ServiceUnavailable`."""
+        if source_problem(source, self._limits) is not None:
+            return None
+        api = ScriptApi()
+        start = start_frame("compile", RunRequest(source, api), self._limits)
+        lease = self._lease()
+        try:
+            return Broker(lease, self._limits, api, frozenset(), frozenset(), None).compiled(start)
+        finally:
+            lease.close()
+
     def run(self, request: RunRequest, gateway: Gateway, *, cancelled: Callable[[], bool] | None = None) -> Outcome:
         """Run a script to its end, asking `gateway` for it. Returns within `wall_s`, plus seconds for the child's end.
 

@@ -99,7 +99,8 @@ class RunRequest:
     `ticket` holds every field the script may read, empty ones as None: a name that is not there is an error with a
     "did you mean". Custom fields are flat "fields.<key>" or a nested "fields". `ticket.customer` reads `customer`
     when that is given. `now` is ISO 8601 with its zone and does not move during the run. `grants` are the operations
-    and `actions` the actions this run may use, in the words of a `Manifest`; None is everything in `api`."""
+    and `actions` the actions this run may use, in the words of a `Manifest`; None is everything in `api`. `code` is
+    what `Sandbox.compiled` gave for this very source, or empty; it is read inside the jail alone."""
 
     source: str
     api: ScriptApi
@@ -112,6 +113,7 @@ class RunRequest:
     params: Mapping[str, JSON] = field(default_factory=dict)
     now: str = "1970-01-01T00:00:00+00:00"
     seed: int = 0
+    code: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
