@@ -10,7 +10,7 @@ const saved = document.getElementById("saved");
 const live = document.getElementById("live");
 
 const state = {
-  seen: Number(editor.dataset.seen),
+  seen: Number(editor.dataset.count),
   document: editor.dataset.document,
   undo: [],
   redo: [],
