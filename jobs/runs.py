@@ -11,12 +11,12 @@ import logging
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from connectors.errors import Ambiguous, BadRequest, ConnectorError, NotGranted, Retryable, UnknownOperation
 from connectors.system import InputType
@@ -25,7 +25,7 @@ from jobs.facts import gather, history
 from jobs.live import Desk
 from jobs.queues import Work
 from jobs.services import Services
-from jobs.tables import RunRow
+from jobs.tables import CompiledScript, RunRow
 from rules.actions import script_methods
 from rules.facts import Facts
 from rules.store import VersionRow
@@ -40,9 +40,12 @@ from sandbox.contract import (
     ParamType,
     RunRequest,
     ScriptApi,
+    ScriptError,
 )
-from sandbox.errors import BadContract, Code
+from sandbox.errors import BadContract, Code, ServiceUnavailable
+from sandbox.stamp import code_key
 from tickets import store
+from tickets.db import upsert
 from tickets.events import AUTOMATION, EventKind
 from tickets.item import STATE_FIELDS
 from tickets.store import AnyRow
@@ -61,6 +64,10 @@ CRASHES = 3
 OURS = frozenset({"lost", "unavailable"})
 
 
+#: Days after which a compiled script is made anew, so that those of old versions go away.
+KEEP_CODE_DAYS = 30
+#: Problems of a check that say nothing about the script: ours to try again.
+_NOT_CHECKED = frozenset({Code.SANDBOX_UNAVAILABLE, Code.LOST, Code.PROTOCOL, Code.CRASH})
 #: How scripts write the inputs of operations.
 _INPUT_TYPES: Mapping[InputType, ParamType] = {
     InputType.TEXT: "text",
@@ -126,10 +133,14 @@ def manifest_of(sandbox: Sandbox, desk: Desk, content: Mapping[str, Any]) -> Man
     """What this version of a script may read, do and ask: what was agreed to when it was published.
 
     A version that came without, or with that of another text, from a file for example, gets what its text shows; a
-    manifest that cannot be read grants nothing."""
+    manifest that cannot be read grants nothing. Raises `ServiceUnavailable`."""
     stored, source = content.get("manifest"), str(content.get("source", ""))
     if stored is None or content.get("manifest_sha256") != _sha256(source):
-        return sandbox.check(source, script_api(desk)).manifest
+        checked = sandbox.check(source, script_api(desk))
+        for one in checked.problems:
+            if one.code in _NOT_CHECKED:
+                raise ServiceUnavailable(one.message)
+        return checked.manifest
     try:
         return Manifest.from_json(stored)
     except BadContract as error:
@@ -144,6 +155,33 @@ def with_manifest(content: Mapping[str, Any], manifest: Manifest) -> dict[str, A
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def code_for(services: Services, source: str) -> bytes:
+    """The compiled form of this source: kept from before, else made now by a child that runs nothing, and kept.
+
+    Empty when there is none to be had; the run then compiles for itself. Raises `ServiceUnavailable`."""
+    key = code_key(source)
+    with services.db.read() as connection:
+        kept = connection.execute(select(CompiledScript.code).where(CompiledScript.key == key)).scalar_one_or_none()
+    if kept is not None:
+        return bytes(kept)
+    made = services.sandbox.compiled(source)
+    if made is None:
+        return b""
+    now = services.clock.now()
+    with services.db.write() as connection:
+        values = {"key": key, "code": made, "made_at": now}
+        connection.execute(upsert(connection, CompiledScript).values(**values).on_conflict_do_nothing())
+        old = now - timedelta(days=KEEP_CODE_DAYS)
+        connection.execute(delete(CompiledScript).where(CompiledScript.made_at < old))
+    return made
+
+
+def forget_code(services: Services, source: str) -> None:
+    """Drop the compiled form of this source; the next run has it made anew."""
+    with services.db.write() as connection:
+        connection.execute(delete(CompiledScript).where(CompiledScript.key == code_key(source)))
 
 
 def request(
@@ -241,11 +279,18 @@ def _execute(services: Services, token: str, row: AnyRow) -> None:
         content: Mapping[str, Any] = connection.execute(
             select(VersionRow.content).where(VersionRow.code == row.script, VersionRow.version == row.version)
         ).scalar_one()
-    manifest = manifest_of(services.sandbox, desk, content)
-    outcome = services.sandbox.run(
-        request(desk, str(content.get("source", "")), manifest, facts, past, row.params, row.id),
-        RunGateway(services, f"run {row.id} of {row.script}@{row.version}"),
-    )
+    try:
+        manifest = manifest_of(services.sandbox, desk, content)
+        asked = request(desk, str(content.get("source", "")), manifest, facts, past, row.params, row.id)
+        asked = replace(asked, code=code_for(services, asked.source))
+    except ServiceUnavailable as error:
+        outcome = Outcome("unavailable", ScriptError(Code.SANDBOX_UNAVAILABLE, str(error)))
+    else:
+        gateway = RunGateway(services, f"run {row.id} of {row.script}@{row.version}")
+        outcome = services.sandbox.run(asked, gateway)
+        if asked.code and outcome.status == "violation":
+            # A script cannot crash its jail by itself; what was kept may be damaged, and the next run compiles anew.
+            forget_code(services, asked.source)
     _log_refusals(row, outcome)
     _finish(services, row, token, outcome)
 

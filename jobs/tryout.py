@@ -28,7 +28,8 @@ from rules.actions import Call, PlannedCall, plan_calls
 from rules.errors import ActionRefused
 from rules.facts import Facts
 from sandbox.client import Sandbox
-from sandbox.contract import ActionCall, Answer, CallFailed, CallFailure, Gateway, Outcome
+from sandbox.contract import ActionCall, Answer, CallFailed, CallFailure, Gateway, Outcome, ScriptError
+from sandbox.errors import Code, ServiceUnavailable
 from tickets import store
 from tickets.db import Database
 from tickets.effects import AddTo, PostMessage, RemoveFrom, SetContext, SetField, apply
@@ -117,8 +118,12 @@ def try_on(
     item_id: int = 0,
 ) -> Tried:
     """Run this source on these facts and say what it would do; the seed of its random numbers is the item's id."""
-    manifest = manifest_of(sandbox, desk, {"source": source})
-    outcome = sandbox.run(request(desk, source, manifest, facts, list(past), params or {}, seed=item_id), gateway)
+    try:
+        manifest = manifest_of(sandbox, desk, {"source": source})
+    except ServiceUnavailable as error:
+        outcome = Outcome("unavailable", ScriptError(Code.SANDBOX_UNAVAILABLE, str(error)))
+    else:
+        outcome = sandbox.run(request(desk, source, manifest, facts, list(past), params or {}, seed=item_id), gateway)
     return _tried(item_id, mode, outcome, facts, desk)
 
 

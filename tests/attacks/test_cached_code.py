@@ -1,4 +1,4 @@
-"""Whoever can write to the cache of compiled scripts chooses the bytecode of a run, and wins nothing behind the walls."""
+"""Whoever can write to the cache of compiled scripts chooses the bytecode of a run, and wins nothing in the jail."""
 
 from __future__ import annotations
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from connectors import store as connections
 from jobs import automation, runs
 from jobs.services import Services
-from jobs.tables import RunRow
+from jobs.tables import CompiledScript, RunRow
 from rules import store as rule_list
 from rules.store import EntryKind
 from sandbox.contract import Manifest
+from sandbox.stamp import code_key
 from tests.builders import a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.sandbox import SandboxService
@@ -337,3 +339,70 @@ def test_a_manifest_that_cannot_be_read_grants_nothing(desk: Services) -> None:
     work(desk)
     assert the_run(desk).outcome["error"]["code"] == "DENIED"
     assert "tags" not in item(desk, ticket.item_id).state
+
+
+def kept(services: Services) -> list[Any]:
+    with services.db.read() as connection:
+        return list(connection.execute(select(CompiledScript.key, CompiledScript.code, CompiledScript.made_at)))
+
+
+def test_a_script_is_compiled_once_and_kept_under_its_source_python_and_policy(desk: Services) -> None:
+    source = "ticket.add_tags(['done'])"
+    script(desk, source)
+    table(desk, RUNS_IT)
+    first = a_ticket(desk.db)
+    work(desk)
+    [row] = kept(desk)
+    assert row.key == code_key(source)
+    clock_of(desk).forward(minutes=5)
+    second = a_ticket(desk.db)
+    work(desk)
+    assert kept(desk) == [row]
+    assert item(desk, first.item_id).state["tags"] == item(desk, second.item_id).state["tags"] == ["done"]
+
+
+def poison(services: Services, key: str, text: str) -> None:
+    with services.db.write() as connection:
+        code = marshal.dumps(compile(text, "<script>", "exec"))
+        connection.execute(insert(CompiledScript).values(key=key, code=code, made_at=services.clock.now()))
+
+
+def test_a_poisoned_entry_does_nothing_that_was_not_agreed_to(desk: Services, crm: Upstream) -> None:
+    source = "ticket.add_tags(['done'])"
+    agreed(desk, source, Manifest((), ("add_tags",)))
+    poison(desk, code_key(source), "ticket.actions['set_priority']('high')\ncrm.operations['find_customer']('a')")
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    before = dict(item(desk, ticket.item_id).state)
+    work(desk)
+    assert the_run(desk).outcome["error"]["code"] == "DENIED"
+    assert item(desk, ticket.item_id).state == before
+    assert crm.asked == []
+
+
+def test_an_entry_under_another_key_is_not_used(desk: Services) -> None:
+    source = "ticket.add_tags(['done'])"
+    script(desk, source)
+    poison(desk, code_key(source + " "), "print('chosen')")
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert the_run(desk).outcome["log"] == []
+    assert item(desk, ticket.item_id).state["tags"] == ["done"]
+
+
+def test_an_entry_that_breaks_its_jail_is_dropped_and_old_ones_go(desk: Services) -> None:
+    source = "ticket.add_tags(['done'])"
+    script(desk, source)
+    exits = "for k in ().__class__.__base__.__subclasses__():\n    if k.__name__ == '_wrap_close':\n"
+    poison(desk, code_key(source), exits + "        k.__init__.__globals__['_exit'](3)\n")
+    table(desk, RUNS_IT)
+    a_ticket(desk.db)
+    work(desk)
+    assert (the_run(desk).status, kept(desk)) == ("violation", [])
+    poison(desk, "f" * 64, "1")
+    clock_of(desk).forward(days=runs.KEEP_CODE_DAYS + 1)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert [row.key for row in kept(desk)] == [code_key(source)]
+    assert item(desk, ticket.item_id).state["tags"] == ["done"]
