@@ -132,6 +132,14 @@ def test_a_redirect_is_not_followed(serve: Serve, status: int, to: str) -> None:
     assert [asked.path for asked in server.asked] == ["/"]
 
 
+def test_a_redirect_with_a_huge_body_is_dropped_like_any_other_answer(serve: Serve) -> None:
+    """Also one that is not followed would be read to its end, whatever its size, before anybody could count."""
+    server = serve(answers(Reply(b"x" * 100_000, 302, {"Location": "http://127.0.0.1:1/"}, repeat=100)))
+    with way_out(server.url) as http, pytest.raises(TooLarge, match="more than 1,000,000 bytes"):
+        http.request("GET", "/")
+    assert [asked.path for asked in server.asked] == ["/"]
+
+
 def test_proxies_and_netrc_of_the_environment_are_not_used(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
