@@ -16,8 +16,8 @@ from rules.errors import ActionRefused, ConditionFailed, RulesError, UnknownEntr
 from rules.facts import Facts, Known, LookupKey, Missing, Reading
 from rules.fields import Field, state_backed
 from rules.fields import field as field_by_key
-from rules.operators import OPERATORS, Looks, Operator, Takes, Test, type_for
-from rules.table import OTHERWISE, Condition, HitPolicy, Row, Step, Table
+from rules.operators import OPERATORS, Looks, Operator, Takes, Test, list_names, type_for, with_lists
+from rules.table import OTHERWISE, Clause, Condition, Group, GroupKind, HitPolicy, Row, Step, Table
 from rules.templates import shown
 from rules.trace import (
     MAX_SHOWN_CHARS,
@@ -170,9 +170,128 @@ class _Undecided:
     failed: bool = False
 
 
+#: What something undecided may still turn out to be, one bit each: yes, no, undecided for good, failed for good.
+_YES, _NO, _UNCLEAR, _FAILED = 1, 2, 4, 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """Conditions that cannot be decided yet, or at all, and what they may become together.
+
+    `may` counts the answers on their way, `may_at_last` those too that a table that never goes without waits for."""
+
+    leaves: tuple[_Undecided, ...]
+    may: int
+    may_at_last: int
+
+    @classmethod
+    def leaf(cls, undecided: _Undecided) -> _Open:
+        if undecided.failed:
+            return cls((undecided,), _FAILED, _FAILED)
+        return cls((undecided,), _YES | _NO if undecided.worth_waiting else _UNCLEAR, _YES | _NO)
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error is in it: of two reasons to be undecided that is the one that weighs."""
+        return any(one.failed for one in self.leaves)
+
+    def opposite(self) -> _Open:
+        return _Open(self.leaves, _opposite(self.may), _opposite(self.may_at_last))
+
+
+def _opposite(may: int) -> int:
+    return (may & ~(_YES | _NO)) | (_NO if may & _YES else 0) | (_YES if may & _NO else 0)
+
+
+def _both(one: int, other: int) -> int:
+    """What "one and other" may become: no weighs most, then failed, then undecided."""
+    # At least one is no; or none is and at least one failed; and so on down.
+    result = (one | other) & _NO
+    result |= _FAILED if (one | other) & _FAILED and one & ~_NO and other & ~_NO else 0
+    calm_one, calm_other = one & (_YES | _UNCLEAR), other & (_YES | _UNCLEAR)
+    result |= _UNCLEAR if (one | other) & _UNCLEAR and calm_one and calm_other else 0
+    return result | (one & other & _YES)
+
+
 _Answer: TypeAlias = bool | _Undecided
 #: A row's truth: yes, no, or the conditions that could not be decided.
-_RowTruth: TypeAlias = bool | tuple[_Undecided, ...]
+_RowTruth: TypeAlias = bool | _Open
+
+
+@dataclass(frozen=True, slots=True)
+class _All:
+    """What must hold together: the conditions and groups of a row, the members of a group, a scope."""
+
+    members: tuple[_Condition | _All | _Not, ...]
+
+    def truth(self, look: _Look) -> _RowTruth:
+        """Kleene's and: one no is no, whatever the others are."""
+        undecided: _Open | None = None
+        for member in self.members:
+            answer = member.ask(look) if isinstance(member, _Condition) else member.truth(look)
+            if answer is True:
+                continue
+            if answer is False:
+                return False
+            more = answer if isinstance(answer, _Open) else _Open.leaf(answer)
+            if undecided is None:
+                undecided = more
+            else:
+                undecided = _Open(
+                    undecided.leaves + more.leaves,
+                    _both(undecided.may, more.may),
+                    _both(undecided.may_at_last, more.may_at_last),
+                )
+        return True if undecided is None else undecided
+
+
+@dataclass(frozen=True, slots=True)
+class _Not:
+    """The opposite; what is undecided stays so."""
+
+    member: _Condition | _All | _Not
+
+    def truth(self, look: _Look) -> _RowTruth:
+        answer = self.member.ask(look) if isinstance(self.member, _Condition) else self.member.truth(look)
+        if isinstance(answer, bool):
+            return not answer
+        return (answer if isinstance(answer, _Open) else _Open.leaf(answer)).opposite()
+
+
+_GROUP_WORDS = {GroupKind.ALL: "All of", GroupKind.ANY: "One of", GroupKind.NONE: "None of"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A group of a row, and its conditions one by one for the trace, each with its place and the words before it."""
+
+    node: _All | _Not
+    words: str  # "one of (Topic is Refund; Channel is Chat)"
+    leaves: tuple[tuple[_Condition, str, str], ...]
+
+    @classmethod
+    def of(cls, group: Group, place: str, prefix: str, vocabulary: Vocabulary) -> _Group:
+        prefix += _GROUP_WORDS[group.kind] + ": "
+        members: list[_Condition | _All | _Not] = []
+        words: list[str] = []
+        leaves: list[tuple[_Condition, str, str]] = []
+        for number, member in enumerate(group.members, 1):
+            if isinstance(member, Group):
+                inner = cls.of(member, f"{place}.{number}", prefix, vocabulary)
+                members.append(inner.node)
+                words.append(inner.words)
+                leaves += inner.leaves
+            else:
+                condition = _Condition.of_clause(member, vocabulary)
+                members.append(condition)
+                words.append(condition.words)
+                leaves.append((condition, place, prefix))
+        node: _All | _Not = _All(tuple(members))
+        if group.kind is not GroupKind.ALL:
+            node = _All(tuple(_Not(member) for member in members))
+        if group.kind is GroupKind.ANY:
+            node = _Not(node)
+        return cls(node, f"{_GROUP_WORDS[group.kind].lower()} ({'; '.join(words)})", tuple(leaves))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,19 +306,31 @@ class _Condition:
     broken: str = ""  # why it can never be decided in this vocabulary
 
     @classmethod
-    def of(cls, name: str, found: Field | str, cell: Condition) -> _Condition:
+    def of(cls, name: str, found: Field | str, cell: Condition, vocabulary: Vocabulary) -> _Condition:
         """The cell on the field called `name`; `found` is that field, or why there is none."""
         operator = OPERATORS[cell.op]
         if isinstance(found, str):
-            return cls(
-                cell.column, name, operator, cell.value, None, None, _expected(operator, cell.value, None), found
-            )
-        expected = _expected(operator, cell.value, found)
+            expected = _expected(operator, cell.value, None, vocabulary)
+            return cls(cell.column, name, operator, cell.value, None, None, expected, found)
+        expected = _expected(operator, cell.value, found, vocabulary)
         try:
-            test = operator.test(type_for(operator, found.type, cell.value), cell.value)
+            operand = with_lists(cell.value, vocabulary.lists)
+            test = operator.test(type_for(operator, found.type, operand), operand)
         except ConditionFailed as error:
             return cls(cell.column, name, operator, cell.value, None, None, expected, str(error))
-        return cls(cell.column, name, operator, cell.value, found, test, expected)
+        if operand == [] and list_names(cell.value):
+            # Nothing is in the list: nothing is one of these, everything is none of these, nothing holds all of them.
+            test = _constant(operator.when_missing)
+        return cls(cell.column, name, operator, operand, found, test, expected)
+
+    @classmethod
+    def of_clause(cls, clause: Clause, vocabulary: Vocabulary) -> _Condition:
+        found = _field_or_reason(clause.field, vocabulary)
+        return cls.of(clause.field, found, Condition("", clause.op, clause.value), vocabulary)
+
+    @property
+    def words(self) -> str:
+        return f"{self.field.label if self.field is not None else self.name} {self.expected}"
 
     def ask(self, look: _Look) -> _Answer:
         """Yes, no or undecided. Anything that goes wrong in here makes it undecided, with the reason."""
@@ -229,21 +360,16 @@ class _Row:
     row: Row
     number: int
     conditions: tuple[_Condition, ...]
+    groups: tuple[_Group, ...]
+    all: _All
+
+    @classmethod
+    def of(cls, key: str, row: Row, number: int, conditions: tuple[_Condition, ...], vocabulary: Vocabulary) -> _Row:
+        groups = tuple(_Group.of(group, str(place), "", vocabulary) for place, group in enumerate(row.groups, 1))
+        return cls(key, row, number, conditions, groups, _All((*conditions, *(group.node for group in groups))))
 
     def truth(self, look: _Look) -> _RowTruth:
-        """Kleene's and: one no is no, whatever the others are."""
-        undecided: list[_Undecided] | None = None
-        for condition in self.conditions:
-            answer = condition.ask(look)
-            if answer is True:
-                continue
-            if answer is False:
-                return False
-            assert isinstance(answer, _Undecided)
-            if undecided is None:
-                undecided = []
-            undecided.append(answer)
-        return True if undecided is None else tuple(undecided)
+        return self.all.truth(look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,17 +383,21 @@ class _Compiled:
     triggers: tuple[tuple[frozenset[EventKind], Matches], ...]
     kinds: frozenset[EventKind]
     keys: frozenset[str]
+    scope: _Group | None
 
     @classmethod
     def of(cls, entry: Entry, order: int, table: Table, vocabulary: Vocabulary) -> _Compiled:
         names = {column.id: column.field for column in table.columns}
         found = {id: _field_or_reason(name, vocabulary) for id, name in names.items()}
         rows = tuple(
-            _Row(
+            _Row.of(
                 f"{entry.code}/{row.id}",
                 row,
                 number,
-                tuple(_Condition.of(names[cell.column], found[cell.column], cell) for cell in row.conditions),
+                tuple(
+                    _Condition.of(names[cell.column], found[cell.column], cell, vocabulary) for cell in row.conditions
+                ),
+                vocabulary,
             )
             for number, row in enumerate(table.rows, 1)
         )
@@ -290,7 +420,17 @@ class _Compiled:
             tuple(triggers),
             frozenset(chain.from_iterable(kinds for kinds, _ in triggers)),
             frozenset(row.key for row in rows) | ({otherwise_key} if otherwise_key else frozenset()),
+            _Group.of(Group(GroupKind.ALL, table.scope), "", "", vocabulary) if table.scope else None,
         )
+
+    def covers(self, look: _Look) -> bool:
+        """Whether the item, as earlier rules left it, is in the table's scope. Raises `ConditionFailed`."""
+        if self.scope is None:
+            return True
+        truth = self.scope.node.truth(look)
+        if isinstance(truth, bool):
+            return truth
+        raise ConditionFailed(f"scope: {truth.leaves[0].reason}")
 
     def runs_on(self, facts: Facts) -> bool:
         """Whether this event on this kind of item makes the table run."""
@@ -386,16 +526,16 @@ class _Pass:
 
     def decide(self, after: str | None) -> Decision:
         for compiled in self._entries(after):
-            if self.only_rows is not None:
-                if compiled.keys.isdisjoint(self.only_rows):
+            if self.only_rows is not None and compiled.keys.isdisjoint(self.only_rows):
+                continue
+            try:
+                if self.only_rows is None and not compiled.runs_on(self.look.facts):
                     continue
-            else:
-                try:
-                    if not compiled.runs_on(self.look.facts):
-                        continue
-                except RulesError as error:
-                    self.entries.append(self.unclear(compiled, str(error)))
+                if not compiled.covers(self.look):
                     continue
+            except RulesError as error:
+                self.entries.append(self.unclear(compiled, str(error)))
+                continue
             self.entries.append(self.table(compiled))
             if self.wait is not None or self.stopped:
                 break
@@ -496,7 +636,7 @@ class _Pass:
                 outcome.verdicts[row.key] = RowVerdict.WAITING if fires and wait_for else idle
             elif wait_for and at in matter:
                 outcome.verdicts[row.key] = RowVerdict.WAITING
-            elif any(one.failed for one in truth):
+            elif truth.failed:
                 outcome.verdicts[row.key] = RowVerdict.FAILED
                 outcome.parked = outcome.parked or (first and not wait_for)
                 if outcome.parked:
@@ -512,8 +652,9 @@ class _Pass:
     ) -> set[int]:
         """The undecided rows whose answer could still change what fires, by their place.
 
-        A row counts when an answer is on its way that could make it match, or (failed rows of a *first* table) clear
-        the way for the rows behind it. A table that is never decided without its lookups counts failed ones too."""
+        A row counts when it may still turn out in two ways that differ in what fires. In a *first* table it fires, or
+        ends the table (held or failed), or lets the rows behind it decide. A table that is never decided without its
+        lookups counts failed ones too."""
         otherwise = self.can_fire(compiled.otherwise_key) and not any(truth is True for truth in truths)
         matter: set[int] = set()
         if not first:
@@ -524,20 +665,23 @@ class _Pass:
                 if self.can_fire(compiled.rows[at].key) or otherwise:
                     matter.add(at)
             return matter
-        behind = otherwise and not (truths and _certainly_failed(truths[-1]))
-        for at in range(len(truths) - 1, -1, -1):
+        reached = len(truths)  # rows from here on are never reached: one before them surely ends the table
+        for at, truth in enumerate(truths):
+            if truth is True or (truth is not False and not _may(truth, never_without) & (_NO | _UNCLEAR)):
+                reached = at + 1
+                break
+        behind = otherwise and reached == len(truths) and not (truths and _certainly_failed(truths[-1]))
+        for at in range(reached - 1, -1, -1):
             truth = truths[at]
-            if truth is True:
-                behind = self.can_fire(compiled.rows[at].key)
-            elif isinstance(truth, bool):
+            if isinstance(truth, bool):
+                behind = self.can_fire(compiled.rows[at].key) if truth else behind
                 continue
-            elif _could_match(truth, never_without):
-                fires = self.can_fire(compiled.rows[at].key)
-                if fires or behind:
-                    matter.add(at)
-                behind = behind or fires
-            elif behind and any(one.failed for one in truth) and _awaited(truth):
+            may = _may(truth, never_without)
+            fires, passes = bool(may & _YES) and self.can_fire(compiled.rows[at].key), bool(may & (_NO | _UNCLEAR))
+            ends = bool(may & _FAILED) or (bool(may & _YES) and not fires)
+            if (fires and (ends or passes)) or (ends and passes and behind):
                 matter.add(at)
+            behind = fires or (passes and behind)
         return matter
 
     def report_skipped(self, compiled: _Compiled, outcome: _Outcome) -> None:
@@ -550,14 +694,14 @@ class _Pass:
             if isinstance(truth, bool) or verdict not in (RowVerdict.SKIPPED, RowVerdict.FAILED):
                 continue
             failed = verdict is RowVerdict.FAILED
-            reasons = [one.reason for one in truth if one.failed or not failed]
-            lookups = tuple(dict.fromkeys(one.lookup for one in truth if one.lookup is not None))
+            reasons = [one.reason for one in truth.leaves if one.failed or not failed]
+            lookups = tuple(dict.fromkeys(one.lookup for one in truth.leaves if one.lookup is not None))
             if self.can_fire(row.key):
                 self.skipped.append(Skipped(row.key, lookups, cut("; ".join(dict.fromkeys(reasons))), failed))
             if failed:
                 self.note(f"{row.key} could not be decided: {reasons[0]}")
             else:
-                for one in truth:
+                for one in truth.leaves:
                     without.setdefault(one.lookup.name if one.lookup else one.reason, one.reason)
         if without:
             done = "not decided: it never goes without" if outcome.undecided else "decided without"
@@ -669,11 +813,26 @@ class _Pass:
                 seen.append(one)
                 if one.truth is Truth.FALSE and not full:
                     break
-            reason = "" if isinstance(truth, bool) else cut("; ".join(dict.fromkeys(one.reason for one in truth)))
+            else:
+                seen += self.group_traces(row, full=full)
+            reason = (
+                "" if isinstance(truth, bool) else cut("; ".join(dict.fromkeys(one.reason for one in truth.leaves)))
+            )
             if verdict is RowVerdict.HELD:
                 reason = "It matched, but had fired before in this chain of events."
             traces.kept[row.key] = RowTrace(row.row.id, row.number, verdict, _truth(truth), tuple(seen), (), reason)
         return traces
+
+    def group_traces(self, row: _Row, *, full: bool) -> list[Seen]:
+        """The conditions in the groups of a row, up to the end of the first group that does not hold."""
+        seen: list[Seen] = []
+        for group in row.groups:
+            for condition, place, prefix in group.leaves:
+                one = _seen(condition, self.look, self.vocabulary)
+                seen.append(replace(one, label=prefix + one.label, group=place))
+            if not full and group.node.truth(self.look) is False:
+                break
+        return seen
 
     def has_room(self, verdict: RowVerdict) -> bool:
         """Whether one more row is kept. Rows that did not match have their own bound: they push no deciding row out."""
@@ -704,21 +863,24 @@ class _RowTraces:
 
 def _certainly_failed(truth: _RowTruth) -> bool:
     """Whether an error keeps the row undecided whatever is answered: a *first* table ends there."""
-    return not isinstance(truth, bool) and any(one.failed for one in truth) and not _awaited(truth)
+    return not isinstance(truth, bool) and truth.may == _FAILED
 
 
 def _awaited(truth: _RowTruth) -> tuple[LookupKey, ...]:
     """The lookups of a row whose answer is on its way."""
     if isinstance(truth, bool):
         return ()
-    return tuple(one.lookup for one in truth if one.lookup is not None and one.worth_waiting)
+    return tuple(one.lookup for one in truth.leaves if one.lookup is not None and one.worth_waiting)
 
 
-def _could_match(truth: tuple[_Undecided, ...], never_without: bool) -> bool:
+def _may(truth: _Open, never_without: bool) -> int:
+    """What an undecided row may still turn out to be. A failed one waits for answers on their way only."""
+    return truth.may_at_last if never_without and not truth.failed else truth.may
+
+
+def _could_match(truth: _Open, never_without: bool) -> bool:
     """Whether answers could make this row match: all that it lacks is on its way, or is to be had without fail."""
-    if never_without:
-        return not any(one.failed for one in truth)
-    return all(one.worth_waiting for one in truth)
+    return bool(_may(truth, never_without) & _YES)
 
 
 def _truth(truth: _RowTruth) -> Truth:
@@ -732,20 +894,27 @@ def _field_or_reason(name: str, vocabulary: Vocabulary) -> Field | str:
         return str(error)
 
 
-def _expected(operator: Operator, operand: JSON, found: Field | None) -> str:
+def _constant(answer: bool) -> Test:
+    return lambda _value: answer
+
+
+def _expected(operator: Operator, operand: JSON, found: Field | None, vocabulary: Vocabulary) -> str:
     """The operator's sentence with the operand in words; no more of a long list than a trace shows."""
     values = operand if isinstance(operand, (list, tuple)) else (operand,)
     plain = found is None or operator.takes is not Takes.VALUES
-    words = [str(one) if plain or found is None else shown(found, one) for one in values[:MAX_SHOWN_CHARS]]
+    words = []
+    for one in values[:MAX_SHOWN_CHARS]:
+        if named := list_names(one):
+            listed = vocabulary.lists.get(named[0])
+            words.append(f"the list {listed.label if listed else named[0]}")
+        else:
+            words.append(str(one) if plain or found is None else shown(found, one))
     return cut(operator.sentence.replace("{value}", (" and " if operator.key == "between" else ", ").join(words)))
 
 
 def _because(row: _Row) -> str:
     """What held, as a sentence: "Channel is E-mail, Topic is Refund"."""
-    parts = []
-    for condition in row.conditions:
-        label = condition.field.label if condition.field is not None else condition.name
-        parts.append(f"{label} {condition.expected}")
+    parts = [condition.words for condition in row.conditions] + [group.words for group in row.groups]
     return cut("; ".join(parts)) if parts else "The row has no conditions"
 
 
@@ -806,11 +975,14 @@ def explain_entry(
     compiled = ruleset._compiled[0]
     try:
         triggered = entry.enabled and compiled.runs_on(run.look.facts)
+        covered = compiled.covers(run.look)
     except RulesError as error:
         return run.unclear(compiled, str(error))
-    if triggered:
+    if triggered and covered:
         return run.table(compiled, full=True)
     idle = _Outcome([], [], False, {})
     rows = tuple(run.row_traces(compiled, idle, full=True).kept.values())
     reason = "This event is none of its triggers." if entry.enabled else ""
+    if triggered and compiled.scope is not None:
+        reason = cut(f"The ticket is out of its scope: {compiled.scope.words}.")
     return EntryTrace(entry.code, entry.name, entry.version, Verdict.NOT_TRIGGERED, rows, 0, reason)

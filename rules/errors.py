@@ -61,8 +61,9 @@ class UnknownEntry(RulesError):
 class Problem:
     """One thing that is wrong, and where.
 
-    `where` is {"row": id, "column": id} for a cell, {"row": id} for a row, {"column": id} for a column's head and
-    {"table": key} for the rest. `code` is stable and meant for programs, `message` is a sentence for people."""
+    `where` is {"row": id, "column": id} for a cell, {"row": id, "group": "2.1"} in a group, {"row": id} for a row,
+    {"column": id} for a column's head and {"table": key} for the rest. `code` is stable and meant for programs,
+    `message` is a sentence for people."""
 
     where: Mapping[str, str]
     code: str

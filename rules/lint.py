@@ -6,6 +6,7 @@ Warnings, not errors: a table with findings can be published. Every check is sou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TypeAlias
 
@@ -13,7 +14,7 @@ from rules.actions import intended
 from rules.errors import ActionRefused, ConditionFailed, Problem, UnknownField, no_such
 from rules.facts import Facts
 from rules.fields import Field, field, state_backed
-from rules.operators import OPERATORS, Looks, Takes, comparable, duration_s, fold, type_for
+from rules.operators import OPERATORS, Looks, Takes, comparable, duration_s, fold, list_names, type_for, with_lists
 from rules.table import OTHERWISE, Condition, HitPolicy, Row, Step, Table
 from rules.templates import text_problems
 from rules.vocabulary import Vocabulary
@@ -70,7 +71,7 @@ def unreachable_rows(table: Table, vocabulary: Vocabulary) -> Iterator[Problem]:
                 break
     if table.otherwise is not None:
         for row in table.rows:
-            if not row.conditions:
+            if not row.conditions and not row.groups:
                 yield Problem(
                     {"row": OTHERWISE},
                     "unreachable",
@@ -83,7 +84,7 @@ def duplicate_rows(table: Table, _vocabulary: Vocabulary) -> Iterator[Problem]:
     """Rows with the same cells as an earlier one."""
     seen: dict[str, Row] = {}
     for row in table.rows:
-        key = repr((row.conditions, row.steps))
+        key = repr((row.conditions, row.groups, row.steps))
         if key in seen:
             yield Problem({"row": row.id}, "duplicate", f"Says the same as row {table.number_of(seen[key].id)}.")
         else:
@@ -172,6 +173,7 @@ class _Cells:
 
     def __init__(self, table: Table, row: Row, vocabulary: Vocabulary) -> None:
         names = {column.id: column.field for column in table.columns}
+        self.groups = row.groups
         self.by_field: dict[str, list[tuple[Field | None, Condition]]] = {}
         for cell in row.conditions:
             name = names[cell.column]
@@ -179,10 +181,12 @@ class _Cells:
                 found: Field | None = field(name, vocabulary)
             except UnknownField:
                 found = None
-            self.by_field.setdefault(name, []).append((found, cell))
+            self.by_field.setdefault(name, []).append((found, _expanded(cell, vocabulary)))
 
     def cover(self, other: _Cells) -> bool:
-        """Whether every ticket that matches `other` matches this row too."""
+        """Whether every ticket that matches `other` matches this row too. Groups count as the same or as unlike."""
+        if any(group not in other.groups for group in self.groups):
+            return False
         for name, mine in self.by_field.items():
             theirs = other.by_field.get(name)
             if theirs is None:
@@ -193,8 +197,18 @@ class _Cells:
         return True
 
 
+def _expanded(cell: Condition, vocabulary: Vocabulary) -> Condition:
+    """The cell with its named lists filled in, where that gives values that can be compared."""
+    if not list_names(cell.value):
+        return cell
+    try:
+        return replace(cell, value=with_lists(cell.value, vocabulary.lists) or cell.value)
+    except ConditionFailed:
+        return cell
+
+
 def _same(one: Row, other: Row) -> bool:
-    return one.conditions == other.conditions and one.steps == other.steps
+    return (one.conditions, one.groups, one.steps) == (other.conditions, other.groups, other.steps)
 
 
 def _covers(found: Field | None, wide: Condition, narrow: Condition) -> bool:

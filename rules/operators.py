@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import re2
 
 from rules.errors import ConditionFailed, OperandRefused, no_such
+from rules.vocabulary import NamedList
 from tickets.item import FieldType
 from tickets.values import JSON, from_iso, iso
 
@@ -261,6 +262,37 @@ def comparable(type: FieldType, value: object) -> object:
 
 def _ordered(type: FieldType, value: object) -> Comparable:
     return _time(value) if type is FieldType.TIME else _number(value)
+
+
+# Named lists ---------------------------------------------------------------------------------------------------------
+
+
+def list_names(operand: JSON) -> tuple[str, ...]:
+    """The named lists that stand in an operand, as {"list": name}."""
+    return tuple(str(one["list"]) for one in _values(operand) if _is_list(one))
+
+
+def without_lists(operand: JSON) -> JSON:
+    """What stands in the operand beside named lists."""
+    return [one for one in _values(operand) if not _is_list(one)]
+
+
+def with_lists(operand: JSON, lists: Mapping[str, NamedList]) -> JSON:
+    """The operand with the values of its named lists in their place. Raises `ConditionFailed` for one that is gone."""
+    names = list_names(operand)
+    if not names:
+        return operand
+    for name in names:
+        if name not in lists:
+            raise ConditionFailed(no_such("list", name, {key: one.label for key, one in lists.items()}))
+    expanded: list[JSON] = []
+    for one in _values(operand):
+        expanded += lists[str(one["list"])].values if _is_list(one) else (one,)
+    return expanded
+
+
+def _is_list(value: JSON) -> TypeGuard[Mapping[str, JSON]]:
+    return isinstance(value, Mapping) and set(value) == {"list"} and isinstance(value["list"], str)
 
 
 # The tests ---------------------------------------------------------------------------------------------------------
@@ -671,8 +703,9 @@ def default_operator(type: FieldType | None) -> Operator:
 
 
 def for_values(operator: Operator, operand: JSON) -> Operator:
-    """`is` with several values means `is any of`; other operators stay what they are."""
-    if isinstance(operand, (list, tuple)) and len(operand) > 1 and operator.key in _MANY_FOR_ONE:
+    """`is` with several values or a named list means `is any of`; other operators stay what they are."""
+    several = (isinstance(operand, (list, tuple)) and len(operand) > 1) or bool(list_names(operand))
+    if several and operator.key in _MANY_FOR_ONE:
         return OPERATORS[_MANY_FOR_ONE[operator.key]]
     return operator
 

@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from rules.actions import ACTIONS, clean_params
-from rules.errors import MAX_PROBLEMS, ActionRefused, OperandRefused, Problem, TableInvalid, UnknownField, no_such
+from rules.errors import (
+    MAX_PROBLEMS,
+    ActionRefused,
+    ConditionFailed,
+    OperandRefused,
+    Problem,
+    TableInvalid,
+    UnknownField,
+    no_such,
+)
 from rules.fields import Field, field
 from rules.operators import (
     OPERATORS,
@@ -20,17 +29,24 @@ from rules.operators import (
     clean_operand,
     default_operator,
     for_values,
+    list_names,
     operators_for,
     type_for,
+    with_lists,
+    without_lists,
 )
 from rules.table import (
     DEFAULT_WAIT_S,
     MAX_WAIT_S,
     NEVER_WITHOUT,
     OTHERWISE,
+    Clause,
     Column,
     Condition,
+    Group,
+    GroupKind,
     HitPolicy,
+    Member,
     Row,
     Step,
     StepColumn,
@@ -45,7 +61,11 @@ from tickets.values import JSON, json_problem
 MAX_ROWS = 5_000
 MAX_COLUMNS = 60  # condition columns and step columns together
 MAX_TRIGGERS = 20
-MAX_FILLED_CELLS = 50_000
+MAX_FILLED_CELLS = 50_000  # and conditions in groups
+MAX_GROUPS = 20  # of one row
+MAX_MEMBERS = 100  # of one group, and of a scope
+#: Groups in a row, and groups in those.
+MAX_GROUP_DEPTH = 2
 #: Largest cell and longest name and note, in characters.
 MAX_CELL_CHARS = 64_000
 MAX_NAME_CHARS = 200
@@ -69,6 +89,7 @@ _TABLE_KEYS = (
     "rows",
     "otherwise",
     "note",
+    "scope",
 )
 
 
@@ -97,6 +118,8 @@ def dump_table(table: Table) -> dict[str, JSON]:
     data["triggers"] = [{"on": trigger.on, **trigger.params} for trigger in table.triggers]
     data["hit"] = table.hit.value
     data["wait_s"] = NEVER_WITHOUT if table.wait_s is None else table.wait_s
+    if table.scope:
+        data["scope"] = [_dump_member(member) for member in table.scope]
     data["columns"] = [{"id": column.id, "field": column.field, "op": column.op} for column in table.columns]
     data["steps"] = [{"id": step.id, "do": step.do} for step in table.steps]
     data["rows"] = [_dump_row(row, ops) for row in table.rows]
@@ -118,7 +141,18 @@ def _dump_row(row: Row, ops: Mapping[str, str]) -> dict[str, JSON]:
     if row.note:
         data["note"] = row.note
     data["if"] = cells
+    if row.groups:
+        data["groups"] = [_dump_member(group) for group in row.groups]
     data["then"] = {step.column: dict(step.params) for step in row.steps}
+    return data
+
+
+def _dump_member(member: Member) -> JSON:
+    if isinstance(member, Group):
+        return {member.kind.value: [_dump_member(inner) for inner in member.members]}
+    data: dict[str, JSON] = {"field": member.field, "op": member.op}
+    if OPERATORS[member.op].operand is not Operand.NONE:
+        data["value"] = member.value
     return data
 
 
@@ -171,6 +205,7 @@ class _Parser:
             rows=self._rows(data.get("rows")),
             otherwise=self._otherwise(data.get("otherwise")),
             note=self._text(data.get("note"), {"table": "note"}, "note", MAX_NOTE_CHARS),
+            scope=self._scope(data.get("scope")),
         )
         if len(table.columns) + len(table.steps) > MAX_COLUMNS:
             count = len(table.columns) + len(table.steps)
@@ -306,13 +341,16 @@ class _Parser:
                 self.report({"row": id}, "duplicate_id", f"Two rows have the id {id!r}.")
                 continue
             seen.add(id)
-            self._known_keys(one, ("id", "note", "if", "then"), lambda _key, id=id: {"row": id}, "key of a row")
+            self._known_keys(
+                one, ("id", "note", "if", "groups", "then"), lambda _key, id=id: {"row": id}, "key of a row"
+            )
             rows.append(
                 Row(
                     id,
                     self._conditions(one.get("if"), id),
                     self._step_cells(one.get("then"), id),
                     self._text(one.get("note"), {"row": id}, "note", MAX_NOTE_CHARS),
+                    self._groups(one.get("groups"), id),
                 )
             )
         return tuple(rows)
@@ -344,23 +382,115 @@ class _Parser:
 
     def _condition(self, cell: JSON, where: Where) -> Condition | None:
         column, found = self.columns[where["column"]]
-        if not isinstance(cell, Mapping):
+        if not isinstance(cell, Mapping) or list_names(cell):
             cell = {"value": cell}
         self._known_keys(cell, ("op", "value"), lambda _key: where, "key of a cell")
+        said = self._test(cell, found, OPERATORS[column.op], where)
+        return None if said is None else Condition(column.id, *said)
+
+    def _test(self, cell: Mapping[str, JSON], found: Field, usual: Operator, where: Where) -> tuple[str, JSON] | None:
+        """The operator and operand of a cell or clause on this field."""
         if not self._small(cell, where):
             return None
         op, value = cell.get("op"), cell.get("value")
-        operator = OPERATORS[column.op] if op is None else self._operator(op, found, where)
+        operator = usual if op is None else self._operator(op, found, where)
         if operator is None:
             return None
         operator = for_values(operator, value)
         try:
-            type = type_for(operator, found.type, value)
-            cleaned = clean_operand(operator, type, value, found.options, found.label.casefold())
-        except OperandRefused as error:
+            return operator.key, self._operand(operator, found, value)
+        except (ConditionFailed, OperandRefused) as error:
             self.report(where, "value", str(error))
             return None
-        return Condition(column.id, operator.key, cleaned)
+
+    def _operand(self, operator: Operator, found: Field, value: JSON) -> JSON:
+        """The operand as stored. Named lists stay names; what is in them must suit the field all the same."""
+        if found.type is not None and found.type not in operator.types:
+            raise OperandRefused(f"{found.label} is compared with one value, not with several or a list.")
+        type = type_for(operator, found.type, value)
+        names = list(dict.fromkeys(list_names(value)))
+        if not names:
+            return clean_operand(operator, type, value, found.options, found.label.casefold())
+        if operator.operand is not Operand.MANY:
+            raise OperandRefused(f"'{operator.label}' takes no list.")
+        stored: list[JSON] = []
+        rest = without_lists(value)
+        if rest:
+            cleaned = clean_operand(operator, type, rest, found.options, found.label.casefold())
+            assert isinstance(cleaned, list)
+            stored += cleaned
+        for name in names:
+            listed = with_lists({"list": name}, self.vocabulary.lists)
+            try:
+                # An empty list is none of the table's faults: its owner may fill it tomorrow.
+                if listed:
+                    clean_operand(operator, type, listed, found.options, found.label.casefold())
+            except OperandRefused as error:
+                raise OperandRefused(f"The list {name}: {error}") from None
+            stored.append({"list": name})
+        return stored[0] if len(stored) == 1 else stored
+
+    # groups and scope -------------------------------------------------------------------------------------------
+
+    def _groups(self, data: JSON, row: str) -> tuple[Group, ...]:
+        groups = []
+        for number, one in enumerate(self._list(data, {"row": row}, "groups", MAX_GROUPS), 1):
+            where = {"row": row, "group": str(number)}
+            group = self._group(one, where, 1)
+            if group is not None:
+                groups.append(group)
+        return tuple(groups)
+
+    def _scope(self, data: JSON) -> tuple[Member, ...]:
+        members = []
+        for number, one in enumerate(self._list(data, {"table": "scope"}, "scope", MAX_MEMBERS)):
+            member = self._member(one, {"table": "scope", "index": str(number)}, 1)
+            if member is not None:
+                members.append(member)
+        return tuple(members)
+
+    def _group(self, data: JSON, where: Where, depth: int) -> Group | None:
+        kinds = [kind.value for kind in GroupKind]
+        kind = next(iter(data)) if isinstance(data, Mapping) and len(data) == 1 else None
+        if not isinstance(data, Mapping) or kind not in kinds:
+            message = f"A group is a mapping with one of {', '.join(kinds)}, e.g. {{any: [...]}}."
+            self.report(where, "not_a_group", message)
+            return None
+        if depth > MAX_GROUP_DEPTH:
+            self.report(where, "too_deep", "A group in a group of a row holds conditions, no more groups.")
+            return None
+        listed = self._list(data[kind], where, "members", MAX_MEMBERS)
+        if not listed:
+            self.report(where, "empty_group", "A group needs at least one condition.")
+            return None
+        members = []
+        for number, one in enumerate(listed, 1):
+            inside = {**where, "group": f"{where['group']}.{number}"} if "group" in where else where
+            member = self._member(one, inside, depth + 1)
+            if member is not None:
+                members.append(member)
+        return Group(GroupKind(kind), tuple(members))
+
+    def _member(self, data: JSON, where: Where, depth: int) -> Member | None:
+        if not isinstance(data, Mapping) or not isinstance(data.get("field"), str):
+            return self._group(data, where, depth)
+        self.cells += 1
+        if self.cells > MAX_FILLED_CELLS:
+            self.report({"table": "rows"}, "too_many", f"A table has at most {MAX_FILLED_CELLS} filled cells.")
+            raise _TooMany
+        self._known_keys(data, ("field", "op", "value"), lambda _key: where, "key of a condition")
+        name = str(data["field"])
+        try:
+            found = field(name, self.vocabulary)
+        except UnknownField as error:
+            self.report(where, "unknown_field", str(error))
+            return None
+        if found.outside and where.get("table") == "scope":
+            message = f"A scope looks at what is known at once; {found.label} comes from outside. Give it a column."
+            self.report(where, "scope_waits", message)
+            return None
+        said = self._test(data, found, default_operator(found.type), where)
+        return None if said is None else Clause(name, *said)
 
     def _step_cells(self, data: JSON, row: str) -> tuple[Step, ...]:
         filled = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from tickets.values import JSON
 
@@ -56,6 +57,32 @@ class Condition:
     value: JSON = None
 
 
+class GroupKind(StrEnum):
+    ALL = "all"  # all of its members hold
+    ANY = "any"  # at least one does
+    NONE = "none"  # none does
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A condition outside the columns: in a group of a row, or in the table's scope."""
+
+    field: str
+    op: str
+    value: JSON = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Conditions that hold together as `kind` says. A group in a row may hold groups; those hold clauses only."""
+
+    kind: GroupKind
+    members: tuple[Member, ...]
+
+
+Member: TypeAlias = Clause | Group
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One filled cell on the right: the column and the action's parameters."""
@@ -66,12 +93,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Conditions that must all hold, and the steps then done. Ids are stable: the ledger of fired rows goes by them."""
+    """Conditions and groups that must all hold, and the steps then done.
+
+    Ids are stable: the ledger of fired rows goes by them."""
 
     id: str
     conditions: tuple[Condition, ...] = ()
     steps: tuple[Step, ...] = ()
     note: str = ""
+    groups: tuple[Group, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +109,9 @@ class Table:
     """One table of the rule list, as one version of it says.
 
     `kind` is the kind of item it runs on, or "any". `wait_s` is how long an event waits here for lookups; None means
-    that the table is never decided without them. `otherwise` are the steps when no row matched, None for no such row.
-    `enabled` is only carried for import and export; the list entry's switch is what counts."""
+    that the table is never decided without them. `scope` must hold for any row, the otherwise row too. `otherwise` are
+    the steps when no row matched, None for no such row. `enabled` is only carried for import and export; the list
+    entry's switch is what counts."""
 
     code: str
     name: str
@@ -94,6 +125,7 @@ class Table:
     rows: tuple[Row, ...] = ()
     otherwise: tuple[Step, ...] | None = None
     note: str = ""
+    scope: tuple[Member, ...] = ()
 
     def number_of(self, row_id: str) -> int:
         """The row's number as people count, from 1; 0 for the otherwise row and for one that is not there."""

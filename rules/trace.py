@@ -65,6 +65,7 @@ class Seen:
     at: str
     truth: Truth
     reason: str = ""  # why there is no value, or why it could not be decided
+    group: str = ""  # its place when it stands in a group of the row: "2" or "2.1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tickets.item import FieldType, StateField
+from tickets.values import JSON
 
 #: The language a template falls back to.
 DEFAULT_LANGUAGE = "en"
@@ -67,6 +68,14 @@ class LookupSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedList:
+    """Values that many cells use under one name, e.g. the e-mail addresses of the VIPs."""
+
+    label: str
+    values: tuple[JSON, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Vocabulary:
     """What exists in this desk. Mappings of key to label; lookups by "connection.operation"."""
 
@@ -80,3 +89,5 @@ class Vocabulary:
     lookups: Mapping[str, LookupSpec] = field(default_factory=dict)
     #: Known paths of context cards, "<card>.<path>"; others may be used too, but then have no type and no menu.
     context: Mapping[str, FieldSpec] = field(default_factory=dict)
+    #: Named lists, by the name that cells use: {"list": "VIPS"}.
+    lists: Mapping[str, NamedList] = field(default_factory=dict)

@@ -242,8 +242,9 @@ MUTATIONS = (
     Mutation(
         "a row that lacks a failed lookup waits for no other",
         "rules/engine.py",
-        "    return all(one.worth_waiting for one in truth)",
-        "    return any(one.worth_waiting for one in truth)",
+        "result |= _UNCLEAR if (one | other) & _UNCLEAR and calm_one and calm_other else 0\n"
+        "    return result | (one & other & _YES)",
+        "return result | ((one | other) & _YES)",
         ENGINE + "test_a_row_that_lacks_a_failed_lookup_does_not_wait_for_the_other",
     ),
     Mutation(
@@ -568,7 +569,7 @@ MUTATIONS = (
     Mutation(
         "an otherwise row that is never reached is named",
         "rules/lint.py",
-        "            if not row.conditions:\n",
+        "            if not row.conditions and not row.groups:\n",
         "            if False:\n",
         LINT + "test_the_otherwise_row_behind_a_row_without_conditions_is_never_reached",
     ),

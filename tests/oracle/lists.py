@@ -58,6 +58,13 @@ _OPS: Mapping[str, list[str]] = {
     "time": ["older_than", "newer_than", "empty", "not_empty"],
     "bool": ["is", "is_not", "empty", "not_empty"],
 }
+#: Named lists that suit a field; one of them is empty.
+_LISTS: Mapping[str, list[str]] = {
+    "ticket.channel": ["WRITTEN", "NOBODY"],
+    "ticket.subject": ["MONEY", "NOBODY"],
+    "message.text": ["MONEY", "NOBODY"],
+}
+_AT_ONCE = [name for name in SORTS if name.startswith(("ticket", "message"))]
 _ASKED = [name for name in SORTS if name.startswith(("erp", "crm"))]
 _CHANGES = ["changed", "changed_to", "changed_from"]
 
@@ -80,7 +87,26 @@ def cells(draw: st.DrawFn, name: str) -> dict[str, Any]:
             return {"op": op, "value": [low, high]}
         case "is" | "is_not" | "greater" | "greater_or_equal" | "less" | "less_or_equal":
             return {"op": op, "value": draw(values)}
-    return {"op": op, "value": draw(st.lists(values, min_size=1, max_size=3, unique=True))}
+    some = draw(st.lists(values, min_size=1, max_size=3, unique=True))
+    if name in _LISTS and draw(st.integers(0, 3)) == 0:
+        listed = {"list": draw(st.sampled_from(_LISTS[name]))}
+        return {"op": op, "value": draw(st.sampled_from([listed, [*some, listed]]))}
+    return {"op": op, "value": some}
+
+
+@st.composite
+def clauses(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
+    name = draw(st.sampled_from(names))
+    return {"field": name, **draw(cells(name))}
+
+
+@st.composite
+def groups(draw: st.DrawFn, names: list[str], depth: int = 2) -> dict[str, Any]:
+    kind = draw(st.sampled_from(["all", "any", "any", "none"]))
+    member: st.SearchStrategy[Any] = clauses(names)
+    if depth > 1:
+        member = st.one_of(member, member, groups(names, depth - 1))
+    return {kind: draw(st.lists(member, min_size=1, max_size=3))}
 
 
 @st.composite
@@ -95,7 +121,10 @@ def tables(draw: st.DrawFn, code: str) -> dict[str, Any]:
         some = st.lists(st.sampled_from(columns), min_size=least, max_size=2, unique_by=lambda column: column["id"])
         filled = draw(some)
         conditions = {column["id"]: draw(cells(column["field"])) for column in filled}
-        rows.append({"id": f"r{number}", "if": conditions, "then": draw(steps())})
+        row = {"id": f"r{number}", "if": conditions, "then": draw(steps())}
+        if draw(st.integers(0, 2)) == 0:
+            row["groups"] = draw(st.lists(groups([*SORTS, *_ASKED]), min_size=1, max_size=2))
+        rows.append(row)
     data: dict[str, Any] = {
         "code": code,
         "name": code,
@@ -106,6 +135,9 @@ def tables(draw: st.DrawFn, code: str) -> dict[str, Any]:
         "steps": [{"id": "tag", "do": "add_tags"}, {"id": "prio", "do": "set_priority"}],
         "rows": rows,
     }
+    if draw(st.integers(0, 3)) == 0:
+        members = st.one_of(clauses(_AT_ONCE), groups(_AT_ONCE))
+        data["scope"] = draw(st.lists(members, min_size=1, max_size=2))
     if not rows or draw(st.booleans()):
         data["otherwise"] = {"then": draw(steps())}
     return data

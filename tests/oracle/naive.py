@@ -22,6 +22,8 @@ LOOKUPS = {
     "crm.get_account.score": ("crm.get_account", "score"),
 }
 MISSING = object()
+#: The named lists of the desk in tests/rules/desk.py.
+LISTS = {"WRITTEN": ["email", "form"], "MONEY": ["refund", "no refund-42"], "NOBODY": []}
 NEGATIVE = {"is_not", "none_of", "empty", "contains_none", "has_none"}
 
 
@@ -178,29 +180,76 @@ def cell_truth(cell: Mapping[str, Any], column: Mapping[str, Any], sort: str, fa
     return holds(op, value, operand, sort)
 
 
-def row_truth(row: Mapping[str, Any], table: Any, sorts: Mapping[str, str], facts: Facts, state: Any) -> Any:
-    """True, False, or the list of what is unknown."""
-    cells = []
+def leaf_truth(name: str, cell: Mapping[str, Any], op: str, sorts: Mapping[str, str], facts: Facts, state: Any) -> Any:
+    column = {"field": name, "op": op}
+    given = cell["value"] if isinstance(cell.get("value"), list) else [cell.get("value")]
+    if any(isinstance(one, dict) for one in given):
+        expanded = []
+        for one in given:
+            expanded += LISTS[one["list"]] if isinstance(one, dict) else [one]
+        if not expanded:
+            # An error in the value is an error all the same.
+            asked = cell_truth({"op": "not_empty", "value": None}, column, sorts[name], facts, state)
+            changes = op.startswith("changed")
+            return asked if isinstance(asked, Unknown) and not changes else op in NEGATIVE
+        cell = {**cell, "value": expanded}
+    return cell_truth(cell, column, sorts[name], facts, state)
+
+
+def tree(member: Mapping[str, Any], sorts: Mapping[str, str], facts: Facts, state: Any) -> Any:
+    """A clause: True, False or `Unknown`. A group: its kind and its members."""
+    if "field" in member:
+        return leaf_truth(member["field"], member, member["op"], sorts, facts, state)
+    [(kind, members)] = member.items()
+    return (kind, [tree(one, sorts, facts, state) for one in members])
+
+
+def row_tree(row: Mapping[str, Any], table: Any, sorts: Mapping[str, str], facts: Facts, state: Any) -> Any:
+    members = []
     for column in table["columns"]:
         cell = row["if"].get(column["id"])
         if cell is not None:
-            cells.append(cell_truth(cell, column, sorts[column["field"]], facts, state))
-    if any(one is False for one in cells):
-        return False
-    unknown = [one for one in cells if isinstance(one, Unknown)]
-    return unknown or True
+            members.append(leaf_truth(column["field"], cell, cell.get("op", column["op"]), sorts, facts, state))
+    return ("all", members + [tree(group, sorts, facts, state) for group in row.get("groups", [])])
 
 
-def becomes(truth: Any, never_without: bool) -> list[str]:
-    """What a row may still turn out to be: Yes, No, undecided for good (-), or failed (!)."""
-    if isinstance(truth, bool):
-        return ["Y" if truth else "N"]
-    coming = any(one.coming for one in truth)
-    if any(one.error for one in truth):
-        return ["!", "N"] if coming else ["!"]
-    if never_without or all(one.coming for one in truth):
-        return ["Y", "N"]
-    return ["-", "N"] if coming else ["-"]
+def kleene(node: Any, answers: Mapping[int, Any]) -> Any:
+    """True, False, undecided (-) or failed (!), with these answers for the unknown leaves."""
+    if isinstance(node, Unknown):
+        return answers.get(id(node), "!" if node.error else "-")
+    if isinstance(node, bool):
+        return node
+    kind, members = node
+    said = [kleene(one, answers) for one in members]
+    if kind == "all":
+        order: list[Any] = [False, "!", "-", True]
+    else:
+        order = [True, "!", "-", False]
+    first = next((one for one in order if any(other is one or other == one for other in said)), order[-1])
+    return not first if kind == "none" and isinstance(first, bool) else first
+
+
+def unknowns(node: Any) -> list[Unknown]:
+    """The leaves that keep it undecided: none of those in a group that is decided."""
+    if isinstance(node, Unknown):
+        return [node]
+    if isinstance(kleene(node, {}), bool):
+        return []
+    return [leaf for one in node[1] for leaf in unknowns(one)]
+
+
+def becomes(node: Any, never_without: bool) -> list[str]:
+    """What a row may still turn out to be: Yes, No, undecided for good (-), or failed (!). Every answer is tried."""
+    letters = {True: "Y", False: "N", "-": "-", "!": "!"}
+    said = kleene(node, {})
+    leaves = unknowns(node)
+    # What has failed waits for answers on their way only.
+    never_without = never_without and said != "!"
+    moving = [leaf for leaf in leaves if leaf.coming or (never_without and not leaf.error)]
+    options = set()
+    for answers in itertools.product([True, False], repeat=len(moving)):
+        options.add(letters[kleene(node, {id(leaf): one for leaf, one in zip(moving, answers, strict=True)})])
+    return sorted(options)
 
 
 def fires(outcomes: tuple[str, ...], keys: list[str], table: Any, free: Any, otherwise: str) -> list[str]:
@@ -239,7 +288,10 @@ def say(
         otherwise = f"{code}/otherwise" if table.get("otherwise") is not None else ""
         if only_rows is not None and not any(key in only_rows for key in [*keys, otherwise]):
             continue
-        truths = [row_truth(row, table, sorts, facts, said.state) for row in table["rows"]]
+        scope = ("all", [tree(one, sorts, facts, said.state) for one in table.get("scope", [])])
+        if kleene(scope, {}) is not True:
+            continue
+        truths = [row_tree(row, table, sorts, facts, said.state) for row in table["rows"]]
         never = table["wait_s"] == "never_without"
         options = [becomes(truth, never) for truth in truths]
         mattering = set()
@@ -252,14 +304,11 @@ def say(
                     results.add(tuple(fires(outcome, keys, table, free, otherwise)))
                 if len(results) > 1:
                     mattering.add(at)
-        coming = frozenset(one.lookup for at in mattering for one in truths[at] if one.coming)
+        coming = frozenset(one.lookup for at in mattering for one in unknowns(truths[at]) if one.coming)
         if coming and table["wait_s"] != 0 and code not in wait_over:
             said.wait = (code, coming)
             return said
-        now = tuple(
-            ("Y" if truth else "N") if isinstance(truth, bool) else "!" if any(one.error for one in truth) else "-"
-            for truth in truths
-        )
+        now = tuple({True: "Y", False: "N"}.get(one, one) for one in (kleene(truth, {}) for truth in truths))
         reached = len(now)
         if table["hit"] == "first":
             reached = next((at + 1 for at, one in enumerate(now) if one in "Y!"), len(now))

@@ -9,7 +9,7 @@ from rules.engine import Decision, Entry, RuleSet, compile_ruleset, decide
 from rules.facts import Facts
 from rules.parse import parse_table
 from rules.table import Table
-from rules.vocabulary import FieldSpec, LookupSpec, Template, TemplateText, Vocabulary
+from rules.vocabulary import FieldSpec, LookupSpec, NamedList, Template, TemplateText, Vocabulary
 from tickets.item import FieldType, StateField
 
 NOW = "2026-11-21T09:31:00.000000+00:00"
@@ -71,6 +71,11 @@ DESK = Vocabulary(
         ),
     },
     context={"payments.duplicate": FieldSpec("Duplicate payment", FieldType.BOOL)},
+    lists={
+        "WRITTEN": NamedList("Written channels", ("email", "form")),
+        "MONEY": NamedList("Words for money", ("refund", "no refund-42")),
+        "NOBODY": NamedList("Nobody yet", ()),
+    },
 )
 
 
