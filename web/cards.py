@@ -27,6 +27,8 @@ PAIRS = 14
 ROWS = 12
 COLUMNS = 4
 TABLES = 4
+#: Characters that stand beside each other in the narrow column of cards.
+LINE_CHARS = 42
 TEXT_CHARS = 4_000
 CELL_CHARS = 60
 FOLD_CHARS = 90
@@ -48,12 +50,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Some records, a row each. A list of plain values has no columns. `more` rows are left out."""
+    """Some records, a row each. A list of plain values has no columns. `more` rows are left out; where fields are left
+    out for want of room, `whole` is everything as text."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     more: int = 0
+    whole: str = ""
 
     def right(self, column: int) -> bool:
         """Whether the column holds amounts and nothing else."""
@@ -204,27 +208,51 @@ def _table(title: str, data: JSON, now: datetime) -> Table:
     keys = _columns(records)
     if len(records) < len(shown) or not keys:
         return Table(title, (), [[Cell(plain(row, CELL_CHARS * 2))] for row in shown], more)
-    rows = [
-        [Cell("") if row.get(key) is None else _cell(key, row[key], row, now, plain_chars=CELL_CHARS) for key in keys]
-        for row in records
-    ]
-    return Table(title, [heading(key) for key in keys], rows, more)
+    cells = {
+        key: [
+            Cell("") if row.get(key) is None else _cell(key, row[key], row, now, plain_chars=CELL_CHARS)
+            for row in records
+        ]
+        for key in keys
+    }
+    chosen = set(_that_fit(keys, cells))
+    # A time comes first and an amount last, where the eye looks for them; the others as their system orders them.
+    shown_keys = sorted(
+        (key for key in dict.fromkeys(key for row in records for key in row) if key in chosen),
+        key=lambda key: (_MONEY_KEYS.match(key) is not None) - (_TIME_KEYS.match(key) is not None),
+    )
+    told = {*shown_keys, "currency"}
+    cut = any(value is not None and key not in told for row in records for key, value in row.items())
+    return Table(
+        title,
+        [heading(key) for key in shown_keys],
+        [[cells[key][index] for key in shown_keys] for index in range(len(records))],
+        more,
+        json.dumps(shown, ensure_ascii=False, indent=1)[:TEXT_CHARS] if cut else "",
+    )
+
+
+def _that_fit(keys: Sequence[str], cells: Mapping[str, Sequence[Cell]]) -> list[str]:
+    """The first of these columns that have room beside each other; always at least one."""
+    fit: list[str] = []
+    room = LINE_CHARS
+    for key in keys[:COLUMNS]:
+        # A word of state stands in a pill, which takes two characters more.
+        width = max(len(heading(key)), *(len(cell.text) + 2 * (cell.kind == "state") for cell in cells[key]))
+        if not fit or width <= room:
+            fit.append(key)
+            room -= width
+    return fit
 
 
 def _columns(records: Sequence[Mapping[str, JSON]]) -> list[str]:
-    """The columns that fit a card and say something: flat values, those that most rows have first, in their order;
-    a time always comes first and an amount last, where the eye looks for them."""
+    """The fields that say something in a narrow table, what matters most first: flat values, those most rows have."""
     counts: dict[str, int] = {}
     for row in records:
         for key, value in row.items():
             if value is not None and not isinstance(value, (Mapping, list, tuple)) and not _goes_with_money(key, row):
                 counts[key] = counts.get(key, 0) + 1
-    by_use = sorted(counts, key=lambda key: (_rank(key), -counts[key]))
-    chosen = set(by_use[:COLUMNS])
-    return sorted(
-        (key for key in counts if key in chosen),
-        key=lambda key: (_MONEY_KEYS.match(key) is not None) - (_TIME_KEYS.match(key) is not None),
-    )
+    return sorted(counts, key=lambda key: (_rank(key), -counts[key]))
 
 
 # One value -------------------------------------------------------------------------------------------------------

@@ -183,7 +183,9 @@ def _choices(labels: Labels) -> dict[str, list[tuple[str, str]]]:
 
 
 def _sentence(step: Step, vocabulary: Vocabulary) -> str:
-    """A step in today's words, for traces that kept none."""
+    """A step in today's words, for traces that kept none. What a card says is told by the card."""
+    if step.action == "set_context":
+        return gettext("Wrote the card %(title)s", title=step.params.get("title") or step.params.get("key") or "?")
     return step_sentence(step.action, step.params, vocabulary)
 
 

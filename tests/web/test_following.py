@@ -45,8 +45,8 @@ def newest_shown(page: str) -> int:
 def unread(browser: FlaskClient) -> list[str]:
     page = browser.get("/?queue=all").get_data(as_text=True)
     rows = re.findall(r'<tr class="unread".*?</tr>', page, re.DOTALL)
-    assert all('<span class="new"' in row and ">unread<" in row for row in rows)
-    return [re.findall(r'<td class="sj ell"><a[^>]*>([^<]*)', row)[0] for row in rows]
+    assert all('role="img" aria-label="unread"' in row for row in rows)
+    return [re.findall(r'<a href="/tickets/[^>]*>([^<]*)', row)[0] for row in rows]
 
 
 # Following -------------------------------------------------------------------------------------------------------

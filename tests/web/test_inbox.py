@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
@@ -18,7 +19,7 @@ from web.store import Filter
 
 
 def subjects(page: str) -> list[str]:
-    return re.findall(r'<td class="sj ell"><a href="/tickets/\d+">([^<]*)</a>', page)
+    return re.findall(r'<a href="/tickets/\d+">([^<]*)</a>', page)
 
 
 def shown(browser: FlaskClient, query: str) -> list[str]:
@@ -167,6 +168,46 @@ def queries_of(desk: Desk, browser: FlaskClient, path: str) -> int:
     assert browser.get(path).status_code == 200
     event.remove(desk.services.db.engine, "before_cursor_execute", note)
     return len([statement for statement in seen if not statement.startswith("BEGIN")])
+
+
+def test_the_first_page_begins_where_there_is_work(desk: Desk, app: APIFlask, agent: FlaskClient) -> None:
+    def chosen(browser: FlaskClient, query: str = "") -> tuple[str, list[str]]:
+        page = browser.get(f"/{query}").get_data(as_text=True)
+        tab = re.findall(r'<a href="/[^"]*" aria-current="page">([^<]*)', page.partition('class="tabs"')[2])
+        return tab[0].strip(), subjects(page)
+
+    assert chosen(agent) == ("All open", [])
+    desk.ticket("other", team="sales")
+    assert chosen(agent) == ("All open", ["other"])
+    desk.ticket("team", team="billing")
+    assert chosen(agent) == ("My teams", ["team"])
+    desk.ticket("mine", assignees=["ana"])
+    assert chosen(agent) == ("Mine", ["mine"])
+    assert chosen(agent, "?queue=teams") == ("My teams", ["team"])
+    colleague = app.test_client()
+    sign_in(colleague, desk.user("zoe", "agent"))
+    assert chosen(colleague) == ("All open", ["mine", "team", "other"])
+    assert chosen(colleague, "?queue=mine") == ("Mine", [])
+
+
+@pytest.mark.parametrize("queue", ["mine", "teams", "unassigned", "all", "waiting", "closed"])
+def test_an_empty_queue_offers_one_thing_to_do(queue: str, agent: FlaskClient) -> None:
+    empty = (
+        agent.get(f"/?queue={queue}").get_data(as_text=True).partition('<div class="empty">')[2].partition("</div>")[0]
+    )
+    [action] = re.findall(r'<a class="btn" href="([^"]*)"', empty)
+    assert agent.get(html.unescape(action)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("minutes", "shown"),
+    [(0, "1 min"), (59, "59 min"), (125, "2 h"), (23 * 60, "23 h"), (5 * 1440, "21 Nov"), (60 * 1440, "Nov 2026")],
+)
+def test_a_change_is_so_long_ago_or_on_that_day(minutes: int, shown: str, desk: Desk, agent: FlaskClient) -> None:
+    desk.ticket("One")
+    desk.clock.move(minutes=minutes)
+    page = agent.get("/?queue=all").get_data(as_text=True)
+    assert re.findall(r'<td class="age[^>]*><time [^>]*>([^<]*)</time>', page) == [shown]
 
 
 def test_a_page_takes_as_many_queries_for_forty_tickets_as_for_two(desk: Desk, agent: FlaskClient) -> None:
