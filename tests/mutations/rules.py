@@ -62,6 +62,31 @@ MUTATIONS = (
     _operator("starts_with", ".startswith(beginnings)", ".endswith(beginnings)"),
     _operator("has_any", "not wanted.isdisjoint(map(fold,", "wanted.isdisjoint(map(fold,"),
     _operator("has_none", "return lambda value: not has_any(value)", "return has_any"),
+    _operator(
+        "contains_all",
+        "return all(has_keyword(folded, keyword) for keyword in keywords)",
+        "return all(keyword in folded for keyword in keywords)",
+    ),
+    _operator("contains_all, of several", "return all(has_keyword(folded,", "return any(has_keyword(folded,"),
+    _operator("ends_with", ".endswith(ends)", ".startswith(ends)"),
+    _operator(
+        "matches",
+        "pattern.search(without_accents(_text(value))) is not None",
+        "pattern.fullmatch(without_accents(_text(value))) is not None",
+    ),
+    _operator("matches, with accents", "pattern.search(without_accents(_text(value)))", "pattern.search(_text(value))"),
+    _operator("older_than", "_number(age_s) >= limit_s", "_number(age_s) > limit_s"),
+    _operator(
+        "newer_than",
+        '        _younger,\n        "is newer than {value}"',
+        '        _older,\n        "is newer than {value}"',
+    ),
+    _operator(
+        "fresh_within",
+        '        _younger,\n        "was fetched within {value}"',
+        '        _older,\n        "was fetched within {value}"',
+    ),
+    _operator("has_all", "wanted.issubset(map(fold,", "not wanted.isdisjoint(map(fold,"),
     _operator("changed", "_side(change, 0) != _side(change, 1)", "True"),
     _operator("changed_to", "        _moved(1),\n", "        _moved(0),\n"),
     _operator("changed_from", "        _moved(0),\n", "        _moved(1),\n"),
@@ -109,6 +134,20 @@ MUTATIONS = (
         "if options is not None and text not in options:",
         "if False:",
         OPERATORS + "test_a_value_outside_the_menu_is_refused_with_the_nearest_one",
+    ),
+    Mutation(
+        "the length of a pattern",
+        "rules/operators.py",
+        "MAX_PATTERN_CHARS = 500",
+        "MAX_PATTERN_CHARS = 5_000",
+        OPERATORS + "test_an_operand_that_makes_no_sense_is_refused_with_a_sentence",
+    ),
+    Mutation(
+        "freshness only of facts from outside",
+        "rules/operators.py",
+        "looks=Looks.FETCHED,",
+        "looks=Looks.AGE,",
+        OPERATORS + "test_freshness_is_asked_only_of_facts_from_outside",
     ),
     # Known, missing, unknown
     Mutation(

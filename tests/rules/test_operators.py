@@ -64,6 +64,7 @@ CASES: list[tuple[str, FieldType, Any, Any, Any]] = [
     ("ends_with", T, ["zwrot", "!"], "Proszę o ZWRÓT", "zwroty"),
     ("ends_with", T, ["714"], "20-7714", "20-7714 b"),
     ("matches", T, r"\bfv[-/ ]?\d{4}\b", "Faktura FV-2041", "Faktura FV-20412"),
+    ("matches", T, "zwrot", "Proszę o ZWRÓT!", "zwr ot"),
     ("matches", L, "(?m)^numéro: łódź$", "x\nNUMERO: Lodz\ny", "numéro: łódź 2"),
     ("older_than", W, "72 h", 72 * 3600, 72 * 3600 - 1),
     ("newer_than", W, "3 days", 72 * 3600 - 1, 72 * 3600),
