@@ -22,16 +22,18 @@ from sqlalchemy.exc import OperationalError
 from jobs import lanes
 from jobs.asking import ask
 from jobs.facts import args_key, gather
+from jobs.holding import Held, first_wait, hold, planned_again
 from jobs.live import Desk
 from jobs.outbox import queue_message
 from jobs.queues import Work
 from jobs.services import Services
 from jobs.tables import DecisionRow, Fired, LookupRow, Root, RunRow, SkippedRow
 from rules import store as rule_list
-from rules.actions import Call, plan_calls, staged_by
+from rules.actions import Call, plan, plan_calls, staged_by
 from rules.engine import Decision, Planned, decide
 from rules.errors import ActionRefused
 from rules.facts import Facts, LookupKey
+from rules.trace import Trace
 from tickets import store
 from tickets.db import table_of
 from tickets.effects import (
@@ -107,11 +109,13 @@ class Read:
     desk: Desk
     held: frozenset[str]
     effects_left: int
+    may_wait: bool  # for a script; False where the chain is too long for one to be run at all
     progress: Mapping[str, Any]
     since: int  # sequence whose later person changes make a step "overtaken"
     only_rows: frozenset[str] | None = None
     run_actions: tuple[Mapping[str, JSON], ...] = ()
     run_cause: Cause | None = None
+    awaited: store.AnyRow | None = None  # the run this event waits for, as it stands
 
 
 def drain(services: Services, *, budget_s: float | None = None) -> int:
@@ -169,9 +173,11 @@ def _release_if_empty(services: Services, token: str, item_id: int) -> bool:
 
 def _handle(services: Services, token: str, read: Read) -> bool:
     """Decide and commit one event. True when the lane may hold more to do at once."""
+    if read.awaited is not None and not _wait_is_over(services, read):
+        return _wait_on(services, token, read)
     started = time.perf_counter_ns()
     outcomes, staged = _run_outcomes(read)
-    decision = _decide(read, staged)
+    decision, held = _go_on(read, staged, outcomes) if read.awaited is not None else _decide(read, staged)
     decide_us = (time.perf_counter_ns() - started) // 1000
     outcomes += [_outcome(one) for one in decision.planned]
     hints: set[Work] = set()
@@ -182,8 +188,9 @@ def _handle(services: Services, token: str, read: Read) -> bool:
         if rule_list.revision(connection) != read.desk.revision:
             raise RevisionChanged
         applied = _apply(services, connection, read, item, outcomes, now, hints)
-        waiting_until = _finish_event(services, connection, read, decision, now, hints)
-        skipped = _record(connection, read, decision, outcomes, applied, decide_us, now)
+        waiting_until = _finish_event(services, connection, read, decision, held, now, hints)
+        waits = waiting_until is not None
+        skipped = _record(connection, read, decision, outcomes, applied, decide_us, now, waits=waits)
         if skipped:
             hints.add(Work.ENRICHMENT)
         if waiting_until is not None:
@@ -219,9 +226,12 @@ def _read(services: Services, connection: Connection, row: store.AnyRow, now: da
         desk=desk,
         held=held,
         effects_left=max(0, services.settings.effects_per_root - used),
+        may_wait=event.depth < services.settings.depth_per_root,
         progress=progress,
         since=event.seq,
     )
+    if "run" in progress:
+        return _with_awaited(connection, read)
     if event.kind is EventKind.SCRIPT:
         return _with_run(connection, read)
     if event.kind is EventKind.LATE_ANSWER:
@@ -237,10 +247,46 @@ def _with_run(connection: Connection, read: Read) -> Read:
         )
     ).one()
     asked_at = connection.execute(select(EventRow.seq).where(EventRow.id == run.event_id)).scalar_one()
-    actions = tuple(run.outcome.get("actions", ())) if run.status in ("finished", "stopped") else ()
+    cause, actions = _collected(read, run)
+    return replace(read, run_actions=actions, run_cause=cause, since=asked_at)
+
+
+def _collected(read: Read, run: store.AnyRow) -> tuple[Cause, tuple[Mapping[str, JSON], ...]]:
+    """The cause of a run's actions, and the actions; none when they were applied before, or are not to be."""
     script = read.desk.scripts.get(run.script)
     cause = Cause("script", run.script, run.version, "", run.id, None, script.name if script else run.script)
-    return replace(read, run_actions=actions, run_cause=cause, since=asked_at)
+    well = run.status in ("finished", "stopped") and _run_key(cause) not in read.held
+    return cause, tuple(run.outcome.get("actions", ())) if well else ()
+
+
+def _run_key(cause: Cause) -> str:
+    """What says in the ledger of the chain that a run's actions were applied: by the event that waited, or its own."""
+    return f"{cause.code}/run{cause.run_id}"
+
+
+def _with_awaited(connection: Connection, read: Read) -> Read:
+    """An event that waits for a run applies, once that has ended, what it collected."""
+    run = connection.execute(_AWAITED, {"key": read.progress["run"]}).one()
+    cause, actions = _collected(read, run)
+    return replace(read, run_actions=actions, run_cause=cause, awaited=run)
+
+
+def _wait_is_over(services: Services, read: Read) -> bool:
+    assert read.awaited is not None
+    until = from_iso(str(read.progress["until"]))
+    return read.awaited.finished_at is not None or services.clock.now() >= until
+
+
+def _wait_on(services: Services, token: str, read: Read) -> bool:
+    """Woken by something else: give the lane back until the wait is over. True when the run ended meanwhile."""
+    with services.db.write() as connection:
+        # The end of a run is written under the item's lock, so it is either seen here or wakes the lane afterwards.
+        store.read_item(connection, read.event.item_id, lock=True)
+        lanes.fence(connection, read.event.item_id, token, services.clock.now(), lease_s=services.settings.lease_s)
+        if connection.execute(_AWAITED, {"key": read.progress["run"]}).one().finished_at is not None:
+            return True
+        lanes.release(connection, read.event.item_id, token, due_at=from_iso(str(read.progress["until"])))
+    return False
 
 
 def _with_original(connection: Connection, read: Read, now: datetime) -> Read:
@@ -263,17 +309,74 @@ def _with_original(connection: Connection, read: Read, now: datetime) -> Read:
 # Deciding --------------------------------------------------------------------------------------------------------
 
 
-def _decide(read: Read, staged: Mapping[str, JSON]) -> Decision:
+def _decide(read: Read, staged: Mapping[str, JSON], *, effects_left: int | None = None) -> tuple[Decision, Held | None]:
+    """What the rule list says, up to a script it waits for. A late answer's rows wait for nothing any more."""
     at, only_rows = _resume(read)
-    return decide(
+    before = {**cast(Mapping[str, JSON], read.progress.get("staged", {})), **staged}
+    decision = decide(
         read.desk.ruleset,
         read.facts,
-        held=read.held,
+        held=read.held | frozenset(cast(Iterable[str], read.progress.get("held", ()))),
         after=at,
-        staged={**cast(Mapping[str, JSON], read.progress.get("staged", {})), **staged},
+        staged=before,
         wait_over=frozenset(cast(Iterable[str], read.progress.get("over", ()))),
         only_rows=only_rows,
-        effects_left=read.effects_left,
+        effects_left=read.effects_left if effects_left is None else effects_left,
+    )
+    if only_rows is not None or not read.may_wait:
+        return decision, None
+    return hold(decision, read.desk, read.facts, before)
+
+
+def _go_on(read: Read, staged: Mapping[str, JSON], outcomes: list[Outcome]) -> tuple[Decision, Held | None]:
+    """After the wait for a run: the steps that were held, then the rest of the list. `stop` blocks both."""
+    run, cause = read.awaited, read.run_cause
+    assert run is not None
+    assert cause is not None
+    rest = cast(Sequence[Mapping[str, JSON]], read.progress.get("rest", ()))
+    before = {**cast(Mapping[str, JSON], read.progress.get("staged", {})), **staged}
+    refused = any(one.result == "refused" for one in outcomes)
+    nothing = Decision((), (), Trace(read.desk.revision, ()), before)
+    if run.status == "stopped" and run.finished_at is not None:
+        reason = f"{cause.label} stopped it: {run.outcome.get('stop_reason') or 'without a reason'}"
+        outcomes += [_outcome(planned_again(step, ()), "stopped", reason) for step in rest]
+        return replace(nothing, notes=(reason,), stopped=reason), None
+    left = read.effects_left - sum(len(one.effects) for one in outcomes if one.result == "done")
+    planned: list[Planned] = []
+    for place, step in enumerate(rest):
+        facts = read.facts.with_state(before)
+        try:
+            effects = plan(str(step["action"]), cast(Mapping[str, JSON], step["params"]), facts, read.desk.vocabulary)
+        except ActionRefused as error:
+            outcomes.append(_outcome(planned_again(step, ()), "refused", str(error)))
+            continue
+        left -= len(effects)
+        if left < 0:
+            reason = "this chain of events has reached its limit of effects"
+            outcomes += [_outcome(planned_again(one, ()), "stopped", reason) for one in rest[place:]]
+            return replace(nothing, planned=tuple(planned), staged=before, notes=(reason,), stopped=reason), None
+        again = planned_again(step, effects)
+        planned.append(again)
+        before.update(staged_by(effects, facts))
+        found = first_wait([again], read.desk) if read.may_wait else None
+        if found is not None:
+            _, script, seconds = found
+            rows = tuple(cast(Iterable[str], read.progress.get("held", ())))
+            held = Held(again, script, seconds, tuple(rest[place + 1 :]), rows)
+            return replace(nothing, planned=tuple(planned), staged=before), held
+    decision, next_held = _decide(read, {**staged, **before}, effects_left=left)
+    note = ""
+    if run.finished_at is None:
+        note = f"{cause.label} took longer than the rules wait for it; they went on without it"
+    elif run.status != "finished" or refused:
+        note = f"{cause.label} did not end well ({run.status}); the rules went on without it"
+    return (
+        replace(
+            decision,
+            planned=(*planned, *decision.planned),
+            notes=(note, *decision.notes) if note else decision.notes,
+        ),
+        next_held,
     )
 
 
@@ -308,7 +411,7 @@ def _run_outcomes(read: Read) -> tuple[list[Outcome], dict[str, JSON]]:
         refusal = f"{error} Nothing of this run was applied."
     outcomes = [
         Outcome(
-            row_key=f"{cause.code}/run{cause.run_id}",
+            row_key=_run_key(cause),
             code=cause.code,
             version=cause.version,
             row="",
@@ -326,7 +429,7 @@ def _run_outcomes(read: Read) -> tuple[list[Outcome], dict[str, JSON]]:
     return outcomes, staged
 
 
-def _outcome(planned: Planned) -> Outcome:
+def _outcome(planned: Planned, result: str = "done", reason: str = "") -> Outcome:
     return Outcome(
         row_key=planned.row_key,
         code=planned.code,
@@ -337,6 +440,8 @@ def _outcome(planned: Planned) -> Outcome:
         params=planned.params,
         effects=planned.effects,
         cause=Cause("table", planned.code, planned.version, planned.row),
+        result=result,
+        reason=reason,
     )
 
 
@@ -480,6 +585,10 @@ def _spend(connection: Connection, event: Event, item_id: int, effects: int, now
     return event.root_id
 
 
+def _run_row_key(event: Event, row_key: str, step: str) -> str:
+    return f"ev{event.id}:{row_key}:{step}"
+
+
 def _queue_run(
     connection: Connection, read: Read, outcome: Outcome, run: RunScript, root: int, anchor: int, now: datetime
 ) -> bool:
@@ -490,7 +599,7 @@ def _queue_run(
         return False
     connection.execute(
         insert(RunRow).values(
-            key=f"ev{read.event.id}:{outcome.row_key}:{outcome.step}",
+            key=_run_row_key(read.event, outcome.row_key, outcome.step),
             item_id=read.event.item_id,
             event_id=read.event.id,
             script=script.code,
@@ -513,9 +622,15 @@ def _queue_run(
 
 
 def _finish_event(
-    services: Services, connection: Connection, read: Read, decision: Decision, now: datetime, hints: set[Work]
+    services: Services,
+    connection: Connection,
+    read: Read,
+    decision: Decision,
+    held: Held | None,
+    now: datetime,
+    hints: set[Work],
 ) -> datetime | None:
-    """Mark the event done, or waiting for its lookups; returns when the lane is due again if it waits."""
+    """Mark the event done, or waiting for lookups or a run; returns when the lane is due again if it waits."""
     wait = decision.wait
     values: dict[str, Any] = {"status": "done", "progress": None, "error": ""}
     until: datetime | None = None
@@ -530,6 +645,7 @@ def _finish_event(
             until = now
         position = next(one.position for one in read.desk.ruleset.entries if one.code == wait.entry)
         progress: dict[str, Any] = {
+            **({"held": read.progress["held"]} if "held" in read.progress else {}),
             "at": wait.entry,
             "position": position,
             "staged": dict(decision.staged),
@@ -538,13 +654,29 @@ def _finish_event(
             "part": int(read.progress.get("part", 0)) + 1,
         }
         values = {"status": "waiting", "progress": progress, "error": ""}
+    elif held is not None:
+        until = now + timedelta(seconds=held.seconds)
+        entry = next(one for one in read.desk.ruleset.entries if one.code == held.at.code)
+        values["status"] = "waiting"
+        values["progress"] = {
+            "at": entry.code,
+            "position": entry.position,
+            "staged": dict(decision.staged),
+            "until": iso(until),
+            "over": list(read.progress.get("over", ())),
+            "part": int(read.progress.get("part", 0)) + 1,
+            "run": _run_row_key(read.event, held.at.row_key, held.at.step),
+            "held": list(held.rows),
+            "rest": [dict(one) for one in held.rest],
+        }
     updated = connection.execute(_FINISH, {"event": read.event.id, **values})
     if updated.rowcount != 1:
         raise Fenced(f"Event {read.event.id} was already handled")
-    if decision.fired:
-        connection.execute(
-            _INSERT_FIRED, [{"root_id": read.event.root_id, "row_key": row_key} for row_key in decision.fired]
-        )
+    fired = list(decision.fired)
+    if read.run_cause is not None and read.run_actions:
+        fired.append(_run_key(read.run_cause))
+    if fired:
+        connection.execute(_INSERT_FIRED, [{"root_id": read.event.root_id, "row_key": row_key} for row_key in fired])
     return until
 
 
@@ -577,10 +709,12 @@ def _record(
     applied: int | None,
     decide_us: int,
     now: datetime,
+    *,
+    waits: bool,
 ) -> bool:
     """Store the decision with its facts and trace. True when rows were skipped for want of an answer."""
     part = int(read.progress.get("part", 0))
-    outcome = "waiting" if decision.wait is not None else "acted" if outcomes else "checked"
+    outcome = "waiting" if waits else "acted" if outcomes else "checked"
     connection.execute(
         _INSERT_DECISION,
         {
@@ -656,6 +790,9 @@ def _failed(services: Services, token: str, item_id: int, row: store.AnyRow, err
 
 _FIRED, _ROOTS, _EVENTS = table_of(Fired), table_of(Root), table_of(EventRow)
 _HELD = select(_FIRED.c.row_key).where(_FIRED.c.root_id == bindparam("root"))
+_AWAITED = select(RunRow.id, RunRow.script, RunRow.version, RunRow.status, RunRow.outcome, RunRow.finished_at).where(
+    RunRow.key == bindparam("key")
+)
 _USED = select(_ROOTS.c.effects).where(_ROOTS.c.root_id == bindparam("root"))
 _FINISH = update(_EVENTS).where(_EVENTS.c.id == bindparam("event"), _EVENTS.c.status.in_(("pending", "waiting")))
 _INSERT_FIRED = insert(_FIRED)

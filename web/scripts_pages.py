@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy import Connection
 
+from jobs.holding import LONGEST_WAIT_S, wait_s
 from jobs.runs import manifest_of, script_api, with_manifest
 from jobs.tryout import Mode, Tried, Would, try_script
 from rules import store as rule_list
@@ -188,6 +189,8 @@ def _editor(
         item=request.values.get("item", recent[0].id if recent else "", type=str),
         mode=_mode().value,
         limits=LIMITS,
+        wait_s=request.form.get("wait_s", wait_s(stored.working)),
+        longest_wait_s=LONGEST_WAIT_S,
         effect_tone=_effect_tone,
         full_stop=full_stop,
         words=_words(),
@@ -247,7 +250,20 @@ def save(code: str) -> ResponseReturnValue:
 
 def _content(stored: Stored, source: str) -> dict[str, Any]:
     name = " ".join(request.form.get("name", "").split())[:200] or str(stored.working.get("name") or stored.name)
-    return {**_plain(stored.working), "name": name, "source": source}
+    return {**_plain(stored.working), "name": name, "source": source, "wait_s": _sent_wait(stored)}
+
+
+def _sent_wait(stored: Stored) -> int:
+    """How long rules wait for the script, in seconds. Aborts with 422 for what is no such number."""
+    given = request.form.get("wait_s", "").strip()
+    if "wait_s" not in request.form:
+        return wait_s(stored.working)
+    if not (given.isascii() and given.isdigit() and len(given) <= 4 and int(given) <= LONGEST_WAIT_S):
+        raise refuse(
+            422,
+            gettext("Rules wait for a script 0 to %(most)s seconds. Nothing was saved.", most=LONGEST_WAIT_S),
+        )
+    return int(given)
 
 
 #: What publishing adds to a version. Never carried over from a draft: nobody may bring an agreement along.

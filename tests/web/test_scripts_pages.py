@@ -257,3 +257,15 @@ def test_a_source_that_is_too_long_is_refused_and_not_cut(desk: Desk, developer:
     answer = send(developer, f"/scripts/{code}", {"source": "#" * 70_000, "seen": stored(desk).draft_count})
     assert answer.status_code == 422
     assert stored(desk).draft is None
+
+
+def test_how_long_rules_wait_is_saved_with_the_draft_and_bounded(desk: Desk, developer: FlaskClient) -> None:
+    code = a_script(desk)
+    sent = {"source": GOOD, "wait_s": "45", "seen": stored(desk).draft_count}
+    assert send(developer, f"/scripts/{code}", sent).status_code == 302
+    assert stored(desk).working["wait_s"] == 45
+    assert 'name="wait_s" min="0" max="600" value="45"' in text_of(developer.get(f"/scripts/{code}"))
+    for wrong in ("601", "-1", "soon", ""):
+        sent = {"source": "log(2)", "wait_s": wrong, "seen": stored(desk).draft_count}
+        assert send(developer, f"/scripts/{code}", sent).status_code == 422, wrong
+    assert stored(desk).working["source"] == GOOD
