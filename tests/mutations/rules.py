@@ -7,6 +7,7 @@ from tests.mutations.mutation import Mutation
 OPERATORS = "tests/rules/test_operators.py::"
 TRIGGERS = "tests/rules/test_triggers.py::"
 ENGINE = "tests/rules/test_engine.py::"
+GROUPS = "tests/rules/test_groups.py::"
 FIELDS = "tests/rules/test_fields.py::"
 PARSE = "tests/rules/test_parse.py::"
 ACTIONS = "tests/rules/test_actions.py::"
@@ -221,6 +222,63 @@ MUTATIONS = (
         "question, worth_waiting=True)",
         ENGINE + "test_a_failed_lookup_is_not_waited_for",
     ),
+    # Groups, scopes and named lists
+    Mutation(
+        "groups: any",
+        "rules/engine.py",
+        "        if group.kind is GroupKind.ANY:\n",
+        "        if False:\n",
+        GROUPS + "test_a_group_holds_as_its_word_says",
+    ),
+    Mutation(
+        "groups: none",
+        "rules/engine.py",
+        "        if group.kind is not GroupKind.ALL:\n",
+        "        if group.kind is GroupKind.ANY:\n",
+        GROUPS + "test_a_group_holds_as_its_word_says",
+    ),
+    Mutation(
+        "groups of a row must hold",
+        "rules/engine.py",
+        "_All((*conditions, *(group.node for group in groups)))",
+        "_All(conditions)",
+        GROUPS + "test_cells_and_all_groups_of_a_row_must_hold",
+    ),
+    Mutation(
+        "groups: the opposite of unknown is unknown",
+        "rules/engine.py",
+        "        return (answer if isinstance(answer, _Open) else _Open.leaf(answer)).opposite()",
+        "        return True",
+        GROUPS + "test_unknown_satisfies_neither_a_group_nor_its_negation",
+    ),
+    Mutation(
+        "the scope of a table",
+        "rules/engine.py",
+        '_Group.of(Group(GroupKind.ALL, table.scope), "", "", vocabulary) if table.scope else None,',
+        "None,",
+        GROUPS + "test_a_ticket_out_of_scope_gets_no_row_and_no_otherwise",
+    ),
+    Mutation(
+        "a scope that cannot be decided is not out of scope",
+        "rules/engine.py",
+        '        raise ConditionFailed(f"scope: {truth.leaves[0].reason}")',
+        "        return False",
+        GROUPS + "test_a_scope_that_cannot_be_decided_parks_its_table_and_is_never_out_of_scope",
+    ),
+    Mutation(
+        "an empty named list",
+        "rules/engine.py",
+        "        if operand == [] and list_names(cell.value):",
+        "        if False:",
+        GROUPS + "test_nothing_is_one_of_an_empty_list_and_everything_is_none_of_it",
+    ),
+    Mutation(
+        "a named list that is gone",
+        "rules/operators.py",
+        "        if name not in lists:\n",
+        "        if name not in lists:\n            continue\n        if False:\n",
+        GROUPS + "test_a_list_that_is_gone_makes_its_rows_undecidable",
+    ),
     # Waits
     Mutation(
         "a table waits for what could still change it",
@@ -267,8 +325,8 @@ MUTATIONS = (
     Mutation(
         "going on where it waited",
         "rules/engine.py",
-        "if one.order >= order]",
-        "if one.order > order]",
+        "in tables if one.order >= least]",
+        "in tables if one.order > least]",
         ENGINE + "test_earlier_entries_stand_while_a_later_one_waits_and_it_goes_on_there",
     ),
     Mutation(
