@@ -19,6 +19,7 @@ from tests.environment.absent import absent
 from tests.environment.databases import Kind, MakeDatabase, PostgresDatabases, SqliteDatabases, postgres_server
 from tests.environment.loopback import stay_on_this_machine
 from tests.environment.redis import RedisServer
+from tests.environment.routes import compile_addresses_once
 from tests.environment.sandbox import SandboxService
 from tickets.db import Database
 
@@ -33,6 +34,7 @@ pytest_terminal_summary = selection.pytest_terminal_summary
 def pytest_configure(config: pytest.Config) -> None:
     selection.pytest_configure(config)
     stay_on_this_machine()
+    compile_addresses_once()
 
 
 @pytest.fixture(autouse=True)
