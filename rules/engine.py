@@ -6,7 +6,7 @@ depends on an answer still to come ends the pass with a `Wait`, and the caller c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TypeAlias
@@ -16,6 +16,7 @@ from rules.errors import ActionRefused, ConditionFailed, RulesError, UnknownEntr
 from rules.facts import Facts, Known, LookupKey, Missing, Reading
 from rules.fields import Field, state_backed
 from rules.fields import field as field_by_key
+from rules.index import Asked, Possible, RowIndex
 from rules.operators import OPERATORS, Looks, Operator, Takes, Test, list_names, type_for, with_lists
 from rules.table import OTHERWISE, Clause, Condition, Group, GroupKind, HitPolicy, Row, Step, Table
 from rules.templates import shown
@@ -40,6 +41,10 @@ from tickets.values import JSON, from_iso
 
 #: Most effects that one chain of events may have, all its decisions together.
 EFFECTS_PER_ROOT = 100
+#: From how many rows for one kind of event on an index pays (./run bench rules).
+INDEX_FROM_ROWS = 100
+#: More rows than any rule list has: decided row by row.
+NO_INDEX = 1 << 40
 #: Most sentences one decision says about what it could not do.
 MAX_NOTES = 50
 
@@ -116,14 +121,17 @@ class RuleSet:
     entries: tuple[Entry, ...]
     vocabulary: Vocabulary = field(repr=False, compare=False)
     _compiled: tuple[_Compiled, ...] = field(repr=False, compare=False)
-    _by_kind: Mapping[str, tuple[_Compiled, ...]] = field(repr=False, compare=False)
+    _by_kind: Mapping[str, _Bucket] = field(repr=False, compare=False)
 
 
-def compile_ruleset(revision: int, entries: Iterable[Entry], vocabulary: Vocabulary) -> RuleSet:
+def compile_ruleset(
+    revision: int, entries: Iterable[Entry], vocabulary: Vocabulary, *, index_from: int = INDEX_FROM_ROWS
+) -> RuleSet:
     """The rule list ready to decide: entries in order, comparisons prepared, sorted by the events they run on.
 
     Never raises for a table that no longer fits the vocabulary (a connection that was removed): the rows concerned
-    cannot be decided then, and say so. Raises `ValueError` for two entries with one code."""
+    cannot be decided then, and say so. Events of a kind with `index_from` rows or more are decided with an index, which
+    changes nothing but the time. Raises `ValueError` for two entries with one code."""
     ordered = tuple(sorted(entries, key=lambda entry: (entry.position, entry.code)))
     if len({entry.code for entry in ordered}) != len(ordered):
         raise ValueError("Two entries of the rule list have the same code")
@@ -132,7 +140,15 @@ def compile_ruleset(revision: int, entries: Iterable[Entry], vocabulary: Vocabul
         for order, entry in enumerate(ordered)
         if entry.enabled and entry.table is not None
     )
-    by_kind = {kind.value: tuple(one for one in compiled if kind in one.kinds) for kind in EventKind}
+    # Kinds with the same tables share their bucket.
+    buckets: dict[tuple[int, ...], _Bucket] = {}
+    by_kind: dict[str, _Bucket] = {}
+    for kind in EventKind:
+        tables = tuple(one for one in compiled if kind in one.kinds)
+        orders = tuple(one.order for one in tables)
+        if orders not in buckets:
+            buckets[orders] = _Bucket.of(tables, index_from)
+        by_kind[kind.value] = buckets[orders]
     return RuleSet(revision, ordered, vocabulary, compiled, by_kind)
 
 
@@ -440,6 +456,44 @@ class _Compiled:
         return any(kind in kinds and matches(facts) for kinds, matches in self.triggers)
 
 
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    """The tables that events of one kind may run, in order, and for many rows the index of these.
+
+    The index has a bit for each row, and one for each otherwise row, which is always possible."""
+
+    tables: tuple[_Compiled, ...]
+    index: RowIndex | None = None
+    owner: tuple[int, ...] = ()  # bit -> place in `tables`
+    begins: tuple[int, ...] = ()  # place in `tables` -> its first bit
+
+    @classmethod
+    def of(cls, tables: tuple[_Compiled, ...], index_from: int) -> _Bucket:
+        if sum(len(one.rows) for one in tables) < index_from:
+            return cls(tables)
+        rows: list[list[Asked]] = []
+        owner: list[int] = []
+        begins: list[int] = []
+        for place, table in enumerate(tables):
+            begins.append(len(rows))
+            rows += [list(_asked(row)) for row in table.rows]
+            if table.otherwise_key:
+                rows.append([])
+            owner += [place] * (len(rows) - len(owner))
+        return cls(tables, RowIndex(rows), tuple(owner), tuple(begins))
+
+
+def _asked(row: _Row) -> Iterator[Asked]:
+    """The conditions that the row cannot match without, as far as an index can know them."""
+    waiting: list[_Condition | _All | _Not] = list(row.all.members)
+    while waiting:
+        member = waiting.pop()
+        if isinstance(member, _All):
+            waiting += member.members
+        elif isinstance(member, _Condition) and member.field is not None and member.field.type is not None:
+            yield Asked(member.field, member.operator, member.operand)
+
+
 class _Look:
     """Facts with what was staged so far; each field is read once until a staged write touches it."""
 
@@ -495,6 +549,7 @@ class _Outcome:
     fires: list[_Row]
     otherwise: bool
     verdicts: dict[str, RowVerdict]
+    rows: Sequence[_Row] = ()  # those looked at, with `truths` beside them; all others are certainly false
     wait_for: tuple[LookupKey, ...] = ()
     undecided: bool = False  # "never without it": nothing fires although no wait helps
     parked: bool = False
@@ -523,9 +578,11 @@ class _Pass:
         self.wait: Wait | None = None
         self.stopped = ""
         self.unmatched_left = self.deciding_left = MAX_TRACED_ROWS
+        self.possible: Possible | None = None  # set once the tables of an indexed bucket are gone through
+        self.first_bit = 0  # of the table being decided
 
     def decide(self, after: str | None) -> Decision:
-        for compiled in self._entries(after):
+        for compiled in self._tables(after):
             if self.only_rows is not None and compiled.keys.isdisjoint(self.only_rows):
                 continue
             try:
@@ -536,7 +593,9 @@ class _Pass:
             except RulesError as error:
                 self.entries.append(self.unclear(compiled, str(error)))
                 continue
-            self.entries.append(self.table(compiled))
+            trace = self.table(compiled)
+            if self.possible is None or trace.verdict is not Verdict.NOT_MATCHED:
+                self.entries.append(trace)
             if self.wait is not None or self.stopped:
                 break
         return Decision(
@@ -550,15 +609,28 @@ class _Pass:
             self.stopped,
         )
 
-    def _entries(self, after: str | None) -> Iterable[_Compiled]:
+    def _tables(self, after: str | None) -> Iterator[_Compiled]:
+        """The tables to decide, in order; with an index only those of which a row can match when their turn comes."""
         kind = str(self.look.facts.event.get("kind"))
-        entries = self.ruleset._compiled if self.only_rows is not None else self.ruleset._by_kind.get(kind, ())
-        if after is None:
-            return entries
+        bucket = self.ruleset._by_kind.get(kind, _Bucket(()))
+        least = 0 if after is None else self._order_of(after)
+        if self.only_rows is not None or bucket.index is None:
+            tables = self.ruleset._compiled if self.only_rows is not None else bucket.tables
+            yield from [one for one in tables if one.order >= least]
+            return
+        self.possible = bucket.index.start(self.look)
+        bit = next((begin for begin, one in zip(bucket.begins, bucket.tables, strict=True) if one.order >= least), None)
+        while bit is not None and (left := self.possible.rows >> bit):
+            place = bucket.owner[bit + (left & -left).bit_length() - 1]
+            self.first_bit = bucket.begins[place]
+            yield bucket.tables[place]
+            bit = bucket.begins[place + 1] if place + 1 < len(bucket.begins) else None
+
+    def _order_of(self, code: str) -> int:
         for order, entry in enumerate(self.ruleset.entries):
-            if entry.code == after:
-                return [one for one in entries if one.order >= order]
-        raise UnknownEntry(f"The rule list (revision {self.ruleset.revision}) has no entry {after!r} to go on at.")
+            if entry.code == code:
+                return order
+        raise UnknownEntry(f"The rule list (revision {self.ruleset.revision}) has no entry {code!r} to go on at.")
 
     def note(self, text: str) -> None:
         if len(self.notes) < MAX_NOTES:
@@ -610,21 +682,22 @@ class _Pass:
         """Which rows fire, wait, are skipped. Looks at no row behind the one that decides a *first* table."""
         first = compiled.table.hit is HitPolicy.FIRST
         truths: list[_RowTruth] = []
-        for row in compiled.rows:
+        rows = self.rows_to_ask(compiled)
+        for row in rows:
             truth = row.truth(self.look)
             truths.append(truth)
             if first and (truth is True or _certainly_failed(truth)):
                 break
         never_without = compiled.table.wait_s is None
-        matter = self.rows_that_matter(compiled, truths, first=first, never_without=never_without)
+        matter = self.rows_that_matter(compiled, rows, truths, first=first, never_without=never_without)
         may_wait = never_without or compiled.table.wait_s != 0
         wait_for: tuple[LookupKey, ...] = ()
         if matter and may_wait and compiled.entry.code not in self.wait_over:
             wait_for = tuple(dict.fromkeys(key for at in matter for key in _awaited(truths[at])))
         undecided = never_without and bool(matter) and not wait_for
-        outcome = _Outcome(truths, [], False, {}, wait_for, undecided)
+        outcome = _Outcome(truths, [], False, {}, rows, wait_for, undecided)
         matched = False
-        for at, (row, truth) in enumerate(zip(compiled.rows, truths, strict=False)):
+        for at, (row, truth) in enumerate(zip(rows, truths, strict=False)):
             if truth is False:
                 outcome.verdicts[row.key] = RowVerdict.NOT_MATCHED
             elif truth is True:
@@ -647,8 +720,26 @@ class _Pass:
         outcome.otherwise = not blocked and self.can_fire(compiled.otherwise_key)
         return outcome
 
+    def rows_to_ask(self, compiled: _Compiled) -> Sequence[_Row]:
+        """All rows; with an index those that can match."""
+        if self.possible is None:
+            return compiled.rows
+        left = (self.possible.rows >> self.first_bit) & ((1 << len(compiled.rows)) - 1)
+        rows: list[_Row] = []
+        while left:
+            lowest = left & -left
+            rows.append(compiled.rows[lowest.bit_length() - 1])
+            left ^= lowest
+        return rows
+
     def rows_that_matter(
-        self, compiled: _Compiled, truths: Sequence[_RowTruth], *, first: bool, never_without: bool
+        self,
+        compiled: _Compiled,
+        rows: Sequence[_Row],
+        truths: Sequence[_RowTruth],
+        *,
+        first: bool,
+        never_without: bool,
     ) -> set[int]:
         """The undecided rows whose answer could still change what fires, by their place.
 
@@ -662,7 +753,7 @@ class _Pass:
                 if isinstance(truth, bool) or not _could_match(truth, never_without):
                     continue
                 # A match takes the otherwise row away, even when the row itself has fired before.
-                if self.can_fire(compiled.rows[at].key) or otherwise:
+                if self.can_fire(rows[at].key) or otherwise:
                     matter.add(at)
             return matter
         reached = len(truths)  # rows from here on are never reached: one before them surely ends the table
@@ -674,10 +765,10 @@ class _Pass:
         for at in range(reached - 1, -1, -1):
             truth = truths[at]
             if isinstance(truth, bool):
-                behind = self.can_fire(compiled.rows[at].key) if truth else behind
+                behind = self.can_fire(rows[at].key) if truth else behind
                 continue
             may = _may(truth, never_without)
-            fires, passes = bool(may & _YES) and self.can_fire(compiled.rows[at].key), bool(may & (_NO | _UNCLEAR))
+            fires, passes = bool(may & _YES) and self.can_fire(rows[at].key), bool(may & (_NO | _UNCLEAR))
             ends = bool(may & _FAILED) or (bool(may & _YES) and not fires)
             if (fires and (ends or passes)) or (ends and passes and behind):
                 matter.add(at)
@@ -689,7 +780,7 @@ class _Pass:
         if outcome.wait_for:
             return  # it will be decided when the wait is over, and say so then
         without: dict[str, str] = {}
-        for row, truth in zip(compiled.rows, outcome.truths, strict=False):
+        for row, truth in zip(outcome.rows, outcome.truths, strict=False):
             verdict = outcome.verdicts.get(row.key)
             if isinstance(truth, bool) or verdict not in (RowVerdict.SKIPPED, RowVerdict.FAILED):
                 continue
@@ -753,6 +844,8 @@ class _Pass:
         self.fired.append(key)
         self.staged.update(staged)
         self.look.stage(staged, key)
+        if self.possible is not None and staged:
+            self.possible.staged(staged)
         outcome.verdicts[key] = RowVerdict.FIRED
         traces.conclude(key, RowVerdict.FIRED, tuple(done), reason)
 
@@ -798,13 +891,21 @@ class _Pass:
     def row_traces(self, compiled: _Compiled, outcome: _Outcome, *, full: bool) -> _RowTraces:
         """The rows looked at, as many as the trace has room for; with `full` all rows, and all their conditions."""
         traces = _RowTraces(compiled)
-        for at, row in enumerate(compiled.rows):
+        rows = compiled.rows if full else outcome.rows
+        if len(rows) < len(compiled.rows):
+            # Those before the last one looked at were looked at too, all at once.
+            ended = bool(outcome.truths) and compiled.table.hit is HitPolicy.FIRST and _ends(outcome.truths[-1])
+            traces.omitted = (rows[len(outcome.truths) - 1].number if ended else len(compiled.rows)) - len(
+                outcome.truths
+            )
+        for at, row in enumerate(rows):
             reached = at < len(outcome.truths) and row.key in outcome.verdicts
             if not reached and not full:
                 break
             truth = outcome.truths[at] if at < len(outcome.truths) else row.truth(self.look)
             verdict = outcome.verdicts.get(row.key, RowVerdict.NOT_REACHED)
-            if not full and not self.has_room(verdict):
+            indexed = self.possible is not None and verdict is RowVerdict.NOT_MATCHED
+            if not full and (indexed or not self.has_room(verdict)):
                 traces.omitted += 1
                 continue
             seen: list[Seen] = []
@@ -859,6 +960,11 @@ class _RowTraces:
         if before is None:
             return  # over the bound, and counted in `omitted`
         self.kept[key] = replace(before, verdict=verdict, steps=steps, reason=cut(reason))
+
+
+def _ends(truth: _RowTruth) -> bool:
+    """Whether a *first* table looks at no row behind this one."""
+    return truth is True or _certainly_failed(truth)
 
 
 def _certainly_failed(truth: _RowTruth) -> bool:
@@ -967,7 +1073,7 @@ def explain_entry(
     effects_left: int,
 ) -> EntryTrace:
     """What `rules.explain.explain` shows: the decision about this one entry, with every row and condition kept."""
-    ruleset = compile_ruleset(0, [replace(entry, enabled=True)], vocabulary)
+    ruleset = compile_ruleset(0, [replace(entry, enabled=True)], vocabulary, index_from=NO_INDEX)
     over = frozenset({entry.code}) if wait_over else frozenset()
     run = _Pass(ruleset, facts, held, staged, over, None, effects_left)
     if not ruleset._compiled:

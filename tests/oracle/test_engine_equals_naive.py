@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rules.engine import Decision, Entry, compile_ruleset, decide
+from rules.engine import NO_INDEX, Decision, Entry, compile_ruleset, decide
 from rules.explain import explain
 from rules.facts import Facts
 from rules.lint import lint
@@ -59,6 +60,28 @@ def test_the_engine_says_what_the_naive_evaluator_says(
     how = data.draw(circumstances(rule_list))
     decision = decide(compile_ruleset(1, entries_of(rule_list), DESK), before, **how)
     assert as_said(decision, before) == say(rule_list, SORTS, before, **how)
+
+
+@examples(300)
+@given(st.data(), lists(), facts())
+def test_the_index_changes_nothing_but_the_time(
+    data: st.DataObject, rule_list: list[dict[str, Any]], before: Facts
+) -> None:
+    how = data.draw(circumstances(rule_list))
+    entries = entries_of(rule_list)
+    plain = decide(compile_ruleset(1, entries, DESK, index_from=NO_INDEX), before, **how)
+    indexed = decide(compile_ruleset(1, entries, DESK, index_from=0), before, **how)
+    assert replace(indexed, trace=plain.trace) == plain
+    # Of its trace the rows that decided are left, and no row twice.
+    kept = {entry.code: {row.row: row for row in entry.rows} for entry in plain.trace.entries}
+    for entry in indexed.trace.entries:
+        for row in entry.rows:
+            assert kept[entry.code][row.row] == row
+    assert [entry.code for entry in indexed.trace.entries] == [
+        entry.code
+        for entry in plain.trace.entries
+        if entry.verdict is not Verdict.NOT_MATCHED or how["only_rows"] is not None
+    ]
 
 
 @examples(120)

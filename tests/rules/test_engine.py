@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rules.engine import Entry, Skipped, Wait, compile_ruleset, decide
+from rules.engine import NO_INDEX, Entry, Skipped, Wait, compile_ruleset, decide
 from rules.errors import UnknownEntry
 from rules.facts import LookupKey
 from rules.parse import parse_table
@@ -461,10 +461,18 @@ def test_the_limit_of_effects_stops_the_list_visibly_and_whole_rows_only() -> No
 
 def test_a_long_table_keeps_a_bounded_trace_with_the_deciding_row() -> None:
     rows = [tagging(f"r{at}", c1="chat") for at in range(1_000)] + [tagging("hit", c1="email")]
-    [entry] = decided(EMAIL, a_table(rows)).trace.entries
+    listed = [Entry("A01", "Triage", 1, 0, table=a_table(rows))]
+    [entry] = decide(compile_ruleset(1, listed, DESK, index_from=NO_INDEX), EMAIL).trace.entries
     assert len(entry.rows) == MAX_TRACED_ROWS + 1
     assert entry.omitted == 1_000 - MAX_TRACED_ROWS
     assert (entry.rows[-1].row, entry.rows[-1].number, entry.rows[-1].verdict) == ("hit", 1_001, RowVerdict.FIRED)
+
+
+def test_with_an_index_the_trace_keeps_only_rows_that_decided() -> None:
+    rows = [tagging(f"r{at}", c1="chat") for at in range(1_000)] + [tagging("hit", c1="email"), tagging("later")]
+    [entry] = decided(EMAIL, a_table(rows)).trace.entries
+    assert [(row.row, row.number, row.verdict) for row in entry.rows] == [("hit", 1_001, RowVerdict.FIRED)]
+    assert entry.omitted == 1_000
 
 
 class Counting(dict[str, Any]):

@@ -1,0 +1,126 @@
+"""The index rules out only rows that are certainly false, and rules out those it can."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules import index
+from rules.engine import Entry, compile_ruleset, decide
+from rules.fields import field
+from rules.index import Asked, RowIndex
+from rules.operators import OPERATORS, clean_operand
+from tests.rules.desk import DESK, a_table, some_facts, tagging
+from tickets.item import FieldType
+
+ALPHABET = st.text(alphabet="ab1 é_#-$²", min_size=1, max_size=6)
+AMOUNTS = st.integers(-50, 50)
+
+
+def left(
+    rows: list[list[tuple[str, str, Any]]], state: dict[str, Any], changes: dict[str, Any] | None = None
+) -> list[int]:
+    """The rows (field, operator, operand) that the index leaves on this state."""
+    asked = []
+    for row in rows:
+        found = [(field(name, DESK), OPERATORS[op], value) for name, op, value in row]
+        asked.append([Asked(one, op, clean_operand(op, one.type or FieldType.TEXT, value)) for one, op, value in found])
+    possible = RowIndex(asked).start(Look(some_facts(state, changes=changes)))
+    return [at for at in range(len(rows)) if possible.rows >> at & 1]
+
+
+class Look:
+    """What the engine shows to the index, without its memory."""
+
+    def __init__(self, facts: Any) -> None:
+        self.facts = facts
+
+    def read(self, field: Any) -> Any:
+        return field.read(self.facts)
+
+    def change(self, state_key: str) -> Any:
+        return self.facts.event["changes"].get(state_key)
+
+
+@pytest.mark.parametrize(
+    ("condition", "out", "stays"),
+    [
+        (("ticket.channel", "any_of", ["email"]), {"channel": "chat"}, {"channel": "email"}),
+        (("ticket.channel", "none_of", ["email"]), {"channel": "email"}, {}),
+        (("ticket.subject", "is", "Zwrót"), {"subject": "zwroty"}, {"subject": "ZWROT"}),
+        (("ticket.subject", "contains_any", ["no refund", "#42"]), {"subject": "refunds 421"}, {"subject": "x #42"}),
+        (("ticket.subject", "contains_all", ["a", "refund"]), {"subject": "a b"}, {"subject": "refund of a"}),
+        (("ticket.subject", "contains_none", ["refund"]), {"subject": "a refund"}, {"subject": "refunds"}),
+        (("ticket.subject", "starts_with", ["a"]), {}, {"subject": "b"}),
+        (("ticket.subject", "empty", None), {"subject": "b"}, {}),
+        (("ticket.tags", "has_any", ["vip"]), {"tags": ["a"]}, {"tags": ["VIP"]}),
+        (("ticket.tags", "has_none", ["vip"]), {"tags": ["VIP"]}, {"tags": ["a"]}),
+        (("ticket.fields.amount", "greater", 10), {"fields.amount": 9}, {"fields.amount": 11}),
+        (("ticket.fields.amount", "less", 10), {"fields.amount": 11}, {"fields.amount": "many"}),
+        (("ticket.fields.amount", "between", [1, 2]), {"fields.amount": 3}, {"fields.amount": 2}),
+        (("ticket.due_at", "older_than", "1 h"), {}, {"due_at": "2026-11-21T09:31:00.000000+00:00"}),
+    ],
+)
+def test_a_value_rules_a_row_out_or_leaves_it(condition: Any, out: dict[str, Any], stays: dict[str, Any]) -> None:
+    assert left([[condition]], out) == []
+    assert left([[condition]], stays) == [0]
+
+
+def test_a_field_that_did_not_change_rules_out_rows_about_its_change() -> None:
+    row = [("ticket.channel", "changed_to", ["email"])]
+    assert left([row], {"channel": "email"}) == []
+    assert left([row], {"channel": "email"}, {"channel": ["chat", "email"]}) == [0]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(ALPHABET.filter(lambda one: one.strip()), min_size=1, max_size=3, unique=True), ALPHABET)
+def test_no_row_with_keywords_is_ruled_out_that_matches(keywords: list[str], text: str) -> None:
+    for key in ("contains_any", "contains_all", "contains_none", "is_not", "starts_with"):
+        operator = OPERATORS[key]
+        value = keywords if operator.operand.value == "many" else keywords[0]
+        if text.strip() and operator.test(FieldType.TEXT, value)(text):
+            assert left([[("ticket.subject", key, value)]], {"subject": text}) == [0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["greater", "greater_or_equal", "less", "less_or_equal"]), AMOUNTS), max_size=40
+    ),
+    AMOUNTS,
+    st.integers(1, 5),
+)
+def test_no_row_with_a_limit_is_ruled_out_that_matches_however_few_the_steps(
+    limits: list[tuple[str, int]], amount: int, steps: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index, "MAX_STEPS", steps)
+        rows = left([[("ticket.fields.amount", op, value)] for op, value in limits], {"fields.amount": amount})
+    for at, (op, value) in enumerate(limits):
+        if OPERATORS[op].test(FieldType.NUMBER, value)(amount):
+            assert at in rows
+
+
+def test_a_staged_write_lets_later_rows_that_read_it_match() -> None:
+    rows = [tagging(f"r{at}", c1={"value": [f"t{at}"]}) for at in range(200)]
+    columns = [{"id": "c1", "field": "ticket.tags"}]
+    later = a_table([*rows, tagging("hit", c1=["first"])], columns=columns, code="B")
+    first = a_table([tagging("r1", "first")], code="A")
+    entries = [Entry(one.code, one.name, 1, at, table=one) for at, one in enumerate([first, later])]
+    decision = decide(compile_ruleset(1, entries, DESK), some_facts())
+    assert decision.fired == ("A/r1", "B/hit")
+
+
+def test_many_tables_are_decided_in_order_from_the_one_that_waited() -> None:
+    tables = [
+        a_table([tagging("r1", f"t{at}", c1="email" if at % 50 == 0 else "chat")], code=f"T{at}") for at in range(200)
+    ]
+    entries = [Entry(one.code, one.name, 1, at, table=one) for at, one in enumerate(tables)]
+    ruleset = compile_ruleset(1, entries, DESK)
+    email = some_facts({"channel": "email"})
+    assert decide(ruleset, email).fired == ("T0/r1", "T50/r1", "T100/r1", "T150/r1")
+    assert decide(ruleset, email, after="T50").fired == ("T50/r1", "T100/r1", "T150/r1")
+    assert decide(ruleset, email, after="T199").fired == ()
