@@ -482,7 +482,7 @@ MUTATIONS = (
         "web/headers.py",
         '    nonce = g.get("style_nonce")\n',
         "    nonce = style_nonce()\n",
-        HEADERS + "test_only_a_page_that_asks_gets_a_nonce_and_each_time_another",
+        HEADERS + "test_every_answer_carries_the_policy_and_is_not_kept",
     ),
     Mutation(
         "what people write is escaped",
@@ -614,9 +614,9 @@ MUTATIONS = (
     # Mail that comes in
     Mutation(
         "mail: the mailbox's secret",
-        "web/inbound.py",
-        "    if mailbox is None:\n        said",
-        "    if mailbox is None and not secret:\n        said",
+        "jobs/intake.py",
+        "found = [row.key for row in rows if hmac.compare_digest(row.secret_sha256, digest)]",
+        "found = [row.key for row in rows]",
         MAIL_DOOR + "test_without_the_secret_nothing_is_kept",
     ),
     Mutation(
