@@ -33,7 +33,8 @@ def busy(served: Served) -> Served:
         1, "crm.get_customer", {"tier": "Gold", "customer_since": "March 2021"}, title="Customer file", fresh_s=-1
     )
     desk.card(1, "erp.get_order", None, title="Order 20-7714", error="The ERP did not answer.")
-    desk.card(1, "billing.charges", {"charges": [{"date": "18 Nov", "amount": "64.90", "status": "captured"}]})
+    charge = {"at": "2026-11-18T09:02:00+00:00", "order": "LH-27182", "amount": "1310.89 PLN", "status": "succeeded"}
+    desk.card(1, "billing.charges", {"charges": [charge, charge], "note": "word " * 60})
     return served
 
 
@@ -197,6 +198,56 @@ def test_a_partial_update_that_fails_says_so(busy: Served, visit: Visit) -> None
     [said] = visitor.console
     assert said.startswith("error: Response Status Error Code 404 from /tickets/1/why/A01")
     visitor.console.clear()
+
+
+def test_a_ticket_one_has_looked_at_is_no_longer_unread(busy: Served, visit: Visit) -> None:
+    visitor = signed_in(visit)
+    visitor.go("/?queue=all")
+    row = visitor.page.locator("tr", has_text="Where is my parcel?")
+    expect(row.get_by_role("img", name="unread")).to_be_visible()
+    with visitor.page.expect_response(lambda answer: answer.url.endswith("/tickets/2/seen")) as said:
+        row.get_by_role("link").click()
+    assert said.value.status == 204
+    visitor.go("/?queue=all")
+    expect(row.get_by_role("img", name="unread")).to_have_count(0)
+    expect(visitor.page.get_by_role("img", name="unread")).to_have_count(3)
+
+
+def test_without_scripts_looking_changes_nothing(busy: Served, visit: Visit) -> None:
+    visitor = signed_in(visit, scripts=False)
+    visitor.go("/tickets/2")
+    visitor.go("/?queue=all")
+    expect(visitor.page.get_by_role("img", name="unread")).to_have_count(4)
+
+
+def test_one_follows_and_links_from_the_keyboard(busy: Served, visit: Visit) -> None:
+    visitor = signed_in(visit)
+    page = visitor.page
+    visitor.go("/tickets/1")
+    page.get_by_role("button", name="Follow").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Following")).to_be_visible()
+    page.get_by_label("This ticket").select_option("contains")
+    page.get_by_label("Ticket number").focus()
+    page.keyboard.type("3")
+    page.keyboard.press("Enter")
+    links = page.get_by_role("region", name="Links")
+    expect(links.get_by_role("link")).to_have_text("3 Invoice 118 has the wrong address")
+    links.get_by_role("button", name="Unlink 3").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".conv")).to_contain_text("unlinked: contains 3")
+    expect(links.get_by_role("link")).to_have_count(0)
+
+
+def test_following_and_linking_work_without_scripts(busy: Served, visit: Visit) -> None:
+    visitor = signed_in(visit, width=390, scripts=False)
+    page = visitor.page
+    visitor.go("/tickets/1")
+    page.get_by_role("button", name="Follow").click()
+    expect(page.get_by_role("button", name="Following")).to_be_visible()
+    page.get_by_label("Ticket number").fill("#2")
+    page.get_by_role("button", name="Link", exact=True).click()
+    expect(page.get_by_role("region", name="Links").get_by_role("link")).to_have_text("2 Where is my parcel?")
 
 
 PAGES = ("/", "/?queue=all", "/tickets/1", "/tickets/1/why/A01", "/tickets/new", "/bell", "/more", "/nowhere")
