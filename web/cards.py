@@ -28,7 +28,7 @@ ROWS = 12
 COLUMNS = 4
 TABLES = 4
 #: Characters that stand beside each other in the narrow column of cards.
-LINE_CHARS = 42
+LINE_CHARS = 40
 TEXT_CHARS = 4_000
 CELL_CHARS = 60
 FOLD_CHARS = 90

@@ -172,3 +172,15 @@ def test_the_page_names_the_system_and_shows_times_in_the_readers_zone(desk: Des
     assert "Payments Billing, 2 min ago At Amount 18 Nov 10:02 €64.90" in text_of(page)
     assert '<span class="src" title="billing.list_charges">' in page
     assert '<td class="r"><span class="num">€64.90</span></td>' in page
+
+
+def test_what_has_no_room_beside_the_rest_is_under_every_field_and_the_amount_stays() -> None:
+    row = {"at": "2026-11-18T09:02", "order": "LH-27182", "amount": "310.89 PLN", "status": "succeeded"}
+    [fits] = a_card([row]).tables
+    assert (fits.columns, fits.whole) == (["At", "Order", "Status", "Amount"], "")
+    [tight] = a_card([{**row, "amount": "1310.89 PLN"}]).tables
+    assert tight.columns == ["At", "Status", "Amount"]
+    assert '"order": "LH-27182"' in tight.whole
+    [alone] = a_card([{"note": "x" * 300, "other": "y"}]).tables
+    assert alone.columns == ["Note"]
+    assert '"other": "y"' in alone.whole
