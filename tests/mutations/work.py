@@ -56,8 +56,8 @@ MUTATIONS = (
     Mutation(
         "the chain's budget",
         "jobs/automation.py",
-        "        effects_left=read.effects_left,\n    )\n\n\ndef _resume",
-        "        effects_left=10_000,\n    )\n\n\ndef _resume",
+        "effects_left=read.effects_left if effects_left is None else effects_left,",
+        "effects_left=10_000,",
         AUTOMATION + "test_the_budget_of_a_chain_stops_it_visibly",
     ),
     Mutation(
@@ -112,8 +112,8 @@ MUTATIONS = (
     Mutation(
         "a script that did not end well does nothing",
         "jobs/automation.py",
-        'if run.status in ("finished", "stopped") else ()',
-        "if True else ()",
+        'well = run.status in ("finished", "stopped") and',
+        "well =",
         RUNS + "test_a_run_stored_as_failed_is_not_applied_whatever_it_collected",
     ),
     Mutation(
@@ -147,8 +147,9 @@ MUTATIONS = (
     Mutation(
         "work goes on without Redis",
         "jobs/worker.py",
-        "            _poll(services, function)\n",
-        "            time.sleep(services.settings.sweep_s)\n",
+        "        except (RedisError, OSError) as error:\n",
+        "        except (RedisError, OSError) as error:\n            if error:\n"
+        "                time.sleep(services.settings.sweep_s)\n                continue\n",
         QUEUES + "test_a_worker_works_without_redis_and_goes_back_to_it",
     ),
     Mutation(
