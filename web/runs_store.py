@@ -102,7 +102,8 @@ def done_by(connection: Connection, row: AnyRow) -> list[dict[str, object]]:
     done = connection.execute(
         select(DecisionRow.done)
         .join(EventRow, EventRow.id == DecisionRow.event_id)
-        .where(EventRow.item_id == row.item_id, EventRow.kind == "script_finished", EventRow.id > row.event_id)
+        # Of its own event, or of the one that waited for it: either way not before the run was asked for.
+        .where(EventRow.item_id == row.item_id, DecisionRow.at >= row.created_at)
         .order_by(DecisionRow.id)
         .limit(100)
     ).scalars()

@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 
 from jobs.holding import LONGEST_WAIT_S, wait_s
 from jobs.runs import manifest_of, script_api, with_manifest
+from jobs.script_tests import run_all
 from jobs.tryout import Mode, Tried, Would, try_script
 from rules import store as rule_list
-from rules.store import EntryKind, EntryNotFound, NothingToPublish, StaleDraft, Stored
+from rules.store import EntryKind, NothingToPublish, StaleDraft, Stored
 from sandbox.contract import Checked, Manifest
 from sandbox.errors import ServiceUnavailable
 from sandbox.limits import Limits
@@ -30,9 +31,12 @@ from web.errors import refuse
 from web.labels import Labels
 from web.limits import limiter, person
 from web.scripts_api import completion
+from web.scripts_tests import stored_script as _script
+from web.scripts_tests import tests
 from web.store import names
 
 pages = Blueprint("scripts", __name__)
+pages.register_blueprint(tests)
 
 PERMISSION = Permission.EDIT_SCRIPTS
 LIMITS = Limits()
@@ -119,16 +123,6 @@ def _checked(source: str) -> Checked:
 
 
 # The editor ------------------------------------------------------------------------------------------------------
-
-
-def _script(connection: Connection, code: str) -> Stored:
-    try:
-        stored = rule_list.entry(connection, code)
-    except EntryNotFound:
-        abort(404)
-    if stored.kind is not EntryKind.SCRIPT:
-        abort(404)
-    return stored
 
 
 def _source(content: Mapping[str, Any] | None) -> str:
@@ -375,6 +369,20 @@ def _asked(stored: Stored) -> dict[str, Any] | None:
     return {"by": str(asked["by"]), "note": str(asked.get("note", ""))}
 
 
+def _failing_tests(content: Mapping[str, Any]) -> str:
+    """Why the stored tests forbid publishing this content, "" when all pass or there are none."""
+    with services().db.read() as connection:
+        desk = services().live.current(connection)
+    failed = [one for one in run_all(services().sandbox, desk, content) if not one.passed]
+    if not failed:
+        return ""
+    return gettext(
+        "A stored test fails, so nothing was published: %(name)s (%(why)s).",
+        name=failed[0].name,
+        why=failed[0].differences[0],
+    )
+
+
 def _ask(connection: Connection, code: str, content: Mapping[str, Any], note: str, seen: int) -> None:
     """Keep the draft and the wish to publish it, until somebody else agrees. Raises `StaleDraft`."""
     asked: dict[str, JSON] = {"by": me().key, "note": note}
@@ -410,6 +418,9 @@ def publish(code: str) -> ResponseReturnValue:
         raise refuse(409, gettext("Somebody saved this script since you opened the page. Nothing was published."))
     if stored.draft is None:
         raise refuse(422, gettext("There is no draft. Nothing was published."))
+    failing = _failing_tests(stored.working)
+    if failing:
+        return _review(stored, note, failing)
     author = me().key
     added: dict[str, Any] = with_manifest(stored.working, checked.manifest)
     if _must_be_agreed(checked.manifest.beyond(_live_manifest(stored))):
@@ -501,6 +512,9 @@ def roll_back(code: str) -> ResponseReturnValue:
                 why=why.message,
             ),
         )
+    failing = _failing_tests(old.content)
+    if failing:
+        raise refuse(422, failing)
     seen = request.form.get("seen", -1, type=int)
     gained = checked.manifest.beyond(_live_manifest(stored))
     with services().db.write() as connection:
