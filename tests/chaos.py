@@ -1,0 +1,617 @@
+"""./run chaos: the product's real processes under load while they are killed; then everything is counted.
+
+An outside process feeds changes through the store and keeps a ledger of what was accepted. Meanwhile at least one
+process a second is killed (-9), Redis is flushed and killed, PostgreSQL is crashed, drain workers are paused beyond
+their lease, and one commit in ten is never announced. Afterwards: every accepted event has had its effect exactly once,
+in its item's order; every e-mail it caused reached a real SMTP server at least once under one Message-ID; nothing of
+ours is left running. A plain one-job-per-event RQ handler goes through the same, and must show losses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs.outbox import header_id
+from jobs.queues import Queues, Work
+from jobs.services import connect_redis
+from jobs.tables import DecisionRow, OutboxRow
+from run_tool.commands import children_of_this_process, die_with_parent, inherit_orphans, tail
+from run_tool.places import ROOT
+from run_tool.postgres_server import NOBODY, _initdb, _stop, _wait_for, postgres_binaries
+from tests import chaos_plain
+from tests.environment.redis import RedisServer
+from tests.jobs.desk import a_working_desk, table
+from tests.jobs.sink import MailSink, a_mail_sink
+from tickets import people, store
+from tickets.db import Database
+from tickets.events import Actor, ActorKind
+from tickets.item import ItemKind
+from tickets.migrate import upgrade
+from tickets.store import AnyRow, NewMessage
+from tickets.tables import EventRow, Lane, Message
+from tickets.values import utc_now
+
+WORKERS = ("drain", "drain", "scripts", "enrichment", "outbox", "clock", "sandbox")
+MAIL_FROM = "help@chaos.example"
+#: Seconds a worker holds a lane and a delivery here; a paused worker sleeps this much longer than the first.
+LEASE_S = 2
+PAUSE_EXTRA_S = 1.5
+#: Seconds between kills, flushes, deaths of Redis, pauses and crashes of PostgreSQL; seconds Redis stays away.
+KILL_EVERY_S = 0.95
+FLUSH_EVERY_S = 4
+REDIS_EVERY_S = 15
+REDIS_AWAY_S = 1.5
+PAUSE_EVERY_S = 9
+POSTGRES_EVERY_S = 14
+#: Of how many kills one hits a worker of the control, too; seconds until the outside process has to be at work.
+PLAIN_EVERY = 4
+START_S = 60
+#: Seconds until all work must be done once the blows end, and until the control has had its chance.
+QUIET_S = 90
+CONTROL_S = 10
+#: Messages of one ticket: fewer than the outbox's cap per ticket, so that every one must be sent.
+PER_TICKET = 6
+#: Events a second that are handed in, at most, and how many at once.
+RATE = 20
+BURST = 20
+
+ANSWER_ALL = """
+code: C01
+name: Answer everything
+kind: ticket
+triggers: [{on: created}, {on: message, by: customer, visibility: public}]
+hit: every
+steps: [{id: s1, do: post_message}]
+rows:
+  - id: r1
+    then: {s1: {text: "We answer you about {{ticket.subject}}.", public: true}}
+"""
+_MARK = re.compile(r"\[c(\d+)\]")
+
+
+# The outside process ---------------------------------------------------------------------------------------------
+
+
+def feed(url: str, redis_url: str, folder: Path, seconds: float, seed: int) -> None:
+    """Hand in changes as the web would, and write down what was accepted before the next one."""
+    rng = random.Random(seed)
+    db = Database(url)
+    redis = connect_redis(redis_url)
+    queues = Queues(redis)
+    tickets: list[tuple[int, int, str]] = []  # number, messages so far, address
+    end = time.monotonic() + seconds
+    number = 0
+    with (folder / "ledger").open("a", buffering=1) as ledger:
+        while time.monotonic() < end:
+            number += 1
+            ledger.write(f"try {number}\n")
+            try:
+                if not tickets or rng.random() < 0.3:
+                    tickets.append((_create(db, number), 1, f"c{number}@customer.example"))
+                else:
+                    at = rng.randrange(len(tickets))
+                    item_id, count, address = tickets[at]
+                    _write_again(db, item_id, number, address)
+                    tickets[at] = (item_id, count + 1, address)
+                    if count + 1 == PER_TICKET:
+                        del tickets[at]
+            except SQLAlchemyError as error:
+                ledger.write(f"unsure {number} {type(error).__name__}\n")
+                time.sleep(0.2)
+                continue
+            ledger.write(f"ok {number}\n")
+            if rng.random() < 0.9:  # else: the process died between commit and hint
+                queues.hint(Work.DRAIN)
+            if chaos_plain.submit(redis, folder / "plain", number):
+                ledger.write(f"plain {number}\n")
+            # In bursts, as a newsletter or an outage brings them: an even trickle would never meet a full queue.
+            if number % BURST == 0:
+                time.sleep(BURST / RATE)
+    db.close()
+
+
+def _create(db: Database, number: int) -> int:
+    now = utc_now()
+    address = f"c{number}@customer.example"
+    with db.write() as connection:
+        person = people.person_for(connection, email=address, name=f"Customer {number}", language="en", now=now)
+        return store.create_item(
+            connection,
+            kind=ItemKind.TICKET,
+            state={"subject": f"Case {number}", "channel": "email", "customer": person},
+            actor=Actor(ActorKind.CUSTOMER, str(person), f"Customer {number}"),
+            now=now,
+            message=_message(number, person, address),
+        ).item_id
+
+
+def _write_again(db: Database, item_id: int, number: int, address: str) -> None:
+    with db.write() as connection:
+        item = store.read_item(connection, item_id, lock=True)
+        person = item.state["customer"]
+        assert isinstance(person, int)
+        actor = Actor(ActorKind.CUSTOMER, str(person), "Customer")
+        message = _message(number, person, address)
+        store.change_item(connection, item, lines=(), actor=actor, now=utc_now(), messages=(message,))
+
+
+def _message(number: int, person: int, address: str) -> NewMessage:
+    return NewMessage(
+        author="customer",
+        public=True,
+        channel="email",
+        text=f"[c{number}]",
+        author_person=person,
+        author_address=address,
+    )
+
+
+# The servers and the processes -----------------------------------------------------------------------------------
+
+
+class Postgres:
+    """A PostgreSQL server that can be crashed. What it said was committed survives that: nothing is left unsynced
+    that the operating system would not still have."""
+
+    def __init__(self, folder: Path) -> None:
+        found = postgres_binaries(Path(psycopg.__file__).parent.parent)
+        if found is None:
+            raise SystemExit("There is no PostgreSQL here; nothing was started. Use --database sqlite.")
+        self._binaries = found
+        self._folder = folder
+        self._as_nobody: dict[str, object] = {}
+        if os.geteuid() == 0:
+            self._as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+            os.chown(folder, NOBODY, NOBODY)
+        _initdb(found, folder / "data", self._as_nobody)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"postgresql+psycopg://deskhand@/postgres?host={quote(str(folder), safe='')}"
+
+    def start(self) -> None:
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self._folder),
+            "fsync": "off",
+            "synchronous_commit": "on",
+            "max_connections": "200",
+            "shared_buffers": "64MB",
+        }
+        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self._binaries / "postgres"), "-D", str(self._folder / "data"), *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+                **self._as_nobody,  # type: ignore[call-overload]
+            )
+        _wait_for(self._folder / ".s.PGSQL.5432", self._process, self._folder / "log")
+
+    def crash(self) -> None:
+        """Immediate shutdown, and up again after it has recovered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(30)
+        self.start()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            _stop(self._process)
+
+
+@dataclass
+class Fleet:
+    """The processes, started again whenever they are dead."""
+
+    commands: dict[str, list[str]]
+    environ: dict[str, str]
+    logs: Path
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    started: dict[str, float] = field(default_factory=dict)
+    paused: dict[str, float] = field(default_factory=dict)  # until when, on the monotonic clock
+    deaths: Counter[str] = field(default_factory=Counter)
+
+    def keep_up(self) -> None:
+        """Start what is not running, let go on what was paused long enough."""
+        now = time.monotonic()
+        for name, command in self.commands.items():
+            process = self.running.get(name)
+            if process is not None and process.poll() is None:
+                continue
+            self.paused.pop(name, None)
+            if process is not None:
+                self.deaths[name] += 1
+            with (self.logs / f"{name}.log").open("ab") as log:
+                self.running[name] = subprocess.Popen(
+                    command,
+                    env=self.environ,
+                    cwd=ROOT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    preexec_fn=die_with_parent,
+                )
+            self.started[name] = now
+        for name, until in list(self.paused.items()):
+            if now >= until:
+                self.running[name].send_signal(signal.SIGCONT)
+                del self.paused[name]
+
+    def kill_one(self, rng: random.Random, *, plain: bool) -> None:
+        """kill -9 one of the half that has run longest, so that what is killed has had time to begin something."""
+        able = [one for one in self.running if one not in self.paused and one.startswith("plain") == plain]
+        able.sort(key=lambda one: self.started[one])
+        if able:
+            self.running[rng.choice(able[: max(2, len(able) // 2 + 1)])].kill()
+
+    def pause_a_drain(self, rng: random.Random) -> None:
+        name = rng.choice([one for one in self.running if one.startswith("drain")])
+        if name not in self.paused and self.running[name].poll() is None:
+            self.running[name].send_signal(signal.SIGSTOP)
+            self.paused[name] = time.monotonic() + LEASE_S + PAUSE_EXTRA_S
+
+    def stop(self) -> list[str]:
+        """SIGTERM to all; the names of those that had to be killed after 15 s."""
+        for process in self.running.values():
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+        stubborn = []
+        end = time.monotonic() + 15
+        for name, process in self.running.items():
+            try:
+                process.wait(max(0.1, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                stubborn.append(name)
+                process.kill()
+                process.wait()
+        return stubborn
+
+
+# One run ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Found:
+    """What the count came to; `faults` are the sentences that make it fail."""
+
+    submitted: int = 0
+    applied: int = 0
+    unsure: int = 0
+    mails: int = 0
+    copies: int = 0
+    control: tuple[int, int] = (0, 0)
+    faults: list[str] = field(default_factory=list)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./run chaos", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=60, help="how long there are blows, in seconds")
+    parser.add_argument("--seed", type=int, default=None, help="the same blows again")
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+    parser.add_argument("--feed", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.feed:
+        url, redis_url, folder, seconds, seed = options.feed
+        feed(url, redis_url, Path(folder), float(seconds), int(seed))
+        return 0
+    seed = random.randrange(1_000_000) if options.seed is None else options.seed
+    print(f"chaos on {options.database} for {options.seconds:.0f} s, seed {seed}", flush=True)
+    inherit_orphans()
+    with tempfile.TemporaryDirectory(prefix="deskhand-chaos-") as name:
+        found = rampage(Path(name), options.database, options.seconds, seed)
+    print(f"submitted {found.submitted} = applied {found.applied}" if not found.faults else "FAILED")
+    for fault in found.faults:
+        print(f"!! {fault}")
+    if found.faults:
+        print(f"again: ./run chaos --seconds {options.seconds:.0f} --database {options.database} --seed {seed}")
+    return 1 if found.faults else 0
+
+
+def rampage(folder: Path, kind: str, seconds: float, seed: int) -> Found:
+    """Everything, in this folder; what is left running at the end is a fault, and killed."""
+    folder.chmod(0o755)  # PostgreSQL runs as nobody
+    rng = random.Random(seed)
+    with ExitStack() as stack:
+        sink = stack.enter_context(a_mail_sink())
+        redis = RedisServer(folder / "redis")
+        redis.start()
+        stack.callback(redis.stop)
+        postgres = None
+        if kind == "postgres":
+            (folder / "pg").mkdir(mode=0o700)
+            postgres = Postgres(folder / "pg")
+            postgres.start()
+            stack.callback(postgres.stop)
+        url = postgres.url if postgres else f"sqlite:///{folder}/chaos.db"
+        upgrade(url)
+        with a_working_desk(url, folder, redis_url=redis.url) as services:
+            table(services, ANSWER_ALL)
+        fleet = _fleet(folder, url, redis.url, sink)
+        try:
+            fleet.keep_up()
+            counts = _blows(fleet, redis, postgres, rng, (folder, url, seconds, seed))
+            print(", ".join(f"{count} {what}" for what, count in sorted(counts.items())), flush=True)
+            found = Found()
+            db = Database(url)
+            quiet_s = _wait_for_quiet(db, fleet)
+            if quiet_s is None:
+                found.faults.append(f"work is left {QUIET_S} s after the last blow: {_left(db)}")
+            else:
+                print(f"quiet {quiet_s:.1f} s after the last blow", flush=True)
+            _let_the_control_finish(redis.url, folder, fleet)
+            found.faults += [f"{one} did not end on SIGTERM" for one in fleet.stop()]
+            _count(found, db, sink, folder)
+            db.close()
+        finally:
+            fleet.stop()
+        if counts["kills"] < seconds * 0.95:
+            found.faults.append(f"only {counts['kills']} kills in {seconds:.0f} s: at least one a second is promised")
+        if found.faults:
+            for log in sorted((folder / "logs").glob("*.log")):
+                print(f"--- {log.stem}\n{tail(log.read_text(errors='replace'), 8)}")
+    found.faults += _orphans()
+    return found
+
+
+def _fleet(folder: Path, url: str, redis_url: str, sink: MailSink) -> Fleet:
+    (folder / "logs").mkdir()
+    (folder / "sandbox").mkdir(mode=0o700)
+    socket = folder / "sandbox" / "sandbox.sock"
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")},
+        "DESKHAND_DATA_DIR": str(folder),
+        "DESKHAND_DATABASE_URL": url,
+        "DESKHAND_REDIS_URL": redis_url,
+        "DESKHAND_SANDBOX_SOCKET": str(socket),
+        "DESKHAND_SMTP_URL": sink.url,
+        "DESKHAND_MAIL_FROM": MAIL_FROM,
+        "DESKHAND_LEASE_S": str(LEASE_S),
+        "DESKHAND_OUTBOX_LEASE_S": str(LEASE_S),
+    }
+    commands: dict[str, list[str]] = {}
+    for kind in WORKERS:
+        name = kind if kind not in commands else f"{kind}2"
+        commands[name] = (
+            [sys.executable, "-m", "sandbox.service", "--socket", str(socket)]
+            if kind == "sandbox"
+            else [sys.executable, "-m", "jobs.worker", kind]
+        )
+    for name in ("plain", "plain2"):
+        commands[name] = [sys.executable, "-m", "tests.chaos_plain", redis_url]
+    return Fleet(commands, environ, folder / "logs")
+
+
+def _blows(
+    fleet: Fleet,
+    redis: RedisServer,
+    postgres: Postgres | None,
+    rng: random.Random,
+    what: tuple[Path, str, float, int],
+) -> Counter[str]:
+    folder, url, seconds, seed = what
+    counts: Counter[str] = Counter()
+    client = Redis.from_url(redis.url, socket_timeout=2)
+    feeder = subprocess.Popen(
+        [sys.executable, "-m", "tests.chaos", "--feed", url, redis.url, str(folder), str(seconds), str(seed)],
+        cwd=ROOT,
+        preexec_fn=die_with_parent,
+    )
+    ledger = folder / "ledger"
+    patience = time.monotonic() + START_S
+    while not ledger.exists() and time.monotonic() < patience:  # blows before there is load would prove nothing
+        fleet.keep_up()
+        time.sleep(0.05)
+    begun = time.monotonic()
+    due = {"kills": 1.0, "flushes": 3.0, "deaths of Redis": 8.0, "pauses": 5.0, "crashes of PostgreSQL": 10.0}
+    redis_back = 0.0
+    while (at := time.monotonic() - begun) < seconds:
+        fleet.keep_up()
+        if at >= due["kills"]:
+            fleet.kill_one(rng, plain=False)
+            counts["kills"] += 1
+            if counts["kills"] % PLAIN_EVERY == 0:
+                fleet.kill_one(rng, plain=True)
+            due["kills"] += KILL_EVERY_S
+        if at >= due["flushes"]:
+            with suppress(RedisError):
+                client.flushall()
+                counts["flushes"] += 1
+            due["flushes"] = at + FLUSH_EVERY_S
+        if at >= due["deaths of Redis"]:
+            redis.kill()
+            redis_back = at + REDIS_AWAY_S
+            counts["deaths of Redis"] += 1
+            due["deaths of Redis"] = at + REDIS_EVERY_S
+        if redis_back and at >= redis_back:
+            redis.start()
+            redis_back = 0.0
+        if at >= due["pauses"]:
+            fleet.pause_a_drain(rng)
+            counts["pauses"] += 1
+            due["pauses"] = at + PAUSE_EVERY_S
+        if postgres is not None and at >= due["crashes of PostgreSQL"]:
+            postgres.crash()
+            counts["crashes of PostgreSQL"] += 1
+            due["crashes of PostgreSQL"] = at + POSTGRES_EVERY_S
+        time.sleep(0.05)
+    redis.start()
+    feeder.wait(60)
+    client.close()
+    return counts
+
+
+def _wait_for_quiet(db: Database, fleet: Fleet) -> float | None:
+    begun = time.monotonic()
+    while time.monotonic() - begun < QUIET_S:
+        fleet.keep_up()
+        if not any(_left(db).values()):
+            return time.monotonic() - begun
+        time.sleep(0.2)
+    return None
+
+
+def _left(db: Database) -> dict[str, int]:
+    with db.read() as connection:
+        counted = {
+            "events": select(func.count()).where(EventRow.status.in_(("pending", "waiting"))),
+            "lanes": select(func.count()).where(Lane.due_at.is_not(None)),
+            "mails": select(func.count()).where(OutboxRow.status == "due"),
+        }
+        return {name: connection.execute(query).scalar_one() for name, query in counted.items()}
+
+
+def _let_the_control_finish(redis_url: str, folder: Path, fleet: Fleet) -> None:
+    """Until its queue is empty and nothing more comes, at most `CONTROL_S`."""
+    client = Redis.from_url(redis_url)
+    end = time.monotonic() + CONTROL_S
+    while time.monotonic() < end and chaos_plain.queue(client).count:
+        fleet.keep_up()
+        time.sleep(0.2)
+    time.sleep(1)
+    client.close()
+
+
+# Counting --------------------------------------------------------------------------------------------------------
+
+
+def _count(found: Found, db: Database, sink: MailSink, folder: Path) -> None:
+    ledger = [line.split() for line in (folder / "ledger").read_text().splitlines()]
+    tried = {int(line[1]) for line in ledger if line[0] == "try"}
+    accepted = {int(line[1]) for line in ledger if line[0] == "ok"}
+    with db.read() as connection:
+        rows = connection.execute(
+            select(
+                Message.id,
+                Message.item_id,
+                Message.seq,
+                Message.author_kind,
+                Message.text,
+                EventRow.id.label("event_id"),
+                EventRow.root_id,
+            )
+            .join(EventRow, (EventRow.item_id == Message.item_id) & (EventRow.seq == Message.seq))
+            .order_by(Message.item_id, Message.seq)
+        ).all()
+        statuses = Counter(connection.execute(select(EventRow.status)).scalars())
+        events = connection.execute(select(func.count()).select_from(EventRow)).scalar_one()
+        decided = connection.execute(select(func.count(func.distinct(DecisionRow.event_id)))).scalar_one()
+        unsent = Counter(connection.execute(select(OutboxRow.status)).scalars())
+    asked = [row for row in rows if row.author_kind == "customer"]
+    answers = [row for row in rows if row.author_kind == "bot"]
+    there = Counter(_number(row.text) for row in asked)
+    # A commit whose answer was lost on the way: what is there counts as accepted.
+    found.unsure = len(set(there) - accepted)
+    found.submitted = len(accepted | set(there))
+    # Which event an answer is for is said by the root of its own event, not by the words in it.
+    number_of = {row.event_id: _number(row.text) for row in asked}
+    answered = Counter(number_of.get(row.root_id, -1) for row in answers)
+    found.applied = len(set(answered) - {-1})
+    _say(found, "accepted and gone", accepted - set(there))
+    _say(found, "never handed in", set(there) - tried)
+    _say(found, "handed in once and there twice", {one for one, times in there.items() if times > 1})
+    _say(found, "never decided", set(there) - set(answered))
+    _say(found, "decided twice", {one for one, times in answered.items() if times > 1})
+    _say(found, "items out of order", _out_of_order(asked, answers))
+    if set(statuses) - {"done"}:
+        found.faults.append(f"events that are not done: {dict(statuses)}")
+    if decided != events:
+        found.faults.append(f"{events} events, but {decided} of them have a decision")
+    _count_mails(found, sink, {f"<{header_id(row.item_id, row.id, MAIL_FROM)}>" for row in answers}, unsent)
+    _count_control(found, ledger, folder)
+
+
+def _count_mails(found: Found, sink: MailSink, expected: set[str], statuses: Counter[str]) -> None:
+    ids = sink.ids()
+    found.mails, found.copies = len(set(ids)), len(ids) - len(set(ids))
+    _say(found, "mails that never arrived", expected - set(ids))
+    _say(found, "mails nobody wrote", set(ids) - expected)
+    if set(statuses) - {"sent"}:
+        found.faults.append(f"mails that are not noted as sent: {dict(statuses)}")
+    print(f"{found.mails} mails arrived, each under one Message-ID; {found.copies} copies after a kill", flush=True)
+    print(f"{found.unsure} commits whose answer was lost were found to have happened", flush=True)
+
+
+def _count_control(found: Found, ledger: list[list[str]], folder: Path) -> None:
+    submitted = {int(line[1]) for line in ledger if line[0] == "plain"}
+    plain = folder / "plain"
+    done = Counter(int(line) for line in plain.read_text().split()) if plain.exists() else Counter()
+    lost, doubled = len(submitted - set(done)), sum(1 for times in done.values() if times > 1)
+    found.control = (lost, doubled)
+    print(f"control, one RQ job per event: {len(submitted)} submitted, {lost} lost, {doubled} doubled", flush=True)
+    if not lost:
+        found.faults.append("the control lost nothing: the blows are too weak for this run to prove anything")
+
+
+def _out_of_order(asked: list[AnyRow], answers: list[AnyRow]) -> set[int]:
+    """Items whose answers are not in the order of what they answer."""
+    place = {row.event_id: row.seq for row in asked}
+    last: dict[int, int] = {}
+    wrong = set()
+    for row in answers:
+        item_id, at = row.item_id, place.get(row.root_id, 0)
+        if at <= last.get(item_id, 0):
+            wrong.add(item_id)
+        last[item_id] = at
+    return wrong
+
+
+def _number(text: str) -> int:
+    match = _MARK.search(text)
+    return int(match[1]) if match else -1
+
+
+def _say(found: Found, what: str, which: set[int] | set[str]) -> None:
+    if which:
+        shown = ", ".join(str(one) for one in sorted(which, key=str)[:8])
+        found.faults.append(f"{len(which)} {what}: {shown}{' ...' if len(which) > 8 else ''}")
+
+
+def _orphans() -> list[str]:
+    """What is still running although everything was stopped; it is killed."""
+    end = time.monotonic() + 5
+    alive: dict[int, str] = {}
+    while time.monotonic() < end:
+        alive = {pid: name for pid in children_of_this_process() if (name := _running(pid))}
+        if not alive:
+            return []
+        time.sleep(0.1)
+    for pid in alive:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return [f"an orphan was left running: {pid} {name}" for pid, name in alive.items()]
+
+
+def _running(pid: int) -> str:
+    """The command of this child, "" when it is dead; then it is buried."""
+    with suppress(ChildProcessError, ProcessLookupError, FileNotFoundError):
+        if os.waitpid(pid, os.WNOHANG) == (0, 0):
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace") or "?"
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
