@@ -52,7 +52,7 @@ from tickets.effects import (
 from tickets.errors import BadValue, Fenced, UnknownField
 from tickets.events import AUTOMATION, Cause, Event, EventKind
 from tickets.item import Item
-from tickets.tables import EventRow, TeamMember
+from tickets.tables import EventRow, Message, Notification, TeamMember
 from tickets.values import JSON, from_iso, iso
 
 log = logging.getLogger(__name__)
@@ -479,6 +479,9 @@ def _apply(
         if outcome.result != "done":
             continue
         for effect in outcome.effects:
+            if read.event.kind is EventKind.LATE_ANSWER and _sent_already(connection, read, effect):
+                outcome.result, outcome.reason = "skipped", "it was already done when the answer was not there yet"
+                continue
             match effect:
                 case SetField() | AddTo() | RemoveFrom():
                     who = taken.get(effect.field)
@@ -519,9 +522,10 @@ def _apply(
                     outcome="overtaken",
                     now=now,
                 )
-    if written.message_id is not None and any(one.public for one in messages):
-        queue_message(connection, item, written.message_id, now)
-        hints.add(Work.OUTBOX)
+    for message, message_id in zip(messages, written.message_ids, strict=True):
+        if message.public:
+            queue_message(connection, item, message_id, now)
+            hints.add(Work.OUTBOX)
     for outcome, ring in rings:
         users = _users(connection, ring)
         key = f"ev{event.id}:{outcome.row_key}:{outcome.step}"
@@ -533,6 +537,33 @@ def _apply(
         ask(connection, item.id, one.connection, one.operation, one.args, root=root, depth=event.depth + 1, now=now)
         hints.add(Work.ENRICHMENT)
     return written.event_id
+
+
+def _sent_already(connection: Connection, read: Read, effect: Effect) -> bool:
+    """Whether the original event's decision already sent this: a late answer sends nothing twice."""
+    item_id = read.event.item_id
+    match effect:
+        case PostMessage():
+            same = select(Message.id).where(
+                Message.item_id == item_id,
+                Message.seq > read.since,
+                Message.author_kind == "bot",
+                Message.public == effect.public,
+                Message.text == effect.text,
+            )
+            return connection.execute(same.limit(1)).first() is not None
+        case Notify():
+            rung = select(Notification.id).where(
+                Notification.item_id == item_id,
+                Notification.text == effect.text[: store.NOTIFICATION_CHARS],
+                Notification.created_at >= from_iso(str(read.facts.event["at"])),
+            )
+            return connection.execute(rung.limit(1)).first() is not None
+        case RunScript():
+            ran = select(RunRow.params).where(RunRow.root_id == read.event.root_id, RunRow.script == effect.script)
+            return any(params == dict(effect.params) for params in connection.execute(ran).scalars())
+        case _:
+            return False
 
 
 def _fields_people_changed(connection: Connection, item: Item, since: int) -> dict[str, str]:

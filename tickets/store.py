@@ -41,6 +41,8 @@ MESSAGE_BYTES = 25_000_000
 ATTACHMENTS = 20
 #: The longest message text kept, in characters; the rest stays in the raw mail.
 MESSAGE_CHARS = 200_000
+#: The longest line in a bell, in characters.
+NOTIFICATION_CHARS = 1_000
 
 _ITEMS, _EVENTS, _LANES = table_of(WorkItem), table_of(EventRow), table_of(Lane)
 
@@ -112,7 +114,13 @@ class Written:
     event_id: int | None
     seq: int
     changes: tuple[Change, ...] = ()
-    message_id: int | None = None
+    #: The messages it stored, in the order they were given.
+    message_ids: tuple[int, ...] = ()
+
+    @property
+    def message_id(self) -> int | None:
+        """The newest message it stored, or None."""
+        return self.message_ids[-1] if self.message_ids else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +261,7 @@ def create_item(
     connection.execute(_INSERT_LANE, {"item_id": item_id, "last_seq": 1, "due_at": now})
     changes = tuple(Change(name, None, value) for name, value in clean.items())
     event_id = _insert_event(connection, item_id, 1, EventKind.CREATED, actor, now, changes, message_id, chain)
-    return Written(item_id, event_id, 1, changes, message_id)
+    return Written(item_id, event_id, 1, changes, () if message_id is None else (message_id,))
 
 
 def change_item(
@@ -320,7 +328,7 @@ def change_item(
                 for change, cause in history
             ],
         )
-    return Written(item.id, event_id, seq, total, message_id)
+    return Written(item.id, event_id, seq, total, tuple(message_ids))
 
 
 def not_done(
@@ -417,7 +425,7 @@ def notify(
             .values(
                 user=user,
                 item_id=item_id,
-                text=text[:1000],
+                text=text[:NOTIFICATION_CHARS],
                 cause=cause.to_json(),
                 key=f"{key}:{user}"[:120],
                 created_at=now,

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 
 from jobs import automation, lanes
 from jobs.services import Services
-from jobs.tables import DecisionRow, Fired
+from jobs.tables import DecisionRow, Fired, OutboxRow
 from rules import store as rule_list
 from tests.builders import ANA, BY_ANA, MORNING, a_ticket
 from tests.jobs.desk import clock_of, decisions, item, table, work
@@ -291,3 +291,27 @@ def test_an_hour_of_waiting_in_the_lane_does_not_change_what_the_event_saw(desk:
     facts = decisions(desk, ticket.item_id)[0].facts
     assert facts["item"]["status"] == "open"
     assert facts["event"]["at"] < facts["now"]
+
+
+def test_only_public_messages_leave_the_house_and_all_of_them_do(desk: Services) -> None:
+    """A note after an answer, in the same row, once went to the customer in place of the answer."""
+    table(
+        desk,
+        """
+code: A01
+name: Answers and notes
+kind: ticket
+triggers: [{on: created}]
+hit: every
+steps: [{id: s1, do: post_message}, {id: s2, do: add_note}]
+rows:
+  - {id: r1, then: {s1: {text: First answer., public: true}, s2: {text: Between us.}}}
+  - {id: r2, then: {s1: {text: Second answer., public: true}, s2: {text: Between us too.}}}
+""",
+    )
+    a_ticket(desk.db)
+    work(desk)
+    with desk.db.read() as connection:
+        queued = list(connection.execute(select(OutboxRow.payload).order_by(OutboxRow.id)).scalars())
+        texts = dict(tuple(row) for row in connection.execute(select(Message.id, Message.text)).all())
+    assert [texts[one["message_id"]] for one in queued] == ["First answer.", "Second answer."]

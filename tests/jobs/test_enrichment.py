@@ -19,7 +19,7 @@ from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.jobs.desk import a_working_desk, clock_of, decisions, item, table, work
 from tickets import store
 from tickets.effects import SetField
-from tickets.tables import ContextFact, EventRow, Lane, Message
+from tickets.tables import ContextFact, EventRow, Lane, Message, Notification
 
 ERP = {
     "operations": [
@@ -280,3 +280,36 @@ def test_whatever_a_connector_does_the_ticket_says_so_and_the_rest_goes_on(
     other = a_ticket(desk.db, email="", channel="form")
     work(desk)
     assert item(desk, other.item_id).state["team"] == "first_line"
+
+
+def test_a_late_answer_sends_nothing_twice(desk: Services, erp: Upstream) -> None:
+    """The row that would have been right says the same as the one that was taken without the answer."""
+    erp.answer = lambda _: Reply(b"down", status=503)
+    both = "{text: We look at it today., public: true}"
+    table(
+        desk,
+        f"""
+code: A01
+name: Answer at once
+kind: ticket
+triggers: [{{on: created}}]
+hit: first
+columns: [{{id: c1, field: erp.find_party.receivable, op: greater}}]
+steps: [{{id: s1, do: assign_team}}, {{id: s2, do: post_message}}, {{id: s3, do: notify}}]
+rows:
+  - id: r1
+    if: {{c1: {{value: "100.00"}}}}
+    then: {{s1: {{team: billing}}, s2: {both}, s3: {{users: [ana], text: New}}}}
+otherwise: {{then: {{s1: {{team: first_line}}, s2: {both}, s3: {{users: [ana], text: New}}}}}}
+""",
+    )
+    ticket = a_ticket(desk.db)
+    work(desk)
+    erp.answer = lambda _: as_json([{"id": "7", "name": "Camille", "receivable": "149.70"}])
+    clock_of(desk).forward(minutes=5)
+    work(desk)
+    assert item(desk, ticket.item_id).state["team"] == "billing"
+    with desk.db.read() as connection:
+        said = list(connection.execute(select(Message.text).where(Message.author_kind == "bot")).scalars())
+        rung = list(connection.execute(select(Notification.text)).scalars())
+    assert (said, rung) == (["We look at it today."], ["New"])

@@ -96,6 +96,20 @@ MUTATIONS = (
         LOOKUPS + "test_a_late_answer_does_not_touch_what_a_person_decided_meanwhile",
     ),
     Mutation(
+        "internal notes stay inside",
+        "jobs/automation.py",
+        "        if message.public:\n            queue_message(",
+        "        if True:\n            queue_message(",
+        AUTOMATION + "test_only_public_messages_leave_the_house_and_all_of_them_do",
+    ),
+    Mutation(
+        "a late answer sends nothing twice",
+        "jobs/automation.py",
+        "if read.event.kind is EventKind.LATE_ANSWER and _sent_already(connection, read, effect):",
+        "if False:",
+        LOOKUPS + "test_a_late_answer_sends_nothing_twice",
+    ),
+    Mutation(
         "a wait ends where it began",
         "jobs/automation.py",
         "            over.append(wait.entry)\n",
