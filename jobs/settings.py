@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     second_person: bool = Field(
         False, description="Whether a script that may do more than before is live only when a second person agrees."
     )
+    log_json: bool = Field(False, description="Whether workers log JSON, one object per line.")
+    metrics_token: str = Field("", description="Who sends this as a bearer token may read /metrics; empty: nobody.")
     web_body_mb: int = Field(30, ge=1, description="Largest request body, in megabytes.")
 
     @classmethod

@@ -32,6 +32,7 @@ from web import (
     inbox,
     limits,
     look,
+    metrics,
     portal,
     rules_pages,
     rules_templates,
@@ -67,6 +68,7 @@ PAGES: tuple[Blueprint, ...] = (
     inbound.programs,
     api.pages,
     health.pages,
+    metrics.pages,
 )
 
 #: Cookie sessions are guarded by this everywhere; an API or inbound blueprint with its own token is exempted by name.

@@ -69,7 +69,7 @@ ASKED = {
     "templates": Permission.EDIT_RULES,
     "ticket": Permission.WORK_TICKETS,
 }
-OPEN = {"api", "health", "inbound", "portal", "signin"}
+OPEN = {"api", "health", "inbound", "metrics", "portal", "signin"}
 
 
 def test_every_page_asks_for_the_permission_of_its_part(app: APIFlask) -> None:

@@ -1,0 +1,151 @@
+"""Worker processes: they end when asked to, in time, outlive their servers, and log lines a program can read."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from jobs.logs import FACT_CHARS, JsonLines, Words, configure
+from jobs.services import Services
+from jobs.tables import OutboxRow
+from jobs.worker import STOP_DEADLINE_S
+from run_tool.places import ROOT
+from tests.builders import a_ticket
+from tests.jobs.desk import a_working_desk
+from tests.jobs.sink import TAKEN, MailSink, a_mail_sink
+from tests.jobs.test_outbox import a_reply
+from tests.jobs.test_queues import a_worker, until
+from tickets.values import utc_now
+
+
+@pytest.fixture
+def sink() -> Iterator[MailSink]:
+    with a_mail_sink() as found:
+        yield found
+
+
+@pytest.fixture
+def desk(sqlite_url: str, tmp_path: Path) -> Iterator[Services]:
+    with a_working_desk(sqlite_url, tmp_path, mail_from="help@shop.example") as services:
+        yield services
+
+
+@pytest.fixture
+def sqlite_url(make_database: object) -> str:
+    url: str = make_database("sqlite")  # type: ignore[operator]
+    return url
+
+
+def test_a_worker_that_hangs_in_a_send_ends_in_time_and_the_mail_is_sent_by_the_next_one(
+    desk: Services, sink: MailSink
+) -> None:
+    a_reply(desk, a_ticket(desk.db).item_id)
+    with desk.db.write() as connection:
+        connection.execute(update(OutboxRow).values(created_at=utc_now()))
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hang(_mail: EmailMessage) -> str:
+        asked.set()
+        go_on.wait(30)
+        return "451 too late"
+
+    sink.answer = hang
+    settings = {"DESKHAND_SMTP_URL": sink.url, "DESKHAND_MAIL_FROM": "help@shop.example"}
+    with a_worker(desk, "outbox", **settings) as process:
+        assert asked.wait(30)
+        process.terminate()
+        begun = time.monotonic()
+        assert process.wait(STOP_DEADLINE_S + 4) == 1
+        assert time.monotonic() - begun >= STOP_DEADLINE_S - 1
+    go_on.set()
+    sink.answer = lambda _mail: TAKEN
+    with desk.db.write() as connection:
+        assert connection.execute(select(OutboxRow.status)).scalar_one() == "due"
+        connection.execute(update(OutboxRow).values(lease_until=desk.clock.now()))  # time passes
+    with a_worker(desk, "outbox", **settings):
+        assert until(lambda: len(sink.taken) == 1)
+
+
+@pytest.mark.parametrize("kind", ["drain", "clock"])
+def test_a_worker_without_redis_ends_at_once_when_asked(desk: Services, kind: str) -> None:
+    with a_worker(desk, kind) as process:
+        assert until(lambda: _waits(process.pid))
+        process.terminate()
+        begun = time.monotonic()
+        assert process.wait(STOP_DEADLINE_S) == 0
+        assert time.monotonic() - begun < STOP_DEADLINE_S / 2
+
+
+def test_a_worker_whose_database_is_away_waits_for_it(desk: Services, tmp_path: Path) -> None:
+    place = f"postgresql://nobody@/nothing?host={tmp_path}"
+    with a_worker(desk, "drain", DESKHAND_DATABASE_URL=place) as process:
+        assert until(lambda: _waits(process.pid))
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(3)
+        process.terminate()
+        assert process.wait(STOP_DEADLINE_S + 4) == 0
+
+
+def test_log_lines_are_one_json_object_each_with_the_facts_of_their_event(desk: Services) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import logging; from jobs.logs import configure; configure(as_json=True);"
+            "log = logging.getLogger('jobs.outbox');"
+            "log.warning('outbox.later', extra={'outbox': 7, 'item': 3, 'error': 'a\\nb'});"
+            "log.error('outbox.broken', exc_info=ValueError('no'));"
+            "logging.getLogger('urllib3.connectionpool').debug('GET /?email=camille')",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [one["event"] for one in lines] == ["outbox.later", "outbox.broken"]
+    assert {name: lines[0][name] for name in ("level", "logger", "outbox", "item", "error")} == {
+        "level": "warning",
+        "logger": "jobs.outbox",
+        "outbox": 7,
+        "item": 3,
+        "error": "a\nb",
+    }
+    assert "ValueError: no" in lines[1]["error"]
+
+
+def test_a_fact_on_a_line_is_short_and_cannot_make_a_second_line() -> None:
+    record = logging.LogRecord("jobs.outbox", logging.WARNING, "", 0, "outbox.later", None, None)
+    record.error = "x\nINFO forged " + "y" * 1000
+    said = Words().format(record)
+    assert said.count("\n") == 0
+    assert said.endswith("y" * 10)
+    assert len(json.loads(JsonLines().format(record))["error"]) == FACT_CHARS
+
+
+def test_debug_lines_of_the_network_stay_off_whatever_the_level() -> None:
+    before = logging.getLogger().handlers[:], logging.getLogger().level
+    try:
+        configure(as_json=False, level=logging.DEBUG)
+        assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.DEBUG)
+    finally:
+        logging.getLogger().handlers[:] = before[0]
+        logging.getLogger().setLevel(before[1])
+
+
+def _waits(pid: int) -> bool:
+    """Whether the process has come as far as sleeping between looks: its signals are set by then."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1], 16)
+    return bool(caught & (1 << 14))
