@@ -680,8 +680,11 @@ def step_sentence(action: str, params: Params, vocabulary: Vocabulary) -> str:
     record = ACTIONS.get(action)
     if record is None:
         return action
+    # A card's facts stand on the card; in a sentence they would be punctuation.
     words = [
-        _in_words(param, params[param.key], vocabulary) for param in record.params if params.get(param.key) is not None
+        _in_words(param, params[param.key], vocabulary)
+        for param in record.params
+        if params.get(param.key) is not None and param.type is not ParamType.JSON
     ]
     return f"{record.label}: {' · '.join(words)}" if words else record.label
 

@@ -307,7 +307,9 @@ def change_item(
     connection.execute(_APPEND, {"item": item.id, "last_seq": seq, "now": now})
     if kind is None:
         kind = EventKind.MESSAGE if messages else EventKind.CHANGED if total else EventKind.CONTEXT
-    message_id = message_ids[-1] if message_ids else None
+    # Triggers look at one message per event: what the customer sees counts before a note beside it.
+    said = [one for one, message in zip(message_ids, messages, strict=True) if message.public] or message_ids
+    message_id = said[-1] if said else None
     if context:
         chain = replace(chain, payload={**chain.payload, "keys": [card.key for card in context]})
     event_id = _insert_event(connection, item.id, seq, kind, actor, now, total, message_id, chain)

@@ -229,6 +229,8 @@ def test_cleaning_is_idempotent() -> None:
 
 def test_a_step_reads_as_a_sentence() -> None:
     assert step_sentence("assign_team", {"team": "billing"}, DESK) == "Assign team: Billing"
+    card = {"key": "orders", "data": [{"number": "20-7714"}], "title": "Orders", "source": "erp.list_orders"}
+    assert step_sentence("set_context", card, DESK) == "Set context: orders · Orders · erp.list_orders"
     assert step_sentence("post_message", {"template": "E01", "public": False}, DESK) == (
         "Post message: Refund received · not public"
     )
