@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, or_, select
 
+from jobs import retention
 from jobs.queues import Work
 from jobs.services import Services
 from jobs.tables import LookupRow, OutboxRow, RunRow
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds between looks for hashes that killed workers left in Redis.
 STALE_S = 5
+#: Seconds until the first look for what is kept too long, and between looks.
+FIRST_PRUNE_S = 60
+PRUNE_S = 3600
 
 
 def due(services: Services, connection: Connection) -> set[Work]:
@@ -58,12 +62,16 @@ def run(services: Services, *, stopping: Callable[[], bool]) -> None:
     """Tick until told to stop. A database that is away is logged once, and looked for again."""
     away = False
     looked_for_stale = 0.0
+    prune_at = time.monotonic() + FIRST_PRUNE_S
     while not stopping():
         try:
             tick(services)
             if time.monotonic() - looked_for_stale > STALE_S:
                 services.queues.forget_stale(services.clock.now())
                 looked_for_stale = time.monotonic()
+            if time.monotonic() >= prune_at:
+                prune_at = time.monotonic() + PRUNE_S
+                retention.prune(services)
             if away:
                 log.warning("database.back")
                 away = False

@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     second_person: bool = Field(
         False, description="Whether a script that may do more than before is live only when a second person agrees."
     )
+    keep_decisions_days: int = Field(
+        365, ge=1, description="Days until how an event was decided, and what a script did, is dropped."
+    )
+    keep_answers_days: int = Field(90, ge=1, description="Days until stored answers of connections are dropped.")
+    keep_sent_days: int = Field(30, ge=1, description="Days until the record of a sent e-mail is dropped.")
     log_json: bool = Field(False, description="Whether workers log JSON, one object per line.")
     metrics_token: str = Field("", description="Who sends this as a bearer token may read /metrics; empty: nobody.")
     web_body_mb: int = Field(30, ge=1, description="Largest request body, in megabytes.")

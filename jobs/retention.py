@@ -1,0 +1,60 @@
+"""What is kept for how long: the clock drops what is older than the settings say, a bounded piece at a time.
+
+Tickets, messages, events and history are never dropped by age. What goes is the record of how something was decided,
+what was asked outside, and what was sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select
+
+from connectors.store import prune as prune_connectors
+from jobs.services import Services
+from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RunRow
+from tickets.db import table_of
+
+log = logging.getLogger(__name__)
+
+#: Rows one transaction drops, and transactions per table and round.
+BATCH = 500
+ROUNDS = 20
+#: Hours an Idempotency-Key is remembered at least; the API itself forgets them after a day.
+KEY_H = 48
+
+
+def prune(services: Services) -> Mapping[str, int]:
+    """Drop what is too old, at most `BATCH` x `ROUNDS` rows of each table; how many rows of what went."""
+    settings, now = services.settings, services.clock.now()
+    decided_before = now - timedelta(days=settings.keep_decisions_days)
+    asked_before = now - timedelta(days=settings.keep_answers_days)
+    sent_before = now - timedelta(days=settings.keep_sent_days)
+    gone = {
+        "decisions": _drop(services, DecisionRow, DecisionRow.at < decided_before, "id"),
+        # A run that has not ended has no finished_at and is never dropped.
+        "runs": _drop(services, RunRow, RunRow.finished_at < decided_before, "id"),
+        "sent": _drop(services, OutboxRow, (OutboxRow.status == "sent") & (OutboxRow.sent_at < sent_before), "id"),
+        "keys": _drop(services, IdempotencyKey, IdempotencyKey.created_at < now - timedelta(hours=KEY_H), "key"),
+    }
+    with services.db.write() as connection:
+        gone["answers"] = prune_connectors(connection, records_before=asked_before, calls_before=asked_before)
+    if any(gone.values()):
+        log.info("retention.pruned", extra=gone)
+    return gone
+
+
+def _drop(services: Services, model: Any, old: ColumnElement[bool], by: str) -> int:
+    column = table_of(model).c[by]
+    total = 0
+    for _ in range(ROUNDS):
+        with services.db.write() as connection:
+            some = select(column).where(old).order_by(column).limit(BATCH).scalar_subquery()
+            count = connection.execute(delete(model).where(column.in_(some), old)).rowcount
+        total += count
+        if count == 0:
+            break
+    return total
