@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from flask import Blueprint, Response, abort, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import get_locale, gettext
 from sqlalchemy import Connection
 
 from jobs.holding import LONGEST_WAIT_S, wait_s
@@ -21,6 +21,7 @@ from rules.store import EntryKind, NothingToPublish, StaleDraft, Stored
 from sandbox.contract import Checked, Manifest
 from sandbox.errors import ServiceUnavailable
 from sandbox.limits import Limits
+from sandbox.messages import translated
 from tickets.errors import ItemNotFound
 from tickets.people import Permission
 from tickets.values import JSON, json_problem
@@ -113,7 +114,8 @@ def check() -> ResponseReturnValue:
     source = data.get("source") if isinstance(data, dict) else None
     if not isinstance(source, str):
         return jsonify(error=gettext('Send the source as JSON: {"source": "..."}.')), 400
-    return jsonify(problems=[asdict(one) for one in _checked(source).problems])
+    found = [replace(one, message=said(one.message), hint=said(one.hint)) for one in _checked(source).problems]
+    return jsonify(problems=[asdict(one) for one in found])
 
 
 def _checked(source: str) -> Checked:
@@ -187,6 +189,7 @@ def _editor(
         longest_wait_s=LONGEST_WAIT_S,
         effect_tone=_effect_tone,
         full_stop=full_stop,
+        said=said,
         words=_words(),
         template_names={code: one.name for code, one in desk.vocabulary.templates.items()},
     )
@@ -207,8 +210,14 @@ def _mode() -> Mode:
     return Mode.LIVE if request.values.get("mode") == "live" else Mode.RECORDED
 
 
+def said(text: str) -> str:
+    """A sentence of the sandbox in the reader's language."""
+    return translated(text, str(get_locale() or "en")[:2])
+
+
 def full_stop(text: str) -> str:
-    """A sentence of the sandbox with its full stop, so that another may follow."""
+    """A sentence of the sandbox in the reader's language with its full stop, so that another may follow."""
+    text = said(text)
     return text if not text or text[-1] in ".!?:" else f"{text}."
 
 
@@ -290,6 +299,7 @@ def try_it(code: str) -> ResponseReturnValue:
         limits=LIMITS,
         effect_tone=_effect_tone,
         full_stop=full_stop,
+        said=said,
         template_names={code: one.name for code, one in desk.vocabulary.templates.items()},
     )
 
@@ -341,6 +351,7 @@ def _review(stored: Stored, note: str = "", problem: str = "") -> ResponseReturn
         labels=labels,
         me_key=me().key,
         full_stop=full_stop,
+        said=said,
         note=note or (_asked(stored) or {}).get("note", ""),
         problem=problem,
     )
@@ -509,7 +520,7 @@ def roll_back(code: str) -> ResponseReturnValue:
                 "Version %(version)s no longer passes the check (line %(line)s: %(why)s). Nothing was rolled back.",
                 version=number,
                 line=why.line,
-                why=why.message,
+                why=said(why.message),
             ),
         )
     failing = _failing_tests(old.content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 from redis import Redis
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from connectors import store as connections
@@ -22,6 +24,7 @@ from tests.environment.redis import RedisServer
 from tests.environment.sandbox import SandboxService
 from tests.jobs.test_preview import dump
 from tests.web.desk import Desk, a_desk, send, sign_in, token
+from tickets.tables import User
 
 GOOD = 'log("looking at", ticket.id)\nticket.set_priority("high")\nticket.add_note("Call them")\n'
 BAD = "import os\nticket.set_priorty('high')\n"
@@ -269,3 +272,26 @@ def test_how_long_rules_wait_is_saved_with_the_draft_and_bounded(desk: Desk, dev
         sent = {"source": "log(2)", "wait_s": wrong, "seen": stored(desk).draft_count}
         assert send(developer, f"/scripts/{code}", sent).status_code == 422, wrong
     assert stored(desk).working["source"] == GOOD
+
+
+@pytest.mark.parametrize(
+    ("language", "message", "hint"),
+    [
+        ("en", "os cannot be imported", "Scripts have no files and no processes."),
+        ("fr", "os ne peut pas être importé", "Les scripts n'ont ni fichiers ni processus."),
+        ("pl", "os nie można zaimportować", "Skrypty nie mają plików ani procesów."),
+        ("ro", "os nu poate fi importat", "Scripturile nu au fișiere și nici procese."),
+    ],
+)
+def test_problems_are_told_in_the_readers_language(
+    desk: Desk, developer: FlaskClient, language: str, message: str, hint: str
+) -> None:
+    with desk.services.db.write() as connection:
+        connection.execute(update(User).where(User.key == "dev").values(language=language))
+    page = developer.get("/scripts")
+    answer = developer.post("/scripts/check", json={"source": BAD}, headers={"X-CSRF-Token": token(page)})
+    first = answer.get_json()["problems"][0]
+    assert first["message"] == message
+    assert first["hint"].startswith(hint)
+    a_script(desk, BAD, live=False)
+    assert f"{message}." in words(html.unescape(text_of(developer.get("/scripts/S01/review"))))

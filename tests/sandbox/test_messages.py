@@ -1,0 +1,146 @@
+"""One catalogue of what the sandbox says, in four languages: complete, and each refusal with a rewrite that works."""
+
+from __future__ import annotations
+
+import ast
+from string import Formatter
+
+import pytest
+
+from sandbox import names, policy
+from sandbox.messages import CATALOGUE, LANGUAGES, known, translated
+from tests.sandbox.hosts import API, ROOT, Host
+
+#: Functions whose text arguments people read, by file.
+SAYING = {
+    "sandbox/policy.py": {"refuse", "_say"},
+    "sandbox/source.py": {"_problem"},
+    "sandbox/broker.py": {"_Over", "ScriptError"},
+    "sandbox/child/guards.py": {"Forbidden"},
+    "sandbox/child/values.py": {"BadValue"},
+}
+#: What only tells of a bug or of an attack, in the log's language.
+NOT_FOR_AUTHORS = ("The child ", "Your script raised")
+
+
+def said_in(path: str) -> list[str]:
+    """Every text literal those functions are given, with "x" for what is filled in."""
+    found = []
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if function in SAYING[path]:
+            found += [text for one in node.args if (text := filled(one)) and " " in text]
+    return [text for text in found if not text.startswith(NOT_FOR_AUTHORS)]
+
+
+def filled(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(str(one.value) if isinstance(one, ast.Constant) else "x" for one in parts)
+        case _:
+            return ""
+
+
+SAID = sorted({text for path in SAYING for text in said_in(path)} - {"x x are already there.", "x stands here"})
+
+
+def test_the_code_is_really_read() -> None:
+    assert len(SAID) > 45
+    assert "x cannot be imported" in SAID
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_everything_the_code_says_is_in_the_catalogue(text: str) -> None:
+    assert known(text)
+
+
+HINTS = sorted(
+    {
+        *names.INSTEAD.values(),
+        *(hint for _, hint in policy._UNSUPPORTED.values()),
+        *(f"Scripts have no {what}" for what, _ in policy._UNSUPPORTED.values()),
+        *policy._SYNTAX_HINTS.values(),
+    }
+)
+
+
+@pytest.mark.parametrize("text", HINTS)
+def test_every_hint_is_in_the_catalogue(text: str) -> None:
+    assert known(text)
+
+
+def holes(text: str) -> set[str]:
+    return {name for _, name, *_ in Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("english", CATALOGUE)
+def test_every_sentence_has_every_language_with_the_same_things_in_it(english: str) -> None:
+    others = CATALOGUE[english]
+    assert len(others) == len(LANGUAGES)
+    for text in others:
+        assert text.strip()
+        assert text != english
+        assert holes(text) == holes(english)
+        assert text.endswith(".") == english.endswith(".")
+
+
+def test_what_a_sentence_is_about_stays_as_it_is() -> None:
+    assert translated("Nothing is called 'tiket' here", "fr") == "Rien ne s'appelle 'tiket' ici"
+    assert translated("crm.find needs email", "pl") == "crm.find wymaga: email"
+    assert translated("The name '{x.__class__}' is reserved", "ro") == "Numele '{x.__class__}' este rezervat"
+    both = "Scripts have no processes. json, re are already there."
+    assert translated(both, "fr") == "Les scripts n'ont pas de processus. json, re sont déjà là."
+
+
+def test_words_that_are_not_ours_and_other_languages_are_left_alone() -> None:
+    assert translated("The shop needs a new lock", "fr") == "The shop needs a new lock"
+    assert translated("Use except.", "en") == "Use except."
+    assert translated("Use except.", "xx") == "Use except."
+    assert translated("", "fr") == ""
+    assert translated("x" * 5_000 + " cannot be imported", "fr") == "x" * 5_000 + " cannot be imported"
+
+
+#: What is refused: what works instead.
+REWRITES = {
+    "import os": "import json",
+    "import requests\nrequests.get('x')": "crm.find_customer(email='a@example.com')",
+    "with crm: pass": "crm.find_customer(email='a@example.com')",
+    "match 1:\n    case 1: pass": "if 1 == 1:\n    pass",
+    "async def f(): pass": "def f():\n    pass",
+    "x = type(1)": "x = isinstance(1, int)",
+    "x = ticket._id": "x = ticket.id",
+    "_x = 1": "x = 1",
+    "open('x')": "ticket.add_note('x')",
+    "eval('1')": "json.loads('1')",
+    "exit()": "stop('done')",
+    "x = true": "x = True",
+    "ticket.status = 'open'": "ticket.set_field(field='status', value='open')",
+    "return": "stop()",
+    "from math import *": "from math import floor",
+    "ticket.add_tag(['a'])": "ticket.add_tags(['a'])",
+    "crm.find_customer(emial='a')": "crm.find_customer(email='a')",
+    "x = '{}'.format(1)": "x = f'{1}'",
+    "ticket.tags.append('x')": "x = [*ticket.tags, 'x']",
+    "ticket.add_tags({'a'})": "ticket.add_tags(sorted({'a'}))",
+}
+
+
+@pytest.mark.parametrize("refused", REWRITES)
+def test_what_is_refused_is_said_in_every_language_and_its_rewrite_works(host: Host, refused: str) -> None:
+    checked = host.sandbox.check(refused, API)
+    errors = [(one.message, one.hint) for one in checked.problems if one.severity == "error"]
+    if not errors:  # only seen while it runs
+        outcome = host.run(refused)
+        assert outcome.error is not None
+        errors = [(outcome.error.message, outcome.error.hint)]
+    assert all(hint for _, hint in errors), errors
+    # A hint of one word is the signature of what was called: Python in every language.
+    for text in (text for pair in errors for text in pair if " " in text):
+        for language in LANGUAGES:
+            assert translated(text, language) != text, (language, text)
+    assert host.sandbox.check(REWRITES[refused], API).ok
+    assert host.run(REWRITES[refused]).status in ("finished", "stopped")
