@@ -1,7 +1,8 @@
-"""The `flask` commands of whoever runs the installation: what was not delivered."""
+"""The `flask` commands of whoever runs the installation: what was not delivered, and erasing a person."""
 
 from __future__ import annotations
 
+import getpass
 import json
 from dataclasses import asdict
 
@@ -10,7 +11,10 @@ from flask import Flask
 from flask.cli import AppGroup
 
 from jobs import outbox as deliveries
+from jobs.erasure import erase
 from jobs.queues import Work
+from tickets import people
+from tickets.errors import PersonNotFound
 from web.context import services
 
 outbox = AppGroup("outbox", help="E-mail on its way out.")
@@ -48,6 +52,32 @@ def retry(ids: tuple[int, ...], all_of_them: bool) -> None:
     click.echo(f"{count} will be tried again.")
 
 
+person = AppGroup("person", help="People who write to us.")
+
+
+@person.command("erase")
+@click.argument("who")
+@click.option("--yes", is_flag=True, help="Do it. Without this it is only said who would be erased.")
+def erase_person(who: str, yes: bool) -> None:
+    """Erase a person, given by number or e-mail address: name, addresses, words, and all that was recorded of them."""
+    desk = services()
+    with desk.db.read() as connection:
+        found = int(who) if who.isdecimal() and len(who) < 10 else people.person_by_email(connection, who)
+        try:
+            known = people.customer(connection, found or 0)
+        except PersonNotFound:
+            raise click.ClickException(f"There is no person {who}. Nothing was changed.") from None
+    called = known.name or "without a name"
+    if not yes:
+        click.echo(f"Person {known.id}, {called}, {', '.join(known.emails) or 'no address'}. Nothing was changed.")
+        click.echo("This cannot be undone. Say --yes to erase this person.")
+        return
+    done = erase(desk, known.id, by=f"flask, {getpass.getuser()}")
+    click.echo(f"Person {known.id} was erased: " + ", ".join(f"{count} {what}" for what, count in done.rows.items()))
+    click.echo("Backups still hold what they held; docs/operations.md says what to do about them.")
+
+
 def install(app: Flask) -> None:
     """Give the application these commands."""
     app.cli.add_command(outbox)
+    app.cli.add_command(person)
