@@ -10,10 +10,9 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -53,8 +52,9 @@ from tickets.values import JSON, iso
 
 log = logging.getLogger(__name__)
 
-#: Runs one worker drives at the same time; seconds a run may be held before another worker may take it.
-CLAIM = 4
+#: Runs one worker drives at the same time, most of them waiting for somebody's answer; seconds a run may be held before
+#: another worker may take it.
+RUNS_AT_ONCE = 32
 LEASE_S = 60
 #: Pauses before a run that failed for want of an answer is tried again, in seconds.
 RETRY_S = (60, 300, 1800)
@@ -230,20 +230,29 @@ def _chosen(name: str, facts: Mapping[str, JSON], manifest: Manifest) -> dict[st
 
 
 def run_due(services: Services) -> int:
-    """Execute every run that is due, some at a time. Returns how many."""
+    """Execute every run that is due, up to RUNS_AT_ONCE at the same time. Returns how many.
+
+    A place that becomes free is given to the next run at once: one that waits for a slow system holds up nobody."""
     total = 0
-    while True:
-        token = secrets.token_hex(16)
-        claimed = _claim(services, token)
-        if not claimed:
-            return total
-        with ThreadPoolExecutor(max_workers=CLAIM) as pool:
-            list(pool.map(partial(_execute, services, token), claimed))
-        total += len(claimed)
-        services.queues.hint(Work.DRAIN)
+    going: set[Future[None]] = set()
+    with ThreadPoolExecutor(max_workers=RUNS_AT_ONCE, thread_name_prefix="run") as pool:
+        while True:
+            free = RUNS_AT_ONCE - len(going)
+            token = secrets.token_hex(16)
+            # Only what can begin now is claimed: a lease must not run out while its run stands in a queue of ours.
+            claimed = _claim(services, token, free) if free else []
+            going |= {pool.submit(_execute, services, token, row) for row in claimed}
+            if not going:
+                return total
+            ended, going = wait(going, timeout=services.settings.sweep_s, return_when=FIRST_COMPLETED)
+            for one in ended:
+                one.result()
+            if ended:
+                total += len(ended)
+                services.queues.hint(Work.DRAIN)
 
 
-def _claim(services: Services, token: str) -> list[AnyRow]:
+def _claim(services: Services, token: str, limit: int) -> list[AnyRow]:
     now = services.clock.now()
     return claim(
         services.db,
@@ -251,7 +260,7 @@ def _claim(services: Services, token: str) -> list[AnyRow]:
         token=token,
         now=now,
         lease_s=LEASE_S,
-        limit=CLAIM,
+        limit=limit,
         values={"status": "running", "attempt": RunRow.attempt + 1, "started_at": now},
         returning=(
             RunRow.id,

@@ -39,7 +39,7 @@ log = logging.getLogger("sandbox.service")
 
 #: Connections at one time, children at one time, and children kept ready.
 MAX_CALLERS = 256
-MAX_CHILDREN = 16
+MAX_CHILDREN = 40  # the runs of one worker, and people's checks and tries beside them
 READY = 2
 #: A ready child that nobody wanted for so long is replaced.
 READY_AGE_S = 60.0

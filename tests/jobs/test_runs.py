@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import marshal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -406,3 +408,51 @@ def test_an_entry_that_breaks_its_jail_is_dropped_and_old_ones_go(desk: Services
     work(desk)
     assert [row.key for row in kept(desk)] == [code_key(source)]
     assert item(desk, ticket.item_id).state["tags"] == ["done"]
+
+
+def queued(services: Services, count: int) -> None:
+    """So many runs of one script, each of a customer of its own."""
+    script(services, "crm.find_customer(email=customer.email)\nticket.add_tags(['done'])")
+    table(services, RUNS_IT)
+    for number in range(count):
+        a_ticket(services.db, email=f"c{number}@example.com")
+    automation.drain(services, budget_s=30)
+
+
+def test_runs_that_wait_for_an_answer_wait_together(desk: Services, crm: Upstream) -> None:
+    """Each answer is held back until eight are asked for at once: with fewer at a time all of them would fail."""
+    together = threading.Barrier(8, timeout=15)
+
+    def answer(_: object) -> Reply:
+        together.wait()
+        return as_json([{"id": "c1", "name": "Camille", "tier": "gold"}])
+
+    crm.answer = answer
+    queued(desk, 8)
+    assert runs.run_due(desk) == 8
+    with desk.db.read() as connection:
+        assert set(connection.execute(select(RunRow.status)).scalars()) == {"finished"}
+
+
+def test_no_more_runs_than_the_bound_are_driven_at_once(
+    desk: Services, crm: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "RUNS_AT_ONCE", 3)
+    guard, most, now = threading.Lock(), [0], [0]
+
+    def answer(_: object) -> Reply:
+        with guard:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.05)
+        with guard:
+            now[0] -= 1
+        return as_json([{"id": "c1", "name": "Camille", "tier": "gold"}])
+
+    crm.answer = answer
+    queued(desk, 9)
+    assert runs.run_due(desk) == 9
+    assert 2 <= most[0] <= 3
+    with desk.db.read() as connection:
+        assert set(connection.execute(select(RunRow.status)).scalars()) == {"finished"}
+    assert runs.run_due(desk) == 0
