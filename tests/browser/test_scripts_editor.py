@@ -129,7 +129,9 @@ def test_a_script_is_written_tried_and_published_without_scripts(served: Served,
     page.get_by_label("What changes, and why").fill("More urgent")
     page.get_by_role("button", name="Publish version 2").click()
     expect(page.locator(".notice.ok")).to_have_text("Version 2 is live.")
-    assert stored(served).content == {"code": "S01", "name": "Enrich", "source": 'ticket.set_priority("urgent")\n'}
+    content = stored(served).content
+    assert (content["code"], content["name"], content["source"]) == ("S01", "Enrich", 'ticket.set_priority("urgent")\n')
+    assert content["manifest"] == {"fields_read": [], "actions": ["set_priority"], "operations": []}
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,15 @@ from jobs.tables import DecisionRow
 from rules import files
 from rules import store as rule_list
 from rules.store import EntryKind
+from sandbox.client import Sandbox
+from sandbox.limits import Limits
 from tests.builders import FrozenClock, a_desk
 from tickets import store
 from tickets.item import Item
 from tickets.store import AnyRow
+
+#: A run's longest wall time here, in seconds: on a busy machine two seconds of the processor may take twenty.
+WALL_S = 60.0
 
 
 @contextmanager
@@ -38,6 +44,7 @@ def a_working_desk(
         **settings,
     )
     services = build(chosen, clock=FrozenClock())
+    services = replace(services, sandbox=Sandbox(chosen.sandbox, Limits(wall_s=WALL_S)))
     a_desk(services.db)
     yield services
     services.close()
