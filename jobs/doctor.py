@@ -95,7 +95,7 @@ def _work(services: Services) -> list[Finding]:
         detail = f"an event has been due for {since} s"
         findings.append(Finding("work", State.WARNING, detail, "is a drain worker running? flask worker drain"))
     if parked:
-        findings.append(Finding("events", State.WARNING, f"{parked} parked after an error", "see Runs"))
+        findings.append(Finding("events", State.WARNING, f"{parked} parked after an error", "flask events list"))
     return findings
 
 

@@ -1,4 +1,6 @@
-"""The `flask` commands of whoever runs the installation: what was not delivered, and erasing a person."""
+"""The `flask` commands of whoever runs the installation: what was not delivered, what was set aside, and
+erasing a person.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from flask import Flask
 from flask.cli import AppGroup
 
 from jobs import outbox as deliveries
+from jobs import parked as set_aside
 from jobs.erasure import erase
 from jobs.queues import Work
 from tickets import people
@@ -52,6 +55,36 @@ def retry(ids: tuple[int, ...], all_of_them: bool) -> None:
     click.echo(f"{count} will be tried again.")
 
 
+events = AppGroup("events", help="Events that could not be handled.")
+
+
+@events.command("list")
+def list_parked() -> None:
+    """List the newest events that were set aside after an error."""
+    with services().db.read() as connection:
+        rows = set_aside.parked(connection)
+    for one in rows:
+        click.echo(
+            f"{one.id:8} {one.at:%Y-%m-%d %H:%M} ticket {one.item_id}, {one.kind}, {one.tries} tries: {one.error}"
+        )
+    if not rows:
+        click.echo("No event is set aside.")
+
+
+@events.command("retry")
+@click.argument("ids", type=int, nargs=-1)
+@click.option("--all", "all_of_them", is_flag=True, help="Every one in the list.")
+def retry_parked(ids: tuple[int, ...], all_of_them: bool) -> None:
+    """Handle these again, by the numbers `flask events list` shows, or --all."""
+    if bool(ids) == all_of_them:
+        raise click.UsageError("Say which: numbers from `flask events list`, or --all. Nothing was changed.")
+    desk = services()
+    with desk.db.write() as connection:
+        count = set_aside.handle_again(connection, desk.clock.now(), None if all_of_them else ids)
+    desk.queues.hint(Work.DRAIN)
+    click.echo(f"{count} will be handled again.")
+
+
 person = AppGroup("person", help="People who write to us.")
 
 
@@ -80,4 +113,5 @@ def erase_person(who: str, yes: bool) -> None:
 def install(app: Flask) -> None:
     """Give the application these commands."""
     app.cli.add_command(outbox)
+    app.cli.add_command(events)
     app.cli.add_command(person)

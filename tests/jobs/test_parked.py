@@ -1,0 +1,77 @@
+"""An event that could not be handled is listed with its reason, and is handled again when somebody says so."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select, update
+
+from jobs.doctor import examine
+from jobs.parked import handle_again, parked
+from jobs.services import Services
+from tests.builders import a_ticket
+from tests.jobs.desk import clock_of, decisions, item, table, work
+from tests.jobs.test_automation import TRIAGE, by_hand
+from tickets.effects import SetField
+from tickets.tables import EventRow
+from web import create_app
+
+
+@pytest.fixture
+def poisoned(desk: Services) -> int:
+    """A ticket whose first event was set aside, and was cured since; a person has lowered its priority meanwhile."""
+    table(desk, TRIAGE)
+    ticket = a_ticket(desk.db)
+    by_hand(desk, ticket.item_id, SetField("priority", "low"))
+    of_it = EventRow.item_id == ticket.item_id
+    with desk.db.write() as connection:
+        connection.execute(update(EventRow).where(of_it, EventRow.seq == 1).values(kind="unheard-of"))
+    for _ in range(8):
+        clock_of(desk).forward(seconds=60)
+        work(desk)
+    with desk.db.write() as connection:
+        connection.execute(update(EventRow).where(of_it, EventRow.seq == 1).values(kind="created"))
+    return ticket.item_id
+
+
+def statuses(services: Services) -> list[str]:
+    with services.db.read() as connection:
+        return list(connection.execute(select(EventRow.status).order_by(EventRow.id)).scalars())
+
+
+def test_it_is_listed_with_its_reason(desk: Services, poisoned: int) -> None:
+    with desk.db.read() as connection:
+        [one] = parked(connection)
+    assert (one.item_id, one.seq, one.tries) == (poisoned, 1, 5)
+    assert "unheard-of" in one.error
+    assert [found.todo for found in examine(desk) if found.name == "events"] == ["flask events list"]
+
+
+def test_handled_again_it_does_what_still_applies_once(desk: Services, poisoned: int) -> None:
+    assert "team" not in item(desk, poisoned).state
+    with desk.db.write() as connection:
+        assert handle_again(connection, desk.clock.now()) == 1
+        assert handle_again(connection, desk.clock.now()) == 0
+    work(desk)
+    state = item(desk, poisoned).state
+    assert (state["team"], state["tags"]) == ("billing", ["double-charge"])
+    assert state["priority"] == "low"  # what the person did since is not overwritten
+    results = [step["result"] for one in decisions(desk, poisoned) for step in one.done]
+    assert sorted(results) == ["done", "done", "overtaken"]
+    assert set(statuses(desk)) == {"done"}
+    assert work(desk) == 0
+
+
+def test_an_event_that_is_not_set_aside_is_left_alone(desk: Services, poisoned: int) -> None:
+    with desk.db.write() as connection:
+        done = connection.execute(select(EventRow.id).where(EventRow.status == "done")).scalars().all()
+        assert handle_again(connection, desk.clock.now(), [*done, 999]) == 0
+    assert statuses(desk) == ["parked", "done"]
+
+
+def test_the_command_lists_and_retries(desk: Services, poisoned: int) -> None:
+    flask = create_app(desk).test_cli_runner()
+    assert f"ticket {poisoned}, created, 5 tries: " in flask.invoke(args=["events", "list"]).output
+    unsaid = flask.invoke(args=["events", "retry"])
+    assert (unsaid.exit_code, statuses(desk)) == (2, ["parked", "done"])
+    assert flask.invoke(args=["events", "retry", "--all"]).output == "1 will be handled again.\n"
+    assert flask.invoke(args=["events", "list"]).output == "No event is set aside.\n"
