@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parseaddr
 
+from rq.timeouts import JobTimeoutException
 from sqlalchemy import Connection, func, select, update
 
 from connectors.channels.smtp import TIMEOUT_S, MailNotTaken, MailRefused, MailServer, send
@@ -212,8 +213,8 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
         if mail is None:
             _give_up(services, row, token, "capped", held)
             return 0
-        # A send has several answers to wait for; all of them should fit into the lease.
-        timeout_s = min(TIMEOUT_S, services.settings.outbox_lease_s / 3)
+        # A send has some six answers to wait for; all of them should fit into the lease.
+        timeout_s = min(TIMEOUT_S, services.settings.outbox_lease_s / 6)
         send(MailServer.from_url(services.settings.smtp_url), mail, timeout_s=timeout_s)
     except MailNotTaken as error:
         _later(services, row, token, str(error))
@@ -223,6 +224,10 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
         return 0
     except NoLongerPublic as error:
         _give_up(services, row, token, "failed", str(error))
+        return 0
+    except JobTimeoutException:
+        # Raised by RQ wherever we are. It says nothing against the mail.
+        _later(services, row, token, "the mail server took too long")
         return 0
     except AWAY:
         raise  # the lease runs out, and it is tried again

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy import insert, select, update
 
 from jobs import outbox
@@ -145,6 +147,21 @@ def test_a_server_that_is_away_is_no_reason_to_give_up(desk: Services, sink: Mai
     assert (row.status, row.tries) == ("due", 1)
     assert bells(desk) == []
     assert sink.taken == []
+
+
+def test_a_send_that_rq_cuts_off_is_tried_again_later(desk: Services, sink: MailSink) -> None:
+    message = a_reply(desk, a_ticket(desk.db).item_id)
+
+    def slow(_mail: EmailMessage) -> str:
+        time.sleep(2)
+        return "451 too late"
+
+    sink.answer = slow
+    with UnixSignalDeathPenalty(1, JobTimeoutException):
+        assert deliver(desk) == 0
+    row = row_of(desk, message)
+    assert (row.status, row.tries, row.last_error) == ("due", 1, "the mail server took too long")
+    assert bells(desk) == []
 
 
 def test_a_refused_address_is_given_up_at_once_and_its_writer_is_told(desk: Services, sink: MailSink) -> None:
