@@ -1083,7 +1083,8 @@ def explain_entry(
         triggered = entry.enabled and compiled.runs_on(run.look.facts)
         covered = compiled.covers(run.look)
     except RulesError as error:
-        return run.unclear(compiled, str(error))
+        rows = tuple(run.row_traces(compiled, _Outcome([], [], False, {}), full=True).kept.values())
+        return replace(run.unclear(compiled, str(error)), rows=rows)
     if triggered and covered:
         return run.table(compiled, full=True)
     idle = _Outcome([], [], False, {})

@@ -6,7 +6,7 @@ The shapes are in docs/architecture.md. `Facts` are stored with the decision, so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 from rules.errors import FactsInvalid
@@ -78,7 +78,10 @@ class Facts:
         if not staged:
             return self
         item = {**self.item, **staged}
-        return replace(self, item={key: value for key, value in item.items() if value is not None})
+        for key, value in staged.items():
+            if value is None:
+                del item[key]
+        return Facts(item, self.event, self.now, self.customer, self.message, self.context, self.lookups, self.run)
 
     def to_json(self) -> dict[str, JSON]:
         """What is stored with the decision. Raises `FactsInvalid` for anything that is not plain JSON."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from rules.errors import UnknownField, no_such
 from rules.facts import Facts, Known, LookupKey, Missing, Reading, Unknown
@@ -21,6 +21,8 @@ from tickets.values import JSON
 #: How long the name of a field may be, in characters, and how deep its path may go, in parts.
 MAX_KEY_CHARS = 200
 MAX_PATH_PARTS = 12
+#: How many fields are kept worked out for one vocabulary.
+MAX_WORKED_OUT = 2_000
 #: How many lookups may hang on each other's answers.
 MAX_BIND_DEPTH = 3
 
@@ -233,6 +235,15 @@ def field(key: str, vocabulary: Vocabulary) -> Field:
 
 def state_backed(key: str, vocabulary: Vocabulary) -> Field:
     """The field of the item's own state, by either of its names: "ticket.status" or "status". Raises `UnknownField`."""
+    known = vocabulary.worked_out.get(("state field", key))
+    if known is None:
+        known = _state_backed(key, vocabulary)
+        if len(vocabulary.worked_out) < MAX_WORKED_OUT:
+            vocabulary.worked_out["state field", key] = known
+    return cast(Field, known)
+
+
+def _state_backed(key: str, vocabulary: Vocabulary) -> Field:
     full = key if key.startswith(TICKET) else TICKET + key
     record = FIELDS.get(full)
     if record is not None and record.state_key:
@@ -244,8 +255,12 @@ def state_backed(key: str, vocabulary: Vocabulary) -> Field:
 
 def state_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:
     """The fields of the item's own state, built in and custom: what `changed` can look at and `set_field` can write."""
-    fixed = tuple(record.field(vocabulary) for record in FIELDS.values() if record.state_key)
-    return fixed + tuple(_custom(key, vocabulary) for key in vocabulary.custom_fields)
+    known = vocabulary.worked_out.get(("state fields", ""))
+    if known is None:
+        fixed = tuple(record.field(vocabulary) for record in FIELDS.values() if record.state_key)
+        known = fixed + tuple(_custom(key, vocabulary) for key in vocabulary.custom_fields)
+        vocabulary.worked_out["state fields", ""] = known
+    return cast("tuple[Field, ...]", known)
 
 
 def all_fields(vocabulary: Vocabulary) -> tuple[Field, ...]:

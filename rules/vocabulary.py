@@ -91,3 +91,5 @@ class Vocabulary:
     context: Mapping[str, FieldSpec] = field(default_factory=dict)
     #: Named lists, by the name that cells use: {"list": "VIPS"}.
     lists: Mapping[str, NamedList] = field(default_factory=dict)
+    #: What others worked out from this vocabulary, under a name of their own. It never changes, so neither does that.
+    worked_out: dict[tuple[str, str], object] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -132,6 +132,9 @@ def test_a_scope_that_cannot_be_decided_parks_its_table_and_is_never_out_of_scop
     assert decision.fired == ()
     assert decision.trace.entries[0].verdict is Verdict.PARKED
     assert decision.notes == ("A01: its trigger could not be decided: scope: Amount: 'many' is not a number",)
+    told = explain(Entry("A01", "Triage", 1, 0, table=table), some_facts({"fields.amount": "many"}), DESK)
+    assert (told.verdict, told.reason) == (Verdict.PARKED, decision.trace.entries[0].reason)
+    assert [row.row for row in told.rows] == ["r1"]
 
 
 def test_an_explanation_says_that_the_ticket_is_out_of_scope() -> None:
