@@ -171,6 +171,18 @@ def test_tables_that_undo_each_other_stop_because_a_row_fires_once_per_root(desk
     assert {tuple(one) for one in events} == {("done", 0)}
 
 
+def test_a_row_that_has_fired_stays_quiet_for_the_rest_of_its_chain(desk: Services) -> None:
+    """The list's first table is the one that undoes the second, so each turn takes an event of its own."""
+    table(desk, PING_PONG.format(code="A01", a="low", b="high"))
+    table(desk, PING_PONG.format(code="A02", a="high", b="low"))
+    ticket = a_ticket(desk.db)
+    work(desk)
+    by_hand(desk, ticket.item_id, SetField("priority", "high"))
+    # The hand's event (A02: low), its follow-up (A01: high, A02 has fired), and one that nothing is left to say about.
+    assert work(desk) == 3
+    assert item(desk, ticket.item_id).state["priority"] == "high"
+
+
 def test_a_row_fires_again_for_a_new_root(desk: Services) -> None:
     table(desk, PING_PONG.format(code="A01", a="high", b="low"))
     ticket = a_ticket(desk.db)

@@ -160,6 +160,10 @@ def test_the_clock_finds_what_nobody_was_told_about(desk: Services) -> None:
     in_the_past(desk)
     with a_worker(desk, "drain"), a_worker(desk, "clock"):
         assert until(lambda: decided(desk) == 2)
+        # A worker looks for itself when it starts; from then on only the clock tells it.
+        a_ticket(desk.db)
+        in_the_past(desk)
+        assert until(lambda: decided(desk) == 4)
     assert tick(desk) == set()
 
 

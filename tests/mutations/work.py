@@ -51,7 +51,7 @@ MUTATIONS = (
         "jobs/automation.py",
         '        held = frozenset(connection.execute(_HELD, {"root": event.root_id}).scalars().all())',
         "        held = frozenset()",
-        AUTOMATION + "test_tables_that_undo_each_other_stop_because_a_row_fires_once_per_root",
+        AUTOMATION + "test_a_row_that_has_fired_stays_quiet_for_the_rest_of_its_chain",
     ),
     Mutation(
         "the chain's budget",
