@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from rq.timeouts import BaseTimeoutException
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -150,8 +151,8 @@ def work_lane(services: Services, token: str, item_id: int) -> int:
             more = _handle(services, token, read)
         except RevisionChanged:
             continue
-        except (Fenced, OperationalError):
-            raise  # not the event's fault: another worker has the lane, or the database is away
+        except (Fenced, OperationalError, BaseTimeoutException):
+            raise  # not the event's fault: the lane is another's, the database is away, or RQ's time is up
         except Exception as error:
             if row is None:
                 raise
