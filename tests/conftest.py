@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import redis as redis_client
+from playwright.sync_api import Browser, sync_playwright
 
 from run_tool.testing import CHROMIUM_NAMES
 from tests.environment import selection
@@ -22,6 +23,12 @@ from tests.environment.redis import RedisServer
 from tests.environment.routes import compile_addresses_once
 from tests.environment.sandbox import SandboxService
 from tickets.db import Database
+
+#: No sandbox of its own (tests run as root in containers) and no traffic of its own.
+CHROMIUM_FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-domain-reliability"
+).split()
 
 pytest_addoption = selection.pytest_addoption
 pytest_collection_modifyitems = selection.pytest_collection_modifyitems
@@ -148,3 +155,12 @@ def chromium() -> Path:
     if found is None:
         absent("no Chromium here (./run test installs it when root, else apt-get install chromium)")
     return Path(found)
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: Path) -> Iterator[Browser]:
+    """This session's Chromium, for all tests that drive pages: Playwright runs once per process, not twice."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(chromium), headless=True, args=CHROMIUM_FLAGS)
+        yield started
+        started.close()

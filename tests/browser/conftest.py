@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from redis import Redis
 from werkzeug.serving import make_server
 
@@ -18,11 +18,6 @@ from tests.environment.redis import RedisServer
 from tests.web.desk import PASSWORD, Desk, a_desk
 from web import create_app
 
-#: No sandbox of its own (tests run as root in containers) and no traffic of its own.
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-domain-reliability"
-).split()
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 #: Longest any wait in a page may take, in milliseconds.
 PATIENCE_MS = 15_000
@@ -74,15 +69,6 @@ def served(make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServe
     thread.join(timeout=10)
     server.server_close()
     desk.services.close()
-
-
-@pytest.fixture(scope="session")
-def browser(chromium: Path) -> Iterator[Browser]:
-    """One Chromium for the session."""
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(chromium), headless=True, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from run_tool.editor import build_editor
 from run_tool.places import ASSETS, DIST, ROOT
@@ -138,23 +137,22 @@ def bundle() -> None:
 
 
 @contextmanager
-def opened(site: Site, chromium: Path, *, allowed: tuple[str, ...] = ()) -> Iterator[Page]:
+def opened(site: Site, browser: Browser, *, allowed: tuple[str, ...] = ()) -> Iterator[Page]:
     """The page in Chromium; anything on its console that is not `allowed` fails the test."""
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(chromium), headless=True, args=flags)
-        page = browser.new_page()
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
+    page = browser.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    try:
         page.goto(site.address)
         yield page
-        browser.close()
+    finally:
+        page.close()
     assert [line for line in said if not any(part in line for part in allowed)] == []
 
 
-def test_problems_are_shown_where_they_are(bundle: None, site: Site, chromium: Path) -> None:
-    with opened(site, chromium) as page:
+def test_problems_are_shown_where_they_are(bundle: None, site: Site, browser: Browser) -> None:
+    with opened(site, browser) as page:
         page.wait_for_selector(".cm-lint-marker-error")
         assert page.locator(".cm-lintRange-error").all_inner_texts() == ["os"]
         # Columns count characters; the smiley before it is one of them and two of the browser's.
@@ -171,8 +169,8 @@ def test_problems_are_shown_where_they_are(bundle: None, site: Site, chromium: P
     assert site.checked[0] == {"source": SOURCE}
 
 
-def test_members_of_a_name_are_completed(bundle: None, site: Site, chromium: Path) -> None:
-    with opened(site, chromium) as page:
+def test_members_of_a_name_are_completed(bundle: None, site: Site, browser: Browser) -> None:
+    with opened(site, browser) as page:
         page.locator(".cm-content").click()
         page.keyboard.press("Control+End")
         page.keyboard.type("ticket.")
@@ -184,8 +182,8 @@ def test_members_of_a_name_are_completed(bundle: None, site: Site, chromium: Pat
         expect(page.locator("textarea")).to_have_value(f"{SOURCE}ticket.set_priority('high')")
 
 
-def test_the_textarea_stays_the_form_field(bundle: None, site: Site, chromium: Path) -> None:
-    with opened(site, chromium) as page:
+def test_the_textarea_stays_the_form_field(bundle: None, site: Site, browser: Browser) -> None:
+    with opened(site, browser) as page:
         page.locator(".cm-content").click()
         page.keyboard.press("Control+a")
         page.keyboard.type("x = 1")
@@ -194,8 +192,8 @@ def test_the_textarea_stays_the_form_field(bundle: None, site: Site, chromium: P
     assert site.saved == ["source=x+%3D+1"]
 
 
-def test_a_bracket_typed_over_a_selection_goes_around_it(bundle: None, site: Site, chromium: Path) -> None:
-    with opened(site, chromium) as page:
+def test_a_bracket_typed_over_a_selection_goes_around_it(bundle: None, site: Site, browser: Browser) -> None:
+    with opened(site, browser) as page:
         page.locator(".cm-content").click()
         page.keyboard.press("Control+a")
         page.keyboard.type("name")
@@ -204,8 +202,8 @@ def test_a_bracket_typed_over_a_selection_goes_around_it(bundle: None, site: Sit
         expect(page.locator("textarea")).to_have_value("(name)")
 
 
-def test_tab_leaves_the_editor_after_ctrl_m(bundle: None, site: Site, chromium: Path) -> None:
-    with opened(site, chromium) as page:
+def test_tab_leaves_the_editor_after_ctrl_m(bundle: None, site: Site, browser: Browser) -> None:
+    with opened(site, browser) as page:
         page.locator(".cm-content").click()
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className").startswith("cm-content")
@@ -221,17 +219,17 @@ def test_tab_leaves_the_editor_after_ctrl_m(bundle: None, site: Site, chromium: 
     [(429, "Not checked: too many checks"), (401, "Not checked: you are signed out"), (503, "Not checked: the server")],
 )
 def test_an_answer_that_did_not_come_is_not_no_problems(
-    bundle: None, site: Site, chromium: Path, status: int, sentence: str
+    bundle: None, site: Site, browser: Browser, status: int, sentence: str
 ) -> None:
     site.check_status = status
-    with opened(site, chromium, allowed=(f"status of {status}",)) as page:
+    with opened(site, browser, allowed=(f"status of {status}",)) as page:
         expect(page.locator(".ed-status")).to_contain_text(sentence)
         assert page.locator(".cm-lint-marker").count() == 0
 
 
-def test_without_a_nonce_the_textarea_stays_as_it_is(bundle: None, site: Site, chromium: Path) -> None:
+def test_without_a_nonce_the_textarea_stays_as_it_is(bundle: None, site: Site, browser: Browser) -> None:
     site.nonce = False
-    with opened(site, chromium) as page:
+    with opened(site, browser) as page:
         expect(page.locator("h1")).to_have_text("Script")
         assert page.evaluate("performance.getEntriesByName('editor-ready').length") == 1
         assert page.locator("textarea").is_visible()

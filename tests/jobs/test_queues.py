@@ -28,7 +28,7 @@ from tests.jobs.desk import a_working_desk, table
 from tests.jobs.test_automation import TRIAGE
 from tickets.tables import Lane, WorkItem
 
-WAIT_S = 20
+WAIT_S = 60
 #: A worker that is asked to end while it registers finishes one wait for a hint, up to 15 s, before it looks.
 END_S = 40
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from connectors import store as connections
 from connectors.secrets import SecretBox
@@ -18,7 +17,6 @@ from rules import store as rule_list
 from rules.store import EntryKind
 from tests.backoffice.fixtures import back_office, localstripe, tryton
 from tests.backoffice.servers import LocalStripe, Tryton
-from tests.browser.conftest import FLAGS
 from tests.builders import a_brand, a_team
 from tests.environment.databases import MakeDatabase
 from tests.trips.product import Product
@@ -144,11 +142,3 @@ def _rules(db: Database) -> None:
                 connection, kind, content["name"], content, author="boss", now=utc_now(), code=content["code"]
             )
             rule_list.publish(connection, code, author="boss", note="", seen=1, now=utc_now())
-
-
-@pytest.fixture(scope="session")
-def browser(chromium: Path) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(chromium), headless=True, args=list(FLAGS))
-        yield started
-        started.close()
