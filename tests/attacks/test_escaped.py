@@ -299,6 +299,7 @@ def test_the_memory_of_the_zygote_holds_no_secret(raw: Raw) -> None:
 
 
 @pytest.mark.parametrize("raw", [65534], indirect=True)
+@pytest.mark.slow
 def test_a_child_that_ignores_every_signal_is_killed_for_its_cpu(raw: Raw) -> None:
     source = (
         "import signal\nfor n in range(1, 64):\n    try:\n"

@@ -40,6 +40,7 @@ def ask(desk: Desk) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_a_breaker_opens_tries_again_and_closes(db: Database, shared: Any, serve: Serve) -> None:
     server = serve(lambda _asked: FAIL)
     desk = connected(db, shared, server, breaker_reset_s=1.5)

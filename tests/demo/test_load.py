@@ -123,6 +123,7 @@ def test_loading_again_changes_nothing_and_says_so(desk: Services) -> None:
         assert count(connection, WorkItem.id) == TICKETS
 
 
+@pytest.mark.slow
 def test_a_load_that_was_cut_short_begins_anew(desk: Services) -> None:
     (places.path(desk.settings.data).parent / "unfinished").touch()
     again = load.load(desk, lambda _password: "hash", count=3)

@@ -126,6 +126,7 @@ def test_a_killed_supervisor_takes_its_children_along(supervised: Supervised, tm
     wait_until(lambda: not family & set(parents()), "the children gone")
 
 
+@pytest.mark.slow
 def test_what_a_dead_program_left_behind_is_killed(supervised: Supervised, tmp_path: Path) -> None:
     supervisor = supervised({"two": WITH_GRANDCHILD})
     wait_until(lambda: len(descendants(supervisor.pid)) == 2, "child and grandchild")
@@ -139,6 +140,7 @@ def test_what_a_dead_program_left_behind_is_killed(supervised: Supervised, tmp_p
     assert "two ended (killed by SIGKILL) and is started again in 0.5 s." in output
 
 
+@pytest.mark.slow
 def test_a_program_that_keeps_dying_ends_the_start_with_its_last_words(supervised: Supervised, tmp_path: Path) -> None:
     dies = "import sys; print('no such table: tickets'); sys.exit(3)"
     supervisor = supervised({"one": SLEEPS, "dies": dies}, "--starting")

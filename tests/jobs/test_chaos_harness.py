@@ -49,6 +49,7 @@ def test_everything_accepted_is_applied_once_in_order_while_processes_are_killed
 
 
 @pytest.mark.parametrize("arguments", [("--seconds", "many"), ("--database", "oracle")])
+@pytest.mark.slow
 def test_what_it_does_not_know_is_refused_before_anything_is_started(arguments: Sequence[str]) -> None:
     code, said = chaos(*arguments)
     assert code == 2

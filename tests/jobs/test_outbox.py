@@ -149,6 +149,7 @@ def test_a_server_that_is_away_is_no_reason_to_give_up(desk: Services, sink: Mai
     assert sink.taken == []
 
 
+@pytest.mark.slow
 def test_a_send_that_rq_cuts_off_is_tried_again_later(desk: Services, sink: MailSink) -> None:
     message = a_reply(desk, a_ticket(desk.db).item_id)
 
@@ -278,6 +279,7 @@ def test_a_budget_that_is_used_up_gives_the_rest_back_untried(desk: Services, si
     assert sink.taken == []
 
 
+@pytest.mark.slow
 def test_kill_9_between_sending_and_noting_sends_a_copy_under_the_same_message_id(
     desk: Services, sink: MailSink
 ) -> None:

@@ -138,6 +138,7 @@ def test_a_hint_wakes_a_worker_at_once(desk: Services) -> None:
         assert until(lambda: decided(desk) == 2, seconds=5)
 
 
+@pytest.mark.slow
 def test_a_worker_works_without_redis_and_goes_back_to_it(desk: Services, redis_server: RedisServer) -> None:
     table(desk, TRIAGE)
     redis_server.stop()
@@ -154,6 +155,7 @@ def test_a_worker_works_without_redis_and_goes_back_to_it(desk: Services, redis_
         redis_server.start()
 
 
+@pytest.mark.slow
 def test_the_clock_finds_what_nobody_was_told_about(desk: Services) -> None:
     table(desk, TRIAGE)
     a_ticket(desk.db)

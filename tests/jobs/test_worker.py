@@ -46,6 +46,7 @@ def sqlite_url(make_database: object) -> str:
     return url
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_in_a_send_ends_in_time_and_the_mail_is_sent_by_the_next_one(
     desk: Services, sink: MailSink
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_worker_that_hangs_in_a_send_ends_in_time_and_the_mail_is_sent_by_the_
 
 
 @pytest.mark.parametrize("kind", ["drain", "clock"])
+@pytest.mark.slow
 def test_a_worker_without_redis_ends_at_once_when_asked(desk: Services, kind: str) -> None:
     with a_worker(desk, kind) as process:
         assert until(lambda: _waits(process.pid))
@@ -86,6 +88,7 @@ def test_a_worker_without_redis_ends_at_once_when_asked(desk: Services, kind: st
         assert time.monotonic() - begun < STOP_DEADLINE_S / 2
 
 
+@pytest.mark.slow
 def test_a_worker_whose_database_is_away_waits_for_it(desk: Services, tmp_path: Path) -> None:
     place = f"postgresql://nobody@/nothing?host={tmp_path}"
     with a_worker(desk, "drain", DESKHAND_DATABASE_URL=place) as process:
