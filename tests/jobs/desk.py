@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from connectors import store as connections
 from jobs import automation, enrichment, runs
 from jobs.services import Services, build
 from jobs.settings import Settings
@@ -48,6 +49,36 @@ def a_working_desk(
     a_desk(services.db)
     yield services
     services.close()
+
+
+#: A CRM that knows customers by their address, as operations of a connection of kind http_json.
+CRM = {
+    "operations": [
+        {
+            "name": "find_customer",
+            "path": "/customers",
+            "inputs": [{"name": "email", "type": "email", "bind": "customer.email"}],
+            "query": {"email": "{email}"},
+            "map": {"id": "id", "name": "name", "tier": "tier"},
+            "cache_s": 0,
+            "stale_s": 0,
+            "timeout_s": 2,
+        }
+    ]
+}
+
+
+@contextmanager
+def a_desk_with_a_crm(database_url: str, folder: Path, crm_url: str, sandbox_socket: str) -> Iterator[Services]:
+    """A working desk with the connection `crm` to this address, and the sandbox at this socket."""
+    with a_working_desk(database_url, folder, address_ceiling="127.0.0.0/8", sandbox_socket=sandbox_socket) as services:
+        with services.db.write() as connection:
+            config: dict[str, Any] = {**CRM, "base_url": crm_url}
+            connections.save_connection(
+                connection, services.box, name="crm", kind="http_json", config=config, now=services.clock.now()
+            )
+            rule_list.bump(connection)
+        yield services
 
 
 def clock_of(services: Services) -> FrozenClock:

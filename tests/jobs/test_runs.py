@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from connectors import store as connections
 from jobs import automation, runs
 from jobs.services import Services
 from jobs.tables import CompiledScript, RunRow
@@ -23,23 +22,8 @@ from sandbox.stamp import code_key
 from tests.builders import a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_working_desk, clock_of, item, publish, table, work
+from tests.jobs.desk import a_desk_with_a_crm, a_working_desk, clock_of, item, publish, table, work
 from tickets.tables import ContextFact, EventRow, History, Message
-
-CRM = {
-    "operations": [
-        {
-            "name": "find_customer",
-            "path": "/customers",
-            "inputs": [{"name": "email", "type": "email", "bind": "customer.email"}],
-            "query": {"email": "{email}"},
-            "map": {"id": "id", "name": "name", "tier": "tier"},
-            "cache_s": 0,
-            "stale_s": 0,
-            "timeout_s": 2,
-        }
-    ]
-}
 
 RUNS_IT = """
 code: A01
@@ -73,15 +57,7 @@ def crm() -> Iterator[Upstream]:
 
 @pytest.fixture
 def desk(database_url: str, tmp_path: Path, crm: Upstream, sandbox_service: SandboxService) -> Iterator[Services]:
-    with a_working_desk(
-        database_url, tmp_path, address_ceiling="127.0.0.0/8", sandbox_socket=str(sandbox_service.socket)
-    ) as services:
-        with services.db.write() as connection:
-            config: dict[str, Any] = {**CRM, "base_url": crm.url}
-            connections.save_connection(
-                connection, services.box, name="crm", kind="http_json", config=config, now=services.clock.now()
-            )
-            rule_list.bump(connection)
+    with a_desk_with_a_crm(database_url, tmp_path, crm.url, str(sandbox_service.socket)) as services:
         yield services
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from connectors import store as connections
 from connectors.store import RecordTable
 from jobs.services import Services
 from jobs.tables import RunRow
@@ -20,9 +19,9 @@ from sandbox.contract import Answer, CallFailed
 from tests.builders import MORNING, a_ticket
 from tests.connectors.upstream import Upstream, as_json
 from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_working_desk, item, publish, table, work
+from tests.jobs.desk import a_desk_with_a_crm, item, publish, table, work
 from tests.jobs.test_preview import ana, dump
-from tests.jobs.test_runs import CRM, RUNS_IT, SCRIPT
+from tests.jobs.test_runs import RUNS_IT, SCRIPT
 from tickets.errors import ItemNotFound
 
 ASKS = """
@@ -41,15 +40,7 @@ def crm() -> Iterator[Upstream]:
 
 @pytest.fixture
 def desk(database_url: str, tmp_path: Path, crm: Upstream, sandbox_service: SandboxService) -> Iterator[Services]:
-    with a_working_desk(
-        database_url, tmp_path, address_ceiling="127.0.0.0/8", sandbox_socket=str(sandbox_service.socket)
-    ) as services:
-        with services.db.write() as connection:
-            config: dict[str, Any] = {**CRM, "base_url": crm.url}
-            connections.save_connection(
-                connection, services.box, name="crm", kind="http_json", config=config, now=services.clock.now()
-            )
-            rule_list.bump(connection)
+    with a_desk_with_a_crm(database_url, tmp_path, crm.url, str(sandbox_service.socket)) as services:
         yield services
 
 
