@@ -153,11 +153,10 @@ def opened(site: Site, browser: Browser, *, allowed: tuple[str, ...] = ()) -> It
 
 def test_problems_are_shown_where_they_are(bundle: None, site: Site, browser: Browser) -> None:
     with opened(site, browser) as page:
-        page.wait_for_selector(".cm-lint-marker-error")
-        assert page.locator(".cm-lintRange-error").all_inner_texts() == ["os"]
+        expect(page.locator(".cm-lintRange-error")).to_have_text(["os"])
         # Columns count characters; the smiley before it is one of them and two of the browser's.
-        assert page.locator(".cm-lintRange-warning").all_inner_texts() == ["character"]
-        assert page.locator(".ed-status").inner_text() == "2 problems."
+        expect(page.locator(".cm-lintRange-warning")).to_have_text(["character"])
+        expect(page.locator(".ed-status")).to_have_text("2 problems.")
         assert page.locator("#problems button").all_inner_texts() == [
             "Line 1: No character. Use erp.",
             "Line 2: No os. Use erp.",
@@ -174,8 +173,7 @@ def test_members_of_a_name_are_completed(bundle: None, site: Site, browser: Brow
         page.locator(".cm-content").click()
         page.keyboard.press("Control+End")
         page.keyboard.type("ticket.")
-        page.wait_for_selector(".cm-tooltip-autocomplete")
-        assert page.locator(".cm-completionLabel").all_inner_texts() == ["set_priority", "subject"]
+        expect(page.locator(".cm-completionLabel")).to_have_text(["set_priority", "subject"])
         page.keyboard.type("set_")
         expect(page.locator(".cm-completionLabel")).to_have_text(["set_priority"])
         page.keyboard.press("Enter")
