@@ -12,7 +12,8 @@ from typing import Any
 from flask_babel import gettext
 from werkzeug.datastructures import MultiDict
 
-from rules.actions import ACTIONS, ParamType
+from rules.action import ParamType
+from rules.actions import ACTIONS
 from rules.operators import OPERATORS, Operand, default_operator
 from rules.parse import MAX_NOTE_CHARS
 from rules.table import OTHERWISE

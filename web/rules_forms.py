@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext
 from werkzeug.datastructures import MultiDict
 
-from rules.actions import ACTIONS, FormField, ParamType
+from rules.action import FormField, ParamType
+from rules.actions import ACTIONS
 from rules.errors import UnknownField
 from rules.fields import Field, all_fields, state_backed
 from rules.operators import OPERATORS, Operand, default_operator, for_values, operators_for

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jobs import live
-from rules.actions import ACTIONS, ParamType
+from rules.action import ParamType
+from rules.actions import ACTIONS
 from rules.engine import Decision, Entry, RuleSet, compile_ruleset
 from rules.errors import FactsInvalid
 from rules.facts import Facts

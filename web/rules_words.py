@@ -9,7 +9,8 @@ from typing import Any
 
 from flask_babel import gettext
 
-from rules.actions import ACTIONS, Param, ParamType
+from rules.action import Param, ParamType
+from rules.actions import ACTIONS
 from rules.errors import UnknownField
 from rules.fields import Field, field
 from rules.operators import OPERATORS, Operand, default_operator, for_values

@@ -26,8 +26,8 @@ def _refusal(name: str, old: str, new: str) -> Mutation:
     return Mutation(name, "rules/parse.py", old, new, PARSE + "test_a_problem_names_its_cell_and_what_is_allowed")
 
 
-def _action_refusal(name: str, old: str, new: str) -> Mutation:
-    return Mutation(name, "rules/actions.py", old, new, ACTIONS + "test_what_makes_no_sense_is_refused_with_a_sentence")
+def _action_refusal(file: str, name: str, old: str, new: str) -> Mutation:
+    return Mutation(name, f"rules/{file}.py", old, new, ACTIONS + "test_what_makes_no_sense_is_refused_with_a_sentence")
 
 
 MUTATIONS = (
@@ -562,35 +562,58 @@ MUTATIONS = (
     ),
     # Planning
     _action_refusal(
+        "actions",
         "an action that does not exist",
         '        raise ActionRefused(no_such("action", action, {one.key: one.label for one in ACTIONS.values()}))\n',
         "        return {}\n",
     ),
-    _action_refusal("a parameter that does not exist", "        if key not in known:\n", "        if False:\n"),
-    _action_refusal("a parameter that must be there", "            if param.required:\n", "            if False:\n"),
-    _action_refusal("a team that does not exist", "    if value not in options:\n", "    if False:\n"),
-    _action_refusal("a field no rule may set", "    if target.state_key in READ_ONLY:\n", "    if False:\n"),
     _action_refusal(
+        "actions", "a parameter that does not exist", "        if key not in known:\n", "        if False:\n"
+    ),
+    _action_refusal(
+        "actions", "a parameter that must be there", "            if param.required:\n", "            if False:\n"
+    ),
+    _action_refusal("actions", "a team that does not exist", "    if value not in options:\n", "    if False:\n"),
+    _action_refusal(
+        "state_actions", "a field no rule may set", "    if target.state_key in READ_ONLY:\n", "    if False:\n"
+    ),
+    _action_refusal(
+        "state_actions",
         "a value the field's menu does not have",
         "                if one not in declared.options:\n".replace("                ", "            ", 1),
         "            if False:\n",
     ),
-    _action_refusal("a text or a template", '    if ("text" in params) == ("template" in params):', "    if False:"),
-    _action_refusal("somebody to notify", 'if not params.get("users") and not params.get("teams"):', "if False:"),
     _action_refusal(
-        "a card's key", 'if not key.replace("_", "a").replace("-", "a").isalnum() or len(key) > 40:', "if False:"
+        "message_actions",
+        "a text or a template",
+        '    if ("text" in params) == ("template" in params):',
+        "    if False:",
     ),
-    _action_refusal("the inputs of a lookup", "        if name not in spec.inputs:\n", "        if False:\n"),
-    _action_refusal("all inputs of a lookup", "    if unbound:\n", "    if False:\n"),
     _action_refusal(
+        "message_actions", "somebody to notify", 'if not params.get("users") and not params.get("teams"):', "if False:"
+    ),
+    _action_refusal(
+        "outside_actions",
+        "a card's key",
+        'if not key.replace("_", "a").replace("-", "a").isalnum() or len(key) > 40:',
+        "if False:",
+    ),
+    _action_refusal(
+        "outside_actions", "the inputs of a lookup", "        if name not in spec.inputs:\n", "        if False:\n"
+    ),
+    _action_refusal("outside_actions", "all inputs of a lookup", "    if unbound:\n", "    if False:\n"),
+    _action_refusal(
+        "actions",
         "the placeholders of a text",
         "                problems = text_problems(value, vocabulary)\n",
         "                problems = []\n",
     ),
     _action_refusal(
-        "the size of a card", "            if _json_chars(value) > MAX_JSON_CHARS:", "            if False:"
+        "actions", "the size of a card", "            if _json_chars(value) > MAX_JSON_CHARS:", "            if False:"
     ),
-    _action_refusal("the number of tags", "            if len(members) > MAX_MEMBERS:", "            if False:"),
+    _action_refusal(
+        "actions", "the number of tags", "            if len(members) > MAX_MEMBERS:", "            if False:"
+    ),
     Mutation(
         "a step that changes nothing does nothing",
         "rules/actions.py",
