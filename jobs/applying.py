@@ -1,0 +1,246 @@
+"""Trip (a), the second half: the effects of one decision, on the item as it is now, in the transaction of the caller.
+
+A field that a person changed since is not overwritten; whatever leaves (runs, lookups, mail) becomes a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from jobs.asking import ask
+from jobs.deciding import Outcome, Read, run_row_key
+from jobs.outbox import queue_message
+from jobs.queues import Work
+from jobs.services import Services
+from jobs.tables import Root, RunRow
+from tickets import store
+from tickets.db import table_of
+from tickets.effects import (
+    AddTo,
+    Effect,
+    LookUp,
+    Notify,
+    PostMessage,
+    RemoveFrom,
+    RunScript,
+    SetContext,
+    SetField,
+    apply,
+    writes,
+)
+from tickets.events import AUTOMATION, Cause, Event, EventKind
+from tickets.item import Item
+from tickets.tables import Message, Notification, TeamMember
+from tickets.values import JSON, from_iso
+
+
+def apply_outcomes(
+    services: Services,
+    connection: Connection,
+    read: Read,
+    item: Item,
+    outcomes: Sequence[Outcome],
+    now: datetime,
+    hints: set[Work],
+) -> int | None:
+    """Apply all effects to the item as it is now. Returns the id of the follow-up event, None when nothing changed."""
+    event = read.event
+    settings = services.settings
+    if not outcomes:
+        return None
+    if event.depth >= settings.depth_per_root:
+        for outcome in outcomes:
+            outcome.result = "stopped"
+            outcome.reason = f"the chain is {settings.depth_per_root} automatic steps long"
+        return None
+    taken = _fields_people_changed(connection, item, read.since) if item.last_seq > read.since else {}
+    lines: list[store.Lines] = []
+    messages: list[store.NewMessage] = []
+    cards: list[store.NewContext] = []
+    rings: list[tuple[Outcome, Notify]] = []
+    runs: list[tuple[Outcome, RunScript]] = []
+    asks: list[LookUp] = []
+    state: Mapping[str, JSON] = item.state
+    for outcome in outcomes:
+        if outcome.result != "done":
+            continue
+        for effect in outcome.effects:
+            if read.event.kind is EventKind.LATE_ANSWER and _sent_already(connection, read, effect):
+                outcome.result, outcome.reason = "skipped", "it was already done when the answer was not there yet"
+                continue
+            match effect:
+                case SetField() | AddTo() | RemoveFrom():
+                    who = taken.get(effect.field)
+                    if who is not None:
+                        outcome.result, outcome.reason = "overtaken", f"{who} changed {effect.field} in between"
+                        continue
+                    state, changes = apply(state, (effect,))
+                    outcome.changes += [
+                        {"field": one.field, "before": one.before, "after": one.after} for one in changes
+                    ]
+                    lines.append(store.Lines((effect,), outcome.cause))
+                case PostMessage():
+                    messages.append(_bot_message(effect, item, outcome.cause))
+                case SetContext():
+                    cards.append(_card(effect, outcome.cause, now))
+                case Notify():
+                    rings.append((outcome, effect))
+                case RunScript():
+                    runs.append((outcome, effect))
+                case LookUp():
+                    asks.append(effect)
+    root = _spend(connection, event, item.id, sum(len(one.effects) for one in outcomes), now)
+    chain = store.Chain(root_id=root, depth=event.depth + 1)
+    written = store.change_item(
+        connection, item, lines=lines, actor=AUTOMATION, now=now, messages=messages, context=cards, chain=chain
+    )
+    anchor = written.event_id if written.event_id is not None else event.id
+    for outcome in outcomes:
+        if outcome.result == "overtaken":
+            for effect in outcome.effects:
+                store.not_done(
+                    connection,
+                    item.id,
+                    anchor,
+                    field=writes(effect) or "",
+                    value=cast(JSON, getattr(effect, "value", None)),
+                    cause=outcome.cause,
+                    outcome="overtaken",
+                    now=now,
+                )
+    for message, message_id in zip(messages, written.message_ids, strict=True):
+        if message.public:
+            queue_message(connection, item, message_id, now)
+            hints.add(Work.OUTBOX)
+    for outcome, ring in rings:
+        users = _users(connection, ring)
+        key = f"ev{event.id}:{outcome.row_key}:{outcome.step}"
+        store.notify(connection, users, item.id, ring.text, cause=outcome.cause, key=key, now=now)
+    for outcome, run in runs:
+        if _queue_run(connection, read, outcome, run, root, anchor, now):
+            hints.add(Work.SCRIPTS)
+    for one in asks:
+        ask(connection, item.id, one.connection, one.operation, one.args, root=root, depth=event.depth + 1, now=now)
+        hints.add(Work.ENRICHMENT)
+    return written.event_id
+
+
+def _sent_already(connection: Connection, read: Read, effect: Effect) -> bool:
+    """Whether the original event's decision already sent this: a late answer sends nothing twice."""
+    item_id = read.event.item_id
+    match effect:
+        case PostMessage():
+            same = select(Message.id).where(
+                Message.item_id == item_id,
+                Message.seq > read.since,
+                Message.author_kind == "bot",
+                Message.public == effect.public,
+                Message.text == effect.text,
+            )
+            return connection.execute(same.limit(1)).first() is not None
+        case Notify():
+            rung = select(Notification.id).where(
+                Notification.item_id == item_id,
+                Notification.text == effect.text[: store.NOTIFICATION_CHARS],
+                Notification.created_at >= from_iso(str(read.facts.event["at"])),
+            )
+            return connection.execute(rung.limit(1)).first() is not None
+        case RunScript():
+            ran = select(RunRow.params).where(RunRow.root_id == read.event.root_id, RunRow.script == effect.script)
+            return any(params == dict(effect.params) for params in connection.execute(ran).scalars())
+        case _:
+            return False
+
+
+def _fields_people_changed(connection: Connection, item: Item, since: int) -> dict[str, str]:
+    """Fields a person changed after this sequence, and who."""
+    return {
+        change.field: event.actor.name or event.actor.ref
+        for event in store.later_events(connection, item.id, since)
+        if event.actor.kind.is_person
+        for change in event.changes
+    }
+
+
+def _bot_message(effect: PostMessage, item: Item, cause: Cause) -> store.NewMessage:
+    return store.NewMessage(
+        author="bot",
+        public=effect.public,
+        channel=str(item.state.get("channel", "email")),
+        text=effect.text,
+        subject=effect.subject,
+        language=effect.language,
+        author_name="Deskhand",
+        automatic=True,
+        cause=cause,
+    )
+
+
+def _card(effect: SetContext, cause: Cause, now: datetime) -> store.NewContext:
+    return store.NewContext(
+        key=effect.key,
+        title=effect.title or effect.key,
+        data=effect.data,
+        source=effect.source,
+        fetched_at=from_iso(effect.fetched_at) if effect.fetched_at else now,
+        fresh_until=from_iso(effect.fresh_until) if effect.fresh_until else None,
+        error=effect.error,
+        cause=cause,
+    )
+
+
+def _users(connection: Connection, ring: Notify) -> list[str]:
+    members = connection.execute(select(TeamMember.user).where(TeamMember.team.in_(ring.teams))).scalars()
+    return sorted({*ring.users, *members})
+
+
+def _spend(connection: Connection, event: Event, item_id: int, effects: int, now: datetime) -> int:
+    """Count effects against the root's budget; makes the root's row when this is its first."""
+    spend = _SPEND_SQLITE if connection.dialect.name == "sqlite" else _SPEND_POSTGRESQL
+    values = {"root_id": event.root_id, "item_id": item_id, "effects": effects, "started_at": now}
+    connection.execute(spend, values)
+    return event.root_id
+
+
+def _queue_run(
+    connection: Connection, read: Read, outcome: Outcome, run: RunScript, root: int, anchor: int, now: datetime
+) -> bool:
+    script = read.desk.scripts.get(run.script)
+    if script is None or not script.enabled:
+        outcome.result = "skipped"
+        outcome.reason = f"script {run.script} is switched off" if script else f"there is no script {run.script}"
+        return False
+    connection.execute(
+        insert(RunRow).values(
+            key=run_row_key(read.event, outcome.row_key, outcome.step),
+            item_id=read.event.item_id,
+            event_id=read.event.id,
+            script=script.code,
+            version=script.version,
+            params=dict(run.params),
+            cause=outcome.cause.to_json(),
+            root_id=root,
+            depth=read.event.depth + 1,
+            status="queued",
+            attempt=0,
+            due_at=now,
+            outcome={},
+            created_at=now,
+        )
+    )
+    return True
+
+
+# Statements of the hot path, built once -------------------------------------------------------------------------
+
+_ROOTS = table_of(Root)
+_SPEND_SQLITE, _SPEND_POSTGRESQL = (
+    made.on_conflict_do_update(index_elements=["root_id"], set_={"effects": _ROOTS.c.effects + made.excluded.effects})
+    for made in (sqlite_insert(_ROOTS), postgresql_insert(_ROOTS))
+)

@@ -1,0 +1,328 @@
+"""Trip (a), the first half: what the decision of an event reads, and what the rule list says. Nothing is written here.
+
+One read transaction gathers everything; deciding itself is pure. `jobs.applying` carries out what comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, bindparam, select
+
+from jobs.facts import gather
+from jobs.holding import Held, first_wait, hold, planned_again
+from jobs.live import Desk
+from jobs.services import Services
+from jobs.tables import DecisionRow, Fired, Root, RunRow
+from rules.actions import Call, plan, plan_calls, staged_by
+from rules.engine import Decision, Planned, decide
+from rules.errors import ActionRefused
+from rules.facts import Facts
+from rules.trace import Trace
+from tickets import store
+from tickets.db import table_of
+from tickets.effects import Effect
+from tickets.events import Cause, Event, EventKind
+from tickets.item import Item
+from tickets.tables import EventRow
+from tickets.values import JSON, from_iso, iso
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one step of a decision came to, as the ticket page shows it."""
+
+    row_key: str
+    code: str
+    version: int
+    row: str
+    step: str
+    action: str
+    params: Mapping[str, JSON]
+    effects: tuple[Effect, ...]
+    cause: Cause
+    result: str = "done"
+    reason: str = ""
+    changes: list[dict[str, JSON]] = field(default_factory=list)
+
+    def summary(self) -> dict[str, JSON]:
+        return {
+            "row_key": self.row_key,
+            "code": self.code,
+            "version": self.version,
+            "row": self.row,
+            "step": self.step,
+            "action": self.action,
+            "params": dict(self.params),
+            "result": self.result,
+            "reason": self.reason,
+            "changes": list(self.changes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Everything one decision needs, from one read transaction."""
+
+    event: Event
+    item: Item
+    facts: Facts
+    desk: Desk
+    held: frozenset[str]
+    effects_left: int
+    may_wait: bool  # for a script; False where the chain is too long for one to be run at all
+    progress: Mapping[str, Any]
+    since: int  # sequence whose later person changes make a step "overtaken"
+    only_rows: frozenset[str] | None = None
+    run_actions: tuple[Mapping[str, JSON], ...] = ()
+    run_cause: Cause | None = None
+    awaited: store.AnyRow | None = None  # the run this event waits for, as it stands
+
+
+# Reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_event(services: Services, connection: Connection, row: store.AnyRow, now: datetime) -> Read:
+    event = store.event_of(row)
+    desk = services.live.current(connection)
+    item = store.read_item(connection, event.item_id)
+    later = store.later_events(connection, item.id, event.seq) if item.last_seq > event.seq else []
+    progress: Mapping[str, Any] = row.progress or {}
+    held: frozenset[str] = frozenset()
+    used = 0
+    if progress or event.root_id != event.id:  # else this event begins its chain, and nothing can have fired
+        held = frozenset(connection.execute(_HELD, {"root": event.root_id}).scalars().all())
+        used = connection.execute(_USED, {"root": event.root_id}).scalar_one_or_none() or 0
+    read = Read(
+        event=event,
+        item=item,
+        facts=gather(connection, event, item, later, desk.vocabulary, now, own_root_stays=bool(progress)),
+        desk=desk,
+        held=held,
+        effects_left=max(0, services.settings.effects_per_root - used),
+        may_wait=event.depth < services.settings.depth_per_root,
+        progress=progress,
+        since=event.seq,
+    )
+    if "run" in progress:
+        return _with_awaited(connection, read)
+    if event.kind is EventKind.SCRIPT:
+        return _with_run(connection, read)
+    if event.kind is EventKind.LATE_ANSWER:
+        return _with_original(connection, read, now)
+    return read
+
+
+def _with_run(connection: Connection, read: Read) -> Read:
+    """The event of a finished run carries what the script collected; it is applied once, here."""
+    run = connection.execute(
+        select(RunRow.id, RunRow.script, RunRow.version, RunRow.status, RunRow.outcome, RunRow.event_id).where(
+            RunRow.id == read.event.payload["run_id"]
+        )
+    ).one()
+    asked_at = connection.execute(select(EventRow.seq).where(EventRow.id == run.event_id)).scalar_one()
+    cause, actions = _collected(read, run)
+    return replace(read, run_actions=actions, run_cause=cause, since=asked_at)
+
+
+def _collected(read: Read, run: store.AnyRow) -> tuple[Cause, tuple[Mapping[str, JSON], ...]]:
+    """The cause of a run's actions, and the actions; none when they were applied before, or are not to be."""
+    script = read.desk.scripts.get(run.script)
+    cause = Cause("script", run.script, run.version, "", run.id, None, script.name if script else run.script)
+    well = run.status in ("finished", "stopped") and run_key(cause) not in read.held
+    return cause, tuple(run.outcome.get("actions", ())) if well else ()
+
+
+def run_key(cause: Cause) -> str:
+    """What says in the ledger of the chain that a run's actions were applied: by the event that waited, or its own."""
+    return f"{cause.code}/run{cause.run_id}"
+
+
+def run_row_key(event: Event, row_key: str, step: str) -> str:
+    """The name of the run that this step asked for: the same step asks for it once."""
+    return f"ev{event.id}:{row_key}:{step}"
+
+
+def _with_awaited(connection: Connection, read: Read) -> Read:
+    """An event that waits for a run applies, once that has ended, what it collected."""
+    run = connection.execute(AWAITED, {"key": read.progress["run"]}).one()
+    cause, actions = _collected(read, run)
+    return replace(read, run_actions=actions, run_cause=cause, awaited=run)
+
+
+def wait_is_over(services: Services, read: Read) -> bool:
+    assert read.awaited is not None
+    until = from_iso(str(read.progress["until"]))
+    return read.awaited.finished_at is not None or services.clock.now() >= until
+
+
+def _with_original(connection: Connection, read: Read, now: datetime) -> Read:
+    """A late answer decides the skipped rows of its original event again, with the facts of then plus the answer."""
+    original_id = cast(int, read.event.payload["event_id"])
+    original = store.event(connection, original_id)
+    stored = connection.execute(
+        select(DecisionRow.facts).where(DecisionRow.event_id == original_id).order_by(DecisionRow.part.desc()).limit(1)
+    ).scalar_one()
+    then = Facts.from_json(stored)
+    answers = {**then.lookups, **read.facts.lookups}
+    return replace(
+        read,
+        facts=replace(then, lookups=answers, context=read.facts.context, now=iso(now)),
+        only_rows=frozenset(cast(Sequence[str], read.event.payload["rows"])),
+        since=original.seq,
+    )
+
+
+# Deciding --------------------------------------------------------------------------------------------------------
+
+
+def decide_rows(
+    read: Read, staged: Mapping[str, JSON], *, effects_left: int | None = None
+) -> tuple[Decision, Held | None]:
+    """What the rule list says, up to a script it waits for. A late answer's rows wait for nothing any more."""
+    at, only_rows = _resume(read)
+    before = {**cast(Mapping[str, JSON], read.progress.get("staged", {})), **staged}
+    decision = decide(
+        read.desk.ruleset,
+        read.facts,
+        held=read.held | frozenset(cast(Iterable[str], read.progress.get("held", ()))),
+        after=at,
+        staged=before,
+        wait_over=frozenset(cast(Iterable[str], read.progress.get("over", ()))),
+        only_rows=only_rows,
+        effects_left=read.effects_left if effects_left is None else effects_left,
+    )
+    if only_rows is not None or not read.may_wait:
+        return decision, None
+    return hold(decision, read.desk, read.facts, before)
+
+
+def go_on(read: Read, staged: Mapping[str, JSON], outcomes: list[Outcome]) -> tuple[Decision, Held | None]:
+    """After the wait for a run: the steps that were held, then the rest of the list. `stop` blocks both."""
+    run, cause = read.awaited, read.run_cause
+    assert run is not None
+    assert cause is not None
+    rest = cast(Sequence[Mapping[str, JSON]], read.progress.get("rest", ()))
+    before = {**cast(Mapping[str, JSON], read.progress.get("staged", {})), **staged}
+    refused = any(one.result == "refused" for one in outcomes)
+    nothing = Decision((), (), Trace(read.desk.revision, ()), before)
+    if run.status == "stopped" and run.finished_at is not None:
+        reason = f"{cause.label} stopped it: {run.outcome.get('stop_reason') or 'without a reason'}"
+        outcomes += [outcome_of(planned_again(step, ()), "stopped", reason) for step in rest]
+        return replace(nothing, notes=(reason,), stopped=reason), None
+    left = read.effects_left - sum(len(one.effects) for one in outcomes if one.result == "done")
+    planned: list[Planned] = []
+    for place, step in enumerate(rest):
+        facts = read.facts.with_state(before)
+        try:
+            effects = plan(str(step["action"]), cast(Mapping[str, JSON], step["params"]), facts, read.desk.vocabulary)
+        except ActionRefused as error:
+            outcomes.append(outcome_of(planned_again(step, ()), "refused", str(error)))
+            continue
+        left -= len(effects)
+        if left < 0:
+            reason = "this chain of events has reached its limit of effects"
+            outcomes += [outcome_of(planned_again(one, ()), "stopped", reason) for one in rest[place:]]
+            return replace(nothing, planned=tuple(planned), staged=before, notes=(reason,), stopped=reason), None
+        again = planned_again(step, effects)
+        planned.append(again)
+        before.update(staged_by(effects, facts))
+        found = first_wait([again], read.desk) if read.may_wait else None
+        if found is not None:
+            _, script, seconds = found
+            rows = tuple(cast(Iterable[str], read.progress.get("held", ())))
+            held = Held(again, script, seconds, tuple(rest[place + 1 :]), rows)
+            return replace(nothing, planned=tuple(planned), staged=before), held
+    decision, next_held = decide_rows(read, {**staged, **before}, effects_left=left)
+    note = ""
+    if run.finished_at is None:
+        note = f"{cause.label} took longer than the rules wait for it; they went on without it"
+    elif run.status != "finished" or refused:
+        note = f"{cause.label} did not end well ({run.status}); the rules went on without it"
+    return (
+        replace(
+            decision,
+            planned=(*planned, *decision.planned),
+            notes=(note, *decision.notes) if note else decision.notes,
+        ),
+        next_held,
+    )
+
+
+def _resume(read: Read) -> tuple[str | None, frozenset[str] | None]:
+    """Where a waiting event goes on: at its entry, or at the next one when that was removed meanwhile."""
+    at = cast("str | None", read.progress.get("at"))
+    if at is None:
+        return None, read.only_rows
+    rest = [one for one in read.desk.ruleset.entries if one.position >= cast(int, read.progress["position"])]
+    if any(one.code == at for one in read.desk.ruleset.entries):
+        return at, read.only_rows
+    return (rest[0].code, read.only_rows) if rest else (None, frozenset())
+
+
+def run_outcomes(read: Read) -> tuple[list[Outcome], dict[str, JSON]]:
+    """The collected actions of a finished run, through the tables' own door, and the state they stage.
+
+    A script's actions are applied together or not at all."""
+    if read.run_cause is None or not read.run_actions:
+        return [], {}
+    cause = read.run_cause
+    calls = [
+        Call(str(one["action"]), cast(Mapping[str, JSON], one["params"]), cast("int | None", one.get("line")))
+        for one in read.run_actions
+    ]
+    refusal = ""
+    effects: list[tuple[Effect, ...]] = [()] * len(calls)
+    try:
+        planned = plan_calls(calls, read.facts, read.desk.vocabulary, effects_left=read.effects_left)
+        effects = [one.effects for one in planned]
+    except ActionRefused as error:
+        refusal = f"{error} Nothing of this run was applied."
+    outcomes = [
+        Outcome(
+            row_key=run_key(cause),
+            code=cause.code,
+            version=cause.version,
+            row="",
+            step=str(number),
+            action=call.action,
+            params=call.params,
+            effects=effects[number],
+            cause=replace(cause, line=call.line),
+            result="refused" if refusal else "done",
+            reason=refusal,
+        )
+        for number, call in enumerate(calls)
+    ]
+    staged = staged_by([effect for group in effects for effect in group], read.facts)
+    return outcomes, staged
+
+
+def outcome_of(planned: Planned, result: str = "done", reason: str = "") -> Outcome:
+    return Outcome(
+        row_key=planned.row_key,
+        code=planned.code,
+        version=planned.version,
+        row=planned.row,
+        step=planned.step,
+        action=planned.action,
+        params=planned.params,
+        effects=planned.effects,
+        cause=Cause("table", planned.code, planned.version, planned.row),
+        result=result,
+        reason=reason,
+    )
+
+
+# Statements of the hot path, built once -------------------------------------------------------------------------
+
+_FIRED, _ROOTS = table_of(Fired), table_of(Root)
+_HELD = select(_FIRED.c.row_key).where(_FIRED.c.root_id == bindparam("root"))
+_USED = select(_ROOTS.c.effects).where(_ROOTS.c.root_id == bindparam("root"))
+#: The run that an event waits for, as it stands.
+AWAITED = select(RunRow.id, RunRow.script, RunRow.version, RunRow.status, RunRow.outcome, RunRow.finished_at).where(
+    RunRow.key == bindparam("key")
+)

@@ -1,0 +1,178 @@
+"""Trip (a), what is kept of a decision: its event marked done or waiting, its trace with the facts it used, its rows.
+
+All in the transaction that applies the effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from jobs.asking import ask
+from jobs.deciding import Outcome, Read, run_key, run_row_key
+from jobs.facts import args_key
+from jobs.holding import Held
+from jobs.queues import Work
+from jobs.services import Services
+from jobs.tables import DecisionRow, Fired, LookupRow, SkippedRow
+from rules.engine import Decision
+from rules.facts import LookupKey
+from tickets.db import table_of
+from tickets.errors import Fenced
+from tickets.events import EventKind
+from tickets.tables import EventRow
+from tickets.values import from_iso, iso
+
+#: How long an event waits for a lookup "never without it", in seconds.
+LONGEST_WAIT_S = 86_400
+
+
+def finish_event(
+    services: Services,
+    connection: Connection,
+    read: Read,
+    decision: Decision,
+    held: Held | None,
+    now: datetime,
+    hints: set[Work],
+) -> datetime | None:
+    """Mark the event done, or waiting for lookups or a run; returns when the lane is due again if it waits."""
+    wait = decision.wait
+    values: dict[str, Any] = {"status": "done", "progress": None, "error": ""}
+    until: datetime | None = None
+    if wait is not None:
+        for key in wait.lookups:
+            _ask_key(connection, read, key, now)
+        hints.add(Work.ENRICHMENT)
+        until = _wait_until(read, wait.entry, wait.seconds, now)
+        over = list(read.progress.get("over", ()))
+        if now >= until:
+            over.append(wait.entry)
+            until = now
+        position = next(one.position for one in read.desk.ruleset.entries if one.code == wait.entry)
+        progress: dict[str, Any] = {
+            **({"held": read.progress["held"]} if "held" in read.progress else {}),
+            "at": wait.entry,
+            "position": position,
+            "staged": dict(decision.staged),
+            "until": iso(until),
+            "over": over,
+            "part": int(read.progress.get("part", 0)) + 1,
+        }
+        values = {"status": "waiting", "progress": progress, "error": ""}
+    elif held is not None:
+        until = now + timedelta(seconds=held.seconds)
+        entry = next(one for one in read.desk.ruleset.entries if one.code == held.at.code)
+        values["status"] = "waiting"
+        values["progress"] = {
+            "at": entry.code,
+            "position": entry.position,
+            "staged": dict(decision.staged),
+            "until": iso(until),
+            "over": list(read.progress.get("over", ())),
+            "part": int(read.progress.get("part", 0)) + 1,
+            "run": run_row_key(read.event, held.at.row_key, held.at.step),
+            "held": list(held.rows),
+            "rest": [dict(one) for one in held.rest],
+        }
+    updated = connection.execute(_FINISH, {"event": read.event.id, **values})
+    if updated.rowcount != 1:
+        raise Fenced(f"Event {read.event.id} was already handled")
+    fired = list(decision.fired)
+    if read.run_cause is not None and read.run_actions:
+        fired.append(run_key(read.run_cause))
+    if fired:
+        connection.execute(_INSERT_FIRED, [{"root_id": read.event.root_id, "row_key": row_key} for row_key in fired])
+    return until
+
+
+def _wait_until(read: Read, entry: str, seconds: float | None, now: datetime) -> datetime:
+    """The end of the wait: fixed when it began, however often the lane is woken meanwhile."""
+    stored = read.progress.get("until")
+    if stored and read.progress.get("at") == entry:
+        return from_iso(str(stored))
+    return now + timedelta(seconds=LONGEST_WAIT_S if seconds is None else min(seconds, LONGEST_WAIT_S))
+
+
+def _ask_key(connection: Connection, read: Read, key: LookupKey, now: datetime) -> int:
+    return ask(
+        connection,
+        read.event.item_id,
+        key.connection,
+        key.operation,
+        dict(key.args),
+        root=read.event.root_id,
+        depth=read.event.depth + 1,
+        now=now,
+    )
+
+
+def record(
+    connection: Connection,
+    read: Read,
+    decision: Decision,
+    outcomes: Sequence[Outcome],
+    applied: int | None,
+    decide_us: int,
+    now: datetime,
+    *,
+    waits: bool,
+) -> bool:
+    """Store the decision with its facts and trace. True when rows were skipped for want of an answer."""
+    part = int(read.progress.get("part", 0))
+    outcome = "waiting" if waits else "acted" if outcomes else "checked"
+    connection.execute(
+        _INSERT_DECISION,
+        {
+            "event_id": read.event.id,
+            "item_id": read.event.item_id,
+            "part": part + 1,
+            "revision": read.desk.revision,
+            "facts": read.facts.to_json(),
+            "trace": decision.trace.to_json(),
+            "done": [one.summary() for one in outcomes],
+            "skipped": [
+                {"row": one.row_key, "lookups": [key.name for key in one.lookups], "reason": one.reason}
+                for one in decision.skipped
+            ],
+            "notes": list(decision.notes),
+            "outcome": outcome,
+            "applied_event": applied,
+            "decide_us": decide_us,
+            "at": now,
+        },
+    )
+    if read.event.kind is EventKind.LATE_ANSWER:
+        return False
+    any_skipped = False
+    for skipped in decision.skipped:
+        for key in skipped.lookups:
+            lookup_id = _lookup_id(connection, read.event.item_id, key)
+            if lookup_id is not None:
+                connection.execute(
+                    insert(SkippedRow).values(event_id=read.event.id, row_key=skipped.row_key, lookup_id=lookup_id)
+                )
+                any_skipped = True
+    return any_skipped
+
+
+def _lookup_id(connection: Connection, item_id: int, key: LookupKey) -> int | None:
+    return connection.execute(
+        select(LookupRow.id).where(
+            LookupRow.item_id == item_id,
+            LookupRow.connection == key.connection,
+            LookupRow.operation == key.operation,
+            LookupRow.args_key == args_key(dict(key.args)),
+        )
+    ).scalar_one_or_none()
+
+
+# Statements of the hot path, built once -------------------------------------------------------------------------
+
+_EVENTS = table_of(EventRow)
+_FINISH = update(_EVENTS).where(_EVENTS.c.id == bindparam("event"), _EVENTS.c.status.in_(("pending", "waiting")))
+_INSERT_FIRED = insert(table_of(Fired))
+_INSERT_DECISION = insert(table_of(DecisionRow))
