@@ -1,7 +1,7 @@
 """PEOPLE: pages, portal, API, inbound. `create_app(services)` makes the one Flask application.
 
 A page is a module here with a blueprint called `pages`, listed in PAGES. Each view says who may open it (`web.access`);
-SQL for pages is in `web.store`; what is written goes through `tickets.store`, as everywhere.
+SQL for a page is in the `*_store` module of its name; what is written goes through `tickets.store`, as everywhere.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, UserMixin, current_user
 
 from tickets.people import Permission, Viewer
-from web import store
+from web import accounts_store
 from web.context import services
 
 P = ParamSpec("P")
@@ -150,7 +150,7 @@ def install(app: Flask) -> None:
 def _load(session_id: str) -> SignedIn | None:
     key, _, stamp = session_id.partition("|")
     with services().db.read() as connection:
-        found = store.account(connection, key)
+        found = accounts_store.account(connection, key)
     if found is None or not hmac.compare_digest(stamp_of(found.password_hash), stamp):
         return None
     return SignedIn(found.viewer, stamp)

@@ -42,7 +42,7 @@ from tickets.events import Actor, ActorKind, Cause
 from tickets.item import CUSTOM, Item
 from tickets.people import Permission
 from tickets.values import JSON, iso
-from web import api_store, store
+from web import api_store, names_store, ticket_store
 from web.access import open_to_all
 from web.api_models import (
     Fields,
@@ -393,9 +393,9 @@ def timeline(item_id: int) -> ResponseReturnValue:
     log. The newest 400 events; `cut` says when there are older ones."""
     with services().db.read() as connection:
         item = items.read_item(connection, item_id, viewer=_caller().viewer)
-        past = store.past(connection, item_id)
+        past = ticket_store.past(connection, item_id)
         cards = items.context_cards(connection, item_id)
-        asked = store.lookups(connection, item_id)
+        asked = ticket_store.lookups(connection, item_id)
         found = _ticket(connection, item)
     return cast(
         ResponseReturnValue,
@@ -456,7 +456,7 @@ def _state(given: Fields) -> dict[str, JSON]:
 
 def _check_keys(connection: Connection, state: Mapping[str, JSON]) -> None:
     """Raises `BadValue` when a team, brand, location or user is named that is not there."""
-    names = store.names(connection)
+    names = names_store.names(connection)
     known: dict[str, Mapping[str, str]] = {"team": names.teams, "brand": names.brands, "location": names.locations}
     for field, keys in known.items():
         value = state.get(field)

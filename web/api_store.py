@@ -23,7 +23,7 @@ from tickets.people import Viewer
 from tickets.store import AnyRow, read_item
 from tickets.tables import Location, PersonAddress, TeamMember, User, WorkItem
 from tickets.visibility import visible
-from web.store import holds
+from web.inbox_store import holds
 
 #: Hours an answer is kept for a repeated request, keys one token may use within them, seconds after which a request
 #: that has left no answer is taken for dead: longer than any request may run.

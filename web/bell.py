@@ -5,9 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from web import store
+from web import bell_store as store
 from web.access import me, signed_in
 from web.context import now, services
+from web.names_store import names
 
 pages = Blueprint("bell", __name__)
 
@@ -18,8 +19,8 @@ def page() -> ResponseReturnValue:
     """The newest lines, unread ones marked."""
     with services().db.read() as connection:
         lines = store.bell(connection, me())
-        names = store.names(connection)
-    return render_template("bell.html", lines=lines, names=names, cap=store.BELL_LINES)
+        found = names(connection)
+    return render_template("bell.html", lines=lines, names=found, cap=store.BELL_LINES)
 
 
 @pages.post("/bell/read")

@@ -12,7 +12,7 @@ from flask.cli import AppGroup
 
 from jobs import intake
 from tickets.people import ROLES
-from web import api_store, store
+from web import api_store, names_store
 from web.context import services
 from web.forms import looks_like_email
 from web.passwords import WeakPassword, hash_password
@@ -57,7 +57,7 @@ def add(
     with services().db.write() as connection:
         if api_store.user_exists(connection, key, email):
             raise click.ClickException(f"There is a user {key} or one with {email} already; nothing was changed")
-        known = store.names(connection).teams
+        known = names_store.names(connection).teams
         for team in teams:
             if team not in known:
                 raise click.ClickException(f"There is no team {team!r}; there are: {', '.join(known) or 'none'}")
@@ -96,7 +96,7 @@ def listing() -> None:
 def token(key: str, name: str, days: int) -> None:
     """Make an API token for USER and print it, once: only its hash is kept."""
     with services().db.write() as connection:
-        if key not in store.names(connection).working:
+        if key not in names_store.names(connection).working:
             raise click.ClickException(f"There is no active user {key!r}")
         made = api_store.new_token(connection, user=key, name=name, now=services().clock.now(), days=days)
     click.echo(made)
@@ -113,7 +113,7 @@ def add_mailbox(address: str, key: str, brand: str | None) -> None:
     key = _key(key or re.sub(r"[^a-z0-9]+", "_", address.lower()).strip("_")[:60])
     secret = secrets.token_urlsafe(32)
     with services().db.write() as connection:
-        if brand is not None and store.brand(connection, brand) is None:
+        if brand is not None and names_store.brand(connection, brand) is None:
             raise click.ClickException(f"There is no brand {brand!r}")
         try:
             intake.add_mailbox(connection, key=key, address=address, brand=brand, secret=secret)

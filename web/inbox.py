@@ -13,11 +13,12 @@ from sqlalchemy import Connection
 
 from tickets.item import MAX_TAG_CHARS, PRIORITIES, STATUSES
 from tickets.people import Permission
-from web import store
+from web import inbox_store as store
 from web.access import me, needs
 from web.context import now, services
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
 from web.look import DAY, HOUR, MINUTE
+from web.names_store import names
 from web.shell import waiting
 
 pages = Blueprint("inbox", __name__)
@@ -43,7 +44,7 @@ def page() -> ResponseReturnValue:
     with services().db.read() as connection:
         if "queue" not in request.args and not wanted.narrowed:
             wanted = replace(wanted, queue=_first_queue(connection))
-        labels = Labels(store.names(connection))
+        labels = Labels(names(connection))
         found = store.inbox(connection, me(), wanted, labels.names.entries)
         tags = store.tags_in_use(connection, me())
     wanted = replace(wanted, page=found.page)

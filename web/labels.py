@@ -12,7 +12,7 @@ from tickets.errors import UnknownField
 from tickets.item import CHANNELS, LANGUAGES, PRIORITIES, STATUSES, FieldType, StateField, state_field
 from tickets.values import JSON
 from web.look import moment, plain
-from web.store import Names
+from web.names_store import Names
 
 #: The colour of a status: its dot and its pill. Colour is never alone, the word stands beside it.
 STATUS_TONES: Mapping[str, str] = {

@@ -15,7 +15,7 @@ from tickets import store as items
 from tickets.errors import AttachmentRefused
 from tickets.events import Actor, ActorKind
 from tickets.item import LANGUAGES, FieldType, ItemKind, StateField
-from web import store
+from web import names_store
 from web.access import open_to_all
 from web.context import now, services
 from web.forms import looks_like_email, received_files
@@ -133,7 +133,7 @@ def _choices(topic: StateField | None) -> Sequence[tuple[str, str]]:
 def _brand(key: str) -> tuple[items.AnyRow, StateField | None]:
     """The brand, and the field for the topic where this desk has one that a customer can fill in."""
     with services().db.read() as connection:
-        found = store.brand(connection, key)
+        found = names_store.brand(connection, key)
         topic = items.custom_fields(connection, ItemKind.TICKET).get(TOPIC)
     if found is None:
         abort(404)

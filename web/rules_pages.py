@@ -35,6 +35,7 @@ from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
 from web.labels import Labels
+from web.names_store import names
 from web.rules_document import IF, Document, EditRefused
 from web.rules_edits import Desk, edit
 from web.rules_forms import (
@@ -46,7 +47,6 @@ from web.rules_forms import (
     trigger_forms,
 )
 from web.rules_grid import Grid, check, grid
-from web.store import names
 
 pages = Blueprint("rules", __name__)
 

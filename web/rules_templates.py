@@ -23,7 +23,7 @@ from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
 from web.labels import Labels
-from web.store import names
+from web.names_store import names
 
 pages = Blueprint("templates", __name__)
 

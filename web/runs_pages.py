@@ -15,8 +15,8 @@ from web import runs_store
 from web.access import me, needs
 from web.context import services
 from web.labels import Labels
+from web.names_store import names
 from web.scripts_pages import full_stop
-from web.store import names
 
 pages = Blueprint("runs", __name__)
 

@@ -31,10 +31,10 @@ from web.context import now, services
 from web.errors import refuse
 from web.labels import Labels
 from web.limits import limiter, person
+from web.names_store import names
 from web.scripts_api import completion
 from web.scripts_tests import stored_script as _script
 from web.scripts_tests import tests
-from web.store import names
 
 pages = Blueprint("scripts", __name__)
 pages.register_blueprint(tests)

@@ -10,7 +10,7 @@ from flask_babel import gettext, lazy_gettext
 from werkzeug.routing import BuildError
 
 from tickets.people import Permission
-from web import store
+from web import shell_store as store
 from web.access import signed_in, viewer_or_none
 from web.context import services
 

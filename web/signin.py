@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from flask_login import current_user, login_user, logout_user
 
-from web import store
+from web import accounts_store
 from web.access import SignedIn, open_to_all, safe_path, stamp_of
 from web.context import services
 from web.limits import limiter
@@ -45,7 +45,7 @@ def enter() -> ResponseReturnValue:
     target = safe_path(request.form.get("next"))
     email = request.form.get("email", "").strip().lower()[:320]
     with services().db.read() as connection:
-        account = store.account_by_email(connection, email)
+        account = accounts_store.account_by_email(connection, email)
     right = is_right(account.password_hash if account else None, request.form.get("password", "")[: MAX_CHARS + 1])
     if account is None or not right:
         problem = gettext("The e-mail address or the password is not right. Check both and try again.")

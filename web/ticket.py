@@ -25,7 +25,7 @@ from tickets.events import Actor, ActorKind, Cause, EventKind
 from tickets.item import CHANNELS, LANGUAGES, PRIORITIES, STATE_FIELDS, STATUSES, Item, ItemKind, clean_value
 from tickets.people import Customer, Permission, Viewer
 from tickets.values import JSON
-from web import links, store
+from web import links, seen_store, ticket_store
 from web.access import me, needs
 from web.cards import Card, card, told_apart
 from web.context import now, services
@@ -33,6 +33,7 @@ from web.forms import LARGEST_KEY, looks_like_email, received_files
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
 from web.look import age
 from web.mail_html import clean
+from web.names_store import names as all_names
 from web.timeline import Changed, Group, Said, Step, origins, timeline
 from web.why import Moment
 from web.why import why as explain
@@ -61,21 +62,23 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
     view = request.args.get("view", "timeline")
     with services().db.read() as connection:
         item = items.read_item(connection, item_id, viewer=viewer)
-        past = store.past(connection, item_id)
+        past = ticket_store.past(connection, item_id)
         customer = _customer(connection, item)
         labels = _labels(connection, item, customer)
         others, hidden = (
-            store.others_of_customer(connection, viewer, customer.id, item_id) if customer is not None else ([], 0)
+            ticket_store.others_of_customer(connection, viewer, customer.id, item_id)
+            if customer is not None
+            else ([], 0)
         )
-        asked = store.lookups(connection, item_id)
+        asked = ticket_store.lookups(connection, item_id)
         cards = _cards(items.context_cards(connection, item_id), asked, labels.names.systems)
-        followers = store.followers(connection, item_id)
+        followers = seen_store.followers(connection, item_id)
         linked, links_hidden = links.linked(connection, viewer, item_id)
-        coming = store.coming(connection, item_id)
+        coming = ticket_store.coming(connection, item_id)
         desk = services().live.current(connection)
         entries = timeline(past)
         told_of = {told.other for entry in entries if isinstance(entry, Changed) for told in entry.links}
-        reachable = store.visible_of(connection, viewer, sorted(told_of))
+        reachable = ticket_store.visible_of(connection, viewer, sorted(told_of))
     shown = {
         "timeline": lambda entry: True,
         "messages": lambda entry: isinstance(entry, Said),
@@ -138,7 +141,7 @@ def _views(item_id: int, current: str, counts: Mapping[str, int]) -> list[tuple[
 
 def _labels(connection: Connection, item: Item, customer: Customer | None) -> Labels:
     known = {} if customer is None else {customer.id: customer.name or customer.email}
-    return Labels(store.names(connection), items.custom_fields(connection, item.kind), known)
+    return Labels(all_names(connection), items.custom_fields(connection, item.kind), known)
 
 
 def _customer(connection: Connection, item: Item) -> Customer | None:
@@ -207,7 +210,7 @@ def why(item_id: int, code: str) -> ResponseReturnValue:
         item = items.read_item(connection, item_id, viewer=me())
         desk = services().live.current(connection)
         found = explain(connection, desk, item_id, code, request.args.get("event", type=int))
-        names = store.names(connection)
+        names = all_names(connection)
     if code not in names.entries:
         abort(404)
     part = request.headers.get("HX-Request") == "true"
@@ -311,7 +314,7 @@ def write(item_id: int) -> ResponseReturnValue:
 def seen(item_id: int) -> ResponseReturnValue:
     """Notes that I have seen the messages up to this one. The page says so itself, once it is shown."""
     with services().db.write() as connection:
-        store.mark_seen(connection, me(), item_id, request.form.get("up_to", 0, type=int), now())
+        seen_store.mark_seen(connection, me(), item_id, request.form.get("up_to", 0, type=int), now())
     return "", 204
 
 
@@ -321,9 +324,9 @@ def follow(item_id: int) -> ResponseReturnValue:
     """Follows the ticket, or no more: followers find a line in their bell for each message of the customer."""
     with services().db.write() as connection:
         if request.form.get("on") == "1":
-            store.follow(connection, me(), item_id)
+            seen_store.follow(connection, me(), item_id)
         else:
-            store.unfollow(connection, me(), item_id)
+            seen_store.unfollow(connection, me(), item_id)
     return _back(item_id)
 
 
@@ -373,7 +376,7 @@ def _link_words() -> dict[str, str]:
 def ask_again(lookup_id: int) -> ResponseReturnValue:
     """Asks a connection once more, as soon as a worker is free."""
     with services().db.write() as connection:
-        item_id = store.ask_again(connection, me(), lookup_id, now())
+        item_id = ticket_store.ask_again(connection, me(), lookup_id, now())
     if item_id is None:
         abort(404)
     services().queues.hint(Work.ENRICHMENT)
@@ -402,7 +405,7 @@ def _change(
         )
         if message is not None and made.message_id is not None:
             # Who answers has read: without scripts, this is how a ticket stops being unread.
-            store.mark_seen(connection, viewer, item_id, made.message_id, now())
+            seen_store.mark_seen(connection, viewer, item_id, made.message_id, now())
         if message is not None and message.public and made.message_id is not None:
             queue_message(connection, item, made.message_id, now())
             mailed = True
@@ -428,11 +431,11 @@ def _check_seen(item: Item, field: str, seen: str | None) -> None:
 
 def _check_exists(connection: Connection, field: str, value: JSON) -> None:
     """Raises `BadValue` for a team or person that is not there; the other fields know their own choices."""
-    if field == "team" and value is not None and value not in store.names(connection).teams:
+    if field == "team" and value is not None and value not in all_names(connection).teams:
         raise BadValue(gettext("There is no such team."))
     if field == "assignees" and value:
         assert isinstance(value, list)
-        unknown = [one for one in value if one not in store.names(connection).working]
+        unknown = [one for one in value if one not in all_names(connection).working]
         if unknown:
             raise BadValue(gettext("There is nobody called %(name)s here.", name=unknown[0]))
 
@@ -468,7 +471,7 @@ def create() -> ResponseReturnValue:
         problems["email"] = gettext("This is not an e-mail address.")
     viewer = me()
     with services().db.read() as connection:
-        names = store.names(connection)
+        names = all_names(connection)
     for field, known in (("team", names.teams), ("brand", names.brands)):
         if given[field] and given[field] not in known:
             problems[field] = gettext("Choose one of the list.")
@@ -523,7 +526,7 @@ def create() -> ResponseReturnValue:
 
 def _new_form(given: Mapping[str, str], problems: Mapping[str, str]) -> str:
     with services().db.read() as connection:
-        names = store.names(connection)
+        names = all_names(connection)
     labels = Labels(names)
     nobody = ("", gettext("none"))
     return render_template(
@@ -546,7 +549,7 @@ def _new_form(given: Mapping[str, str], problems: Mapping[str, str]) -> str:
 def file(attachment_id: int) -> ResponseReturnValue:
     """A file of a message, always as a download: whatever is in it, no browser opens it on our address."""
     with services().db.read() as connection:
-        found = store.attachment(connection, me(), attachment_id)
+        found = ticket_store.attachment(connection, me(), attachment_id)
     if found is None:
         abort(404)
     response = make_response(found.data)

@@ -16,7 +16,7 @@ from tickets.events import ActorKind
 from tickets.store import AnyRow
 from tickets.values import JSON
 from web.links import FIELD as links_field
-from web.store import Past
+from web.ticket_store import Past
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from rules.facts import Facts
 from rules.trace import EntryTrace, Trace, Verdict
 from tickets.store import AnyRow
 from tickets.values import JSON
-from web import store
+from web import ticket_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Why:
 def why(connection: Connection, desk: Desk, item_id: int, code: str, event_id: int | None) -> Why | None:
     """Why the live version of `code` acts as it does on an event (the newest by default); None without any decision."""
     entry = next((one for one in desk.ruleset.entries if one.code == code), None)
-    decisions = store.decisions(connection, item_id)
+    decisions = ticket_store.decisions(connection, item_id)
     chosen = _chosen(decisions, code, event_id)
     if entry is None or chosen is None:
         return None

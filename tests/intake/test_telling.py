@@ -14,7 +14,7 @@ from tests.web.desk import NOW, Desk, token
 from tickets import people
 from tickets.errors import BadValue, ItemNotFound
 from tickets.tables import Follower, Message, Notification, User, WorkItem
-from web import store
+from web import seen_store
 
 
 def bells(desk: Desk) -> list[tuple[str, str]]:
@@ -28,7 +28,7 @@ def follow(desk: Desk, key: str, item_id: int) -> None:
     with desk.services.db.write() as connection:
         who = people.viewer(connection, key)
         assert who is not None
-        store.follow(connection, who, item_id)
+        seen_store.follow(connection, who, item_id)
 
 
 def a_followed_ticket(desk: Desk, *followers: str, **state: object) -> int:
@@ -148,12 +148,12 @@ def test_only_a_visible_ticket_can_be_followed_and_by_a_hundred_at_most(desk: De
     with pytest.raises(BadValue, match="at most 100 followers"):
         follow(desk, "ana", item_id)
     with desk.services.db.write() as connection:
-        assert "ana" not in store.followers(connection, item_id)
+        assert "ana" not in seen_store.followers(connection, item_id)
         connection.execute(delete(Follower).where(Follower.user == "u7"))
     follow(desk, "ana", item_id)
     follow(desk, "ana", item_id)
     with desk.services.db.read() as connection:
-        assert "ana" in store.followers(connection, item_id)
+        assert "ana" in seen_store.followers(connection, item_id)
 
 
 def test_the_customers_form_makes_a_ticket_that_nobody_has_yet(desk: Desk, client: FlaskClient) -> None:

@@ -17,7 +17,7 @@ from tickets import people, store
 from tickets.errors import ItemNotFound
 from tickets.events import Actor, ActorKind
 from tickets.tables import Follower, Seen
-from web import store as pages
+from web import seen_store, shell_store
 
 
 def the_customer_writes(desk: Desk, item_id: int) -> int:
@@ -144,12 +144,12 @@ def test_seen_reads_the_same_on_every_database_and_may_be_said_twice(
     with desk.services.db.write() as connection:
         who = people.viewer(connection, "ana")
         assert who is not None
-        assert pages.waiting(connection, who, cap=9).unseen == 1
+        assert shell_store.waiting(connection, who, cap=9).unseen == 1
         for _ in range(2):
-            pages.mark_seen(connection, who, item_id, newest, desk.clock.now())
+            seen_store.mark_seen(connection, who, item_id, newest, desk.clock.now())
         with pytest.raises(ItemNotFound):
-            pages.mark_seen(connection, who, secret, 99, desk.clock.now())
-        assert pages.waiting(connection, who, cap=9) == pages.Waiting(mine=1, unread=0, unseen=0)
+            seen_store.mark_seen(connection, who, secret, 99, desk.clock.now())
+        assert shell_store.waiting(connection, who, cap=9) == shell_store.Waiting(mine=1, unread=0, unseen=0)
         seen = connection.execute(select(Seen.message_id, Seen.who).order_by(Seen.message_id)).all()
     assert seen == [(1, "user:ana"), (newest, "user:ana")]
     desk.services.close()

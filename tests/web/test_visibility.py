@@ -9,8 +9,8 @@ from tests.web.desk import Desk
 from tests.web.test_runs_pages import a_run
 from tickets import people
 from tickets.people import Viewer
-from web import rules_store, runs_store, store
-from web.store import Filter
+from web import inbox_store, rules_store, runs_store, shell_store
+from web.inbox_store import Filter
 
 
 @pytest.fixture
@@ -30,18 +30,18 @@ def ana(desk: Desk, hidden: int) -> Viewer:
 @pytest.mark.parametrize("queue", ["mine", "all", "waiting", "closed"])
 def test_a_hidden_ticket_is_in_no_total_of_the_inbox(desk: Desk, ana: Viewer, queue: str) -> None:
     with desk.services.db.read() as connection:
-        assert store.inbox(connection, ana, Filter(queue=queue)).total == 0
-        assert store.any_in(connection, ana, queue) is False
+        assert inbox_store.inbox(connection, ana, Filter(queue=queue)).total == 0
+        assert inbox_store.any_in(connection, ana, queue) is False
 
 
 def test_the_menu_counts_no_hidden_ticket(desk: Desk, ana: Viewer) -> None:
     with desk.services.db.read() as connection:
-        assert store.waiting(connection, ana, cap=10) == store.Waiting(0, 0, 0)
+        assert shell_store.waiting(connection, ana, cap=10) == shell_store.Waiting(0, 0, 0)
 
 
 def test_tags_of_hidden_tickets_are_not_suggested(desk: Desk, ana: Viewer) -> None:
     with desk.services.db.read() as connection:
-        assert store.tags_in_use(connection, ana) == []
+        assert inbox_store.tags_in_use(connection, ana) == []
 
 
 def test_values_of_hidden_tickets_are_not_counted_for_a_rule(desk: Desk, ana: Viewer) -> None:
