@@ -1,13 +1,14 @@
 """Hints through Redis: which kind of work is due. No ticket data, no arguments, and nothing that would be missed.
 
 A hint wakes a worker a few milliseconds after a commit. Losing one costs at most `sweep_s`: the clock looks for due
-work in the database and hints again, and workers poll the database while Redis is away.
+work in the database and hints again, and workers look for themselves every second and while Redis is away.
 """
 
 from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -34,6 +35,8 @@ class Work(StrEnum):
     OUTBOX = "outbox"
 
 
+#: Seconds nobody is made to wait again for a Redis that did not answer.
+QUIET_S = 5
 #: Drain jobs that may wait at once: more workers than this gain nothing from hints.
 SLOTS = 8
 #: The function of each kind: the only ones a job may name.
@@ -83,10 +86,13 @@ class Queues:
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
         self._away = False
+        self._quiet_until = 0.0
         self._queues = {work: queue(work, redis) for work in Work}
 
     def hint(self, work: Work) -> None:
         """Say that this kind of work is due. Never raises: a lost hint is made good by the clock."""
+        if self._away and time.monotonic() < self._quiet_until:
+            return
         try:
             # Two slots: the first may belong to a job that has already looked and is about to end.
             for slot in random.sample(range(SLOTS), 2):
@@ -106,6 +112,7 @@ class Queues:
             if not self._away:
                 log.warning("redis.away", extra={"error": type(error).__name__})
             self._away = True
+            self._quiet_until = time.monotonic() + QUIET_S
             return
         if self._away:
             log.warning("redis.back")

@@ -8,6 +8,9 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError
+from redis.retry import Retry
 
 from connectors.addresses import AddressCeiling
 from connectors.gateway import Gateway
@@ -58,7 +61,17 @@ class Services:
 
 def connect_redis(url: str) -> Redis:
     """A client that gives up soon; the worker's own blocking connection is another one."""
-    return Redis.from_url(url, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S)
+    return quick_redis(url, timeout_s=REDIS_TIMEOUT_S)
+
+
+def quick_redis(url: str, *, timeout_s: float) -> Redis:
+    """A client that waits this long for an answer, once.
+
+    The library's own would try a silent server four times. A connection that was cut is opened anew, once: after a
+    restart of Redis every connection in the pool is such a one."""
+    retry = Retry(NoBackoff(), 1, supported_errors=(ConnectionError,))
+    client: Redis = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=retry)
+    return client
 
 
 def build(settings: Settings, *, clock: Clock | None = None) -> Services:

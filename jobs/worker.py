@@ -1,8 +1,8 @@
 """python -m jobs.worker drain|scripts|enrichment|outbox|clock
 
-A worker serves one kind of work from one queue. While Redis is away it polls the database instead, so losing Redis
-costs speed, never work. SIGTERM ends it after the job at hand, and after `STOP_DEADLINE_S` at the latest: what is cut
-short then was not committed, and is done again by another worker.
+A worker serves one kind of work from one queue. Between hints, and while Redis is away, it looks into the database, so
+losing a hint, or Redis, costs at most two seconds and never work. SIGTERM ends it after the job at hand, and after
+`STOP_DEADLINE_S` at the latest: what is cut short then was not committed, and is done again by another worker.
 """
 
 from __future__ import annotations
@@ -16,20 +16,26 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from redis import Redis
 from redis.exceptions import RedisError
-from rq import SimpleWorker
-from rq.exceptions import StopRequested
+from rq import Queue, SimpleWorker
+from rq.exceptions import DequeueTimeout, StopRequested
+from rq.job import Job
+from rq.worker import WorkerStatus
 
 from jobs import clock, logs, tasks
 from jobs.queues import FUNCTIONS, OurJob, Work, queue
-from jobs.services import Services, build
+from jobs.services import Services, build, quick_redis
 from jobs.settings import Settings
 
 log = logging.getLogger(__name__)
 
 #: Seconds a worker's registration in Redis lives without a sign of life.
 WORKER_TTL_S = 30
+#: Seconds one wait for a hint lasts; then the worker looks for itself, whatever became of the hint.
+WAIT_S = 1
+#: Seconds until a Redis that does not answer counts as away, and until one that is asked whether it is back does.
+ANSWER_S = 1
+PROBE_S = 0.5
 #: Seconds from SIGTERM until the process ends, whatever it is doing; `./run` kills after 10.
 STOP_DEADLINE_S = 8
 
@@ -81,33 +87,99 @@ def _cut_short() -> None:
 
 
 class HintWorker(SimpleWorker):
-    """An RQ worker that runs our short jobs in its own process and leaves no trace of itself when Redis goes away."""
+    """An RQ worker that runs our short jobs in its own process, and ends as soon as Redis does not answer.
+
+    RQ's own would go on waiting for Redis with a growing pause, and nothing would be done meanwhile."""
 
     stop: Stop
+    look: Callable[[], None]
+    #: Why it ended without being asked to.
+    lost: Exception | None = None
+    looking: bool = False
+
+    @property
+    def dequeue_timeout(self) -> int:
+        return WAIT_S
+
+    @property
+    def connection_timeout(self) -> int:
+        return WAIT_S + ANSWER_S
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """The next hint; between waits the worker looks for itself. Never waits for a Redis that is away."""
+        try:
+            self.set_state(WorkerStatus.IDLE)
+            while True:
+                self.heartbeat()
+                if self.should_run_maintenance_tasks:
+                    self.run_maintenance_tasks()
+                try:
+                    found = self.queue_class.dequeue_any(
+                        self.queues,
+                        timeout,
+                        connection=self.connection,
+                        job_class=self.job_class,
+                        serializer=self.serializer,
+                        death_penalty_class=self.death_penalty_class,
+                    )
+                    if found is not None:
+                        found[0].redis_server_version = self.get_redis_server_version()
+                    return found
+                except DequeueTimeout:
+                    self.look_between()
+                    if self.stop():
+                        raise StopRequested from None
+        except (RedisError, OSError) as error:
+            self.lost = error
+            raise StopRequested from error
+
+    def look_between(self) -> None:
+        """Do what is due although no hint came."""
+        self.looking = True
+        try:
+            self.look()
+        finally:
+            self.looking = False
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Never: a word in Redis must not make work wait."""
+
+    def subscribe(self) -> None:
+        """To nothing: workers take no orders from Redis."""
+
+    def unsubscribe(self) -> None:
+        """There is nothing to end."""
+
+    def teardown(self) -> None:
+        """Say goodbye, unless there is nobody to say it to: the registration then ends by itself."""
+        if self.lost is None:
+            super().teardown()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Raises `StopRequested` between jobs; during one the worker ends after it."""
+        """Raises `StopRequested` between jobs; during one, or a look, the worker ends after it."""
         self.stop.ask(signum, frame)
-        super().request_stop(signum, frame)
+        if not self.looking:
+            super().request_stop(signum, frame)
 
     def handle_exception(self, job: object, *exc_info: object) -> None:
         log.error("job.failed", exc_info=exc_info)  # type: ignore[arg-type]
 
 
 def serve(services: Services, work: Work, stop: Stop) -> None:
-    """Wait for hints; without Redis, look into the database every `sweep_s`."""
+    """Wait for hints and look in between; without Redis, look into the database every `sweep_s`."""
     function: Callable[[], int] = getattr(tasks, FUNCTIONS[work].rpartition(".")[2])
     away = False
     while not stop():
         stop.listen()
         try:
-            # No socket timeout here: RQ blocks on this connection until a hint comes.
-            redis = Redis.from_url(services.settings.redis, socket_connect_timeout=2)
-            redis.ping()
+            _probe(services.settings.redis)
             if away:
                 log.warning("redis.back")
                 away = False
             _look(function)  # whatever came while nobody listened
+            redis = quick_redis(services.settings.redis, timeout_s=WAIT_S + ANSWER_S)
             worker = HintWorker(
                 [queue(work, redis)],
                 connection=redis,
@@ -117,8 +189,12 @@ def serve(services: Services, work: Work, stop: Stop) -> None:
                 default_result_ttl=0,
             )
             worker.stop = stop
+            worker.look = lambda: _look(function)
             worker.work(logging_level="WARNING")
-            return  # asked to stop
+            if worker.lost is not None:
+                raise worker.lost
+            if stop():
+                return
         except StopRequested:
             return
         except (RedisError, OSError) as error:
@@ -127,9 +203,15 @@ def serve(services: Services, work: Work, stop: Stop) -> None:
             if not away:
                 log.warning("redis.away", extra={"error": type(error).__name__})
             away = True
-            if not stop():
-                _look(function)
-                time.sleep(services.settings.sweep_s)
+        if not stop():
+            _look(function)
+            time.sleep(services.settings.sweep_s)
+
+
+def _probe(url: str) -> None:
+    """Raises what Redis raises when it is away, or does not answer at once."""
+    with quick_redis(url, timeout_s=PROBE_S) as redis:
+        redis.ping()
 
 
 def _look(function: Callable[[], int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,16 @@ class RedisServer:
     def kill(self) -> None:
         """Kill it as a power cut would."""
         self._end(kill=True)
+
+    def pause(self) -> None:
+        """Stop it answering without closing anything (SIGSTOP), as a machine that hangs."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a paused one go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def _end(self, *, kill: bool) -> None:
         if self._process is None:

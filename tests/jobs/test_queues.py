@@ -18,7 +18,7 @@ from sqlalchemy import func, select, update
 
 from jobs.clock import tick
 from jobs.queues import JOB_TIMEOUT_S, OurJob, Queues, UnknownJob, Work, queue
-from jobs.services import Services
+from jobs.services import Services, quick_redis
 from jobs.tables import DecisionRow
 from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
@@ -29,8 +29,8 @@ from tests.jobs.test_automation import TRIAGE
 from tickets.tables import Lane, WorkItem
 
 WAIT_S = 60
-#: A worker that is asked to end while it registers finishes one wait for a hint, up to 15 s, before it looks.
-END_S = 40
+#: A worker that is asked to end while it registers finishes one wait for a hint before it looks.
+END_S = 20
 
 
 def until(true: Callable[[], bool], *, seconds: float = WAIT_S) -> bool:
@@ -156,16 +156,61 @@ def test_a_worker_works_without_redis_and_goes_back_to_it(desk: Services, redis_
 
 
 @pytest.mark.slow
-def test_the_clock_finds_what_nobody_was_told_about(desk: Services) -> None:
+@pytest.mark.parametrize("how", ["dead", "silent"])
+def test_work_goes_on_by_looking_when_redis_dies_or_falls_silent_under_a_waiting_worker(
+    desk: Services, redis_server: RedisServer, how: str
+) -> None:
+    """RQ itself would go on asking for Redis with a growing pause, and nothing would be done meanwhile."""
+    table(desk, TRIAGE)
+    with a_worker(desk, "drain") as worker:
+        assert until(lambda: bool(desk.redis.smembers("rq:workers")))
+        try:
+            redis_server.kill() if how == "dead" else redis_server.pause()
+            for number in range(1, 4):
+                a_ticket(desk.db)
+                assert until(lambda number=number: decided(desk) == 2 * number, seconds=20)  # type: ignore[misc]
+        finally:
+            redis_server.start() if how == "dead" else redis_server.go_on()
+        assert until(lambda: bool(desk.redis.smembers("rq:workers")))
+        assert worker.poll() is None
+
+
+@pytest.mark.slow
+def test_a_worker_looks_for_itself_when_hints_are_lost_and_takes_no_orders_from_redis(desk: Services) -> None:
+    table(desk, TRIAGE)
+    with a_worker(desk, "drain") as worker:
+        assert until(lambda: bool(desk.redis.smembers("rq:workers")))
+        desk.redis.set("rq:suspended", 1)
+        [name] = [key.decode().removeprefix("rq:worker:") for key in desk.redis.smembers("rq:workers")]
+        desk.redis.publish(f"rq:pubsub:{name}", '{"command": "shutdown"}')
+        a_ticket(desk.db)  # nobody is told
+        assert until(lambda: decided(desk) == 2)
+        assert worker.poll() is None
+
+
+def test_nobody_waits_twice_for_a_redis_that_is_silent(redis_server: RedisServer, redis: redis_client.Redis) -> None:
+    queues = Queues(quick_redis(redis_server.url, timeout_s=0.2))
+    redis_server.pause()
+    try:
+        queues.hint(Work.DRAIN)
+        begun = time.monotonic()
+        for _ in range(1000):
+            queues.hint(Work.DRAIN)
+        assert time.monotonic() - begun < 100  # each would wait for 0.2 s
+    finally:
+        redis_server.go_on()
+
+
+@pytest.mark.slow
+def test_the_clock_tells_of_what_nobody_was_told_about(desk: Services) -> None:
     table(desk, TRIAGE)
     a_ticket(desk.db)
     in_the_past(desk)
-    with a_worker(desk, "drain"), a_worker(desk, "clock"):
+    waiting = queue(Work.DRAIN, desk.redis)
+    with a_worker(desk, "clock"):
+        assert until(lambda: waiting.count > 0)
+    with a_worker(desk, "drain"):
         assert until(lambda: decided(desk) == 2)
-        # A worker looks for itself when it starts; from then on only the clock tells it.
-        a_ticket(desk.db)
-        in_the_past(desk)
-        assert until(lambda: decided(desk) == 4)
     assert tick(desk) == set()
 
 
