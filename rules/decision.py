@@ -1,0 +1,79 @@
+"""What the rule list says about one event, as records: what callers of `rules.engine.decide` see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rules.facts import LookupKey
+from rules.table import Table
+from rules.trace import Trace
+from tickets.effects import Effect
+from tickets.values import JSON
+
+#: Most effects that one chain of events may have, all its decisions together.
+EFFECTS_PER_ROOT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the rule list: a table in one version. Its switch is `enabled`, whatever the table says."""
+
+    code: str
+    name: str
+    version: int
+    position: int
+    enabled: bool = True
+    table: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One step that a decision wants done. `reason` is a sentence: what held in its row."""
+
+    row_key: str  # "A01/r3"
+    code: str
+    version: int
+    row: str
+    step: str
+    action: str
+    params: Mapping[str, JSON]
+    effects: tuple[Effect, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The pass stopped at `entry`, which depends on these lookups. `seconds` None: it is never decided without them."""
+
+    entry: str
+    lookups: tuple[LookupKey, ...]
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that could not be decided. `failed`: by an error, so that asking again will not help before a fix."""
+
+    row_key: str
+    lookups: tuple[LookupKey, ...]
+    reason: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the rule list says about one event.
+
+    `fired` are the keys of all rows that fired, also those whose steps change nothing. `staged` are the state fields
+    written so far, with their values then (None = emptied); give them back when resuming after a wait. `stopped` says
+    why the rest of the list was not looked at, "" when it was."""
+
+    planned: tuple[Planned, ...]
+    fired: tuple[str, ...]
+    trace: Trace
+    staged: Mapping[str, JSON]
+    wait: Wait | None = None
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+    stopped: str = ""

@@ -1,0 +1,57 @@
+"""What a decision sees: the facts with what was staged so far, each field read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rules.errors import ConditionFailed
+from rules.facts import Facts, Known, Reading
+from rules.fields import Field
+from rules.operators import Looks, Operator
+from rules.trace import cut
+from tickets.values import JSON, from_iso
+
+
+class Look:
+    """Facts with what was staged so far; each field is read once until a staged write touches it."""
+
+    def __init__(self, facts: Facts, staged: Mapping[str, JSON]) -> None:
+        self.facts = facts.with_state(staged)
+        self.staged_by: dict[str, str] = dict.fromkeys(staged, "earlier rules")
+        self._readings: dict[str, tuple[Field, Reading]] = {}
+        changes = facts.event.get("changes")
+        self._changes: Mapping[str, JSON] = changes if isinstance(changes, Mapping) else {}
+
+    def read(self, field: Field) -> Reading:
+        known = self._readings.get(field.key)
+        if known is not None:
+            return known[1]
+        reading = field.read(self.facts)
+        if isinstance(reading, Known) and field.state_key in self.staged_by:
+            reading = replace(reading, source=self.staged_by[field.state_key])
+        self._readings[field.key] = (field, reading)
+        return reading
+
+    def change(self, state_key: str) -> JSON:
+        """[before, after] when this event changed the field. What rules stage is another event's change."""
+        return self._changes.get(state_key)
+
+    def age_s(self, operator: Operator, reading: Known) -> float:
+        """How long before now the value is, or was fetched, in seconds. Raises `ConditionFailed` for no time."""
+        since = reading.value if operator.looks is Looks.AGE else reading.at
+        try:
+            return (from_iso(self.facts.now) - from_iso(str(since))).total_seconds()
+        except ValueError:
+            if operator.looks is Looks.FETCHED:
+                raise ConditionFailed("nobody noted when it was fetched") from None
+            raise ConditionFailed(f"{cut(repr(since))} is not a time with a zone") from None
+
+    def stage(self, written: Mapping[str, JSON], row_key: str) -> None:
+        if not written:
+            return
+        self.facts = self.facts.with_state(written)
+        self.staged_by.update(dict.fromkeys(written, row_key))
+        self._readings = {
+            key: (field, reading) for key, (field, reading) in self._readings.items() if field.reads.isdisjoint(written)
+        }

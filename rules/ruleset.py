@@ -1,0 +1,94 @@
+"""The rule list compiled: once per revision and process, sorted by the events its tables run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from rules.compiled import All, CompiledCondition, CompiledRow, CompiledTable, Not
+from rules.decision import Entry
+from rules.index import Asked, RowIndex
+from rules.vocabulary import Vocabulary
+from tickets.events import EventKind
+
+#: From how many rows for one kind of event on an index pays (./run bench rules).
+INDEX_FROM_ROWS = 100
+#: More rows than any rule list has: decided row by row.
+NO_INDEX = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """A rule list, compiled once per revision and shared by all decisions: nothing in it changes."""
+
+    revision: int
+    entries: tuple[Entry, ...]
+    vocabulary: Vocabulary = field(repr=False, compare=False)
+    tables: tuple[CompiledTable, ...] = field(repr=False, compare=False)
+    by_kind: Mapping[str, Bucket] = field(repr=False, compare=False)
+
+
+def compile_ruleset(
+    revision: int, entries: Iterable[Entry], vocabulary: Vocabulary, *, index_from: int = INDEX_FROM_ROWS
+) -> RuleSet:
+    """The rule list ready to decide: entries in order, comparisons prepared, sorted by the events they run on.
+
+    Never raises for a table that no longer fits the vocabulary (a connection that was removed): the rows concerned
+    cannot be decided then, and say so. Events of a kind with `index_from` rows or more are decided with an index, which
+    changes nothing but the time. Raises `ValueError` for two entries with one code."""
+    ordered = tuple(sorted(entries, key=lambda entry: (entry.position, entry.code)))
+    if len({entry.code for entry in ordered}) != len(ordered):
+        raise ValueError("Two entries of the rule list have the same code")
+    compiled = tuple(
+        CompiledTable.of(entry, order, entry.table, vocabulary)
+        for order, entry in enumerate(ordered)
+        if entry.enabled and entry.table is not None
+    )
+    # Kinds with the same tables share their bucket.
+    buckets: dict[tuple[int, ...], Bucket] = {}
+    by_kind: dict[str, Bucket] = {}
+    for kind in EventKind:
+        tables = tuple(one for one in compiled if kind in one.kinds)
+        orders = tuple(one.order for one in tables)
+        if orders not in buckets:
+            buckets[orders] = Bucket.of(tables, index_from)
+        by_kind[kind.value] = buckets[orders]
+    return RuleSet(revision, ordered, vocabulary, compiled, by_kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The tables that events of one kind may run, in order, and for many rows the index of these.
+
+    The index has a bit for each row, and one for each otherwise row, which is always possible."""
+
+    tables: tuple[CompiledTable, ...]
+    index: RowIndex | None = None
+    owner: tuple[int, ...] = ()  # bit -> place in `tables`
+    begins: tuple[int, ...] = ()  # place in `tables` -> its first bit
+
+    @classmethod
+    def of(cls, tables: tuple[CompiledTable, ...], index_from: int) -> Bucket:
+        if sum(len(one.rows) for one in tables) < index_from:
+            return cls(tables)
+        rows: list[list[Asked]] = []
+        owner: list[int] = []
+        begins: list[int] = []
+        for place, table in enumerate(tables):
+            begins.append(len(rows))
+            rows += [list(asked(row)) for row in table.rows]
+            if table.otherwise_key:
+                rows.append([])
+            owner += [place] * (len(rows) - len(owner))
+        return cls(tables, RowIndex(rows), tuple(owner), tuple(begins))
+
+
+def asked(row: CompiledRow) -> Iterator[Asked]:
+    """The conditions that the row cannot match without, as far as an index can know them."""
+    waiting: list[CompiledCondition | All | Not] = list(row.all.members)
+    while waiting:
+        member = waiting.pop()
+        if isinstance(member, All):
+            waiting += member.members
+        elif isinstance(member, CompiledCondition) and member.field is not None and member.field.type is not None:
+            yield Asked(member.field, member.operator, member.operand)
