@@ -163,6 +163,11 @@ class HintWorker(SimpleWorker):
         if not self.looking:
             super().request_stop(signum, frame)
 
+    def _install_signal_handlers(self) -> None:
+        """Asked to end while RQ was starting, when only `Stop` listened: the loop must know, or it waits for a hint."""
+        super()._install_signal_handlers()
+        self._stop_requested = self.stop()
+
     def handle_exception(self, job: object, *exc_info: object) -> None:
         log.error("job.failed", exc_info=exc_info)  # type: ignore[arg-type]
 

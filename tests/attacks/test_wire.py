@@ -266,6 +266,7 @@ def test_a_child_that_ends_without_a_word_has_no_outcome_of_its_own() -> None:
     assert outcome.actions == ()
 
 
+@pytest.mark.slow
 def test_a_child_that_lives_on_after_its_result_is_killed_and_its_result_stands() -> None:
     ends: list[int] = []
     outcome = talk(lambda sock: (sock.sendall(frame(ACT) + frame(OK)), time.sleep(2.3))[0], ends=ends)

@@ -181,6 +181,7 @@ def test_different_questions_do_not_wait_for_each_other(desk: Desk, serve: Serve
     assert len(server.asked) == 4
 
 
+@pytest.mark.slow
 def test_who_waits_for_another_ones_question_waits_no_longer_than_his_deadline(desk: Desk, serve: Serve) -> None:
     server = serve(lambda asked: Reply(crm(asked).body, delay_s=2))
     desk.connect("crm", "http_json", http_json(server.url))

@@ -187,6 +187,7 @@ def test_a_compressed_answer_within_the_cap_is_read(serve: Serve) -> None:
         assert http.request("GET", "/").json("it") == {"a": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "reply",
     [
@@ -262,6 +263,7 @@ def test_a_server_error_that_is_not_an_outage_is_not_repeated(serve: Serve) -> N
     assert len(server.asked) == 1
 
 
+@pytest.mark.slow
 def test_retry_after_is_waited_for_when_there_is_time(serve: Serve) -> None:
     server = serve(answers(as_json({}, 429, headers={"Retry-After": "1"}), OK))
     with Stopwatch() as watch, way_out(server.url) as http:

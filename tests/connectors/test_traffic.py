@@ -69,6 +69,7 @@ def test_a_breaker_opens_tries_again_and_closes(db: Database, shared: Any, serve
     assert ask(desk).data is None
 
 
+@pytest.mark.slow
 def test_one_caller_tries_and_the_others_are_still_refused(db: Database, shared: Any, serve: Serve) -> None:
     server = serve(lambda _asked: FAIL)
     desk = connected(db, shared, server, breaker_reset_s=1.5)

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.environment.absent import REASONS
 
@@ -17,6 +18,10 @@ from tests.environment.absent import REASONS
 LEFT_OUT = ("postgres", "tryton", "localstripe", "browser", "slow")
 #: Each worker has servers of its own (Redis, sandbox, back office), so more of them than this gain nothing.
 MOST_WORKERS = 4
+#: What a plain run tries of the examples of a property that ./run test tries all of.
+PLAIN_SHARE = 0.2
+
+_everything = False
 
 _counts = pytest.StashKey[Counter[str]]()
 
@@ -25,7 +30,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--everything", action="store_true", help="also run what takes long or needs servers and browsers")
 
 
+def _wants_everything(config: pytest.Config) -> bool:
+    return bool(config.option.everything or config.option.markexpr or any("::" in arg for arg in config.args))
+
+
+def examples(count: int) -> settings:
+    """How many examples a property is tried with: `count`, and a share of them in a plain run."""
+    tried = count if _everything else max(10, int(count * PLAIN_SHARE))
+    return settings(max_examples=tried, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    global _everything
+    _everything = _wants_everything(config)
     config.stash[_counts] = Counter()
 
 
@@ -41,7 +58,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.option.everything or config.option.markexpr or any("::" in arg for arg in config.args):
+    if _wants_everything(config):
         return
     kept, left_out = [], []
     for item in items:

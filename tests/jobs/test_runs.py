@@ -106,6 +106,7 @@ def test_nobody_in_the_crm_is_none_for_the_script(desk: Services, crm: Upstream)
     assert "tags" not in item(desk, ticket.item_id).state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "status", "code"),
     [

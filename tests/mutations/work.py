@@ -208,4 +208,11 @@ MUTATIONS = (
         "        return effect",
         STORE + "test_a_value_the_field_does_not_take_is_refused_and_nothing_changes",
     ),
+    Mutation(
+        "a worker asked to end while it starts",
+        "jobs/worker.py",
+        "        self._stop_requested = self.stop()",
+        "        self._stop_requested = False",
+        QUEUES + "test_a_worker_asked_to_end_while_rq_starts_waits_for_no_hint",
+    ),
 )

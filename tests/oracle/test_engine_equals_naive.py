@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.engine import NO_INDEX, Decision, Entry, compile_ruleset, decide
@@ -14,14 +14,10 @@ from rules.facts import Facts
 from rules.lint import lint
 from rules.parse import dump_table, parse_table
 from rules.trace import RowVerdict, Trace, Verdict
+from tests.environment.selection import examples
 from tests.oracle.lists import SORTS, facts, lists, tables
 from tests.oracle.naive import Said, say
 from tests.rules.desk import DESK
-
-
-def examples(count: int) -> settings:
-    """So many random examples, however slow the machine is at the moment."""
-    return settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def entries_of(data: list[dict[str, Any]]) -> list[Entry]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import index
@@ -13,6 +13,7 @@ from rules.engine import Entry, compile_ruleset, decide
 from rules.fields import field
 from rules.index import Asked, RowIndex
 from rules.operators import OPERATORS, clean_operand
+from tests.environment.selection import examples
 from tests.rules.desk import DESK, a_table, some_facts, tagging
 from tickets.item import FieldType
 
@@ -75,7 +76,7 @@ def test_a_field_that_did_not_change_rules_out_rows_about_its_change() -> None:
     assert left([row], {"channel": "email"}, {"channel": ["chat", "email"]}) == [0]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(ALPHABET.filter(lambda one: one.strip()), min_size=1, max_size=3, unique=True), ALPHABET)
 def test_no_row_with_keywords_is_ruled_out_that_matches(keywords: list[str], text: str) -> None:
     for key in ("contains_any", "contains_all", "contains_none", "is_not", "starts_with"):
@@ -85,7 +86,7 @@ def test_no_row_with_keywords_is_ruled_out_that_matches(keywords: list[str], tex
             assert left([[("ticket.subject", key, value)]], {"subject": text}) == [0]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["greater", "greater_or_equal", "less", "less_or_equal"]), AMOUNTS), max_size=40

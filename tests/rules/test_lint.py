@@ -196,6 +196,7 @@ def test_a_template_that_is_gone_or_broken_is_named() -> None:
     assert broken.message.startswith("Template E01 (en): There is no placeholder 'customer.nmae'.")
 
 
+@pytest.mark.slow
 def test_a_very_long_table_is_checked_as_far_as_the_bound_and_says_so() -> None:
     rows = [tagging(f"r{at}", amount=at) for at in range(1_000, 0, -1)]
     found = findings(rows)

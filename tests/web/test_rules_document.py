@@ -6,12 +6,13 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
 from rules.parse import parse_table
 from rules.vocabulary import Vocabulary
+from tests.environment.selection import examples
 from tickets.item import FieldType, StateField
 from tickets.values import JSON
 from web import rules_document as documents
@@ -202,7 +203,7 @@ def test_a_value_is_read_as_the_chosen_field_takes_it() -> None:
 VALUES = st.lists(st.sampled_from(["refund", "delivery"]), min_size=1, max_size=2, unique=True)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     values=VALUES,
     op=st.sampled_from(["is", "is_not", "any_of", "none_of"]),
