@@ -61,6 +61,16 @@ def gather(
     return facts if not lookups else Facts(**{**_fields(facts), "lookups": lookups})
 
 
+def facts_now(connection: Connection, item: Item, now: datetime) -> Facts:
+    """The item and its customer as they are now, of no event: for texts that are worded when they are sent."""
+    return Facts(
+        item={"id": item.id, "kind": item.kind.value, "created_at": iso(item.created_at), **item.state},
+        customer=_customer(connection, item.state.get("customer"), item.id),
+        event={"at": iso(now)},
+        now=iso(now),
+    )
+
+
 def event_facts(event: Event) -> dict[str, JSON]:
     return {
         "id": event.id,

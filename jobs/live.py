@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from connectors import store as connections
+from jobs.system_texts import SYSTEM_TEXTS
 from rules import store as rule_list
 from rules.engine import Entry, RuleSet, compile_ruleset
 from rules.errors import TableInvalid
@@ -123,7 +124,7 @@ def vocabulary(connection: Connection) -> Vocabulary:
         templates={
             one.code: template(one.code, one.content)
             for one in stored
-            if one.kind is EntryKind.TEMPLATE and one.content is not None
+            if one.kind is EntryKind.TEMPLATE and one.content is not None and one.code not in SYSTEM_TEXTS
         },
         scripts={one.code: one.name for one in stored if one.kind is EntryKind.SCRIPT and one.content is not None},
         lookups={

@@ -13,15 +13,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.message import EmailMessage
-from email.utils import format_datetime, formataddr, parseaddr
 
 from rq.timeouts import JobTimeoutException
 from sqlalchemy import Connection, func, select, update
 
 from connectors.channels.smtp import TIMEOUT_S, MailNotTaken, MailRefused, MailServer, send
 from jobs.claims import claim
-from jobs.intake import AWAY, reply_address
+from jobs.intake import AWAY
+from jobs.letters import NoLongerPublic, header_id, message_letter
 from jobs.services import Services
 from jobs.tables import OutboxRow
 from tickets import people, store
@@ -30,7 +29,7 @@ from tickets.errors import PersonNotFound
 from tickets.events import Cause
 from tickets.item import Item
 from tickets.store import AnyRow
-from tickets.tables import Attachment, Blob, Mailbox, Message, WorkItem
+from tickets.tables import Message, Seen
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +43,14 @@ OLDEST_H = 48
 #: E-mails one recipient, and one ticket, gets within an hour before automatic ones are held back.
 RECIPIENT_PER_HOUR = 30
 TICKET_PER_HOUR = 20
+#: Seconds a customer has to see a message in the portal before it is e-mailed.
+UNSEEN_S = 60
 #: Rows of the list of what was not delivered.
 LISTED = 200
 
 
-class NoLongerPublic(Exception):
-    """The message is not for its recipient any more. It is not sent."""
+class NotNeeded(Exception):
+    """What was to be sent is not needed any more. It is cancelled, with this reason, and nobody is alarmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ class Undelivered:
 
 
 def queue_message(connection: Connection, item: Item, message_id: int, now: datetime) -> None:
-    """Queue a public message for the item's customer by e-mail, once per message. Nothing without an address."""
+    """Queue a public message for the item's customer by e-mail, once per message. Nothing without an address.
+
+    Who can see it in the portal has `UNSEEN_S` to do so; then, and from others at once, it goes by e-mail."""
     person_id = item.state.get("customer")
     if not isinstance(person_id, int):
         return
@@ -76,6 +79,7 @@ def queue_message(connection: Connection, item: Item, message_id: int, now: date
         return
     if not person.email:
         return
+    seen_in_portal = item.state.get("published") is True
     connection.execute(
         upsert(connection, OutboxRow)
         .values(
@@ -83,9 +87,9 @@ def queue_message(connection: Connection, item: Item, message_id: int, now: date
             kind="email",
             recipient=person.email,
             item_id=item.id,
-            payload={"message_id": message_id, "to": person.email, "name": person.name},
+            payload={"message_id": message_id, "to": person.email, "name": person.name, "person": person.id},
             status="due",
-            due_at=now,
+            due_at=now + timedelta(seconds=UNSEEN_S) if seen_in_portal else now,
             tries=0,
             last_error="",
             created_at=now,
@@ -148,11 +152,6 @@ def waiting_unsent(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(OutboxRow).where(OutboxRow.status == "due")).scalar_one()
 
 
-def header_id(item_id: int, message_id: int, mail_from: str) -> str:
-    """The Message-ID our message has whenever it is sent: replies to it find the item again."""
-    return f"t{item_id}.m{message_id}@{parseaddr(mail_from)[1].rpartition('@')[2]}"
-
-
 # Claiming --------------------------------------------------------------------------------------------------------
 
 
@@ -208,8 +207,10 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
         return 0
     try:
         with services.db.read() as connection:
+            if _seen_meanwhile(connection, row):
+                raise NotNeeded("the customer has seen it in the portal")
             held = _over_cap(connection, row, services.clock.now())
-            mail = None if held else _mail(services, connection, row)
+            mail = None if held else message_letter(services, connection, row)
         if mail is None:
             _give_up(services, row, token, "capped", held)
             return 0
@@ -225,6 +226,9 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
     except NoLongerPublic as error:
         _give_up(services, row, token, "failed", str(error))
         return 0
+    except NotNeeded as reason:
+        _end(services, row, token, "cancelled", str(reason))
+        return 0
     except JobTimeoutException:
         # Raised by RQ wherever we are. It says nothing against the mail.
         _later(services, row, token, "the mail server took too long")
@@ -239,6 +243,26 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
     _note(services, row, token)
     log.info("outbox.sent", extra={"outbox": row.id, "item": row.item_id, "tries": row.tries})
     return 1
+
+
+def _seen_meanwhile(connection: Connection, row: AnyRow) -> bool:
+    """Whether the customer saw the message before its first try."""
+    person = row.payload.get("person")
+    if not isinstance(person, int) or row.tries > 1:
+        return False
+    found = select(Seen.message_id).where(Seen.message_id == row.payload["message_id"], Seen.who == f"person:{person}")
+    return connection.execute(found).first() is not None
+
+
+def _end(services: Services, row: AnyRow, token: str, status: str, reason: str) -> None:
+    """Nothing more is done about this row, and why."""
+    log.info("outbox.ended", extra={"outbox": row.id, "item": row.item_id, "status": status})
+    with services.db.write() as connection:
+        connection.execute(
+            update(OutboxRow)
+            .where(OutboxRow.id == row.id, OutboxRow.token == token)
+            .values(status=status, lease_until=None, token=None, last_error=reason[:500])
+        )
 
 
 def _over_cap(connection: Connection, row: AnyRow, now: datetime) -> str:
@@ -257,73 +281,6 @@ def _over_cap(connection: Connection, row: AnyRow, now: datetime) -> str:
         if sent >= cap:
             return f"{whose} had {sent} e-mails within an hour; {cap} are allowed, automatic ones are held back"
     return ""
-
-
-def _mail(services: Services, connection: Connection, row: AnyRow) -> EmailMessage:
-    message = connection.execute(
-        select(
-            Message.id,
-            Message.item_id,
-            Message.subject,
-            Message.text,
-            Message.automatic,
-            Message.created_at,
-            WorkItem.subject.label("item_subject"),
-            WorkItem.brand,
-        )
-        .join(WorkItem, WorkItem.id == Message.item_id)
-        .where(Message.id == row.payload["message_id"], Message.public)
-    ).one_or_none()
-    if message is None:
-        raise NoLongerPublic("the message is gone, or no longer public")
-    settings = services.settings
-    mail = EmailMessage()
-    mail["Message-ID"] = f"<{header_id(message.item_id, message.id, settings.mail_from)}>"
-    mail["Date"] = format_datetime(message.created_at)
-    mail["From"] = settings.mail_from
-    mail["To"] = formataddr((" ".join(row.payload["name"].split()), row.payload["to"]))
-    mail["Subject"] = " ".join(f"{message.subject or message.item_subject or ''} [#{message.item_id}]".split())
-    address = _mailbox(connection, message.brand)
-    if address:
-        mail["Reply-To"] = reply_address(address, message.item_id, settings.keys.session)
-    references = _references(connection, message)
-    if references:
-        mail["In-Reply-To"] = f"<{references[-1]}>"
-        mail["References"] = " ".join(f"<{one}>" for one in references)
-    if message.automatic:
-        # RFC 3834: so that no other machine answers this one.
-        mail["Auto-Submitted"] = "auto-generated"
-        mail["X-Auto-Response-Suppress"] = "All"
-    mail.set_content(message.text)
-    for file in connection.execute(
-        select(Attachment.name, Attachment.media_type, Blob.data)
-        .join(Blob, Blob.sha256 == Attachment.blob)
-        .where(Attachment.message_id == message.id)
-        .order_by(Attachment.id)
-    ):
-        main, _, sub = file.media_type.partition("/")
-        if main in ("", "message", "multipart", "text") or not sub:
-            main, sub = "application", "octet-stream"
-        mail.add_attachment(file.data, maintype=main, subtype=sub, filename=file.name)
-    return mail
-
-
-def _mailbox(connection: Connection, brand: str | None) -> str | None:
-    """Where answers about this brand's tickets come in: its own mailbox, else one that serves every brand."""
-    rows = connection.execute(select(Mailbox.address, Mailbox.brand).where(Mailbox.active).order_by(Mailbox.key)).all()
-    fitting = [row.address for row in rows if row.brand == brand] + [row.address for row in rows if row.brand is None]
-    return fitting[0] if fitting else None
-
-
-def _references(connection: Connection, message: AnyRow) -> list[str]:
-    """Message-IDs of the public conversation before this message, oldest first, at most 10."""
-    rows = connection.execute(
-        select(Message.header_id)
-        .where(Message.item_id == message.item_id, Message.header_id != "", Message.public, Message.id < message.id)
-        .order_by(Message.id.desc())
-        .limit(10)
-    ).scalars()
-    return list(rows)[::-1]
 
 
 # What came of it -------------------------------------------------------------------------------------------------

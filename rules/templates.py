@@ -6,7 +6,7 @@ The result is plain text, so nothing is escaped here; whoever shows it as HTML e
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from rules.errors import UnknownField, no_such
@@ -42,8 +42,8 @@ def placeholders(vocabulary: Vocabulary) -> tuple[Field, ...]:
     return tuple(one for one in all_fields(vocabulary) if one.key.partition(".")[0] in GROUPS)
 
 
-def text_problems(text: str, vocabulary: Vocabulary) -> list[str]:
-    """What is wrong with the text, as sentences; empty when it can be rendered."""
+def text_problems(text: str, vocabulary: Vocabulary, extra: Collection[str] = ()) -> list[str]:
+    """What is wrong with the text, as sentences; empty when it can be rendered. `extra` names are allowed besides."""
     if len(text) > MAX_TEXT_CHARS:
         return [f"A text has at most {MAX_TEXT_CHARS} characters, not {len(text)}."]
     names = [match.group(1).strip() for match in _PLACEHOLDER.finditer(text)]
@@ -51,22 +51,27 @@ def text_problems(text: str, vocabulary: Vocabulary) -> list[str]:
         return [f"A text has at most {MAX_PLACEHOLDERS} placeholders, not {len(names)}."]
     problems = []
     for name in dict.fromkeys(names):
+        if name in extra:
+            continue
         if name.partition(".")[0] not in GROUPS or not _exists(name, vocabulary):
-            allowed = {one.key: one.label for one in placeholders(vocabulary)}
+            allowed = {one.key: one.label for one in placeholders(vocabulary)} | {one: one for one in extra}
             problems.append(no_such("placeholder", name, allowed))
     if "{{" in _PLACEHOLDER.sub("", text):
         problems.append("A placeholder is opened with {{ but not closed with }}.")
     return problems
 
 
-def render(text: str, facts: Facts, vocabulary: Vocabulary) -> Rendered:
+def render(text: str, facts: Facts, vocabulary: Vocabulary, extra: Mapping[str, str] | None = None) -> Rendered:
     """Fill the placeholders in, each once: values are never looked through for placeholders of their own.
 
+    `extra` has the values of names that only this kind of text knows.
     A name without a value, or that no longer exists, becomes nothing and is listed."""
     missing: list[str] = []
 
     def fill(match: re.Match[str]) -> str:
         name = match.group(1).strip()
+        if extra and name in extra:
+            return extra[name]
         if name.partition(".")[0] in GROUPS and _exists(name, vocabulary):
             found = field(name, vocabulary)
             reading = found.read(facts)
