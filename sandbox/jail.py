@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import platform
 import resource
 import signal
 import struct
@@ -25,6 +26,8 @@ _libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 _PDEATHSIG, _DUMPABLE, _SECCOMP, _NO_NEW_PRIVS = 1, 4, 22, 38
 _SECCOMP_FILTER = 2
 _LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 444, 446
+_CAPABILITY_VERSION_3 = 0x20080522
+_CAPSET = {"x86_64": 126, "aarch64": 91}
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 #: The user namespace comes first: it is what lets an ordinary user have the others.
 _NAMESPACES = _NEWUSER | _NEWNS | _NEWUTS | _NEWIPC | _NEWPID | _NEWNET
@@ -63,6 +66,17 @@ def die_with_parent() -> None:
     """SIGKILL when the parent ends. Whoever calls this looks afterwards whether the parent is still the same."""
     if _libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise LayerMissing(f"parent death signal: {_why()}")
+
+
+def no_capabilities() -> None:
+    """Give up every capability, also those a user namespace of one's own hands out. Raises `LayerMissing`.
+
+    The first process of a user namespace may do there what root may: mount, make devices, change its network."""
+    header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITY_VERSION_3, 0))
+    nothing = ctypes.create_string_buffer(bytes(24))
+    number = _CAPSET.get(platform.machine())
+    if number is None or _libc.syscall(number, header, nothing) != 0:
+        raise LayerMissing(f"no capabilities: {_why()}")
 
 
 def drop_root(uid: int) -> None:

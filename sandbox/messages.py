@@ -342,6 +342,16 @@ CATALOGUE: Mapping[str, tuple[str, str, str]] = {
         "Stoi tu znak NUL",
         "Aici se află un caracter NUL",
     ),
+    "A byte order mark (U+FEFF) stands here": (
+        "Il y a ici une marque d'ordre des octets (U+FEFF)",
+        "Stoi tu znacznik kolejności bajtów (U+FEFF)",
+        "Aici se află un marcaj de ordine a octeților (U+FEFF)",
+    ),
+    "Delete it, or save the file as UTF-8 without one.": (
+        "Effacez-la, ou enregistrez le fichier en UTF-8 sans elle.",
+        "Usuń go albo zapisz plik jako UTF-8 bez niego.",
+        "Ștergeți-l sau salvați fișierul ca UTF-8 fără el.",
+    ),
     "An invisible character that changes reading order ({code}) stands here": (
         "Il y a ici un caractère invisible qui change l'ordre de lecture ({code})",
         "Stoi tu niewidoczny znak zmieniający kierunek czytania ({code})",

@@ -25,7 +25,7 @@ from sandbox import names
 from sandbox.contract import Manifest, Method, Problem, ScriptApi
 from sandbox.errors import Code
 from sandbox.limits import Limits
-from sandbox.source import source_problem
+from sandbox.source import lines_of, source_problem
 
 #: The file name in tracebacks by which script frames are told from ours.
 SCRIPT = "<script>"
@@ -314,7 +314,7 @@ class _Places:
     """Where a node stands, in characters; the parser counts bytes."""
 
     def __init__(self, source: str) -> None:
-        self._lines = source.splitlines() or [""]
+        self._lines = lines_of(source)
 
     def problem(self, node: ast.AST, code: Code, severity: Any, message: str, hint: str = "") -> Problem:
         line = getattr(node, "lineno", 1)
@@ -429,7 +429,7 @@ class _Closer(ast.NodeVisitor):
 
     def _bind(self, node: ast.AST, name: str) -> None:
         self._bound.add(name)
-        if not name.isascii():
+        if not name.isascii() and any(_looks_like_another(char) for char in name):
             message = f"The name {name!r} holds letters that can look like others"
             self.problems.append(
                 self._places.problem(
@@ -559,6 +559,13 @@ def _signature(what: str, method: Method) -> str:
     return f"{what}({', '.join(p.name if p.required else f'{p.name}=...' for p in method.params)})"
 
 
+def _looks_like_another(char: str) -> bool:
+    """Whether this letter can be taken for another one: anything but Latin letters, and of these the dotless i.
+
+    French and Polish words make good names; Cyrillic ones read like names that they are not."""
+    return not char.isascii() and (not "\u00c0" <= char <= "\u024f" or char == "\u0131")
+
+
 def _first_text(call: ast.Call | None) -> str | None:
     match call:
         case ast.Call(args=[ast.Constant(value=str() as key), *_]):
@@ -614,6 +621,7 @@ _SYNTAX_HINTS: Mapping[str, str] = {
     "'return' outside function": 'At the top level use stop("reason") to end the script.',
     "'await' outside function": "Leave it out; calls wait for their answer by themselves.",
     "invalid syntax. Maybe you meant '==' or ':=' instead of '='?": "Compare with ==.",
+    "too many nested parentheses": "Use fewer brackets.",
     "f-string": "Use the other kind of quotes inside the braces.",
 }
 

@@ -56,7 +56,7 @@ RESTART_S = (0.2, 1.0, 5.0, 30.0)
 PATIENCE = 2
 REQUEST_BYTES = 4096
 REQUIRED = ("fresh exec", "rlimits", "no new privileges", "seccomp")
-WANTED = ("namespaces", "landlock", "undumpable")
+WANTED = ("namespaces", "landlock", "no capabilities", "undumpable")
 
 #: What the zygote runs. There is no stderr in there, so a failed import is told through the control socket.
 _BOOT = """

@@ -8,8 +8,12 @@ from sandbox.contract import Problem
 from sandbox.errors import Code
 from sandbox.limits import Limits
 
+#: What ends a line for Python: not what `str.splitlines` takes for one, which counts form feeds and U+2028, too.
+_LINE_END = re.compile(r"\r\n|\r|\n")
 #: Characters that make text read in another order than it runs.
 BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
+#: Some editors put it at the start of a file; Python takes it for a letter of the first name.
+BYTE_ORDER_MARK = "\ufeff"
 
 
 #: Control characters that would move a terminal's cursor or hide text; line feeds and tabs stay.
@@ -22,9 +26,14 @@ def safe_text(text: str, most: int) -> str:
     return clean if len(clean) <= most else clean[: most - 3] + "..."
 
 
+def lines_of(source: str) -> list[str]:
+    """The lines of a source as Python counts them, at least one."""
+    return _LINE_END.split(source)
+
+
 def source_problem(source: str, limits: Limits) -> Problem | None:
     """Why this source is not even parsed, or None."""
-    lines = source.count("\n") + 1
+    lines = len(lines_of(source))
     if lines > limits.source_lines:
         return _problem(
             limits.source_lines,
@@ -42,8 +51,11 @@ def source_problem(source: str, limits: Limits) -> Problem | None:
     if size > limits.source_kb * 1024:
         return _problem(1, 0, f"The script has {size} bytes; {limits.source_kb} kB are allowed", "Split it in two.")
     for index, char in enumerate(source):
-        if char == "\x00" or char in BIDI:
+        if char == "\x00" or char == BYTE_ORDER_MARK or char in BIDI:
             line, column = _place(source, index)
+            if char == BYTE_ORDER_MARK:
+                message = "A byte order mark (U+FEFF) stands here"
+                return _problem(line, column, message, "Delete it, or save the file as UTF-8 without one.")
             what = (
                 "A NUL character"
                 if char == "\x00"
@@ -54,8 +66,8 @@ def source_problem(source: str, limits: Limits) -> Problem | None:
 
 
 def _place(source: str, index: int) -> tuple[int, int]:
-    before = source[:index]
-    return before.count("\n") + 1, index - (before.rfind("\n") + 1)
+    before = lines_of(source[:index])
+    return len(before), len(before[-1])
 
 
 def _problem(line: int, column: int, message: str, hint: str) -> Problem:

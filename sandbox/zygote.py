@@ -69,7 +69,8 @@ def serve(
     jail.die_with_parent()
     layers["no new privileges"] = _raise_wall(jail.no_new_privs)
     layers["undumpable"] = _raise_wall(jail.undumpable)
-    layers["landlock"] = _raise_wall(_landlock)
+    layers["landlock"] = _raise_wall(jail.landlock)
+    layers["no capabilities"] = _raise_wall(jail.no_capabilities)
     machine = seccomp.arch()
     filter_of_child = jail.Program(seccomp.child_program(machine, CHILD_FD))
     filter_of_zygote = jail.Program(seccomp.zygote_program(machine))
@@ -159,17 +160,13 @@ def _wait_for(inner: int, control: socket.socket, service: int) -> NoReturn:
     os._exit(0)
 
 
-def _raise_wall(wall: Callable[[], None]) -> str:
+def _raise_wall(wall: Callable[[], object]) -> str:
     """ "" when it stands, else why it does not."""
     try:
         wall()
     except LayerMissing as error:
         return str(error)
     return ""
-
-
-def _landlock() -> None:
-    jail.landlock()
 
 
 def _self_test(number: int, _fd: int) -> None:

@@ -84,7 +84,7 @@ def _text(path: Path) -> str:
     if path.stat().st_size > MAX_BYTES:
         _stop([f"{path}: has more than {MAX_BYTES} bytes; split it"])
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # Windows editors put a byte order mark first
     except UnicodeDecodeError as error:
         _stop([f"{path}: is not UTF-8 text (byte {error.start})"])
 

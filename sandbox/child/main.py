@@ -21,7 +21,7 @@ from sandbox.contract import Method, Problem, ScriptApi, type_problem
 from sandbox.errors import Code
 from sandbox.limits import Limits
 from sandbox.policy import SCRIPT, compile_script, did_you_mean
-from sandbox.source import safe_text
+from sandbox.source import lines_of, safe_text
 from sandbox.stamp import STAMP
 
 #: Given back to the allocator when memory is gone, so that there is some to say so.
@@ -412,7 +412,7 @@ def _place(error: BaseException, source: str = "") -> tuple[int | None, int | No
             index = trace.tb_lasti // 2
             column = positions[index][2] if index < len(positions) else None
         trace = trace.tb_next
-    lines = source.splitlines()
+    lines = lines_of(source)
     if line is not None and column is not None and 1 <= line <= len(lines):
         column = len(lines[line - 1].encode()[:column].decode(errors="ignore"))
     return line, column

@@ -35,7 +35,7 @@ def run_anything(fd: int) -> None:
         )
     except BaseException as error:
         raised = f"{type(error).__name__}: {error}"
-    os.write(fd, encode({"printed": printed[:20], "raised": raised[:500]}, 1 << 20))
+    os.write(fd, encode({"printed": printed[:100], "raised": raised[:500]}, 1 << 20))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,11 @@ whether anything happened."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -17,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox import seccomp
 from sandbox.ending import ENDED
 from sandbox.service import Zygote
 from sandbox.wire import Reader, encode
@@ -223,27 +227,33 @@ def _receive(sock: socket.socket) -> bytes:
         return b""
 
 
-USERS = [pytest.param(65534, id="nobody")]
+#: What a container or an old kernel may not have; seccomp and rlimits must do without.
+WANTED = "landlock,namespaces,capabilities"
+#: Who the child is, and which layers its kernel lacks.
+USERS = [pytest.param((65534, ""), id="nobody"), pytest.param((65534, WANTED), id="nobody-seccomp_and_rlimits_alone")]
 if os.geteuid() == 0:
-    USERS.append(pytest.param(-1, id="root"))
+    USERS += [pytest.param((-1, ""), id="root"), pytest.param((-1, WANTED), id="root-seccomp_and_rlimits_alone")]
 
 
-def a_zygote(user: int) -> Zygote:
+def a_zygote(user: int, missing: str = "") -> Zygote:
     program = str(ROOT / "tests" / "attacks" / "raw_zygote.py")
     path = json.dumps([str(ROOT), *[one for one in sys.path if one]])
 
     def command(fd: int) -> list[str]:
-        return [sys.executable, "-s", "-S", "-P", program, path, str(fd), str(os.getpid()), str(user)]
+        kernel = [str(ROOT / "tests" / "sandbox" / "without.py"), missing] if missing else []
+        return [sys.executable, *kernel, "-s", "-S", "-P", program, path, str(fd), str(os.getpid()), str(user)]
 
     return Zygote(command)
 
 
 @pytest.fixture(scope="module", params=USERS)
 def raw(request: pytest.FixtureRequest) -> Iterator[Raw]:
-    zygote = a_zygote(request.param)
+    user, missing = request.param
+    zygote = a_zygote(user, missing)
     try:
-        layers = zygote.hello()
-        assert {name: why for name, why in layers.items() if why and name not in ("namespaces", "landlock")} == {}
+        down = {name for name, why in zygote.hello().items() if why}
+        assert {"landlock", "namespaces", "no capabilities"} & down == down
+        assert down or not missing
         yield Raw(zygote)
     finally:
         zygote.stop()
@@ -298,7 +308,7 @@ def test_the_memory_of_the_zygote_holds_no_secret(raw: Raw) -> None:
     assert said["printed"] == ["[]"]
 
 
-@pytest.mark.parametrize("raw", [65534], indirect=True)
+@pytest.mark.parametrize("raw", [(65534, "")], indirect=True)
 @pytest.mark.slow
 def test_a_child_that_ignores_every_signal_is_killed_for_its_cpu(raw: Raw) -> None:
     source = (
@@ -318,11 +328,117 @@ def test_a_crash_is_seen_as_a_crash(raw: Raw, source: str) -> None:
     assert os.WTERMSIG(status) in (signal.SIGSEGV, signal.SIGABRT, signal.SIGSYS)
 
 
+#: Closes whatever it can but its own socket, up to beyond any number a descriptor may have here.
+FIND_DESCRIPTORS = (
+    "import os\nclosed = []\nfor n in [*range(70_000), 2**20 - 1, 2**20, 2**30]:\n    if n == fd: continue\n"
+    "    try:\n        os.close(n)\n        closed.append(n)\n    except OSError:\n        pass\nout(fd, closed)"
+)
+
+
 def test_the_child_has_no_descriptor_but_its_own(raw: Raw) -> None:
-    source = "import os\nclosed = []\nfor n in range(256):\n    if n == fd: continue\n    try:\n        os.close(n)\n"
-    said, _ = raw.run(source + "        closed.append(n)\n    except OSError:\n        pass\nout(fd, closed)")
+    """0 to 2 are /dev/null, which it may neither read nor write."""
+    said, _ = raw.run(FIND_DESCRIPTORS)
     assert said is not None
     assert said["printed"] == ["3 [0, 1, 2]"]
+
+
+def test_a_descriptor_with_a_high_number_reaches_neither_zygote_nor_child() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = min(hard if hard != resource.RLIM_INFINITY else 2**20, 2**20)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    high = fcntl.fcntl(0, fcntl.F_DUPFD, most - 1)  # without close-on-exec, as a library may leave one
+    try:
+        assert os.get_inheritable(high)
+        zygote = a_zygote(65534)
+        try:
+            assert zygote.hello()["fresh exec"] == ""
+            said, _ = Raw(zygote).run(f"import os\nos.close({high})\nout('PWNED')")
+        finally:
+            zygote.stop()
+    finally:
+        os.close(high)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert said is not None
+    assert said["printed"] == []
+    assert "Bad file descriptor" in str(said["raised"])
+
+
+# Each system call of the tables, by its number -----------------------------------------------------------------------
+
+
+def test_every_call_that_is_refused_is_refused_in_a_child(raw: Raw) -> None:
+    """Generated from the table: what stands there answers EPERM in a real child, whatever it is called with."""
+    machine = seccomp.arch()
+    refused = {name: number for name in seccomp.CHILD_EPERM for number in seccomp.numbers([name], machine)}
+    source = f"import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nfor name, number in {refused!r}.items():\n"
+    source += "    made = libc.syscall(number, fd, 0, 0, 0, 0, 0)\n    out(name, made, ctypes.get_errno())"
+    said, status = raw.run(source)
+    assert said is not None
+    assert said["printed"] == [f"{name} -1 {errno.EPERM}" for name in refused]
+    assert status == 0
+
+
+@pytest.mark.parametrize("name", sorted({*seccomp.ZYGOTE_ALLOW} - {*seccomp.CHILD_ALLOW, *seccomp.CHILD_EPERM}))
+def test_what_only_the_zygote_may_call_kills_or_fails_in_a_child(raw: Raw, name: str) -> None:
+    numbers = seccomp.numbers([name], seccomp.arch())
+    if not numbers:
+        pytest.skip(f"this machine has no {name}")
+    said, status = raw.run(PRELUDE + f"call({numbers[0]}, 0, 0, 0, 0, 0, 0)\nout('PWNED')")
+    if name in ("read", "write"):  # these belong to its own descriptor
+        assert said is not None
+        assert (said["printed"], str(said["raised"]).partition(":")[0]) == ([], "PermissionError")
+    else:
+        assert said is None
+        assert os.WTERMSIG(status) == signal.SIGSYS
+
+
+#: What could be made of a call that every child may make: the attempt, and what it must not print.
+ABUSE = {
+    "close": "os.close(fd)\nos.read(fd, 1)\nout('PWNED')",
+    "fstat": "out('PWNED') if os.fstat(0).st_size else os.fstat(99)",
+    "munmap": "call(11, 0x1000, 4096)\nout('still here')\nraise OSError",
+    "brk": "x = [bytearray(1 << 20) for n in range(400)]\nout('PWNED')",
+    "rt_sigaction": "signal.signal(signal.SIGKILL, signal.SIG_IGN)\nout('PWNED')",
+    "rt_sigprocmask": "signal.pthread_sigmask(signal.SIG_BLOCK, [9])\nout('PWNED') if 9 in "
+    "signal.pthread_sigmask(signal.SIG_BLOCK, []) else os.kill(0, 0)",
+    "rt_sigreturn": "libc.syscall(ctypes.c_long(15))\nout('PWNED')",
+    "mremap": "m = mmap.mmap(-1, 4096)\nm.resize(2 << 30)\nout('PWNED')",
+    "madvise": "m = mmap.mmap(-1, 1 << 20)\nm.madvise(mmap.MADV_HWPOISON if hasattr(mmap, 'MADV_HWPOISON') else 100)\n"
+    "out('PWNED')",
+    "getpid": "os.kill(os.getpid(), 0)\nout('PWNED')",
+    "exit": "libc.syscall(ctypes.c_long(60), ctypes.c_long(0))\nout('PWNED')",
+    "exit_group": "os._exit(0)\nout('PWNED')",
+    "futex": "call(202, ctypes.addressof(ctypes.c_int(1)), 6, 0, struct.pack('QQ', 0, 1), None, 0)\nout('PWNED')",
+    "clock_gettime": "call(228, 99, ctypes.addressof(ctypes.create_string_buffer(16)))\nout('PWNED')",
+    "clock_nanosleep": "time.sleep(-1)\nout('PWNED')",
+    "nanosleep": "call(35, struct.pack('qq', -1, 0), None)\nout('PWNED')",
+    "getrandom": "call(318, 1, 8, 0)\nout('PWNED')",
+    "rseq": "call(334, 1, 32, 0, 0)\nout('PWNED')",
+    "sigaltstack": "call(131, struct.pack('QiiQ', 1, 0, 0, 1), None)\nout('PWNED')",
+    "gettimeofday": "call(96, 1, 0)\nout('PWNED')",
+    "time": "call(201, 1)\nout('PWNED')",
+    "restart_syscall": "call(219)\nout('PWNED')",
+    "gettid": "call(186)\ncall(200, call(186), 0)\nout('PWNED')",
+    "sched_yield": "call(24)\ncall(144, 0, 1, b'\\0' * 8)\nout('PWNED')",
+    "poll": "p = select.poll()\np.register(99, 1)\nout('PWNED') if p.poll(0) != [(99, select.POLLNVAL)] else os.fork()",
+    "ppoll": "call(271, 1, 99, 1, None, 0)\nout('PWNED')",
+}
+
+
+def test_every_call_a_child_may_make_has_an_attempt_to_abuse_it() -> None:
+    assert set(ABUSE) == set(seccomp.CHILD_ALLOW)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are x86_64's")
+@pytest.mark.parametrize("name", ABUSE)
+def test_what_is_allowed_wins_nothing(raw: Raw, name: str) -> None:
+    said, status = raw.run(PRELUDE + ABUSE[name])
+    if said is None:
+        assert os.WIFSIGNALED(status) or os.WIFEXITED(status)
+    else:
+        assert "PWNED" not in str(said["printed"])
+        assert said["raised"]
+    assert raw.run("out('next')")[0] == {"printed": ["next"], "raised": ""}
 
 
 def test_when_the_outer_half_of_the_zygote_is_killed_everything_below_it_dies() -> None:

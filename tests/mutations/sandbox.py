@@ -200,6 +200,13 @@ MUTATIONS = (
         SERVICE + "test_the_zygote_has_no_environment_no_files_and_no_root",
     ),
     Mutation(
+        "capabilities in a namespace of its own",
+        "sandbox/zygote.py",
+        "_raise_wall(jail.no_capabilities)",
+        '""',
+        LAYERS + "test_nobody_below_the_service_holds_a_capability",
+    ),
+    Mutation(
         "nobody looks into the processes",
         "sandbox/jail.py",
         "    if _libc.prctl(_DUMPABLE, 0, 0, 0, 0) != 0:",
@@ -477,7 +484,7 @@ MUTATIONS = (
     Mutation(
         "invisible characters in the source",
         "sandbox/source.py",
-        'if char == "\\x00" or char in BIDI:',
+        'if char == "\\x00" or char == BYTE_ORDER_MARK or char in BIDI:',
         "if False:",
         BOMBS + "test_some_sources_are_not_even_parsed",
     ),

@@ -125,6 +125,14 @@ def test_the_zygote_and_each_child_stand_behind_a_filter_of_their_own(host: Host
     assert sorted(int(status_of(pid)["Seccomp_filters"]) for pid in idle(host)) == [0, 1, 2, 2]
 
 
+def test_nobody_below_the_service_holds_a_capability(host: Host) -> None:
+    """A user namespace of one's own would hand out all of them, and with them every mistake of the kernel there."""
+    [zygote, *_] = {int(status_of(pid)["PPid"]) for pid in children(host)}
+    for pid in (zygote, *children(host)):
+        held = {name: status_of(pid)[name].strip() for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
+        assert set(held.values()) == {"0" * 16}, held
+
+
 def test_nobody_of_the_same_user_may_look_into_them(host: Host) -> None:
     for pid in idle(host):
         uid = int(status_of(pid)["Uid"].split()[0])

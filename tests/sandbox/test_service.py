@@ -90,6 +90,7 @@ def test_the_zygote_has_no_environment_no_files_and_no_root(host: Host) -> None:
     [
         ("landlock", False, "landlock"),
         ("namespaces", False, "namespaces"),
+        ("capabilities", False, "no capabilities"),
         ("landlock,namespaces", False, "landlock"),
         ("seccomp", True, "seccomp"),
         ("no_new_privs", True, "no new privileges"),

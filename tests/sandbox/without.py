@@ -22,6 +22,7 @@ _X86 = os.uname().machine == "x86_64"
 #: What fails, and with which error: system call number, and the first argument where only that one fails.
 MISSING = {
     "landlock": [(444, None, errno.ENOSYS)],
+    "capabilities": [(126 if _X86 else 91, None, errno.EPERM)],
     "namespaces": [(272 if _X86 else 97, None, errno.EPERM)],
     "seccomp": [(157 if _X86 else 167, 22, errno.EINVAL), (317 if _X86 else 277, None, errno.ENOSYS)],
     "no_new_privs": [(157 if _X86 else 167, 38, errno.EINVAL)],
