@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, select
 
-from jobs.facts import gather
+from jobs.facts import gather, ledger
 from jobs.holding import Held, first_wait, hold, planned_again
 from jobs.live import Desk
 from jobs.services import Services
@@ -96,10 +96,13 @@ def read_event(services: Services, connection: Connection, row: store.AnyRow, no
     if progress or event.root_id != event.id:  # else this event begins its chain, and nothing can have fired
         held = frozenset(connection.execute(_HELD, {"root": event.root_id}).scalars().all())
         used = connection.execute(_USED, {"root": event.root_id}).scalar_one_or_none() or 0
+    facts = gather(connection, event, item, later, desk.vocabulary, now, own_root_stays=bool(progress))
+    if desk.ruleset.rearms:
+        facts = replace(facts, ledger=ledger(connection, item.id))
     read = Read(
         event=event,
         item=item,
-        facts=gather(connection, event, item, later, desk.vocabulary, now, own_root_stays=bool(progress)),
+        facts=facts,
         desk=desk,
         held=held,
         effects_left=max(0, services.settings.effects_per_root - used),

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from jobs.tables import LookupRow, RunRow
+from jobs.tables import LedgerRow, LookupRow, RunRow
 from rules.facts import Facts, LookupKey
 from rules.fields import lookup_key
 from rules.vocabulary import Vocabulary
@@ -29,6 +29,8 @@ from tickets.values import JSON, iso
 HISTORY_EVENTS = 50
 #: Characters of a message that facts carry, at most; conditions and scripts see no more.
 FACT_CHARS = 20_000
+#: Lines of the ledger that one decision looks at, the newest ones.
+LEDGER_LINES = 1_000
 
 
 def gather(
@@ -56,6 +58,7 @@ def gather(
         lookups={},
         run=_run(connection, event),
         now=iso(now),
+        clock=clock_facts(item),
     )
     lookups = _lookups(connection, item.id, facts, vocabulary, event)
     return facts if not lookups else Facts(**{**_fields(facts), "lookups": lookups})
@@ -82,6 +85,28 @@ def event_facts(event: Event) -> dict[str, JSON]:
         "changes": {one.field: [one.before, one.after] for one in event.changes},
         "payload": dict(event.payload),
     }
+
+
+def clock_facts(item: Item) -> dict[str, JSON]:
+    """Since when, as it is now: clocks go on while an event waits for its turn."""
+    stamps = item.stamps
+    moments = {
+        "status_since": stamps.status_since,
+        "last_modified": stamps.modified_at,
+        "unanswered_since": stamps.unanswered_since,
+        "replied_at": stamps.replied_at,
+        "first_reply_at": stamps.first_reply_at,
+    }
+    return {key: iso(at) for key, at in moments.items() if at is not None}
+
+
+def ledger(connection: Connection, item_id: int) -> dict[str, dict[str, JSON]]:
+    """Which rows have fired for this item: {row key: {"at": last, "episodes": the newest ones first}}."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in connection.execute(_READ_LEDGER, {"item": item_id}):
+        line = found.setdefault(row.row_key, {"at": iso(row.at), "episodes": []})
+        line["episodes"].append(row.episode)
+    return found
 
 
 def history(connection: Connection, item_id: int, seq: int) -> list[dict[str, JSON]]:
@@ -123,7 +148,10 @@ def lookup_fact(row: Any) -> dict[str, JSON]:
 
 
 def _fields(facts: Facts) -> dict[str, Any]:
-    return {name: getattr(facts, name) for name in ("item", "event", "now", "customer", "message", "context", "run")}
+    return {
+        name: getattr(facts, name)
+        for name in ("item", "event", "now", "customer", "message", "context", "run", "clock")
+    }
 
 
 def _customer(connection: Connection, person_id: JSON, item_id: int) -> dict[str, JSON] | None:
@@ -244,6 +272,13 @@ _OPEN_OTHERS = (
 _READ_CONTEXT = select(
     *(_CONTEXT.c[name] for name in ("key", "title", "body", "source", "fetched_at", "fresh_until", "error"))
 ).where(_CONTEXT.c.item_id == bindparam("item"), _CONTEXT.c.current)
+_LEDGER = table_of(LedgerRow)
+_READ_LEDGER = (
+    select(_LEDGER.c.row_key, _LEDGER.c.episode, _LEDGER.c.at)
+    .where(_LEDGER.c.item_id == bindparam("item"))
+    .order_by(_LEDGER.c.at.desc(), _LEDGER.c.row_key, _LEDGER.c.episode)
+    .limit(LEDGER_LINES)
+)
 _READ_LOOKUPS = select(
     *(
         _LOOKUPS.c[name]

@@ -17,10 +17,11 @@ from jobs.facts import args_key
 from jobs.holding import Held
 from jobs.queues import Work
 from jobs.services import Services
-from jobs.tables import DecisionRow, Fired, LookupRow, SkippedRow
+from jobs.tables import DecisionRow, Fired, LedgerRow, LookupRow, SkippedRow
 from rules.engine import Decision
 from rules.facts import LookupKey
-from tickets.db import table_of
+from rules.rearm import EPISODE_CHARS, episode
+from tickets.db import table_of, upsert
 from tickets.errors import Fenced
 from tickets.events import EventKind
 from tickets.tables import EventRow
@@ -86,7 +87,20 @@ def finish_event(
         fired.append(run_key(read.run_cause))
     if fired:
         connection.execute(_INSERT_FIRED, [{"root_id": read.event.root_id, "row_key": row_key} for row_key in fired])
+    _enter(connection, read, decision.fired, now)
     return until
+
+
+def _enter(connection: Connection, read: Read, fired: Sequence[str], now: datetime) -> None:
+    """Enter rows that do not fire every time into the ledger, for the episode they fired for."""
+    rearms = read.desk.ruleset.rearms
+    for key in fired:
+        if key not in rearms:
+            continue
+        line = {"item_id": read.event.item_id, "row_key": key, "episode": episode(read.facts)[:EPISODE_CHARS]}
+        again = {"event_id": read.event.id, "at": now}
+        statement = upsert(connection, LedgerRow).values(**line, **again)
+        connection.execute(statement.on_conflict_do_update(index_elements=list(line), set_=again))
 
 
 def _wait_until(read: Read, entry: str, seconds: float | None, now: datetime) -> datetime:

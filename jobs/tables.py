@@ -50,6 +50,19 @@ class Fired(Base):
     row_key: Mapped[str] = mapped_column(String(80), primary_key=True)
 
 
+class LedgerRow(Base):
+    """A row that fired for an item, by the episode it fired for: what re-arming goes by. Rows keep their ids.
+
+    `episode` is what the trigger names ("no reply since ..."); `rules.rearm.episode` says which."""
+
+    __tablename__ = "row_ledger"
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    row_key: Mapped[str] = mapped_column(String(80), primary_key=True)
+    episode: Mapped[str] = mapped_column(String(120), primary_key=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey("events.id"))
+    at: Mapped[datetime]
+
+
 class LookupRow(Base):
     """One question to a connection for one item, with its newest answer.
 

@@ -6,7 +6,7 @@ The shapes are in docs/architecture.md. `Facts` are stored with the decision, so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 from rules.errors import FactsInvalid
@@ -72,6 +72,8 @@ class Facts:
     context: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
     lookups: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
     run: Mapping[str, JSON] | None = None
+    clock: Mapping[str, JSON] = field(default_factory=dict)
+    ledger: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
 
     def with_state(self, staged: Mapping[str, JSON]) -> Facts:
         """The same facts with these state fields written over; None empties a field."""
@@ -81,7 +83,7 @@ class Facts:
         for key, value in staged.items():
             if value is None:
                 del item[key]
-        return Facts(item, self.event, self.now, self.customer, self.message, self.context, self.lookups, self.run)
+        return replace(self, item=item)
 
     def to_json(self) -> dict[str, JSON]:
         """What is stored with the decision. Raises `FactsInvalid` for anything that is not plain JSON."""
@@ -94,6 +96,8 @@ class Facts:
             "context": {key: dict(card) for key, card in self.context.items()},
             "lookups": {key: dict(answer) for key, answer in self.lookups.items()},
             "run": None if self.run is None else dict(self.run),
+            "clock": dict(self.clock),
+            "ledger": {key: dict(line) for key, line in self.ledger.items()},
             "now": self.now,
         }
         problem = json_problem(data, "facts")
@@ -122,6 +126,8 @@ class Facts:
             context=cast("Mapping[str, Mapping[str, JSON]]", _part(data, "context", of_mappings=True) or {}),
             lookups=cast("Mapping[str, Mapping[str, JSON]]", _part(data, "lookups", of_mappings=True) or {}),
             run=_part(data, "run"),
+            clock=_part(data, "clock") or {},
+            ledger=cast("Mapping[str, Mapping[str, JSON]]", _part(data, "ledger", of_mappings=True) or {}),
         )
 
 

@@ -35,8 +35,10 @@ from rules.operators import (
     with_lists,
     without_lists,
 )
+from rules.rearm import clean_rearm
 from rules.table import (
     DEFAULT_WAIT_S,
+    EVERY_TIME,
     MAX_WAIT_S,
     NEVER_WITHOUT,
     OTHERWISE,
@@ -124,7 +126,8 @@ def dump_table(table: Table) -> dict[str, JSON]:
     data["steps"] = [{"id": step.id, "do": step.do} for step in table.steps]
     data["rows"] = [_dump_row(row, ops) for row in table.rows]
     if table.otherwise is not None:
-        data["otherwise"] = {"then": {step.column: dict(step.params) for step in table.otherwise}}
+        rearm = {} if table.otherwise_rearm == EVERY_TIME else {"rearm": table.otherwise_rearm}
+        data["otherwise"] = {**rearm, "then": {step.column: dict(step.params) for step in table.otherwise}}
     return data
 
 
@@ -140,6 +143,8 @@ def _dump_row(row: Row, ops: Mapping[str, str]) -> dict[str, JSON]:
     data: dict[str, JSON] = {"id": row.id}
     if row.note:
         data["note"] = row.note
+    if row.rearm != EVERY_TIME:
+        data["rearm"] = row.rearm
     data["if"] = cells
     if row.groups:
         data["groups"] = [_dump_member(group) for group in row.groups]
@@ -206,6 +211,7 @@ class _Parser:
             otherwise=self._otherwise(data.get("otherwise")),
             note=self._text(data.get("note"), {"table": "note"}, "note", MAX_NOTE_CHARS),
             scope=self._scope(data.get("scope")),
+            otherwise_rearm=self._otherwise_rearm(data.get("otherwise")),
         )
         if len(table.columns) + len(table.steps) > MAX_COLUMNS:
             count = len(table.columns) + len(table.steps)
@@ -342,7 +348,7 @@ class _Parser:
                 continue
             seen.add(id)
             self._known_keys(
-                one, ("id", "note", "if", "groups", "then"), lambda _key, id=id: {"row": id}, "key of a row"
+                one, ("id", "note", "rearm", "if", "groups", "then"), lambda _key, id=id: {"row": id}, "key of a row"
             )
             rows.append(
                 Row(
@@ -351,6 +357,7 @@ class _Parser:
                     self._step_cells(one.get("then"), id),
                     self._text(one.get("note"), {"row": id}, "note", MAX_NOTE_CHARS),
                     self._groups(one.get("groups"), id),
+                    self._rearm(one.get("rearm"), {"row": id}),
                 )
             )
         return tuple(rows)
@@ -362,8 +369,18 @@ class _Parser:
         if not isinstance(data, Mapping):
             self.report(where, "not_a_row", "The otherwise row is a mapping with 'then'.")
             return None
-        self._known_keys(data, ("then",), lambda _key: where, "key of the otherwise row")
+        self._known_keys(data, ("then", "rearm"), lambda _key: where, "key of the otherwise row")
         return self._step_cells(data.get("then"), OTHERWISE)
+
+    def _otherwise_rearm(self, data: JSON) -> str:
+        return self._rearm(data.get("rearm"), {"row": OTHERWISE}) if isinstance(data, Mapping) else EVERY_TIME
+
+    def _rearm(self, data: JSON, where: Where) -> str:
+        try:
+            return clean_rearm(data)
+        except OperandRefused as error:
+            self.report(where, "rearm", str(error))
+            return EVERY_TIME
 
     def _conditions(self, data: JSON, row: str) -> tuple[Condition, ...]:
         filled = {}

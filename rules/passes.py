@@ -13,6 +13,7 @@ from rules.facts import Facts, LookupKey
 from rules.fields import state_backed
 from rules.index import Possible
 from rules.look import Look
+from rules.rearm import held_by_ledger
 from rules.ruleset import Bucket, RuleSet
 from rules.table import OTHERWISE, HitPolicy, Step
 from rules.templates import shown
@@ -65,7 +66,9 @@ class Pass:
     ) -> None:
         self.ruleset, self.vocabulary = ruleset, ruleset.vocabulary
         self.look = Look(facts, staged)
-        self.held, self.wait_over, self.only_rows, self.effects_left = held, wait_over, only_rows, effects_left
+        self.because = held_by_ledger(ruleset.rearms, facts) if facts.ledger else {}
+        self.held = held | self.because.keys()
+        self.wait_over, self.only_rows, self.effects_left = wait_over, only_rows, effects_left
         self.staged: dict[str, JSON] = dict(staged)
         self.planned: list[Planned] = []
         self.fired: list[str] = []
@@ -417,7 +420,7 @@ class Pass:
                 "" if isinstance(truth, bool) else cut("; ".join(dict.fromkeys(one.reason for one in truth.leaves)))
             )
             if verdict is RowVerdict.HELD:
-                reason = "It matched, but had fired before in this chain of events."
+                reason = self.because.get(row.key) or "It matched, but had fired before in this chain of events."
             traces.kept[row.key] = RowTrace(row.row.id, row.number, verdict, truth_of(truth), tuple(seen), (), reason)
         return traces
 

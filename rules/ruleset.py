@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from rules.compiled import All, CompiledCondition, CompiledRow, CompiledTable, Not
 from rules.decision import Entry
 from rules.index import Asked, RowIndex
+from rules.rearm import rearmed_rows
+from rules.table import EVERY_TIME
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
 
@@ -26,6 +28,8 @@ class RuleSet:
     vocabulary: Vocabulary = field(repr=False, compare=False)
     tables: tuple[CompiledTable, ...] = field(repr=False, compare=False)
     by_kind: Mapping[str, Bucket] = field(repr=False, compare=False)
+    #: How rows that do not fire every time are armed again, by row key.
+    rearms: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 def compile_ruleset(
@@ -53,7 +57,8 @@ def compile_ruleset(
         if orders not in buckets:
             buckets[orders] = Bucket.of(tables, index_from)
         by_kind[kind.value] = buckets[orders]
-    return RuleSet(revision, ordered, vocabulary, compiled, by_kind)
+    rearms = {key: how for one in compiled for key, how in rearmed_rows(one.entry.code, one.table) if how != EVERY_TIME}
+    return RuleSet(revision, ordered, vocabulary, compiled, by_kind, rearms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ DEFAULT_WAIT_S = 60.0
 MAX_WAIT_S = 86_400.0
 #: What `wait_s` says in data when the table must never be decided without its lookups.
 NEVER_WITHOUT = "never_without"
+#: When a row may fire again for the same item; the fourth way is a duration, "24 h".
+EVERY_TIME, ONCE_PER_EPISODE, ONCE_PER_ITEM = "every_time", "once_per_episode", "once_per_item"
 #: The row id of the row that fires when no other row matched; no other row may take it.
 OTHERWISE = "otherwise"
 
@@ -95,13 +97,15 @@ class Step:
 class Row:
     """Conditions and groups that must all hold, and the steps then done.
 
-    Ids are stable: the ledger of fired rows goes by them."""
+    Ids are stable: the ledger of fired rows goes by them. `rearm` says when it may fire again for the same item: every
+    time, once per episode, once per item, or at most once in a duration ("24 h"); `rules.rearm` reads it."""
 
     id: str
     conditions: tuple[Condition, ...] = ()
     steps: tuple[Step, ...] = ()
     note: str = ""
     groups: tuple[Group, ...] = ()
+    rearm: str = EVERY_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ class Table:
     otherwise: tuple[Step, ...] | None = None
     note: str = ""
     scope: tuple[Member, ...] = ()
+    otherwise_rearm: str = EVERY_TIME
 
     def number_of(self, row_id: str) -> int:
         """The row's number as people count, from 1; 0 for the otherwise row and for one that is not there."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from tickets.errors import BadValue, UnknownField
+from tickets.stamps import Stamps
 from tickets.values import JSON, from_iso
 
 
@@ -103,6 +104,7 @@ class Item:
     version: int
     last_seq: int
     state: Mapping[str, JSON]
+    stamps: Stamps
 
 
 def clean_value(field: StateField, value: JSON) -> JSON:

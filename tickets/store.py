@@ -20,6 +20,7 @@ from tickets.errors import AttachmentRefused, ItemNotFound, StaleItem
 from tickets.events import Actor, ActorKind, Cause, Change, Event, EventKind, net
 from tickets.item import CUSTOM, FieldType, Item, ItemKind, StateField, clean_value, state_field
 from tickets.people import Viewer
+from tickets.stamps import Stamps, after_messages
 from tickets.tables import (
     Attachment,
     Blob,
@@ -62,6 +63,7 @@ _STATE_COLUMNS = (
     "archived",
     "due_at",
 )
+_STAMP_COLUMNS = ("status_since", "modified_at", "unanswered_since", "replied_at", "first_reply_at")
 _READ_ITEM = select(
     _ITEMS.c.id,
     _ITEMS.c.kind,
@@ -70,6 +72,7 @@ _READ_ITEM = select(
     _ITEMS.c.version,
     _ITEMS.c.last_seq,
     _ITEMS.c.fields,
+    *(_ITEMS.c[name] for name in _STAMP_COLUMNS),
     *(_ITEMS.c[name] for name in _STATE_COLUMNS),
 ).where(_ITEMS.c.id == bindparam("item"))
 _LOCK_ITEM = _READ_ITEM.with_for_update()
@@ -170,6 +173,7 @@ def item_of(row: AnyRow) -> Item:
         version=row.version,
         last_seq=row.last_seq,
         state=state,
+        stamps=Stamps(*(mapping[name] for name in _STAMP_COLUMNS)),
     )
 
 
@@ -255,8 +259,9 @@ def create_item(
     clean = _clean(state, custom)
     clean.setdefault("status", "open")
     clean.setdefault("priority", "normal")
-    head = {"kind": kind, "version": 1, "last_seq": 1, "created_at": now, "updated_at": now, "modified_at": now}
-    item_id: int = connection.execute(_INSERT_ITEM, {**head, **_columns(clean)}).scalar_one()
+    stamps = after_messages(Stamps(now, now), [(message.author, message.public)] if message else (), now)
+    head = {"kind": kind, "version": 1, "last_seq": 1, "created_at": now, "updated_at": now}
+    item_id: int = connection.execute(_INSERT_ITEM, {**head, **_stamped(stamps), **_columns(clean)}).scalar_one()
     message_id = None if message is None else _insert_message(connection, item_id, 1, message, now)
     connection.execute(_INSERT_LANE, {"item_id": item_id, "last_seq": 1, "due_at": now})
     changes = tuple(Change(name, None, value) for name, value in clean.items())
@@ -299,9 +304,12 @@ def change_item(
     message_ids = [_insert_message(connection, item.id, seq, message, now) for message in messages]
     for card in context:
         insert_context(connection, item.id, card, now)
-    head = {"version": item.version + 1, "last_seq": seq, "updated_at": now}
+    stamps = after_messages(item.stamps, [(one.author, one.public) for one in messages], now)
     if actor.kind.is_person:
-        head["modified_at"] = now
+        stamps = replace(stamps, modified_at=now)
+    if any(change.field == "status" for change in total):
+        stamps = replace(stamps, status_since=now)
+    head: dict[str, Any] = {"version": item.version + 1, "last_seq": seq, "updated_at": now, **_stamped(stamps)}
     # The statement differs only in which columns it sets, so there are four of it and each is compiled once.
     connection.execute(_UPDATE_ITEM, {"item": item.id, **head, **(_columns(state) if total else {})})
     connection.execute(_APPEND, {"item": item.id, "last_seq": seq, "now": now})
@@ -499,6 +507,10 @@ def _columns(state: Mapping[str, JSON]) -> dict[str, Any]:
     values: dict[str, Any] = {name: state.get(name) for name in _STATE_COLUMNS}
     values["fields"] = {key.removeprefix(CUSTOM): value for key, value in state.items() if key.startswith(CUSTOM)}
     return values
+
+
+def _stamped(stamps: Stamps) -> dict[str, Any]:
+    return {name: getattr(stamps, name) for name in _STAMP_COLUMNS}
 
 
 def _touches_custom(lines: Sequence[Lines]) -> bool:

@@ -127,8 +127,12 @@ class WorkItem(Base):
     last_seq: Mapped[int]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-    #: Last change by a person; enrichment and automations do not move it.
+    #: Since when; `tickets.stamps.Stamps` says what each means.
     modified_at: Mapped[datetime]
+    status_since: Mapped[datetime]
+    unanswered_since: Mapped[datetime | None]
+    replied_at: Mapped[datetime | None]
+    first_reply_at: Mapped[datetime | None]
 
 
 class Follower(Base):

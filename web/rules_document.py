@@ -65,10 +65,14 @@ def tidy(content: Mapping[str, Any]) -> Document:
         "rows": [{**row, IF: _mapping(row.get(IF)), THEN: _mapping(row.get(THEN))} for row in rows],
     }
     if isinstance(content.get(OTHERWISE), Mapping):
-        document[OTHERWISE] = {THEN: _mapping(content[OTHERWISE].get(THEN))}
+        document[OTHERWISE] = {**_rearm(content[OTHERWISE]), THEN: _mapping(content[OTHERWISE].get(THEN))}
     else:
         document.pop(OTHERWISE, None)
     return document
+
+
+def _rearm(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"rearm": row["rearm"]} if row.get("rearm") else {}
 
 
 def place(document: Document, column: str) -> Place:
@@ -124,6 +128,18 @@ def set_note(document: Document, row: str, note: str) -> Document:
     target.pop("note", None)
     if note:
         target["note"] = note
+    return changed
+
+
+def set_rearm(document: Document, row: str, how: str) -> Document:
+    """The document with this row armed again as `how` says; "" is every time."""
+    changed = copy.deepcopy(document)
+    target = changed.get(OTHERWISE) if row == OTHERWISE else changed["rows"][row_at(changed, row)]
+    if target is None:
+        return changed
+    target.pop("rearm", None)
+    if how:
+        target["rearm"] = how
     return changed
 
 

@@ -16,18 +16,20 @@ from rules.action import ParamType
 from rules.actions import ACTIONS
 from rules.operators import OPERATORS, Operand, default_operator
 from rules.parse import MAX_NOTE_CHARS
-from rules.table import OTHERWISE
+from rules.table import EVERY_TIME, OTHERWISE
 from rules.vocabulary import Vocabulary
 from tickets.item import FieldType
 from tickets.values import JSON, json_problem
 from web import rules_document as documents
 from web.rules_document import IF, THEN, Document, EditRefused
 from web.rules_forms import compact, read_condition, read_settings, read_step
-from web.rules_words import field_or_none
+from web.rules_words import AT_MOST, field_or_none
 
 #: Most rows and cells in one paste, and the longest paste, in characters.
 PASTE_ROWS = 500
 PASTE_CHARS = 200_000
+#: Longest way to arm a row again, in characters.
+MAX_REARM_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def _row(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
         changed = documents.set_cell(changed, row, head["id"], _read(document, head["id"], form, desk))
     if row != OTHERWISE:
         changed = documents.set_note(changed, row, _note(form))
+    if "rearm" in form:
+        changed = documents.set_rearm(changed, row, _rearm(form))
     return Edited(changed, row)
 
 
@@ -92,6 +96,19 @@ def _note(form: MultiDict[str, str]) -> str:
 def _set_note(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:
     row = form.get("row", "")
     return Edited(documents.set_note(document, row, _note(form)), row)
+
+
+def _rearm(form: MultiDict[str, str]) -> str:
+    """When the row may fire again; what is no duration is kept, and its row says so."""
+    how = form.get("rearm", EVERY_TIME)
+    if how == AT_MOST:
+        how = form.get("rearm_every", "").strip()[:MAX_REARM_CHARS]
+    return "" if how == EVERY_TIME else how
+
+
+def _set_rearm(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:
+    row = form.get("row", "")
+    return Edited(documents.set_rearm(document, row, _rearm(form)), row)
 
 
 def _add_row(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
@@ -174,6 +191,7 @@ EDITS: Mapping[str, Callable[[Document, MultiDict[str, str], Desk], Edited]] = {
     "cell": _cell,
     "row": _row,
     "note": _set_note,
+    "rearm": _set_rearm,
     "add_row": _add_row,
     "duplicate_row": _duplicate_row,
     "delete_row": _delete_row,

@@ -297,7 +297,8 @@ def row_menu(code: str, row: str) -> ResponseReturnValue:
 
 def _row_data(document: Document, row: str) -> Mapping[str, Any]:
     if row == OTHERWISE:
-        return {"id": OTHERWISE, "if": {}, "then": document.get(OTHERWISE, {}).get("then", {})}
+        last = document.get(OTHERWISE, {})
+        return {"id": OTHERWISE, "if": {}, "then": last.get("then", {}), "rearm": last.get("rearm", "")}
     found = next((one for one in document["rows"] if one["id"] == row), None)
     if found is None:
         abort(404)

@@ -15,7 +15,7 @@ from rules.errors import UnknownField
 from rules.fields import Field, field
 from rules.operators import OPERATORS, Operand, default_operator, for_values
 from rules.parse import KINDS
-from rules.table import DEFAULT_WAIT_S, NEVER_WITHOUT, OTHERWISE
+from rules.table import DEFAULT_WAIT_S, EVERY_TIME, NEVER_WITHOUT, ONCE_PER_EPISODE, ONCE_PER_ITEM, OTHERWISE
 from rules.templates import shown
 from rules.triggers import TRIGGERS
 from rules.vocabulary import Vocabulary
@@ -25,6 +25,8 @@ from web.rules_document import IF, THEN, Document, tidy
 
 #: Operators whose value stands alone in a cell, because everybody reads it so.
 SILENT = frozenset({"is", "any_of", "has_any"})
+#: What stands in forms for a row that fires at most once in a duration.
+AT_MOST = "at_most"
 #: Most lines in a list of changes, and longest value in a sentence, in characters.
 MAX_LINES = 300
 VALUE_CHARS = 80
@@ -178,6 +180,28 @@ def hit(document: Mapping[str, Any]) -> str:
     return hits().get(str(document.get("hit", "first")), str(document.get("hit")))
 
 
+def rearms() -> dict[str, str]:
+    """The ways in which a row may fire again for the same ticket, in words."""
+    return {
+        EVERY_TIME: gettext("every time it matches"),
+        ONCE_PER_EPISODE: gettext("once per episode"),
+        ONCE_PER_ITEM: gettext("once per ticket"),
+        AT_MOST: gettext("at most once every"),
+    }
+
+
+def rearm(row: Mapping[str, Any]) -> tuple[str, str]:
+    """How a row is armed again: a key of `rearms`, and the duration where it is one."""
+    how = str(row.get("rearm") or EVERY_TIME)
+    return (how, "") if how in rearms() and how != AT_MOST else (AT_MOST, how)
+
+
+def rearm_sentence(row: Mapping[str, Any]) -> str:
+    """e.g. "fires at most once every 24 h"."""
+    key, every = rearm(row)
+    return gettext("fires %(how)s", how=f"{rearms()[key]} {every}".strip())
+
+
 def hits() -> dict[str, str]:
     """The hit policies in words."""
     return {"first": gettext("the first row that matches"), "every": gettext("every row that matches, top to bottom")}
@@ -302,6 +326,7 @@ def _row_changes(old: Document, new: Document, vocabulary: Vocabulary) -> list[C
                     gettext("%(row)s, note", row=name), str(before[id].get("note") or ""), str(row.get("note") or "")
                 )
             )
+        lines += _rearm_changes(before[id], row, name)
         lines += _cell_changes(old, new, before[id], row, name, vocabulary)
     for id, row in before.items():
         if id not in after:
@@ -309,8 +334,14 @@ def _row_changes(old: Document, new: Document, vocabulary: Vocabulary) -> list[C
                 ChangeLine(gettext("%(row)s removed", row=row_name(old, id)), row_sentence(old, row, vocabulary))
             )
     last_old, last_new = old.get(OTHERWISE, {THEN: {}}), new.get(OTHERWISE, {THEN: {}})
+    lines += _rearm_changes(last_old, last_new, row_name(new, OTHERWISE))
     lines += _cell_changes(old, new, last_old, last_new, row_name(new, OTHERWISE), vocabulary)
     return lines
+
+
+def _rearm_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> list[ChangeLine]:
+    was, now = rearm_sentence(before), rearm_sentence(after)
+    return [ChangeLine(gettext("%(row)s, how often", row=name), was, now)] if was != now else []
 
 
 def _cell_changes(

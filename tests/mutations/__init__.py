@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutations.clock import MUTATIONS as CLOCK
 from tests.mutations.connectors import MUTATIONS as CONNECTORS
 from tests.mutations.mutation import Mutation
 from tests.mutations.rules import MUTATIONS as RULES
@@ -9,6 +10,6 @@ from tests.mutations.sandbox import MUTATIONS as SANDBOX
 from tests.mutations.web import MUTATIONS as WEB
 from tests.mutations.work import MUTATIONS as WORK
 
-MUTATIONS: tuple[Mutation, ...] = (*WORK, *RULES, *SANDBOX, *CONNECTORS, *WEB)
+MUTATIONS: tuple[Mutation, ...] = (*WORK, *RULES, *SANDBOX, *CONNECTORS, *WEB, *CLOCK)
 
 __all__ = ["MUTATIONS", "Mutation"]
