@@ -13,17 +13,22 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from jobs import beside
 from jobs.asking import ask
 from jobs.deciding import Outcome, Read, run_row_key
 from jobs.outbox import queue_message
 from jobs.queues import Work
 from jobs.services import Services
 from jobs.tables import Root, RunRow
-from tickets import store
+from tickets import linking, store
 from tickets.db import table_of
 from tickets.effects import (
     AddTo,
+    AssignNext,
+    CreateItem,
     Effect,
+    Follow,
+    LinkTo,
     LookUp,
     Notify,
     PostMessage,
@@ -36,7 +41,7 @@ from tickets.effects import (
 )
 from tickets.events import AUTOMATION, Cause, Event, EventKind
 from tickets.item import Item
-from tickets.tables import Message, Notification, TeamMember
+from tickets.tables import EventRow, Message, Notification, TeamMember, WorkItem
 from tickets.values import JSON, from_iso
 
 
@@ -66,6 +71,7 @@ def apply_outcomes(
     rings: list[tuple[Outcome, Notify]] = []
     runs: list[tuple[Outcome, RunScript]] = []
     asks: list[LookUp] = []
+    links: list[tuple[Outcome, CreateItem | LinkTo]] = []
     state: Mapping[str, JSON] = item.state
     for outcome in outcomes:
         if outcome.result != "done":
@@ -74,7 +80,16 @@ def apply_outcomes(
             if read.event.kind is EventKind.LATE_ANSWER and _sent_already(connection, read, effect):
                 outcome.result, outcome.reason = "skipped", "it was already done when the answer was not there yet"
                 continue
+            if isinstance(effect, AssignNext) and "assignees" not in taken:
+                try:
+                    effect = beside.next_assignee(connection, effect, now)
+                except beside.NotPossible as error:
+                    outcome.result, outcome.reason = "skipped", str(error)
+                    continue
             match effect:
+                case AssignNext():
+                    outcome.result = "overtaken"
+                    outcome.reason = f"{taken['assignees']} changed assignees in between"
                 case SetField() | AddTo() | RemoveFrom():
                     who = taken.get(effect.field)
                     if who is not None:
@@ -95,10 +110,27 @@ def apply_outcomes(
                     runs.append((outcome, effect))
                 case LookUp():
                     asks.append(effect)
+                case CreateItem() | LinkTo():
+                    links.append((outcome, effect))
+                case Follow():
+                    try:
+                        beside.follow(connection, item.id, effect)
+                    except beside.NotPossible as error:
+                        outcome.result, outcome.reason = "skipped", str(error)
     root = _spend(connection, event, item.id, sum(len(one.effects) for one in outcomes), now)
     chain = store.Chain(root_id=root, depth=event.depth + 1)
+    joined = _beside(connection, item, links, chain, now)
     written = store.change_item(
-        connection, item, lines=lines, actor=AUTOMATION, now=now, messages=messages, context=cards, chain=chain
+        connection,
+        item,
+        lines=lines,
+        actor=AUTOMATION,
+        now=now,
+        messages=messages,
+        context=cards,
+        chain=chain,
+        # A link is no field, so that it happened has to be said.
+        kind=EventKind.CHANGED if joined and not (messages or cards) else None,
     )
     anchor = written.event_id if written.event_id is not None else event.id
     for outcome in outcomes:
@@ -114,6 +146,9 @@ def apply_outcomes(
                     outcome="overtaken",
                     now=now,
                 )
+    for cause, end in joined:
+        after: dict[str, str | int] = {"way": end.way, "item": end.item}
+        linking.note(connection, item.id, anchor, actor=AUTOMATION, cause=cause, now=now, after=after)
     for message, message_id in zip(messages, written.message_ids, strict=True):
         if message.public:
             queue_message(connection, item, message_id, now)
@@ -129,6 +164,33 @@ def apply_outcomes(
         ask(connection, item.id, one.connection, one.operation, one.args, root=root, depth=event.depth + 1, now=now)
         hints.add(Work.ENRICHMENT)
     return written.event_id
+
+
+def _beside(
+    connection: Connection,
+    item: Item,
+    links: Sequence[tuple[Outcome, CreateItem | LinkTo]],
+    chain: store.Chain,
+    now: datetime,
+) -> list[tuple[Cause, beside.Beside]]:
+    """Carry out what reaches other items; what each link came to, with its cause."""
+    joined: list[tuple[Cause, beside.Beside]] = []
+    for outcome, effect in links:
+        try:
+            if isinstance(effect, CreateItem):
+                made = beside.create(connection, item, effect, cause=outcome.cause, chain=chain, now=now)
+                outcome.changes.append({"field": linking.FIELD, "before": None, "after": f"{made.way} {made.item}"})
+            else:
+                found = beside.link(connection, item, effect, cause=outcome.cause, chain=chain, now=now)
+                if found is None:
+                    outcome.result, outcome.reason = "skipped", f"it was linked to {effect.item} already"
+                    continue
+                made = found
+        except beside.NotPossible as error:
+            outcome.result, outcome.reason = "skipped", str(error)
+            continue
+        joined.append((outcome.cause, made))
+    return joined
 
 
 def _sent_already(connection: Connection, read: Read, effect: Effect) -> bool:
@@ -151,6 +213,19 @@ def _sent_already(connection: Connection, read: Read, effect: Effect) -> bool:
                 Notification.created_at >= from_iso(str(read.facts.event["at"])),
             )
             return connection.execute(rung.limit(1)).first() is not None
+        case CreateItem():
+            # What the same chain made from this item before the answer came.
+            made = (
+                select(EventRow.id)
+                .join(WorkItem, WorkItem.id == EventRow.item_id)
+                .where(
+                    EventRow.root_id == read.event.root_id,
+                    EventRow.kind == EventKind.CREATED,
+                    WorkItem.kind == effect.kind,
+                    WorkItem.subject == effect.subject,
+                )
+            )
+            return connection.execute(made.limit(1)).first() is not None
         case RunScript():
             ran = select(RunRow.params).where(RunRow.root_id == read.event.root_id, RunRow.script == effect.script)
             return any(params == dict(effect.params) for params in connection.execute(ran).scalars())

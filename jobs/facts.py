@@ -48,6 +48,7 @@ def gather(
     With `own_root_stays` the changes this event's own chain has already made are kept: a waiting event goes on with
     what its earlier entries did."""
     undone = [one for one in later if not (own_root_stays and one.root_id == event.root_id)]
+    vocabulary = vocabulary.of(item.kind)
     state = undo(item.state, undone)
     facts = Facts(
         item={"id": item.id, "kind": item.kind.value, "created_at": iso(item.created_at), **state},

@@ -21,7 +21,7 @@ from rules.parse import parse_table
 from rules.store import EntryKind, Stored
 from rules.vocabulary import FieldSpec, LookupSpec, Template, TemplateText, Vocabulary
 from tickets.item import FieldType, ItemKind
-from tickets.store import custom_fields
+from tickets.store import custom_fields, pipelines
 from tickets.tables import Brand, Location, Team, User
 
 #: How a connector's answer types read as field types.
@@ -121,6 +121,8 @@ def vocabulary(connection: Connection) -> Vocabulary:
         brands=_labels(connection, Brand.key, Brand.label),
         locations=_labels(connection, Location.key, Location.label),
         custom_fields=custom_fields(connection, ItemKind.TICKET),
+        other_fields={kind: custom_fields(connection, kind) for kind in ItemKind if kind is not ItemKind.TICKET},
+        pipelines=pipelines(connection),
         templates={
             one.code: template(one.code, one.content)
             for one in stored

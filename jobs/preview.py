@@ -27,7 +27,11 @@ from rules.table import Table
 from rules.trace import Trace
 from tickets.effects import (
     AddTo,
+    AssignNext,
+    CreateItem,
     Effect,
+    Follow,
+    LinkTo,
     LookUp,
     Notify,
     PostMessage,
@@ -404,7 +408,8 @@ def _said(planned: Sequence[Planned]) -> list[tuple[str, str]]:
 
 
 def effect_words(effect: Effect) -> tuple[str, str]:
-    """An effect's kind ("field", "message", "note", "notify", "card", "script", "lookup") and what it is about."""
+    """An effect's kind ("field", "message", "note", "notify", "card", "script", "lookup", "assign",
+    "follow", "item", "link") and what it is about."""
     match effect:
         case SetField(name, _) | AddTo(name, _) | RemoveFrom(name, _):
             return "field", name
@@ -419,6 +424,14 @@ def effect_words(effect: Effect) -> tuple[str, str]:
             return "script", script
         case LookUp(connection=name, operation=operation):
             return "lookup", f"{name}.{operation}"
+        case AssignNext(team=team):
+            return "assign", f"next of {team}"
+        case Follow(users=users):
+            return "follow", ", ".join(users)
+        case CreateItem(kind=kind, subject=subject):
+            return "item", f"{kind}: {_short(subject)}"
+        case LinkTo(item=item, way=way):
+            return "link", f"{way} {item}"
 
 
 def _short(text: str) -> str:

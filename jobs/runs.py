@@ -196,9 +196,10 @@ def request(
     """The whole input of a run, from the same facts a table sees: of these only what its manifest says it reads."""
     ticket: dict[str, JSON] = dict.fromkeys(STATE_FIELDS)
     ticket.update(facts.item)
+    words = desk.vocabulary.of(str(facts.item.get("kind")))
     custom = {
         key: value
-        for key, value in ((key, ticket.pop(f"fields.{key}", None)) for key in desk.vocabulary.custom_fields)
+        for key, value in ((key, ticket.pop(f"fields.{key}", None)) for key in words.custom_fields)
         if manifest.reads(f"ticket.fields.{key}")
     }
     if facts.message is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from rules.action import Action, Desk, Param, Params, ParamType
 from rules.errors import ActionRefused, OperandRefused, UnknownField, no_such
 from rules.facts import Facts
+from rules.item_actions import ITEM_ACTIONS
 from rules.message_actions import MESSAGE_ACTIONS
 from rules.outside_actions import OUTSIDE_ACTIONS
 from rules.state_actions import STATE_ACTIONS
@@ -85,7 +86,7 @@ def _by_key(records: tuple[Action, ...]) -> Mapping[str, Action]:
 
 
 #: The order of the forms and of the docs.
-_RECORDS: tuple[Action, ...] = (*STATE_ACTIONS, *MESSAGE_ACTIONS, *OUTSIDE_ACTIONS)
+_RECORDS: tuple[Action, ...] = (*STATE_ACTIONS, *ITEM_ACTIONS, *MESSAGE_ACTIONS, *OUTSIDE_ACTIONS)
 ACTIONS: Mapping[str, Action] = _by_key(_RECORDS)
 
 
@@ -212,6 +213,8 @@ def intended(
     action: str, params: Params, facts: Facts, vocabulary: Vocabulary, *, literal: bool = False
 ) -> tuple[Effect, ...]:
     """Like `plan`, with the effects that would change nothing."""
+    # A table for every kind meets one kind at a time, and is held to what that kind has.
+    vocabulary = vocabulary.of(str(facts.item.get("kind", vocabulary.kind)))
     cleaned = clean_params(action, params, vocabulary, literal=literal)
     try:
         return ACTIONS[action].effects(cleaned, Desk(facts, vocabulary, literal))

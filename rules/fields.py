@@ -119,6 +119,8 @@ _FROM_VOCABULARY: Mapping[str, Callable[[Vocabulary], Mapping[str, str]]] = {
     "assignees": lambda vocabulary: vocabulary.users,
     "brand": lambda vocabulary: vocabulary.brands,
     "location": lambda vocabulary: vocabulary.locations,
+    "status": lambda vocabulary: vocabulary.statuses,
+    "priority": lambda vocabulary: vocabulary.priorities,
 }
 ACTOR_LABELS: Mapping[str, str] = {
     ActorKind.AGENT.value: "Agent",

@@ -32,6 +32,7 @@ Check: TypeAlias = Callable[[Table, Vocabulary], Iterator[Problem]]
 
 def lint(table: Table, vocabulary: Vocabulary) -> list[Problem]:
     """Everything that CHECKS find in the table, in their order, at most 100 findings of each."""
+    vocabulary = vocabulary.of(table.kind)
     found: list[Problem] = []
     for check in CHECKS.values():
         for number, problem in enumerate(check(table, vocabulary)):
@@ -106,7 +107,7 @@ def contradicting_steps(table: Table, vocabulary: Vocabulary) -> Iterator[Proble
 
 
 #: Facts of no ticket: what a step writes does not depend on them, only on what the cell says.
-_NOTHING = Facts(item={"kind": "ticket"}, event={"kind": "created"}, now="1970-01-01T00:00:00.000000+00:00")
+_NOTHING = Facts(item={}, event={"kind": "created"}, now="1970-01-01T00:00:00.000000+00:00")
 
 
 def _effects(action: str, step: Step, vocabulary: Vocabulary) -> tuple[Effect, ...]:

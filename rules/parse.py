@@ -194,6 +194,7 @@ class _Parser:
         if not isinstance(data, Mapping):
             self.report({"table": "rows"}, "not_a_table", f"A table is a mapping, not {_kind(data)}.")
             return None
+        self.vocabulary = self.vocabulary.of(str(data.get("kind", "ticket")))
         self._known_keys(data, _TABLE_KEYS, lambda key: {"table": key}, "key of a table")
         table = Table(
             code=self._key(data.get("code"), {"table": "code"}, "code"),

@@ -64,7 +64,8 @@ class Pass:
         only_rows: frozenset[str] | None,
         effects_left: int,
     ) -> None:
-        self.ruleset, self.vocabulary = ruleset, ruleset.vocabulary
+        self.ruleset = ruleset
+        self.vocabulary = ruleset.vocabulary.of(str(facts.item.get("kind", ruleset.vocabulary.kind)))
         self.look = Look(facts, staged)
         self.because = held_by_ledger(ruleset.rearms, facts) if facts.ledger else {}
         self.held = held | self.because.keys()

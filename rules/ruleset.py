@@ -44,7 +44,7 @@ def compile_ruleset(
     if len({entry.code for entry in ordered}) != len(ordered):
         raise ValueError("Two entries of the rule list have the same code")
     compiled = tuple(
-        CompiledTable.of(entry, order, entry.table, vocabulary)
+        CompiledTable.of(entry, order, entry.table, vocabulary.of(entry.table.kind))
         for order, entry in enumerate(ordered)
         if entry.enabled and entry.table is not None
     )

@@ -8,11 +8,12 @@ from rules.fields import state_backed, state_field_of, state_fields
 from rules.vocabulary import Vocabulary
 from tickets.effects import AddTo, Effect, RemoveFrom, SetField
 from tickets.errors import BadValue
-from tickets.item import MAX_TAGS, PRIORITIES, STATUSES, clean_value
+from tickets.item import MAX_TAGS, clean_value
+from tickets.kinds import PIPELINE, STAGE
 from tickets.values import JSON
 
-#: Fields of the state that no step may write: they say where the ticket came from.
-READ_ONLY = frozenset({"customer", "channel"})
+#: Fields of the state that `set_field` does not write: where the ticket came from, and what `move_stage` moves.
+READ_ONLY = frozenset({"customer", "channel", PIPELINE, STAGE})
 
 
 def _set_field(params: Params, desk: Desk) -> tuple[Effect, ...]:
@@ -89,14 +90,22 @@ STATE_ACTIONS: tuple[Action, ...] = (
         "set_status",
         "Set status",
         "Give the ticket this status.",
-        (Param("status", "Status", ParamType.CHOICE, "The status.", options=lambda _vocabulary: STATUSES),),
+        (Param("status", "Status", ParamType.CHOICE, "The status.", options=lambda vocabulary: vocabulary.statuses),),
         _sets("status", "status"),
     ),
     Action(
         "set_priority",
         "Set priority",
         "Give the ticket this priority.",
-        (Param("priority", "Priority", ParamType.CHOICE, "The priority.", options=lambda _vocabulary: PRIORITIES),),
+        (
+            Param(
+                "priority",
+                "Priority",
+                ParamType.CHOICE,
+                "The priority.",
+                options=lambda vocabulary: vocabulary.priorities,
+            ),
+        ),
         _sets("priority", "priority"),
     ),
     Action(

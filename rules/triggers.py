@@ -12,6 +12,7 @@ from rules.fields import AUTHOR_LABELS, RUN_STATUSES, state_backed
 from rules.operators import OPERATORS, clean_operand, type_for
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
+from tickets.kinds import STAGE
 from tickets.values import JSON
 
 #: Longest text in a trigger's parameter, in characters.
@@ -111,6 +112,25 @@ def _script(params: Params, _vocabulary: Vocabulary) -> Matches:
     return matches
 
 
+def _stage(params: Params, _vocabulary: Vocabulary) -> Matches:
+    wanted = params.get("stage")
+
+    def matches(facts: Facts) -> bool:
+        changes = facts.event.get("changes")
+        change = changes.get(STAGE) if isinstance(changes, Mapping) else None
+        entered = change[1] if isinstance(change, (list, tuple)) else None
+        return entered is not None and (wanted is None or entered == wanted)
+
+    return matches
+
+
+def _stages(vocabulary: Vocabulary) -> dict[str, str]:
+    return {stage.key: stage.label for one in vocabulary.pipelines.values() for stage in one.stages}
+
+
+#: The events in which fields of an existing item change.
+_CHANGING = frozenset({EventKind.CHANGED, EventKind.MESSAGE, EventKind.CONTEXT, EventKind.SCRIPT})
+
 _RECORDS: tuple[TriggerRecord, ...] = (
     TriggerRecord(
         "created", "is created", "A new ticket, with its first message.", frozenset({EventKind.CREATED}), (), _always
@@ -142,13 +162,21 @@ _RECORDS: tuple[TriggerRecord, ...] = (
         "changed",
         "is changed",
         "A field of an existing ticket changed, by whom- or whatever; `event.actor` says by whom.",
-        frozenset({EventKind.CHANGED, EventKind.MESSAGE, EventKind.CONTEXT, EventKind.SCRIPT}),
+        _CHANGING,
         (
             TriggerParam("field", "field", "Which field; left out: any."),
             TriggerParam("from", "from", "The value before; in a set: what was removed.", many=True),
             TriggerParam("to", "to", "The value after; in a set: what was added.", many=True),
         ),
         _changed,
+    ),
+    TriggerRecord(
+        "stage_entered",
+        "enters a stage",
+        "A job came into a stage of its pipeline, moved or made there.",
+        _CHANGING | {EventKind.CREATED},
+        (TriggerParam("stage", "stage", "Which stage; left out: any.", _stages),),
+        _stage,
     ),
     TriggerRecord(
         "context_updated",

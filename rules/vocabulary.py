@@ -6,9 +6,11 @@ Fields, operators and actions are the same everywhere; the vocabulary is what di
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
-from tickets.item import FieldType, StateField
+from tickets.item import FieldType, ItemKind, StateField
+from tickets.kinds import STATUSES_OF, Pipeline, fields_of, priorities_of, statuses_of
 from tickets.values import JSON
 
 #: The language a template falls back to.
@@ -83,6 +85,7 @@ class Vocabulary:
     users: Mapping[str, str] = field(default_factory=dict)
     brands: Mapping[str, str] = field(default_factory=dict)
     locations: Mapping[str, str] = field(default_factory=dict)
+    #: The fields of `kind` beside those of all kinds.
     custom_fields: Mapping[str, StateField] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)
     scripts: Mapping[str, str] = field(default_factory=dict)
@@ -91,5 +94,50 @@ class Vocabulary:
     context: Mapping[str, FieldSpec] = field(default_factory=dict)
     #: Named lists, by the name that cells use: {"list": "VIPS"}.
     lists: Mapping[str, NamedList] = field(default_factory=dict)
+    pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
+    #: This desk's own fields of the other kinds, by kind; see `of`.
+    other_fields: Mapping[str, Mapping[str, StateField]] = field(default_factory=dict)
+    #: Which kind of item it is about.
+    kind: str = ItemKind.TICKET.value
     #: What others worked out from this vocabulary, under a name of their own. It never changes, so neither does that.
     worked_out: dict[tuple[str, str], object] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def statuses(self) -> Mapping[str, str]:
+        """The statuses of `kind`."""
+        return statuses_of(self.kind)
+
+    @property
+    def priorities(self) -> Mapping[str, str]:
+        """The priorities in the words of `kind`."""
+        return priorities_of(self.kind)
+
+    def of(self, kind: str) -> Vocabulary:
+        """The same desk, for items of this kind; for "any" with the fields and statuses of every kind.
+
+        Made once for each kind and kept."""
+        if kind == self.kind or kind not in (ANY_KIND, *STATUSES_OF):
+            return self
+        desk = cast(Vocabulary, self.worked_out.get(_DESK, self))
+        if kind == desk.kind:
+            return desk
+        known = desk.worked_out.get(("of", kind))
+        if known is None:
+            known = replace(desk, kind=kind, custom_fields=desk._fields(kind))
+            known.worked_out[_DESK] = desk
+            desk.worked_out["of", kind] = known
+        return cast(Vocabulary, known)
+
+    def _fields(self, kind: str) -> Mapping[str, StateField]:
+        if kind != ANY_KIND:
+            return fields_of(kind, self.other_fields.get(kind, {}), self.pipelines)
+        found = dict(self.custom_fields)
+        for one in STATUSES_OF:
+            for key, declared in self.of(one).custom_fields.items():
+                found.setdefault(key, declared)
+        return found
+
+
+#: The kind of a table that runs on items of every kind.
+ANY_KIND = "any"
+_DESK = ("desk", "")

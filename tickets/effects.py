@@ -87,8 +87,46 @@ class LookUp:
     args: Mapping[str, JSON] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class AssignNext:
+    """Give the item to one person of the team: whose turn it is, or with `fewest` who has the fewest open items."""
+
+    team: str
+    fewest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Let these users follow the item."""
+
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateItem:
+    """Make an item linked to this one. `way` says how it belongs here: part_of this one, contains it, or relates."""
+
+    kind: str
+    subject: str
+    way: str
+    team: str = ""
+    assignees: tuple[str, ...] = ()
+    stage: str = ""
+    customer: bool = True  # whether it has the same customer
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTo:
+    """Link an item that exists; `way` as with `CreateItem`."""
+
+    item: int
+    way: str
+
+
 StateEffect: TypeAlias = SetField | AddTo | RemoveFrom
-Effect: TypeAlias = StateEffect | PostMessage | Notify | SetContext | RunScript | LookUp
+Effect: TypeAlias = (
+    StateEffect | PostMessage | Notify | SetContext | RunScript | LookUp | AssignNext | Follow | CreateItem | LinkTo
+)
 
 
 def writes(effect: Effect) -> str | None:
@@ -96,7 +134,9 @@ def writes(effect: Effect) -> str | None:
     match effect:
         case SetField(name, _) | AddTo(name, _) | RemoveFrom(name, _):
             return name
-        case PostMessage() | Notify() | SetContext() | RunScript() | LookUp():
+        case AssignNext():
+            return "assignees"
+        case _:
             return None
 
 

@@ -18,7 +18,19 @@ from tickets.db import UtcDateTime, table_of, upsert
 from tickets.effects import SetField, StateEffect, apply
 from tickets.errors import AttachmentRefused, ItemNotFound, StaleItem
 from tickets.events import Actor, ActorKind, Cause, Change, Event, EventKind, net
-from tickets.item import CUSTOM, FieldType, Item, ItemKind, StateField, clean_value, state_field
+from tickets.item import CUSTOM, FieldType, Item, ItemKind, StateField, clean_value
+from tickets.kinds import (
+    FIRST_VALUES,
+    MOST_PIPELINES,
+    PIPELINE,
+    STAGE,
+    STAGED,
+    Pipeline,
+    Stage,
+    field_of,
+    fields_of,
+    pipeline_of,
+)
 from tickets.people import Viewer
 from tickets.stamps import Stamps, after_messages
 from tickets.tables import (
@@ -31,6 +43,8 @@ from tickets.tables import (
     Lane,
     Message,
     Notification,
+    PipelineRow,
+    StageRow,
     WorkItem,
 )
 from tickets.values import JSON
@@ -143,6 +157,10 @@ class Chain:
     payload: Mapping[str, JSON] = field(default_factory=dict)
 
 
+#: A write that begins a chain of its own.
+ROOT = Chain()
+
+
 # Reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -178,13 +196,33 @@ def item_of(row: AnyRow) -> Item:
 
 
 def custom_fields(connection: Connection, kind: str) -> dict[str, StateField]:
-    """The custom fields of this kind of item, by key without "fields."."""
+    """The fields that this kind has beside those of all kinds, built in and custom, by key without "fields."."""
     rows = connection.execute(
         select(CustomField.key, CustomField.label, CustomField.type, CustomField.options)
         .where(CustomField.kind == kind)
         .order_by(CustomField.key)
     )
-    return {row.key: StateField(CUSTOM + row.key, row.label, FieldType(row.type), row.options or None) for row in rows}
+    custom = {
+        row.key: StateField(CUSTOM + row.key, row.label, FieldType(row.type), row.options or None) for row in rows
+    }
+    return fields_of(kind, custom, pipelines(connection) if kind in STAGED else None)
+
+
+def pipelines(connection: Connection) -> dict[str, Pipeline]:
+    """Every pipeline with its stages in order, by key."""
+    stages: dict[str, list[Stage]] = {}
+    for row in connection.execute(
+        select(StageRow.pipeline, StageRow.key, StageRow.label, StageRow.automove).order_by(
+            StageRow.position, StageRow.key
+        )
+    ):
+        stages.setdefault(row.pipeline, []).append(Stage(row.key, row.label, row.automove))
+    rows = connection.execute(
+        select(PipelineRow.key, PipelineRow.label, PipelineRow.kind)
+        .order_by(PipelineRow.label, PipelineRow.key)
+        .limit(MOST_PIPELINES)
+    )
+    return {row.key: Pipeline(row.key, row.label, row.kind, tuple(stages.get(row.key, ()))) for row in rows}
 
 
 def event_of(row: AnyRow) -> Event:
@@ -255,8 +293,11 @@ def create_item(
     chain: Chain = Chain(),
 ) -> Written:
     """A new item with its first message, its `created` event and its lane. Raises `BadValue`, `UnknownField`."""
+    state = {**FIRST_VALUES.get(kind, {}), **state}
     custom = custom_fields(connection, kind) if any(key.startswith(CUSTOM) for key in state) else {}
-    clean = _clean(state, custom)
+    clean = _clean(kind, state, custom)
+    if kind in STAGED and (PIPELINE in clean or STAGE in clean):
+        clean.update(_placed(connection, clean))
     clean.setdefault("status", "open")
     clean.setdefault("priority", "normal")
     stamps = after_messages(Stamps(now, now), [(message.author, message.public)] if message else (), now)
@@ -294,7 +335,8 @@ def change_item(
     changes: list[Change] = []
     history: list[tuple[Change, Cause]] = []
     for line in lines:
-        state, made = apply(state, [_checked(effect, custom) for effect in line.effects])
+        effects = line.effects if item.kind not in STAGED else _in_place(connection, line.effects)
+        state, made = apply(state, [_checked(item.kind, effect, custom) for effect in effects])
         changes.extend(made)
         history.extend((change, line.cause) for change in made)
     total = net(changes)
@@ -487,14 +529,42 @@ _APPEND = (
 # Inside ----------------------------------------------------------------------------------------------------------
 
 
-def _clean(state: Mapping[str, JSON], custom: Mapping[str, StateField]) -> dict[str, JSON]:
-    cleaned = {name: clean_value(state_field(name, custom), value) for name, value in state.items()}
+def _clean(kind: str, state: Mapping[str, JSON], custom: Mapping[str, StateField]) -> dict[str, JSON]:
+    cleaned = {name: clean_value(field_of(kind, name, custom), value) for name, value in state.items()}
     return {name: value for name, value in cleaned.items() if value is not None}
 
 
-def _checked(effect: StateEffect, custom: Mapping[str, StateField]) -> StateEffect:
+def _placed(connection: Connection, state: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Pipeline and stage that fit together: a stage names its pipeline, a pipeline alone begins at its first stage."""
+    known = pipelines(connection)
+    stage = state.get(STAGE)
+    if stage is None:
+        found = known[str(state[PIPELINE])]
+        return {STAGE: found.stages[0].key} if found.stages else {}
+    own = pipeline_of(str(stage), known)
+    assert own is not None  # the stage was one of the options
+    return {PIPELINE: own.key}
+
+
+def _in_place(connection: Connection, effects: Sequence[StateEffect]) -> list[StateEffect]:
+    """The effects with pipeline and stage moved together, whichever of them was named."""
+    moved = {one.field: one.value for one in effects if isinstance(one, SetField) and one.field in (PIPELINE, STAGE)}
+    if not moved:
+        return list(effects)
+    rest = [one for one in effects if one.field not in (PIPELINE, STAGE)]
+    known = pipelines(connection)
+    if moved.get(STAGE) is not None:
+        own = pipeline_of(str(moved[STAGE]), known)
+        # A stage that is in no pipeline is refused where values are checked.
+        return [*rest, SetField(PIPELINE, own.key if own else None), SetField(STAGE, moved[STAGE])]
+    found = known.get(str(moved.get(PIPELINE)))
+    first = found.stages[0].key if found is not None and found.stages else None
+    return [*rest, SetField(PIPELINE, moved.get(PIPELINE)), SetField(STAGE, first)]
+
+
+def _checked(kind: str, effect: StateEffect, custom: Mapping[str, StateField]) -> StateEffect:
     """The effect with its value in the field's own form. Raises `BadValue`, `UnknownField`."""
-    target = state_field(effect.field, custom)
+    target = field_of(kind, effect.field, custom)
     if isinstance(effect, SetField):
         return SetField(effect.field, clean_value(target, effect.value))
     members = clean_value(target, list(effect.values))

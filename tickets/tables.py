@@ -55,6 +55,8 @@ class User(Base):
     language: Mapped[str] = mapped_column(String(10), default="en")
     zone: Mapped[str] = mapped_column(String(60), default="UTC")
     active: Mapped[bool] = mapped_column(default=True)
+    #: Until when this person says they are away: nothing is given out to them by itself.
+    absent_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
 
@@ -96,6 +98,35 @@ class CustomField(Base):
     label: Mapped[str] = mapped_column(String(200))
     type: Mapped[str] = mapped_column(String(20))
     options: Mapped[dict[str, Any]]
+
+
+class PipelineRow(Base):
+    """The stages that items of one kind go through; `tickets.kinds.Pipeline` is its value."""
+
+    __tablename__ = "pipelines"
+    key: Mapped[str] = mapped_column(Key, primary_key=True)
+    label: Mapped[str] = mapped_column(String(200))
+    kind: Mapped[str] = mapped_column(String(20))
+
+
+class StageRow(Base):
+    """One stage of a pipeline, in the order of `position`. Its key is unique in the whole desk."""
+
+    __tablename__ = "stages"
+    key: Mapped[str] = mapped_column(Key, primary_key=True)
+    pipeline: Mapped[str] = mapped_column(ForeignKey("pipelines.key"), index=True)
+    label: Mapped[str] = mapped_column(String(200))
+    position: Mapped[int]
+    #: Whether a job moves on by itself once everything linked to it is done.
+    automove: Mapped[bool] = mapped_column(default=False)
+
+
+class Rotation(Base):
+    """Whose turn it was last when a team's items are given out in turn."""
+
+    __tablename__ = "rotations"
+    team: Mapped[str] = mapped_column(ForeignKey("teams.key"), primary_key=True)
+    last_user: Mapped[str] = mapped_column(Key)
 
 
 class WorkItem(Base):

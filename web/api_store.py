@@ -18,12 +18,12 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from jobs.tables import ApiToken, IdempotencyKey, RunRow
 from tickets import people
+from tickets.assignment import holds
 from tickets.db import upsert
 from tickets.people import Viewer
 from tickets.store import AnyRow, read_item
 from tickets.tables import Location, PersonAddress, TeamMember, User, WorkItem
 from tickets.visibility import visible
-from web.inbox_store import holds
 
 #: Hours an answer is kept for a repeated request, keys one token may use within them, seconds after which a request
 #: that has left no answer is taken for dead: longer than any request may run.

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, cast, exists, func, not_, or_, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
 
+from tickets.assignment import holds
 from tickets.events import AUTOMATION
 from tickets.item import FINISHED
 from tickets.people import Viewer
@@ -181,15 +180,6 @@ def _mentions(words: str) -> ColumnElement[bool]:
     if number.isascii() and number.isdigit() and len(number) <= 15:
         parts.append(WorkItem.id == int(number))
     return or_(*parts)
-
-
-def holds(connection: Connection, column: Any, member: str) -> ColumnElement[bool]:
-    """Whether a stored set holds this member, in the connection's dialect."""
-    if connection.dialect.name == "sqlite":
-        each = func.json_each(column).table_valued("value")
-        return exists(select(1).select_from(each).where(each.c.value == member)).correlate(WorkItem.__table__)
-    contained: ColumnElement[bool] = cast(column, JSONB).contains([member])
-    return contained
 
 
 def _automation_marks(

@@ -8,30 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from flask_babel import gettext
-from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select
+from sqlalchemy import Connection, case, delete, or_, select
 
+from tickets import linking
 from tickets import store as items
 from tickets.errors import BadValue, ItemNotFound
-from tickets.events import Actor, ActorKind, Cause, EventKind
+from tickets.events import Actor, ActorKind, Cause
 from tickets.item import Item
+from tickets.linking import LinkKind
 from tickets.people import Viewer
-from tickets.tables import History, Link, WorkItem
+from tickets.tables import Link, WorkItem
 from tickets.visibility import visible
-
-#: Most links one ticket has.
-MOST_LINKS = 50
-#: What history calls a link. It is no field: rules see the event, and nothing that changed in it.
-FIELD = "links"
-
-
-class LinkKind(StrEnum):
-    """How two tickets belong together, as the database says it."""
-
-    RELATES = "relates"  # stored from the lower number to the higher one
-    CONTAINS = "contains"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +43,7 @@ def linked(connection: Connection, who: Viewer, item_id: int) -> tuple[Sequence[
         .join(WorkItem, WorkItem.id == other)
         .where(or_(Link.from_item == item_id, Link.to_item == item_id))
         .order_by(WorkItem.id)
-        .limit(MOST_LINKS)
+        .limit(linking.MOST_LINKS)
     ).all()
     shown = [
         Linked(row.id, row.other, _way(row, item_id), row.subject or "", row.status or "open")
@@ -73,23 +62,16 @@ def link(connection: Connection, who: Viewer, item_id: int, other_id: int, kind:
     if item_id == other_id:
         raise BadValue(gettext("A ticket cannot be linked to itself."))
     one, other = _both(connection, who, item_id, other_id)
-    between = or_(
-        and_(Link.from_item == item_id, Link.to_item == other_id),
-        and_(Link.from_item == other_id, Link.to_item == item_id),
-    )
-    if connection.execute(select(Link.id).where(between)).first() is not None:
+    try:
+        made = linking.join(connection, item_id, other_id, kind)
+    except linking.TooManyLinks as error:
+        raise BadValue(
+            gettext("Ticket %(n)s has %(most)s links already.", n=error.item, most=linking.MOST_LINKS)
+        ) from error
+    if not made:
         raise BadValue(gettext("Tickets %(one)s and %(other)s are linked already.", one=item_id, other=other_id))
-    for number in (item_id, other_id):
-        ends = or_(Link.from_item == number, Link.to_item == number)
-        if connection.execute(select(func.count()).select_from(Link).where(ends)).scalar_one() >= MOST_LINKS:
-            raise BadValue(gettext("Ticket %(n)s has %(most)s links already.", n=number, most=MOST_LINKS))
-    ends_of = (
-        sorted((item_id, other_id)) if kind is LinkKind.RELATES else [item_id, other_id]
-    )  # "relates" is stored once, whoever was looked at
-    connection.execute(insert(Link).values(from_item=ends_of[0], to_item=ends_of[1], kind=kind))
     _note(connection, who, one, now, after={"way": kind, "item": other_id})
-    way = "part_of" if kind is LinkKind.CONTAINS else str(kind)
-    _note(connection, who, other, now, after={"way": way, "item": item_id})
+    _note(connection, who, other, now, after={"way": linking.other_way(kind), "item": item_id})
 
 
 def unlink(connection: Connection, who: Viewer, item_id: int, link_id: int, now: datetime) -> None:
@@ -129,24 +111,12 @@ def _note(
     after: dict[str, str | int] | None = None,
 ) -> None:
     """An event of the item, and its line of history with the person as the cause."""
-    made = items.change_item(
+    linking.tell(
         connection,
         item,
-        lines=(),
         actor=Actor(ActorKind.AGENT, who.key, who.name),
+        cause=Cause("person", label=who.name),
         now=now,
-        kind=EventKind.CHANGED,
-    )
-    assert made.event_id is not None
-    connection.execute(
-        insert(History).values(
-            item_id=item.id,
-            event_id=made.event_id,
-            field=FIELD,
-            change={"before": before, "after": after},
-            outcome="done",
-            cause=Cause("person", label=who.name).to_json(),
-            actor_name=who.name,
-            at=now,
-        )
+        before=before,
+        after=after,
     )

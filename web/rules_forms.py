@@ -312,7 +312,11 @@ def read_step(form: MultiDict[str, str], head: Mapping[str, Any], vocabulary: Vo
         if value not in (None, "", []):
             cell[param.key] = value
     # A yes or no alone says nothing: "internal" of which message?
-    return None if all(_is_bool(record.key, key) for key in cell) else cell
+    if any(param.type is not ParamType.BOOL for param in record.params) and all(
+        _is_bool(record.key, key) for key in cell
+    ):
+        return None
+    return cell or None
 
 
 def _is_bool(action: str, key: str) -> bool:

@@ -23,6 +23,7 @@ from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
 from tickets.errors import AttachmentRefused, BadValue, ItemNotFound, PersonNotFound, StaleItem
 from tickets.events import Actor, ActorKind, Cause, EventKind
 from tickets.item import CHANNELS, LANGUAGES, PRIORITIES, STATE_FIELDS, STATUSES, Item, ItemKind, clean_value
+from tickets.linking import LinkKind
 from tickets.people import Customer, Permission, Viewer
 from tickets.values import JSON
 from web import links, seen_store, ticket_store
@@ -345,9 +346,9 @@ def link(item_id: int) -> ResponseReturnValue:
             if not 0 < number <= LARGEST_KEY:
                 raise ItemNotFound
             if way == "part_of":
-                links.link(connection, me(), number, item_id, links.LinkKind.CONTAINS, now())
+                links.link(connection, me(), number, item_id, LinkKind.CONTAINS, now())
             else:
-                links.link(connection, me(), item_id, number, links.LinkKind(way), now())
+                links.link(connection, me(), item_id, number, LinkKind(way), now())
         except ItemNotFound as error:
             raise BadValue(
                 gettext("There is no ticket %(n)s, or it is not visible to you.", n=given[:20] or "?")

@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 from rules.errors import FactsInvalid
 from rules.trace import EntryTrace, RowTrace, RowVerdict, Seen, Trace, Truth
 from tickets.events import ActorKind
+from tickets.linking import FIELD as links_field
 from tickets.store import AnyRow
 from tickets.values import JSON
-from web.links import FIELD as links_field
 from web.ticket_store import Past
 
 

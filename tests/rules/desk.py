@@ -11,6 +11,7 @@ from rules.parse import parse_table
 from rules.table import Table
 from rules.vocabulary import FieldSpec, LookupSpec, NamedList, Template, TemplateText, Vocabulary
 from tickets.item import FieldType, StateField
+from tickets.kinds import Pipeline, Stage
 
 NOW = "2026-11-21T09:31:00.000000+00:00"
 
@@ -37,6 +38,15 @@ DESK = Vocabulary(
             },
         )
     },
+    pipelines={
+        "tax": Pipeline(
+            "tax",
+            "Tax return",
+            "job",
+            (Stage("collect", "Collect", True), Stage("prepare", "Prepare"), Stage("review", "Review")),
+        )
+    },
+    other_fields={"task": {"effort": StateField("fields.effort", "Effort", FieldType.NUMBER)}},
     scripts={"double_charge": "Double charge"},
     lookups={
         "erp.find_party": LookupSpec(

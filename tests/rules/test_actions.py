@@ -10,7 +10,21 @@ import pytest
 from rules.actions import ACTIONS, Call, PlannedCall, clean_params, plan, plan_calls, script_methods, step_sentence
 from rules.errors import ActionRefused, TableInvalid
 from tests.rules.desk import DESK, a_table, some_facts
-from tickets.effects import AddTo, Effect, LookUp, Notify, PostMessage, RemoveFrom, RunScript, SetContext, SetField
+from tickets.effects import (
+    AddTo,
+    AssignNext,
+    CreateItem,
+    Effect,
+    Follow,
+    LinkTo,
+    LookUp,
+    Notify,
+    PostMessage,
+    RemoveFrom,
+    RunScript,
+    SetContext,
+    SetField,
+)
 
 FACTS = some_facts({"subject": "Double charge", "tags": ["a"], "assignees": ["ion"]})
 
@@ -40,6 +54,27 @@ PLANS: list[tuple[str, dict[str, Any], tuple[Effect, ...]]] = [
         {"users": ["ana"], "teams": ["billing"], "text": "See {{ticket.id}}"},
         (Notify(("ana",), ("billing",), "See 4812"),),
     ),
+    ("set_published", {"published": True}, (SetField("published", True),)),
+    ("archive", {"archived": True}, (SetField("archived", True),)),
+    (
+        "handled_without_reply",
+        {"status": "solved"},
+        (SetField("status", "solved"), AddTo("tags", ("no reply needed",))),
+    ),
+    ("assign_next", {"team": "billing", "turns": "round_robin"}, (AssignNext("billing"),)),
+    ("assign_next", {"team": "billing", "turns": "fewest_open"}, (AssignNext("billing", fewest=True),)),
+    ("follow", {"users": ["ana"]}, (Follow(("ana",)),)),
+    (
+        "create_item",
+        {"kind": "project", "subject": "Reports like {{ticket.subject}}", "way": "contains"},
+        (CreateItem("project", "Reports like Double charge", "contains"),),
+    ),
+    (
+        "create_item",
+        {"kind": "job", "subject": "Return", "stage": "collect", "customer": False},
+        (CreateItem("job", "Return", "part_of", stage="collect", customer=False),),
+    ),
+    ("link", {"number": "#12", "way": "part_of"}, (LinkTo(12, "part_of"),)),
     (
         "set_context",
         {"key": "billing", "data": {"n": 2}, "title": "Payments", "source": "billing.list_charges"},
@@ -66,7 +101,58 @@ def test_an_action_plans_its_effects(action: str, params: dict[str, Any], effect
 
 
 def test_every_action_has_its_plan() -> None:
-    assert {case[0] for case in PLANS} == set(ACTIONS)
+    assert {case[0] for case in (*PLANS, *KIND_PLANS)} == set(ACTIONS)
+
+
+#: action, parameters, the item's kind and state, the effects
+KIND_PLANS: list[tuple[str, dict[str, Any], dict[str, Any], tuple[Effect, ...]]] = [
+    (
+        "move_stage",
+        {"stage": "review"},
+        {"kind": "job"},
+        (SetField("fields.pipeline", "tax"), SetField("fields.stage", "review")),
+    ),
+    (
+        "move_stage",
+        {"stage": "next"},
+        {"kind": "job", "fields.pipeline": "tax", "fields.stage": "collect"},
+        (SetField("fields.stage", "prepare"),),
+    ),
+    ("move_stage", {"stage": "next"}, {"kind": "job", "fields.pipeline": "tax", "fields.stage": "review"}, ()),
+    ("set_approval", {"approval": "approved"}, {"kind": "timesheet"}, (SetField("fields.approval", "approved"),)),
+    ("set_field", {"field": "fields.effort", "value": 3}, {"kind": "task"}, (SetField("fields.effort", 3),)),
+    ("set_status", {"status": "in_progress"}, {"kind": "task"}, (SetField("status", "in_progress"),)),
+]
+
+
+@pytest.mark.parametrize(("action", "params", "state", "effects"), KIND_PLANS)
+def test_an_action_plans_what_the_kind_of_item_has(
+    action: str, params: dict[str, Any], state: dict[str, Any], effects: tuple[Effect, ...]
+) -> None:
+    assert plan(action, params, some_facts(state), DESK) == effects
+
+
+@pytest.mark.parametrize(
+    ("action", "params", "kind", "sentence"),
+    [
+        ("move_stage", {"stage": "review"}, "ticket", "A ticket has no stage."),
+        ("set_approval", {"approval": "approved"}, "job", "A job has no approval status."),
+        ("set_status", {"status": "in_progress"}, "ticket", "There is no status 'in_progress'."),
+        ("set_status", {"status": "solved"}, "task", "There is no status 'solved'."),
+        ("set_field", {"field": "fields.effort", "value": 3}, "ticket", "There is no ticket field 'fields.effort'."),
+        ("set_field", {"field": "fields.topic", "value": "refund"}, "task", "There is no ticket field 'fields.topic'."),
+        ("set_field", {"field": "fields.stage", "value": "review"}, "job", "Stage cannot be set by a rule."),
+        ("assign_next", {"turns": "round_robin"}, "task", "Nobody can be next: the ticket has no team"),
+        ("create_item", {"kind": "task", "subject": "x", "stage": "collect"}, "ticket", "A task has no stage"),
+        ("link", {"number": "x"}, "task", "'x' is not the number of an item."),
+    ],
+)
+def test_an_action_refuses_what_the_kind_of_item_has_not(
+    action: str, params: dict[str, Any], kind: str, sentence: str
+) -> None:
+    with pytest.raises(ActionRefused) as refused:
+        plan(action, params, some_facts({"kind": kind}), DESK)
+    assert str(refused.value).startswith(sentence)
 
 
 #: what is already so on FACTS

@@ -58,6 +58,16 @@ CASES: list[tuple[dict[str, Any], tuple[str, dict[str, Any]], tuple[str, dict[st
         ("changed", {"changes": {"tags": [["a"], ["a", "vip"]]}}),
         ("changed", {"changes": {"tags": [["vip"], ["a", "vip"]]}}),
     ),
+    (
+        {"on": "stage_entered"},
+        ("created", {"changes": {"fields.stage": [None, "collect"]}}),
+        ("changed", {"changes": {"fields.stage": ["collect", None]}}),
+    ),
+    (
+        {"on": "stage_entered", "stage": "prepare"},
+        ("changed", {"changes": {"fields.stage": ["collect", "prepare"]}}),
+        ("changed", {"changes": {"fields.stage": ["prepare", "review"]}}),
+    ),
     ({"on": "context_updated"}, ("context_updated", {}), ("changed", {"changes": SOLVED})),
     (
         {"on": "context_updated", "key": "billing"},

@@ -14,9 +14,9 @@ from tests.web.desk import Desk, a_desk, send
 from tests.web.test_ticket import text_of, ticket_page
 from tickets import people
 from tickets.errors import BadValue, ItemNotFound
+from tickets.linking import MOST_LINKS, LinkKind
 from tickets.tables import EventRow, History, Link, WorkItem
 from web import links
-from web.links import LinkKind
 
 
 def stored(desk: Desk) -> list[tuple[int, int, str]]:
@@ -143,7 +143,7 @@ def test_links_work_the_same_on_every_database_and_end_at_their_bound(
 ) -> None:
     desk = a_desk(make_database(database_kind), tmp_path, redis_server.url)
     desk.user("ana", "agent")
-    first, *others = [desk.ticket(f"t{number}") for number in range(links.MOST_LINKS + 2)]
+    first, *others = [desk.ticket(f"t{number}") for number in range(MOST_LINKS + 2)]
     hidden = desk.ticket("Secret", team="ethics")
     now = desk.clock.now()
     with desk.services.db.write() as connection:
@@ -157,7 +157,7 @@ def test_links_work_the_same_on_every_database_and_end_at_their_bound(
             links.link(connection, ana, first, hidden, LinkKind.RELATES, now)
         connection.execute(
             insert(Link),
-            [{"from_item": first, "to_item": other, "kind": "relates"} for other in others[1 : links.MOST_LINKS - 1]],
+            [{"from_item": first, "to_item": other, "kind": "relates"} for other in others[1 : MOST_LINKS - 1]],
         )
         with pytest.raises(BadValue, match=f"Ticket {first} has 50 links already"):
             links.link(connection, ana, others[-1], first, LinkKind.CONTAINS, now)
