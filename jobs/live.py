@@ -19,7 +19,8 @@ from rules.engine import Entry, RuleSet, compile_ruleset
 from rules.errors import TableInvalid
 from rules.parse import parse_table
 from rules.store import EntryKind, Stored
-from rules.vocabulary import FieldSpec, LookupSpec, Template, TemplateText, Vocabulary
+from rules.vocabulary import FieldSpec, LookupSpec, NamedList, Template, TemplateText, Vocabulary
+from tickets import lists
 from tickets.item import FieldType, ItemKind
 from tickets.store import custom_fields, pipelines
 from tickets.tables import Brand, Location, Team, User
@@ -134,6 +135,7 @@ def vocabulary(connection: Connection) -> Vocabulary:
             for one in connections.describe(connections.connections(connection))
             if one.kind == "read" and one.allowed and one.bind
         },
+        lists={key: NamedList(one.label, one.members) for key, one in lists.lists(connection).items()},
     )
 
 

@@ -22,6 +22,7 @@ from rules.errors import (
 )
 from rules.fields import Field, field
 from rules.operators import (
+    MAX_VALUES,
     OPERATORS,
     Looks,
     Operand,
@@ -440,9 +441,11 @@ class _Parser:
         for name in names:
             listed = with_lists({"list": name}, self.vocabulary.lists)
             try:
+                assert isinstance(listed, list)
                 # An empty list is none of the table's faults: its owner may fill it tomorrow.
-                if listed:
-                    clean_operand(operator, type, listed, found.options, found.label.casefold())
+                for first in range(0, len(listed), MAX_VALUES):
+                    part = listed[first : first + MAX_VALUES]
+                    clean_operand(operator, type, part, found.options, found.label.casefold())
             except OperandRefused as error:
                 raise OperandRefused(f"The list {name}: {error}") from None
             stored.append({"list": name})

@@ -50,7 +50,9 @@ LETTERS: Mapping[EntryKind, str] = {EntryKind.TABLE: "A", EntryKind.SCRIPT: "S",
 
 
 class EntryRow(Base):
-    """One entry. `draft_count` grows with every save of the draft; `live_version` is null before the first publish."""
+    """One entry. `draft_count` grows with every save of the draft; `live_version` is null before the first publish.
+
+    A deleted one stays, so that what its versions did can be explained and its code is never given again."""
 
     __tablename__ = "entries"
     code: Mapped[str] = mapped_column(String(10), primary_key=True)
@@ -64,6 +66,7 @@ class EntryRow(Base):
     draft_by: Mapped[str] = mapped_column(String(60))
     draft_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
 
 
 class VersionRow(Base):
@@ -156,7 +159,7 @@ def bump(connection: Connection) -> int:
 
 def entries(connection: Connection, kind: EntryKind | None = None) -> list[Stored]:
     """Every entry (of this kind) in list order."""
-    query = _QUERY.order_by(EntryRow.position, EntryRow.code)
+    query = _QUERY.where(EntryRow.deleted_at.is_(None)).order_by(EntryRow.position, EntryRow.code)
     if kind is not None:
         query = query.where(EntryRow.kind == kind)
     return [_stored(row) for row in connection.execute(query)]
@@ -164,7 +167,7 @@ def entries(connection: Connection, kind: EntryKind | None = None) -> list[Store
 
 def entry(connection: Connection, code: str) -> Stored:
     """The entry with this code. Raises `EntryNotFound`."""
-    row = connection.execute(_QUERY.where(EntryRow.code == code)).one_or_none()
+    row = connection.execute(_QUERY.where(EntryRow.code == code, EntryRow.deleted_at.is_(None))).one_or_none()
     if row is None:
         raise EntryNotFound(f"There is no {code}")
     return _stored(row)
@@ -180,24 +183,30 @@ def create(
     now: datetime,
     code: str | None = None,
 ) -> str:
-    """A new entry at the end of the list, as a draft, switched on. Returns its code, the next free one unless given."""
+    """A new entry at the end of the list, as a draft, switched on. Returns its code, the next free one unless given;
+    the code of a deleted entry brings that one back."""
     if code is None:
         code = _next_code(connection, kind)
     last = connection.execute(select(func.coalesce(func.max(EntryRow.position), 0))).scalar_one()
-    connection.execute(
-        insert(EntryRow).values(
-            code=code,
-            kind=kind,
-            name=name[:200],
-            position=last + 1,
-            enabled=True,
-            draft={**draft, "code": code, "name": name[:200]},
-            draft_count=1,
-            draft_by=author,
-            draft_at=now,
-            created_at=now,
-        )
+    values = {
+        "kind": kind,
+        "name": name[:200],
+        "position": last + 1,
+        "enabled": True,
+        "draft": {**draft, "code": code, "name": name[:200]},
+        "draft_count": 1,
+        "draft_by": author,
+        "draft_at": now,
+        "deleted_at": None,
+    }
+    # A file may bring back what was deleted: it goes on with the versions that it had.
+    again = connection.execute(
+        update(EntryRow)
+        .where(EntryRow.code == code, EntryRow.kind == kind, EntryRow.deleted_at.is_not(None))
+        .values(**values, live_version=None)
     )
+    if again.rowcount != 1:
+        connection.execute(insert(EntryRow).values(code=code, created_at=now, **values))
     return code
 
 
@@ -251,6 +260,16 @@ def roll_back(connection: Connection, code: str, version: int, *, author: str, n
 def switch(connection: Connection, code: str, *, enabled: bool) -> None:
     """Switch an entry on or off, live at once."""
     if connection.execute(update(EntryRow).where(EntryRow.code == code).values(enabled=enabled)).rowcount != 1:
+        raise EntryNotFound(f"There is no {code}")
+    bump(connection)
+
+
+def remove(connection: Connection, code: str, *, now: datetime) -> None:
+    """Take an entry off the list, live at once; its versions stay readable and its code is never given again."""
+    gone = connection.execute(
+        update(EntryRow).where(EntryRow.code == code, EntryRow.deleted_at.is_(None)).values(deleted_at=now)
+    )
+    if gone.rowcount != 1:
         raise EntryNotFound(f"There is no {code}")
     bump(connection)
 

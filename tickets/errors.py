@@ -7,6 +7,8 @@ TicketsError
 ├─ UnknownField        a field that this kind of item does not have
 ├─ BadValue            a value the field does not take
 ├─ AttachmentRefused   larger or more than a message may carry
+├─ SettingRefused      a team, field, list ... cannot be saved or removed like that
+├─ StaleSetting        somebody saved a newer version of it first
 └─ Fenced              our lease on a lane has passed to another worker; nothing was written
 """
 
@@ -39,6 +41,14 @@ class BadValue(TicketsError):
 
 class AttachmentRefused(TicketsError):
     """The attachment is larger than allowed, or the message carries too many."""
+
+
+class SettingRefused(TicketsError):
+    """This part of the desk's set-up cannot be saved or removed like that. Nothing was changed."""
+
+
+class StaleSetting(TicketsError):
+    """Somebody saved it since you opened it. Nothing of yours was saved."""
 
 
 class Fenced(TicketsError):

@@ -41,6 +41,45 @@ class Location(Base):
     label: Mapped[str] = mapped_column(String(200))
 
 
+class LocationGroup(Base):
+    """Locations under one name, e.g. a region. A location may be in several."""
+
+    __tablename__ = "location_groups"
+    key: Mapped[str] = mapped_column(Key, primary_key=True)
+    label: Mapped[str] = mapped_column(String(200))
+
+
+class LocationGroupMember(Base):
+    __tablename__ = "location_group_members"
+    group: Mapped[str] = mapped_column(ForeignKey("location_groups.key"), primary_key=True)
+    location: Mapped[str] = mapped_column(ForeignKey("locations.key"), primary_key=True, index=True)
+
+
+class ListRow(Base):
+    """A named list that cells of tables use. `saves` grows with every save; `people` says its members are addresses."""
+
+    __tablename__ = "named_lists"
+    key: Mapped[str] = mapped_column(Key, primary_key=True)
+    label: Mapped[str] = mapped_column(String(200))
+    people: Mapped[bool]
+    members: Mapped[list[Any]]
+    saves: Mapped[int]
+    saved_by: Mapped[str] = mapped_column(String(60))
+    saved_at: Mapped[datetime]
+
+
+class SettingChange(Base):
+    """One change of the desk's set-up: who changed which team, field, list ... from what to what."""
+
+    __tablename__ = "setting_changes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    who: Mapped[str] = mapped_column(String(60))
+    part: Mapped[str] = mapped_column(String(20))
+    key: Mapped[str] = mapped_column(String(80))
+    change: Mapped[dict[str, Any]]  # {"before": {...} or null, "after": {...} or null}
+
+
 class User(Base):
     """Somebody who works here. `roles` are keys of `tickets.people.ROLES`; empty `brands` or `locations` mean all."""
 

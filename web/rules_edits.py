@@ -270,12 +270,25 @@ def _members(text: str, found: Any, vocabulary: Vocabulary) -> list[JSON]:
     keys = {label.casefold(): key for key, label in (found.options or {}).items()} if found is not None else {}
     if found is not None and found.type is FieldType.BOOL:
         keys = {"yes": "true", "no": "false", gettext("Yes").casefold(): "true", gettext("No").casefold(): "false"}
+    lists = {key.casefold(): key for key in vocabulary.lists}
+    lists |= {one.label.casefold(): key for key, one in vocabulary.lists.items()}
     form = MultiDict[str, str]()
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    form.setlist("x.value", [keys.get(part.casefold(), part) for part in parts])
+    named = {part: list_of(part, lists) for part in parts}
+    form.setlist("x.value", [keys.get(part.casefold(), part) for part in parts if not named[part]])
+    form.setlist("x.list", [key for key in named.values() if key])
     cell = read_condition(form, {"id": "x", "field": found.key if found else "", "op": "any_of"}, vocabulary, "UTC")
     value = cell.get("value") if isinstance(cell, Mapping) else None
     return list(value) if isinstance(value, list) else [value]
+
+
+def list_of(text: str, lists: Mapping[str, str]) -> str:
+    """The key of the named list that a pasted "list VIPs" means, "" for anything else. `lists`: folded name to key."""
+    for word in ("list", gettext("list %(name)s", name="").strip().casefold()):
+        name = text.casefold().removeprefix(f"{word} ").strip()
+        if name != text.casefold() and name in lists:
+            return lists[name]
+    return ""
 
 
 def _step_from_text(head: Mapping[str, Any], text: str, vocabulary: Vocabulary) -> JSON:

@@ -20,7 +20,15 @@ from rules.action import FormField, ParamType
 from rules.actions import ACTIONS
 from rules.errors import UnknownField
 from rules.fields import Field, all_fields, state_backed
-from rules.operators import OPERATORS, Operand, default_operator, for_values, operators_for
+from rules.operators import (
+    OPERATORS,
+    Operand,
+    default_operator,
+    for_values,
+    list_names,
+    operators_for,
+    without_lists,
+)
 from rules.parse import ANY_KIND, KINDS
 from rules.table import DEFAULT_WAIT_S, NEVER_WITHOUT
 from rules.triggers import TRIGGERS
@@ -87,14 +95,18 @@ def condition_form(
     """The form of a cell on the left."""
     id = str(head["id"])
     found = field_or_none(str(head.get("field", "")), vocabulary)
-    data: Mapping[str, Any] = cell if isinstance(cell, Mapping) else ({} if cell is None else {"value": cell})
+    data: Mapping[str, Any] = cell if isinstance(cell, Mapping) and not list_names(cell) else {"value": cell}
     value = data.get("value")
-    many: Sequence[JSON] = value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+    named = list_names(value)
+    plain = without_lists(value) if named else value
+    many: Sequence[JSON] = plain if isinstance(plain, (list, tuple)) else [] if plain is None else [plain]
     key = str(data.get("op") or head.get("op") or default_operator(found.type if found else None).key)
     ticks = found is not None and bool(_options(found, counts))
     if key in OPERATORS:
         key = for_values(OPERATORS[key], value).key
-    allowed = operators_for(found.type if found else None, state=bool(found and found.state_key))
+    allowed = operators_for(
+        found.type if found else None, state=bool(found and found.state_key), outside=bool(found and found.outside)
+    )
     if ticks and found is not None and found.type is not FieldType.BOOL:
         key = _MANY.get(key, key)
         allowed = tuple(one for one in allowed if one.key not in _MANY or _MANY[one.key] not in OPERATORS)
@@ -123,6 +135,7 @@ def condition_form(
         widgets = (
             Widget(f"{id}.more", gettext("Values"), "lines", "\n".join(texts), help=gettext("One per line means or")),
         )
+    widgets += _lists_widget(id, found, named, vocabulary)
     own = OPERATORS.get(str(head.get("op") or ""))
     return CellForm(
         id,
@@ -134,6 +147,19 @@ def condition_form(
         cell is not None,
         own is not None and own.operand is Operand.NONE,
     )
+
+
+def _lists_widget(id: str, found: Field | None, chosen: Sequence[str], vocabulary: Vocabulary) -> tuple[Widget, ...]:
+    """The named lists that may stand in a cell beside values of its own; none for yes or no and for a person's id."""
+    if found is not None and found.type in (FieldType.BOOL, FieldType.PERSON) and not chosen:
+        return ()
+    labels = {key: one.label for key, one in vocabulary.lists.items()} | {
+        name: name for name in chosen if name not in vocabulary.lists
+    }
+    if not labels:
+        return ()
+    choices = tuple(Choice(key, label, key in chosen) for key, label in labels.items())
+    return (Widget(f"{id}.list", gettext("Named lists"), "ticks", choices=choices),)
 
 
 def _options(found: Field, counts: Mapping[str, int] | None) -> dict[str, str]:
@@ -168,6 +194,7 @@ def read_condition(form: MultiDict[str, str], head: Mapping[str, Any], vocabular
     if any(len(one) > MAX_FORM_CHARS for one in given):
         raise EditRefused(gettext("A value has at most %(n)s characters.", n=MAX_FORM_CHARS))
     values = [_typed(one, found.type if found else None, zone) for one in dict.fromkeys(given)]
+    values += [{"list": name} for name in dict.fromkeys(form.getlist(f"{id}.list")) if name]
     if not values:
         return None
     return compact(key, values, default)

@@ -13,7 +13,7 @@ from rules.action import Param, ParamType
 from rules.actions import ACTIONS
 from rules.errors import UnknownField
 from rules.fields import Field, field
-from rules.operators import OPERATORS, Operand, default_operator, for_values
+from rules.operators import OPERATORS, Operand, default_operator, for_values, list_names
 from rules.parse import KINDS
 from rules.table import DEFAULT_WAIT_S, EVERY_TIME, NEVER_WITHOUT, ONCE_PER_EPISODE, ONCE_PER_ITEM, OTHERWISE
 from rules.templates import shown
@@ -70,18 +70,18 @@ def condition(head: Mapping[str, Any], cell: JSON, vocabulary: Vocabulary) -> Wo
     if cell is None:
         return Words()
     found = field_or_none(str(head.get("field", "")), vocabulary)
-    data: Mapping[str, Any] = cell if isinstance(cell, Mapping) else {"value": cell}
+    data: Mapping[str, Any] = cell if isinstance(cell, Mapping) and not list_names(cell) else {"value": cell}
     default = head.get("op") or default_operator(found.type if found else None).key
     key = str(data.get("op") or default)
     value = data.get("value")
     operator = OPERATORS.get(key)
     if operator is None:
-        return Words(key, _values(value, found))
+        return Words(key, _values(value, found, vocabulary))
     operator = for_values(operator, value)
     prefix = operator.sentence.partition("{value}")[0].strip()
     if operator.operand is Operand.NONE:
         return Words(prefix)
-    values = _values(value, found)
+    values = _values(value, found, vocabulary)
     if operator.operand is Operand.PAIR and len(values) == 2:
         return Words(prefix, (gettext("%(low)s and %(high)s", low=values[0], high=values[1]),))
     return Words("" if operator.key in SILENT else prefix, values)
@@ -101,9 +101,8 @@ def step(action: str, cell: JSON, vocabulary: Vocabulary) -> Words:
         if param.type is ParamType.VALUE and written and isinstance(cell.get(written), str):
             # "Topic: Refund" is one thing, not two.
             found = field_or_none(_ticket_field(cell[written]), vocabulary)
-            values = [
-                f"{found.label if found else cell[written]}: {', '.join(_values(value, found)) or gettext('empty')}"
-            ]
+            written_words = ", ".join(_values(value, found, vocabulary)) or gettext("empty")
+            values = [f"{found.label if found else cell[written]}: {written_words}"]
             continue
         if value is None or value == "" or value == param.default:
             continue
@@ -124,11 +123,20 @@ def _param_words(param: Param, value: JSON, vocabulary: Vocabulary) -> list[str]
             return [_short(options.get(str(value), value) if isinstance(value, str) else value)]
 
 
-def _values(value: JSON, found: Field | None) -> tuple[str, ...]:
+def _values(value: JSON, found: Field | None, vocabulary: Vocabulary) -> tuple[str, ...]:
     if value is None or value == "":
         return ()
     many: Sequence[JSON] = value if isinstance(value, (list, tuple)) else [value]
-    return tuple(_short(shown(found, one) if found else one) for one in many)
+    return tuple(
+        listed(names[0], vocabulary) if (names := list_names(one)) else _short(shown(found, one) if found else one)
+        for one in many
+    )
+
+
+def listed(name: str, vocabulary: Vocabulary) -> str:
+    """A named list as a cell says it: "list VIPs". A list that is gone keeps its key."""
+    found = vocabulary.lists.get(name)
+    return gettext("list %(name)s", name=found.label if found is not None else name)
 
 
 def _short(value: object) -> str:

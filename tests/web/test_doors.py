@@ -61,6 +61,7 @@ ASKED = {
     "bell": "signed in",
     "connections": Permission.EDIT_CONNECTIONS,
     "inbox": Permission.WORK_TICKETS,
+    "lists": Permission.EDIT_RULES,
     "mailboxes": Permission.SETTINGS,
     "rules": Permission.EDIT_RULES,
     "runs": Permission.WORK_TICKETS,
