@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from rq.timeouts import BaseTimeoutException
-from sqlalchemy import update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, update
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from jobs import lanes
 from jobs.applying import apply_outcomes
@@ -22,6 +23,7 @@ from jobs.deciding import AWAITED, Read, decide_rows, go_on, outcome_of, read_ev
 from jobs.queues import Work
 from jobs.recording import finish_event, record
 from jobs.services import Services
+from jobs.telling import tell_of_parked
 from rules import store as rule_list
 from tickets import store
 from tickets.errors import BadValue, Fenced, UnknownField
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 
 #: Characters of an error kept with its event.
 ERROR_CHARS = 2_000
+#: The error of an event whose workers never came back to say one.
+CUT_OFF = "The process that handled it was cut off, again and again: it died, or took too long"
 
 
 class RevisionChanged(Exception):
@@ -48,15 +52,24 @@ def drain(services: Services, *, budget_s: float | None = None) -> int:
             break
         for item_id in claim.items:
             try:
-                handled += work_lane(services, claim.token, item_id)
+                handled += work_lane(services, claim.token, item_id, suspect=item_id in claim.suspects)
             except Fenced:
                 log.warning("lane.fenced", extra={"item": item_id})
+            except Exception:
+                # What we do not come to is for others at once; the lane in hand keeps its lease, and counts as cut off.
+                with suppress(SQLAlchemyError), services.db.write() as connection:
+                    lanes.give_back(connection, claim.token, but=item_id)
+                raise
     return handled
 
 
-def work_lane(services: Services, token: str, item_id: int) -> int:
-    """Handle the lane's events in order until none is left or one waits. Raises `Fenced`."""
+def work_lane(services: Services, token: str, item_id: int, *, suspect: bool = False) -> int:
+    """Handle the lane's events in order until none is left or one waits. Raises `Fenced`.
+
+    `suspect`: workers were cut off here again and again, so that this try is counted before it begins."""
     handled = 0
+    if suspect:
+        _count_before(services, token, item_id)
     while True:
         row: store.AnyRow | None = None
         try:
@@ -141,22 +154,41 @@ def _failed(services: Services, token: str, item_id: int, row: store.AnyRow, err
     """An event that could not be handled is tried again, then parked with its reason; the lane goes on after it.
 
     True when the lane may hold more to do at once."""
-    settings = services.settings
     with services.db.write() as connection:
         now = services.clock.now()
-        lanes.fence(connection, item_id, token, now, lease_s=settings.lease_s)
+        lanes.fence(connection, item_id, token, now, lease_s=services.settings.lease_s)
         tries = row.tries + 1
-        park = tries >= settings.event_tries or isinstance(error, (BadValue, UnknownField))
-        log.error("event.failed", exc_info=error, extra={"event": row.id, "tries": tries, "parked": park})
-        connection.execute(
-            update(EventRow)
-            .where(EventRow.id == row.id, EventRow.status.in_(("pending", "waiting")))
-            .values(
-                tries=tries,
-                status="parked" if park else "pending",
-                error=f"{type(error).__name__}: {error}"[:ERROR_CHARS],
-            )
+        park = tries >= services.settings.event_tries or isinstance(error, (BadValue, UnknownField))
+        log.error(
+            "event.failed", exc_info=error, extra={"event": row.id, "item": item_id, "tries": tries, "parked": park}
         )
+        _note(connection, row, tries, f"{type(error).__name__}: {error}", now, park=park)
         if not park:
             lanes.release(connection, item_id, token, due_at=now + timedelta(seconds=2**tries / 2))
     return park
+
+
+def _count_before(services: Services, token: str, item_id: int) -> None:
+    """Count a try of the lane's next event before it begins: it may be what ends its workers.
+
+    In a transaction of its own, so that a database that is away or full counts against no event."""
+    with services.db.write() as connection:
+        now = services.clock.now()
+        lanes.fence(connection, item_id, token, now, lease_s=services.settings.lease_s, done=False)
+        row = lanes.next_open(connection, item_id)
+        if row is None:
+            return
+        tries = row.tries + 1
+        park = tries >= services.settings.event_tries
+        log.error("event.cut_off", extra={"event": row.id, "item": item_id, "tries": tries, "parked": park})
+        _note(connection, row, tries, CUT_OFF, now, park=park)
+
+
+def _note(connection: Connection, row: store.AnyRow, tries: int, error: str, now: datetime, *, park: bool) -> None:
+    connection.execute(
+        update(EventRow)
+        .where(EventRow.id == row.id, EventRow.status.in_(("pending", "waiting")))
+        .values(tries=tries, error=error[:ERROR_CHARS], **({"status": "parked"} if park else {}))
+    )
+    if park:
+        tell_of_parked(connection, row.item_id, error, now)

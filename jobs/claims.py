@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select, update
 
+from jobs.lanes import LEASES_AHEAD
 from tickets.db import Database
 from tickets.store import AnyRow
 
@@ -28,12 +29,9 @@ def claim(
     only: Sequence[ColumnElement[bool]] = (),
 ) -> list[AnyRow]:
     """Take up to `limit` due rows nobody holds, the longest due first, writing `values` on them."""
-    due = (
-        select(table.id)
-        .where(table.due_at <= now, or_(table.lease_until.is_(None), table.lease_until < now), *only)
-        .order_by(table.due_at)
-        .limit(limit)
-    )
+    ahead = now + timedelta(seconds=lease_s * LEASES_AHEAD)
+    free = or_(table.lease_until.is_(None), table.lease_until < now, table.lease_until > ahead)
+    due = select(table.id).where(table.due_at <= now, free, *only).order_by(table.due_at).limit(limit)
     if db.is_sqlite:
         # A look first: taking SQLite's write lock to find nothing would make writers wait for idle workers.
         with db.read() as connection:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, case, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from tickets import store
@@ -22,12 +22,19 @@ from tickets.tables import EventRow, Lane
 
 #: Lanes one claim takes at most.
 CLAIM = 8
+#: A lease that ends later than this many leases from now was taken by a clock that was ahead; it counts as over.
+LEASES_AHEAD = 2
+#: How often in a row workers must have been cut off with a lane in hand until its next event is suspected of it.
+SUSPECT = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
+    """Lanes that are ours for the lease. Of `suspects` the workers before us did not live to commit anything."""
+
     token: str
     items: tuple[int, ...]
+    suspects: frozenset[int] = frozenset()
 
 
 _LANES, _EVENTS = table_of(Lane), table_of(EventRow)
@@ -35,7 +42,11 @@ _DUE = (
     select(_LANES.c.item_id)
     .where(
         _LANES.c.due_at <= bindparam("now"),
-        or_(_LANES.c.lease_until.is_(None), _LANES.c.lease_until < bindparam("now")),
+        or_(
+            _LANES.c.lease_until.is_(None),
+            _LANES.c.lease_until < bindparam("now"),
+            _LANES.c.lease_until > bindparam("ahead"),
+        ),
     )
     .order_by(_LANES.c.due_at)
 )
@@ -43,8 +54,14 @@ _DUE = (
 
 def _claiming(due: Select[int]) -> ReturningUpdate[int]:
     claimed = due.limit(bindparam("lanes")).scalar_subquery()
-    values: dict[str, Any] = {"lease_until": bindparam("until"), "token": bindparam("mine")}
-    return update(_LANES).where(_LANES.c.item_id.in_(claimed)).values(values).returning(_LANES.c.item_id)
+    values: dict[str, Any] = {
+        "lease_until": bindparam("until"),
+        "token": bindparam("mine"),
+        # Still held when its lease is over: whoever had it was cut off.
+        "cut_off": case((_LANES.c.token.is_(None), 0), else_=_LANES.c.cut_off + 1),
+    }
+    claiming = update(_LANES).where(_LANES.c.item_id.in_(claimed)).values(values)
+    return claiming.returning(_LANES.c.item_id, _LANES.c.cut_off)
 
 
 _LOOK = _DUE.limit(1)
@@ -57,22 +74,34 @@ _NEXT = (
     .limit(1)
 )
 _MINE = update(_LANES).where(_LANES.c.item_id == bindparam("item"), _LANES.c.token == bindparam("mine"))
-_FENCE = _MINE.values(lease_until=bindparam("until")).returning(_LANES.c.last_seq)
+_RENEW = _MINE.values(lease_until=bindparam("until")).returning(_LANES.c.last_seq)
+_FENCE = _MINE.values(lease_until=bindparam("until"), cut_off=0).returning(_LANES.c.last_seq)
 _RELEASE = _MINE.values(due_at=bindparam("due"), lease_until=None, token=None)
+_GIVE_BACK = (
+    update(_LANES)
+    .where(_LANES.c.token == bindparam("mine"), _LANES.c.item_id != bindparam("but"))
+    .values(lease_until=None, token=None)
+)
 
 
 def claim(db: Database, now: datetime, *, lease_s: float, lanes: int = CLAIM) -> Claim:
     """Take up to `lanes` due lanes nobody holds, the longest due first. Empty when there are none."""
     token = secrets.token_hex(16)
+    ahead = now + timedelta(seconds=lease_s * LEASES_AHEAD)
     if db.is_sqlite:
         # A look first: taking SQLite's write lock to find nothing would make writers wait for idle workers.
         with db.read() as connection:
-            if connection.execute(_LOOK, {"now": now}).first() is None:
+            if connection.execute(_LOOK, {"now": now, "ahead": ahead}).first() is None:
                 return Claim(token, ())
     claiming = _CLAIM if db.is_sqlite else _CLAIM_SKIPPING
-    values = {"now": now, "lanes": lanes, "until": now + timedelta(seconds=lease_s), "mine": token}
+    values = {"now": now, "ahead": ahead, "lanes": lanes, "until": now + timedelta(seconds=lease_s), "mine": token}
     with db.write() as connection:
-        return Claim(token, tuple(connection.execute(claiming, values).scalars().all()))
+        taken = connection.execute(claiming, values).all()
+    return Claim(
+        token,
+        tuple(row.item_id for row in taken),
+        frozenset(row.item_id for row in taken if row.cut_off >= SUSPECT),
+    )
 
 
 def next_open(connection: Connection, item_id: int) -> AnyRow | None:
@@ -80,10 +109,12 @@ def next_open(connection: Connection, item_id: int) -> AnyRow | None:
     return connection.execute(_NEXT, {"item": item_id}).one_or_none()
 
 
-def fence(connection: Connection, item_id: int, token: str, now: datetime, *, lease_s: float) -> int:
-    """Prove that the lane is still ours and renew the lease; returns its last sequence. Raises `Fenced`."""
+def fence(connection: Connection, item_id: int, token: str, now: datetime, *, lease_s: float, done: bool = True) -> int:
+    """Prove that the lane is still ours and renew the lease; returns its last sequence. Raises `Fenced`.
+
+    `done` False: nothing of the lane is settled by this transaction, so who was cut off before still counts."""
     values = {"item": item_id, "mine": token, "until": now + timedelta(seconds=lease_s)}
-    last_seq: int | None = connection.execute(_FENCE, values).scalar_one_or_none()
+    last_seq: int | None = connection.execute(_FENCE if done else _RENEW, values).scalar_one_or_none()
     if last_seq is None:
         raise Fenced(f"The lane of item {item_id} passed to another worker")
     return last_seq
@@ -92,6 +123,11 @@ def fence(connection: Connection, item_id: int, token: str, now: datetime, *, le
 def release(connection: Connection, item_id: int, token: str, *, due_at: datetime | None) -> None:
     """Give the lane back, due again at `due_at` (None: with its next event)."""
     connection.execute(_RELEASE, {"item": item_id, "mine": token, "due": due_at})
+
+
+def give_back(connection: Connection, token: str, *, but: int) -> None:
+    """Give back every lane of this claim, due as before, except the one of item `but`."""
+    connection.execute(_GIVE_BACK, {"mine": token, "but": but})
 
 
 def wake(connection: Connection, item_id: int, now: datetime) -> None:

@@ -1,4 +1,5 @@
-"""Who is told that somebody wrote: the followers of a ticket and the people it is assigned to, in their bell.
+"""Who is told what happened: that somebody wrote, the followers of a ticket and the people it is assigned to; that
+an event could not be handled, those who look after the desk. In their bell.
 
 The one place for it. Whoever stores a message of a customer or a third party on a ticket that people may already have
 calls this in the same transaction. A form or a mail that makes a new ticket does not: nobody has it yet.
@@ -6,6 +7,7 @@ calls this in the same transaction. A form or a mail that makes a new ticket doe
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -15,11 +17,14 @@ from tickets import people, store
 from tickets.errors import ItemNotFound
 from tickets.events import Cause
 from tickets.people import Permission, Viewer
-from tickets.tables import Follower, Message
+from tickets.tables import Follower, Message, User
 
 #: Most followers a ticket has, and most assignees one message is told to.
 MOST_FOLLOWERS = 100
 MOST_ASSIGNEES = 100
+#: Users that are looked through for those who look after the desk, and characters that tell one error from another.
+MOST_USERS = 1_000
+KIND_CHARS = 200
 #: Whose messages are told. What the bot, a colleague or a machine wrote is not.
 TOLD_AUTHORS = ("customer", "third_party")
 
@@ -44,6 +49,20 @@ def tell_of_message(connection: Connection, item_id: int, message_id: int, now: 
     store.notify(
         connection, told, item_id, text, cause=Cause("person", label=who), key=f"message:{message_id}", now=now
     )
+    return told
+
+
+def tell_of_parked(connection: Connection, item_id: int, error: str, now: datetime) -> tuple[str, ...]:
+    """Tell those who look after the desk that an event was set aside; the keys of those who were told.
+
+    A bug sets aside many events with one error: each error is told once an hour, whatever it hits."""
+    seen = hashlib.sha256(error[:KIND_CHARS].encode()).hexdigest()[:16]
+    keys = connection.execute(select(User.key).where(User.active).order_by(User.key).limit(MOST_USERS)).scalars()
+    told = tuple(one.key for one in _who_may_see(connection, keys, item_id) if one.may(Permission.SETTINGS))
+    text = f"An event of this ticket could not be handled and was set aside: {error[:KIND_CHARS]}"
+    cause = Cause("system", label="Automation")
+    key = f"parked:{seen}:{now:%Y%m%d%H}"
+    store.notify(connection, told, item_id, text, cause=cause, key=key, now=now)
     return told
 
 

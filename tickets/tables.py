@@ -287,6 +287,8 @@ class Lane(Base):
     due_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     token: Mapped[str | None] = mapped_column(String(32))
+    #: How often in a row a lease ran out with the lane still held, and nothing was committed in between.
+    cut_off: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class EventRow(Base):

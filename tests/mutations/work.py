@@ -7,6 +7,7 @@ from tests.mutations.mutation import Mutation
 AUTOMATION = "tests/jobs/test_automation.py::"
 LOOKUPS = "tests/jobs/test_enrichment.py::"
 RUNS = "tests/jobs/test_runs.py::"
+FAULTS = "tests/jobs/test_fault_points.py::"
 QUEUES = "tests/jobs/test_queues.py::"
 STORE = "tests/tickets/test_store.py::"
 
@@ -21,9 +22,23 @@ MUTATIONS = (
     Mutation(
         "the lease of a claimed lane",
         "jobs/lanes.py",
-        'or_(_LANES.c.lease_until.is_(None), _LANES.c.lease_until < bindparam("now"))',
-        "or_(_LANES.c.lease_until.is_(None), _LANES.c.lease_until.is_not(None))",
+        '            _LANES.c.lease_until < bindparam("now"),\n',
+        "            _LANES.c.lease_until.is_not(None),\n",
         AUTOMATION + "test_deciding_an_event_again_after_a_crash_before_the_commit_changes_nothing_twice",
+    ),
+    Mutation(
+        "a lease of a clock that was ahead",
+        "jobs/lanes.py",
+        '            _LANES.c.lease_until > bindparam("ahead"),\n',
+        "            bindparam('ahead') < bindparam('now'),\n",
+        FAULTS + "test_a_lease_of_a_clock_that_was_ahead_does_not_hold_the_lane",
+    ),
+    Mutation(
+        "an event that ends its workers is suspected",
+        "jobs/lanes.py",
+        "if row.cut_off >= SUSPECT",
+        "if row.cut_off < 0",
+        FAULTS + "test_an_event_that_ends_every_worker_is_set_aside_and_the_lane_goes_on",
     ),
     Mutation(
         "events in their order",
@@ -77,7 +92,7 @@ MUTATIONS = (
     Mutation(
         "a poison event is parked",
         "jobs/automation.py",
-        "park = tries >= settings.event_tries or",
+        "park = tries >= services.settings.event_tries or",
         "park = False and",
         AUTOMATION + "test_a_poison_event_is_parked_with_its_reason_and_the_lane_goes_on",
     ),

@@ -1,0 +1,330 @@
+"""Every step of every trip is cut off once, in a real process; what was promised holds whatever step it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from jobs import automation, outbox, runs
+from jobs.services import Services
+from jobs.tables import DecisionRow, LookupRow, OutboxRow, RunRow
+from run_tool.commands import die_with_parent
+from run_tool.places import ROOT
+from tests.builders import ANA, a_ticket
+from tests.connectors.upstream import Upstream, as_json
+from tests.environment.sandbox import SandboxService
+from tests.jobs.desk import a_desk_with_a_crm, clock_of, decisions, item, table, work
+from tests.jobs.sink import MailSink, a_mail_sink
+from tests.jobs.test_runs import RUNS_IT, script
+from tickets import store
+from tickets.tables import ContextFact, EventRow, History, Lane, Message, Notification
+from tickets.values import utc_now
+
+#: Seconds a process that is cut off held what it had, and until one has to be where it cuts itself off.
+LEASE_S = 2
+DEADLINE_S = 60
+
+ANSWER_AND_TAG = """
+code: A01
+name: Answer and tag
+kind: ticket
+triggers: [{on: created}]
+hit: first
+steps: [{id: s1, do: post_message}, {id: s2, do: add_tags}]
+rows: [{id: r1, then: {s1: {text: We look into it., public: true}, s2: {tags: [answered]}}}]
+"""
+BY_TIER = """
+code: A01
+name: By tier
+kind: ticket
+triggers: [{on: created}]
+hit: first
+wait_s: 60
+columns: [{id: c1, field: crm.find_customer.tier, op: is}]
+steps: [{id: s1, do: set_priority}]
+rows: [{id: r1, if: {c1: {value: gold}}, then: {s1: {priority: high}}}]
+"""
+
+
+@pytest.fixture
+def crm() -> Iterator[Upstream]:
+    server = Upstream(lambda _: as_json([{"id": "c1", "name": "Camille", "tier": "gold"}]))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def sink() -> Iterator[MailSink]:
+    with a_mail_sink() as found:
+        yield found
+
+
+@pytest.fixture
+def desk(database_url: str, tmp_path: Path, crm: Upstream, sandbox_service: SandboxService) -> Iterator[Services]:
+    with a_desk_with_a_crm(database_url, tmp_path, crm.url, str(sandbox_service.socket)) as services:
+        yield services
+
+
+def process(desk: Services, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+    given = desk.settings
+    environ = {
+        **os.environ,
+        "DESKHAND_DATA_DIR": str(given.data),
+        "DESKHAND_DATABASE_URL": given.database,
+        "DESKHAND_REDIS_URL": given.redis,
+        "DESKHAND_SANDBOX_SOCKET": given.sandbox,
+        "DESKHAND_ADDRESS_CEILING": given.address_ceiling,
+        "DESKHAND_LEASE_S": str(LEASE_S),
+        **settings,
+    }
+    command = [sys.executable, "-m", "tests.jobs.faults", *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=die_with_parent
+    )
+
+
+def killed_at(desk: Services, *arguments: str, **settings: str) -> None:
+    """Let a process work until it kills itself at this step; afterwards it is an hour later."""
+    with process(desk, *arguments, "KILL", **settings) as done:
+        said, complained = done.communicate(timeout=DEADLINE_S)
+    assert done.returncode == -signal.SIGKILL, f"it never came to that step: {said.decode()} {complained.decode()}"
+    clock_of(desk).at = utc_now() + timedelta(hours=1)
+
+
+def in_the_past(desk: Services) -> None:
+    """The desk's clock stands in the past; the processes have the machine's."""
+    with desk.db.write() as connection:
+        for column, rows in ((Lane.due_at, Lane), (RunRow.due_at, RunRow), (LookupRow.due_at, LookupRow)):
+            connection.execute(update(rows).where(column.is_not(None)).values(due_at=clock_of(desk).now()))
+
+
+def events(desk: Services) -> list[tuple[int, str]]:
+    """Each event's number of decisions that settled it, and its status, in order."""
+    with desk.db.read() as connection:
+        settled = (
+            select(DecisionRow.event_id, func.count().label("times"))
+            .where(DecisionRow.outcome != "waiting")
+            .group_by(DecisionRow.event_id)
+            .subquery()
+        )
+        rows = connection.execute(
+            select(func.coalesce(settled.c.times, 0), EventRow.status)
+            .outerjoin(settled, settled.c.event_id == EventRow.id)
+            .order_by(EventRow.id)
+        )
+        return [(row[0], row[1]) for row in rows]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "step",
+    [
+        ("after", "jobs.lanes:claim"),
+        ("after", "jobs.automation:read_event"),
+        ("after", "jobs.automation:decide_rows"),
+        ("before", "jobs.lanes:fence"),
+        ("after", "tickets.store:change_item"),
+        ("after", "jobs.automation:record"),  # all is written, nothing is committed
+        ("before", "jobs.queues:Queues.hint"),  # it is committed, and nobody was told
+    ],
+    ids=lambda step: " ".join(step),
+)
+def test_an_event_whose_worker_is_killed_at_any_step_is_applied_once(desk: Services, step: tuple[str, str]) -> None:
+    table(desk, ANSWER_AND_TAG)
+    ticket = a_ticket(desk.db)
+    killed_at(desk, "drain", *step)
+    work(desk)
+    assert events(desk) == [(1, "done"), (1, "done")]
+    assert item(desk, ticket.item_id).state["tags"] == ["answered"]
+    with desk.db.read() as connection:
+        assert connection.execute(select(func.count()).where(Message.author_kind == "bot")).scalar_one() == 1
+        assert connection.execute(select(func.count()).select_from(OutboxRow)).scalar_one() == 1
+        assert connection.execute(select(func.count()).select_from(History)).scalar_one() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "step",
+    [
+        ("after", "jobs.runs:_claim"),
+        ("before", "connectors.gateway:Gateway.call"),
+        ("after", "connectors.gateway:Gateway.call"),  # the child waits for the answer, and dies with its caller
+        ("before", "jobs.runs:_finish"),
+        ("after", "tickets.store:change_item"),
+        ("before", "jobs.queues:Queues.hint"),
+    ],
+    ids=lambda step: " ".join(step),
+)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_run_whose_worker_is_killed_at_any_step_is_applied_once(desk: Services, step: tuple[str, str]) -> None:
+    script(desk, 'ticket.add_tags([crm.find_customer(email=customer.email).tier])\nticket.add_note("once")')
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    automation.drain(desk)
+    in_the_past(desk)
+    killed_at(desk, "scripts", *step)
+    work(desk)
+    assert item(desk, ticket.item_id).state["tags"] == ["gold"]
+    assert {status for _, status in events(desk)} == {"done"}
+    with desk.db.read() as connection:
+        notes = list(connection.execute(select(Message.text).where(~Message.public)).scalars())
+        ended = connection.execute(select(func.count()).where(EventRow.kind == "script_finished")).scalar_one()
+    assert (notes, ended) == (["once"], 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "step",
+    [
+        ("after", "jobs.enrichment:_claim"),
+        ("before", "connectors.gateway:Gateway.call"),
+        ("after", "connectors.gateway:Gateway.call"),
+        ("after", "tickets.store:change_item"),
+        ("before", "jobs.queues:Queues.hint"),
+    ],
+    ids=lambda step: " ".join(step),
+)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_lookup_whose_worker_is_killed_at_any_step_is_answered_once(desk: Services, step: tuple[str, str]) -> None:
+    table(desk, BY_TIER)
+    ticket = a_ticket(desk.db)
+    assert automation.drain(desk) == 1  # the event waits for the answer now
+    in_the_past(desk)
+    killed_at(desk, "enrichment", *step)
+    # It is an hour later, so the wait of the event is over, too; what comes late is applied all the same.
+    work(desk)
+    assert item(desk, ticket.item_id).state["priority"] == "high"
+    assert {status for _, status in events(desk)} == {"done"}
+    with desk.db.read() as connection:
+        cards = connection.execute(select(func.count()).where(ContextFact.current)).scalar_one()
+        raised = connection.execute(select(func.count()).where(History.field == "priority")).scalar_one()
+    assert (cards, raised) == (1, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("step", "copies"),
+    [
+        (("after", "jobs.outbox:_claim"), 1),
+        (("before", "smtplib:SMTP.data"), 1),
+        (("after", "smtplib:SMTP.data"), 2),  # it left, and nobody noted it
+    ],
+)
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_mail_whose_deliverer_is_killed_at_any_step_leaves_under_one_message_id(
+    desk: Services, sink: MailSink, step: tuple[str, str], copies: int
+) -> None:
+    clock_of(desk).at = utc_now()
+    table(desk, ANSWER_AND_TAG)
+    a_ticket(desk.db, now=desk.clock.now())
+    work(desk)
+    killed_at(desk, "outbox", *step, DESKHAND_SMTP_URL=sink.url, DESKHAND_MAIL_FROM="help@shop.example")
+    settings = desk.settings.model_copy(update={"smtp_url": sink.url, "mail_from": "help@shop.example"})
+    assert outbox.deliver(replace(desk, settings=settings)) == 1
+    assert (len(sink.ids()), len(set(sink.ids()))) == (copies, 1)
+    with desk.db.read() as connection:
+        assert connection.execute(select(OutboxRow.status)).scalars().all() == ["sent"]
+
+
+@pytest.mark.slow
+def test_a_worker_paused_past_its_lease_cannot_commit_what_another_has_done(desk: Services) -> None:
+    """SIGSTOP in a real process, between deciding and committing; another worker applies the event meanwhile."""
+    table(desk, ANSWER_AND_TAG)
+    ticket = a_ticket(desk.db)
+    with process(desk, "drain", "after", "jobs.automation:decide_rows", "STOP") as paused:
+        try:
+            _until_stopped(paused.pid)
+            assert events(desk) == [(0, "pending")]
+            clock_of(desk).at = utc_now()
+            assert work(desk) == 0  # its lease holds
+            clock_of(desk).at = utc_now() + timedelta(seconds=LEASE_S + 1)
+            assert work(desk) == 2
+        finally:
+            paused.send_signal(signal.SIGCONT)
+        said, logged = paused.communicate(timeout=DEADLINE_S)
+    assert said.decode().strip() == "handled 0"
+    assert "lane.fenced" in logged.decode()
+    assert events(desk) == [(1, "done"), (1, "done")]
+    assert len(decisions(desk, ticket.item_id)) == 2
+    with desk.db.read() as connection:
+        assert connection.execute(select(func.count()).where(Message.author_kind == "bot")).scalar_one() == 1
+
+
+def test_an_event_that_ends_every_worker_is_set_aside_and_the_lane_goes_on(desk: Services) -> None:
+    """Such a worker comes back to say nothing: what counts is that its lease ran out with the lane still held."""
+    table(desk, ANSWER_AND_TAG)
+    ticket = a_ticket(desk.db)
+    store_a_note(desk, ticket.item_id)
+    deaths = 0
+    while True:
+        taken = automation.lanes.claim(desk.db, desk.clock.now(), lease_s=10)
+        assert taken.items == (ticket.item_id,)
+        clock_of(desk).forward(seconds=11)
+        if taken.items[0] in taken.suspects:
+            break
+        deaths += 1
+    assert deaths == automation.lanes.SUSPECT
+    for _ in range(desk.settings.event_tries):
+        assert events(desk)[0] == (0, "pending")
+        taken = automation.lanes.claim(desk.db, desk.clock.now(), lease_s=10)
+        assert taken.suspects == {ticket.item_id}
+        # What the worker does before it begins, and is killed.
+        automation._count_before(desk, taken.token, ticket.item_id)
+        clock_of(desk).forward(seconds=11)
+    assert events(desk)[0] == (0, "parked")
+    work(desk)
+    assert [status for _, status in events(desk)] == ["parked", "done"]
+    with desk.db.read() as connection:
+        bell = connection.execute(select(Notification.user, Notification.text)).all()
+        error = connection.execute(select(EventRow.error).where(EventRow.status == "parked")).scalar_one()
+    assert [row.user for row in bell] == ["root"]
+    assert "was cut off" in bell[0].text
+    assert error == automation.CUT_OFF
+
+
+def test_a_few_deaths_of_workers_count_against_no_event(desk: Services) -> None:
+    table(desk, ANSWER_AND_TAG)
+    a_ticket(desk.db)
+    for _ in range(automation.lanes.SUSPECT - 1):
+        automation.lanes.claim(desk.db, desk.clock.now(), lease_s=10)
+        clock_of(desk).forward(seconds=11)
+    work(desk)
+    with desk.db.read() as connection:
+        assert connection.execute(select(EventRow.tries, EventRow.status)).all() == [(0, "done"), (0, "done")]
+        assert connection.execute(select(Lane.cut_off)).scalars().all() == [0]
+
+
+def test_a_lease_of_a_clock_that_was_ahead_does_not_hold_the_lane(desk: Services) -> None:
+    table(desk, ANSWER_AND_TAG)
+    a_ticket(desk.db)
+    day_ahead = desk.clock.now() + timedelta(days=1)
+    assert automation.lanes.claim(desk.db, day_ahead, lease_s=10).items
+    assert work(desk) == 2
+    assert runs.run_due(desk) == 0
+
+
+def store_a_note(desk: Services, item_id: int) -> None:
+    """A second event in the lane, which nothing is wrong with."""
+    with desk.db.write() as connection:
+        current = store.read_item(connection, item_id, lock=True)
+        note = store.NewMessage(author="agent", public=False, channel="api", text="Seen.", author_user="ana")
+        store.change_item(connection, current, lines=(), actor=ANA, now=desk.clock.now(), messages=(note,))
+
+
+def _until_stopped(pid: int) -> None:
+    end = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end:
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+            return
+        time.sleep(0.05)
+    raise TimeoutError("it never came to that step")
