@@ -1,8 +1,8 @@
 """An event that waits for a script: what it has done so far, and what holds until the run has ended.
 
-A script whose version says `wait_s` holds the later steps of the row that runs it and the rest of the list. The event's
-progress carries them as data; when the run has ended its actions are applied first, then what was held goes on. All of
-it is the event's own: no other event of the item overtakes it.
+A script whose version, or the step that runs it, says `wait_s` holds the later steps of the row and the rest of the
+list. The event's progress carries them as data; when the run has ended its actions are applied first, then what was
+held goes on. All of it is the event's own: no other event of the item overtakes it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from jobs.live import Desk, LiveScript
 from rules.actions import staged_by
 from rules.engine import Decision, Planned
 from rules.facts import Facts
+from rules.script_params import LONGEST_WAIT_S
 from rules.table import OTHERWISE, HitPolicy
 from rules.trace import Trace
 from tickets.effects import Effect, RunScript
 from tickets.values import JSON
-
-#: Longest wait for a script, in seconds; more would hold a ticket for what a person should look at.
-LONGEST_WAIT_S = 600
 
 
 def wait_s(content: Mapping[str, Any]) -> int:
@@ -47,8 +45,11 @@ def first_wait(planned: Sequence[Planned], desk: Desk) -> tuple[int, LiveScript,
         for effect in step.effects:
             if isinstance(effect, RunScript):
                 script = desk.scripts.get(effect.script)
-                if script is not None and script.enabled and wait_s(script.content):
-                    return at, script, wait_s(script.content)
+                if script is None or not script.enabled:
+                    continue
+                seconds = wait_s(script.content if effect.wait_s is None else {"wait_s": effect.wait_s})
+                if seconds:
+                    return at, script, seconds
     return None
 
 

@@ -17,7 +17,9 @@ from jobs.system_texts import SYSTEM_TEXTS
 from rules import store as rule_list
 from rules.engine import Entry, RuleSet, compile_ruleset
 from rules.errors import TableInvalid
+from rules.listed import as_table, is_listed
 from rules.parse import parse_table
+from rules.script_params import declared_or_none
 from rules.store import EntryKind, Stored
 from rules.vocabulary import FieldSpec, LookupSpec, NamedList, Template, TemplateText, Vocabulary
 from tickets import lists
@@ -86,10 +88,12 @@ def load(connection: Connection, revision: int) -> Desk:
     entries: list[Entry] = []
     broken: dict[str, str] = {}
     for one in stored:
-        if one.kind is not EntryKind.TABLE or one.content is None or one.live_version is None:
+        if one.content is None or one.live_version is None or one.kind is EntryKind.TEMPLATE:
+            continue
+        if one.kind is EntryKind.SCRIPT and not is_listed(one.content):
             continue
         try:
-            table = parse_table(one.content, words)
+            table = parse_table(table_data(one.kind, one.code, one.content), words)
         except TableInvalid as error:
             broken[one.code] = str(error)
             continue
@@ -113,6 +117,11 @@ def load(connection: Connection, revision: int) -> Desk:
     )
 
 
+def table_data(kind: EntryKind, code: str, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an entry of the rule list says as a table: a table itself, or a script with triggers of its own."""
+    return as_table(code, content) if kind is EntryKind.SCRIPT else content
+
+
 def vocabulary(connection: Connection) -> Vocabulary:
     """What exists in this desk, for parsing, menus and completion."""
     stored = rule_list.entries(connection)
@@ -130,6 +139,11 @@ def vocabulary(connection: Connection) -> Vocabulary:
             if one.kind is EntryKind.TEMPLATE and one.content is not None and one.code not in SYSTEM_TEXTS
         },
         scripts={one.code: one.name for one in stored if one.kind is EntryKind.SCRIPT and one.content is not None},
+        script_params={
+            one.code: takes
+            for one in stored
+            if one.kind is EntryKind.SCRIPT and one.content is not None and (takes := declared_or_none(one.content))
+        },
         lookups={
             f"{one.connection}.{one.name}": lookup_spec(one)
             for one in connections.describe(connections.connections(connection))

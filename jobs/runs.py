@@ -26,7 +26,9 @@ from jobs.queues import Work
 from jobs.services import Services
 from jobs.tables import CompiledScript, RunRow
 from rules.actions import script_methods
+from rules.errors import ActionRefused
 from rules.facts import Facts
+from rules.script_params import complete, declared_or_none
 from rules.store import VersionRow
 from sandbox.client import Sandbox
 from sandbox.contract import (
@@ -290,11 +292,15 @@ def _execute(services: Services, token: str, row: AnyRow) -> None:
             select(VersionRow.content).where(VersionRow.code == row.script, VersionRow.version == row.version)
         ).scalar_one()
     try:
+        # Once more, against the version that runs: whatever asked for it, a script gets what it declares and no more.
+        given = complete(declared_or_none(content), row.params)
         manifest = manifest_of(services.sandbox, desk, content)
-        asked = request(desk, str(content.get("source", "")), manifest, facts, past, row.params, row.id)
+        asked = request(desk, str(content.get("source", "")), manifest, facts, past, given, row.id)
         asked = replace(asked, code=code_for(services, asked.source))
     except ServiceUnavailable as error:
         outcome = Outcome("unavailable", ScriptError(Code.SANDBOX_UNAVAILABLE, str(error)))
+    except ActionRefused as error:
+        outcome = Outcome("refused", ScriptError(Code.VALUE, str(error)))
     else:
         gateway = RunGateway(services, f"run {row.id} of {row.script}@{row.version}")
         outcome = services.sandbox.run(asked, gateway)

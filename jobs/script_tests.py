@@ -19,8 +19,9 @@ from jobs.live import Desk
 from jobs.services import Services
 from jobs.tables import RunRow
 from jobs.tryout import RecordedGateway, Tried, answers_of, try_on
-from rules.errors import FactsInvalid
+from rules.errors import ActionRefused, FactsInvalid
 from rules.facts import Facts
+from rules.script_params import complete, declared_or_none
 from sandbox.client import Sandbox
 from tickets import store
 from tickets.errors import ItemNotFound
@@ -131,13 +132,16 @@ def tests_of(content: Mapping[str, Any]) -> list[ScriptTest | Tested]:
 
 def run_all(sandbox: Sandbox, desk: Desk, content: Mapping[str, Any]) -> list[Tested]:
     """Run every test of this content on its source, in order."""
-    source = str(content.get("source", ""))
-    return [run_test(sandbox, desk, source, one) if isinstance(one, ScriptTest) else one for one in tests_of(content)]
+    return [run_test(sandbox, desk, content, one) if isinstance(one, ScriptTest) else one for one in tests_of(content)]
 
 
-def run_test(sandbox: Sandbox, desk: Desk, source: str, test: ScriptTest) -> Tested:
-    """Run one test: the source on its facts and answers, and nothing else."""
-    got = observed(_run(sandbox, desk, source, test))
+def run_test(sandbox: Sandbox, desk: Desk, content: Mapping[str, Any], test: ScriptTest) -> Tested:
+    """Run one test: the content's source on its facts, parameters and answers, and nothing else."""
+    try:
+        given = complete(declared_or_none(content), test.params)
+    except ActionRefused as error:
+        return Tested(test.name, (str(error),), {"status": "refused", "error": "VALUE", "effects": []})
+    got = observed(_run(sandbox, desk, str(content.get("source", "")), replace(test, params=given)))
     differences: list[str] = []
     for key in ("status", "error"):
         if got[key] != test.expect[key]:
@@ -188,8 +192,8 @@ def _effect_words(effect: JSON) -> str:
 # From a run ------------------------------------------------------------------------------------------------------
 
 
-def from_run(services: Services, code: str, source: str, run_id: int, viewer: Viewer) -> ScriptTest:
-    """A test of what this run saw and was told, without personal data; it expects what `source` does with that now.
+def from_run(services: Services, code: str, content: Mapping[str, Any], run_id: int, viewer: Viewer) -> ScriptTest:
+    """A test of what this run saw and was told, without personal data; it expects what `content` does with that now.
 
     Raises `RunNotFound` for a run of another script, one that has not ended, or one the viewer may not see."""
     with services.db.read() as connection:
@@ -227,7 +231,8 @@ def from_run(services: Services, code: str, source: str, run_id: int, viewer: Vi
         ),
         expect={},
     )
-    return replace(test, expect=observed(_run(services.sandbox, desk, source, test)))
+    nothing: Mapping[str, JSON] = {"status": "", "error": "", "effects": []}
+    return replace(test, expect=run_test(services.sandbox, desk, content, replace(test, expect=nothing)).got)
 
 
 _EMAIL = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+")

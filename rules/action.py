@@ -25,7 +25,9 @@ class ParamType(StrEnum):
     CHOICES = "choices"
     TAGS = "tags"  # a list of free texts
     BOOL = "bool"
+    NUMBER = "number"
     JSON = "json"
+    GIVEN = "given"  # what the script named beside it declares to take
     FIELD = "field"  # the key of a state field
     VALUE = "value"  # whatever the field named beside it takes
 

@@ -26,6 +26,8 @@ from tickets.values import JSON, json_problem
 MAX_MEMBERS = 100
 MAX_SHORT_CHARS = 500
 MAX_JSON_CHARS = 64_000
+#: Largest number, either way.
+MAX_NUMBER = 2**53
 
 #: The words that the script editor and the sandbox use for them.
 _SCRIPT_TYPES: Mapping[ParamType, str] = {
@@ -35,7 +37,9 @@ _SCRIPT_TYPES: Mapping[ParamType, str] = {
     ParamType.CHOICES: "list",
     ParamType.TAGS: "list",
     ParamType.BOOL: "bool",
+    ParamType.NUMBER: "number",
     ParamType.JSON: "json",
+    ParamType.GIVEN: "json",
     ParamType.FIELD: "text",
     ParamType.VALUE: "any",
 }
@@ -166,7 +170,11 @@ def _clean_param(param: Param, value: JSON, vocabulary: Vocabulary, literal: boo
             if not isinstance(value, bool):
                 raise ActionRefused(f"{param.label} takes yes or no.")
             return value
-        case ParamType.JSON | ParamType.VALUE:
+        case ParamType.NUMBER:
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MAX_NUMBER:
+                raise ActionRefused(f"{param.label} takes a number.")
+            return value
+        case ParamType.JSON | ParamType.GIVEN | ParamType.VALUE:
             problem = json_problem(value, param.label)
             if problem:
                 raise ActionRefused(f"{problem}.")
@@ -273,7 +281,7 @@ def step_sentence(action: str, params: Params, vocabulary: Vocabulary) -> str:
     words = [
         _in_words(param, params[param.key], vocabulary)
         for param in record.params
-        if params.get(param.key) is not None and param.type is not ParamType.JSON
+        if params.get(param.key) not in (None, {}) and param.type is not ParamType.JSON
     ]
     return f"{record.label}: {' · '.join(words)}" if words else record.label
 
@@ -281,7 +289,17 @@ def step_sentence(action: str, params: Params, vocabulary: Vocabulary) -> str:
 def _in_words(param: Param, value: JSON, vocabulary: Vocabulary) -> str:
     if isinstance(value, bool) and param.type is ParamType.BOOL:
         return param.label.casefold() if value else f"not {param.label.casefold()}"
-    options = param.options(vocabulary) if param.options else {}
-    members = value if isinstance(value, (list, tuple)) else [value]
-    words = ", ".join(options.get(str(one), str(one)) for one in members)
+    if param.type is ParamType.NUMBER:
+        return f"{param.label.casefold()} {value}"
+    if isinstance(value, Mapping):
+        words = ", ".join(f"{name}: {', '.join(_members(one))}" for name, one in value.items())
+    else:
+        options = param.options(vocabulary) if param.options else {}
+        words = ", ".join(options.get(one, one) for one in _members(value))
     return words if len(words) <= 80 else words[:77] + "..."
+
+
+def _members(value: JSON) -> list[str]:
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    return [str(one) for one in value] if isinstance(value, (list, tuple)) else [str(value)]

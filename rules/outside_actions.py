@@ -9,6 +9,7 @@ from rules.action import Action, Desk, Param, Params, ParamType
 from rules.errors import ActionRefused, no_such
 from rules.facts import LookupKey
 from rules.fields import lookup_key
+from rules.script_params import LONGEST_WAIT_S, clean_given, complete
 from rules.vocabulary import Vocabulary
 from tickets.effects import Effect, LookUp, RunScript, SetContext
 from tickets.values import JSON
@@ -27,9 +28,16 @@ def _set_context(params: Params, _desk: Desk) -> tuple[Effect, ...]:
     )
 
 
-def _run_script(params: Params, _desk: Desk) -> tuple[Effect, ...]:
-    given = params.get("params")
-    return (RunScript(str(params["script"]), dict(given) if isinstance(given, Mapping) else {}),)
+def _run_script(params: Params, desk: Desk) -> tuple[Effect, ...]:
+    script, given, wait_s = str(params["script"]), params.get("params"), params.get("wait_s")
+    takes = desk.vocabulary.script_params.get(script, ())
+    return (
+        RunScript(
+            script,
+            complete(takes, given if isinstance(given, Mapping) else {}),
+            None if wait_s is None else int(str(wait_s)),
+        ),
+    )
 
 
 def _look_up(params: Params, desk: Desk) -> tuple[Effect, ...]:
@@ -55,9 +63,15 @@ def _check_context(params: dict[str, JSON], _vocabulary: Vocabulary) -> None:
         raise ActionRefused("A card takes data, or the error that says why there are none.")
 
 
-def _check_script(params: dict[str, JSON], _vocabulary: Vocabulary) -> None:
-    if not isinstance(params.get("params") or {}, Mapping):
+def _check_script(params: dict[str, JSON], vocabulary: Vocabulary) -> None:
+    given, wait_s = params.get("params") or {}, params.get("wait_s")
+    if not isinstance(given, Mapping):
         raise ActionRefused("A script's parameters are names with values.")
+    cleaned = clean_given(vocabulary.script_params.get(str(params["script"]), ()), given)
+    if cleaned or "params" in params:
+        params["params"] = cleaned
+    if wait_s is not None and (not isinstance(wait_s, int) or not 0 <= wait_s <= LONGEST_WAIT_S):
+        raise ActionRefused(f"Rules wait for a script 0 to {LONGEST_WAIT_S} whole seconds, not {wait_s}.")
 
 
 def _check_look_up(params: dict[str, JSON], vocabulary: Vocabulary) -> None:
@@ -96,7 +110,15 @@ OUTSIDE_ACTIONS: tuple[Action, ...] = (
         "Run the live version of this script afterwards.",
         (
             Param("script", "Script", ParamType.CHOICE, "Which.", options=lambda vocabulary: vocabulary.scripts),
-            Param("params", "Parameters", ParamType.JSON, "What it gets as `params`.", required=False),
+            Param("params", "Parameters", ParamType.GIVEN, "What it gets as `params`.", required=False),
+            Param(
+                "wait_s",
+                "Seconds to wait",
+                ParamType.NUMBER,
+                "How long later steps and the rest of the list hold for it; left out: as long as the script says. "
+                "Only a table's step waits.",
+                required=False,
+            ),
         ),
         _run_script,
         _check_script,

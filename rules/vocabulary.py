@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import cast
 
 from tickets.item import FieldType, ItemKind, StateField
@@ -77,6 +78,30 @@ class NamedList:
     values: tuple[JSON, ...] = ()
 
 
+class GivenType(StrEnum):
+    """What a parameter of a script takes."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    BOOL = "bool"
+    CHOICE = "choice"  # one of its options
+    DATE = "date"  # a day, YYYY-MM-DD
+    TEXTS = "texts"  # a list
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptParam:
+    """One parameter that a script declares; a step that runs it fills it in, the script reads `params.<name>`."""
+
+    name: str
+    label: str
+    type: GivenType = GivenType.TEXT
+    required: bool = False
+    default: JSON = None
+    options: tuple[str, ...] = ()
+    doc: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """What exists in this desk. Mappings of key to label; lookups by "connection.operation"."""
@@ -89,6 +114,8 @@ class Vocabulary:
     custom_fields: Mapping[str, StateField] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)
     scripts: Mapping[str, str] = field(default_factory=dict)
+    #: What scripts declare to take, by their code; one that is not here takes any names.
+    script_params: Mapping[str, tuple[ScriptParam, ...]] = field(default_factory=dict)
     lookups: Mapping[str, LookupSpec] = field(default_factory=dict)
     #: Known paths of context cards, "<card>.<path>"; others may be used too, but then have no type and no menu.
     context: Mapping[str, FieldSpec] = field(default_factory=dict)

@@ -72,10 +72,11 @@ class SetContext:
 
 @dataclass(frozen=True, slots=True)
 class RunScript:
-    """Queue a run of this script's live version."""
+    """Queue a run of this script's live version. `wait_s`: how long the rules hold for it, None as its version says."""
 
     script: str
     params: Mapping[str, JSON] = field(default_factory=dict)
+    wait_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

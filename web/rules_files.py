@@ -17,10 +17,12 @@ from jobs import live
 from rules import files
 from rules import store as rule_list
 from rules.errors import Problem
+from rules.script_params import declared_or_none
 from rules.store import EntryKind, Stored
 from rules.vocabulary import Vocabulary
 from sandbox.contract import Checked
 from tickets.values import json_problem
+from web import scripts_content
 from web.rules_document import IF, THEN, canonical, tidy
 from web.rules_grid import check
 from web.rules_templates import problems_of
@@ -29,7 +31,12 @@ from web.rules_words import changes, column_label
 #: Most entries in one file.
 MAX_ENTRIES = 500
 #: What publishing a script adds to its version. A file neither carries it out nor brings it in.
-AGREED = frozenset({"manifest", "asked", "agreed_by"})
+AGREED = frozenset({"manifest", "manifest_sha256", "asked", "agreed_by"})
+#: What is no difference between two versions of a script or template: the entry's own code and switch.
+_NOT_COMPARED = AGREED | {"code", "enabled"}
+#: The parts of a script or template in words.
+_WORDS = {"source": "text", "texts": "text", "params": "list of parameters", "wait_s": "wait", "tests": "list of tests",
+          "triggers": "list of triggers"}  # fmt: skip
 _LISTS = {"templates": EntryKind.TEMPLATE, "scripts": EntryKind.SCRIPT, "tables": EntryKind.TABLE}
 
 
@@ -139,7 +146,11 @@ def problems(
             case EntryKind.TEMPLATE:
                 found = problems_of(one.content, vocabulary)
                 errors += [f"{name}: {one.code}, {where}: {sentence}" for where, sentence in found.items()]
-            case EntryKind.SCRIPT if check_script is not None:
+            case EntryKind.SCRIPT:
+                wrong_script = scripts_content.problems_of(one.code, one.content, vocabulary)
+                errors += [f"{name}: {one.code}: {sentence}" for sentence in wrong_script]
+                if check_script is None:
+                    continue
                 for bad in check_script(str(one.content.get("source", ""))).problems:
                     sentence = f"{name}: {one.code}, line {bad.line}, column {bad.column}: {bad.message} {bad.hint}"
                     (errors if bad.severity == "error" else hints).append(sentence.strip())
@@ -157,6 +168,18 @@ def with_entries(vocabulary: Vocabulary, entries: Sequence[FileEntry]) -> Vocabu
         scripts={
             **vocabulary.scripts,
             **{one.code: one.name for one in entries if one.kind is EntryKind.SCRIPT},
+        },
+        script_params={
+            **{
+                code: takes
+                for code, takes in vocabulary.script_params.items()
+                if code not in {one.code for one in entries}
+            },
+            **{
+                one.code: takes
+                for one in entries
+                if one.kind is EntryKind.SCRIPT and (takes := declared_or_none(one.content))
+            },
         },
     )
 
@@ -208,8 +231,13 @@ def _step(entry: FileEntry, old: Stored | None, vocabulary: Vocabulary) -> Step:
                 f"{line.where}: {line.before} -> {line.after}" if line.before else f"{line.where}: {line.after}"
                 for line in changes(old.content, entry.content, vocabulary)
             ] or ["written differently, says the same"]
-    elif any(old.content.get(key) != entry.content.get(key) for key in ("name", "texts", "source")):
-        lines = ["its text differs"]
+    else:
+        keys = dict.fromkeys((*old.content, *entry.content))
+        lines = [
+            f"its {_WORDS.get(key, key)} differs"
+            for key in keys
+            if key not in _NOT_COMPARED and (old.content.get(key) or None) != (entry.content.get(key) or None)
+        ]
     publishes = bool(lines)
     if _enabled(entry) is not None and _enabled(entry) != old.enabled:
         lines.append("switched on" if _enabled(entry) else "switched off")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,7 +32,7 @@ from rules.operators import (
 from rules.parse import ANY_KIND, KINDS
 from rules.table import DEFAULT_WAIT_S, NEVER_WITHOUT
 from rules.triggers import TRIGGERS
-from rules.vocabulary import Vocabulary
+from rules.vocabulary import GivenType, ScriptParam, Vocabulary
 from tickets.item import FieldType
 from tickets.values import JSON, iso
 from web.rules_document import Document, EditRefused
@@ -59,7 +59,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Widget:
-    """One form field. `kind`: ticks, choice, lines, line, number, long, bool, json, pair."""
+    """One form field. `kind`: ticks, radio, choice, lines, line, long, json, pair, date."""
 
     name: str
     label: str
@@ -70,6 +70,9 @@ class Widget:
     help: str = ""
     required: bool = False
     none: bool = True  # whether "nothing" can be chosen
+    shown_by: str = ""  # the form field whose value decides whether this one is shown, and
+    shown_for: tuple[str, ...] = ()  # the values for which it is
+    hidden: bool = False  # as the form is now
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +269,92 @@ def step_form(head: Mapping[str, Any], cell: JSON, vocabulary: Vocabulary) -> Ce
     data: Mapping[str, Any] = cell if isinstance(cell, Mapping) else {}
     if record is None:
         return CellForm(id, "then", str(head.get("do", "")), "", (), filled=cell is not None)
-    widgets = tuple(_param_widget(f"{id}.{one.key}", one, data.get(one.key)) for one in record.form(vocabulary))
-    return CellForm(id, "then", record.label, record.doc, widgets, filled=cell is not None)
+    widgets: list[Widget] = []
+    for one in record.form(vocabulary):
+        if one.type is ParamType.GIVEN:
+            widgets += _given_widgets(id, one, data, vocabulary)
+        else:
+            widgets.append(_param_widget(f"{id}.{one.key}", one, data.get(one.key)))
+    return CellForm(id, "then", record.label, record.doc, tuple(widgets), filled=cell is not None)
+
+
+def _given_widgets(id: str, param: FormField, data: Mapping[str, Any], vocabulary: Vocabulary) -> list[Widget]:
+    """A field for each parameter of each script, those of the chosen one shown; JSON for scripts that declare none."""
+    chosen = str(data.get("script") or "")
+    kept = data.get(param.key)
+    given: Mapping[str, JSON] = kept if isinstance(kept, Mapping) else {}
+    by = f"{id}.script"
+    found: list[Widget] = []
+    for script, takes in vocabulary.script_params.items():
+        for one in takes:
+            mine = given.get(one.name) if script == chosen else None
+            widget = given_widget(f"{id}.{param.key}.{script}.{one.name}", one, mine)
+            found.append(replace(widget, shown_by=by, shown_for=(script,), hidden=script != chosen))
+    free = tuple(one for one in vocabulary.scripts if one not in vocabulary.script_params)
+    if free or chosen not in vocabulary.script_params:
+        text = "" if kept is None else json.dumps(kept, ensure_ascii=False, indent=1)
+        anything = Widget(f"{id}.{param.key}", param.label, "json", text, help=param.doc)
+        found.append(replace(anything, shown_by=by, shown_for=free, hidden=chosen not in free))
+    return found
+
+
+def given_widget(name: str, param: ScriptParam, value: JSON) -> Widget:
+    """The form field of one parameter that a script declares."""
+    text = _text(value)
+    usual = "" if param.default is None else gettext("Left out: %(value)s.", value=_default_words(param.default))
+    help = " ".join(one for one in (param.doc, usual) if one)
+    required = param.required and param.default is None
+
+    def widget(kind: str, text: str = text, choices: tuple[Choice, ...] = ()) -> Widget:
+        return Widget(name, param.label, kind, text, "", choices, help, required)
+
+    match param.type:
+        case GivenType.BOOL:
+            return widget("radio", choices=tuple(Choice(k, v, k == text) for k, v in _yes_no().items()))
+        case GivenType.CHOICE:
+            options = list(param.options) if not text or text in param.options else [*param.options, text]
+            choices = tuple(Choice(one, one, one == text) for one in options)
+            return widget("radio" if len(options) <= 8 else "choice", choices=choices)
+        case GivenType.TEXTS:
+            many = [str(one) for one in value] if isinstance(value, (list, tuple)) else [text] if text else []
+            return widget("lines", "\n".join(many))
+        case GivenType.DATE:
+            return widget("date")
+        case GivenType.TEXT | GivenType.NUMBER:
+            return widget("line")
+
+
+def _default_words(value: JSON) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(one) for one in value)
+    return _yes_no()[_text(value)] if isinstance(value, bool) else str(value)
+
+
+def read_given(form: MultiDict[str, str], name: str, param: ScriptParam) -> JSON:
+    """What the form says of one parameter of a script, None for nothing. A wrong value stays as it was typed."""
+    text = form.get(name, "").replace("\r\n", "\n").strip()
+    if len(text) > MAX_FORM_CHARS:
+        raise EditRefused(gettext("%(label)s has at most %(n)s characters.", label=param.label, n=MAX_FORM_CHARS))
+    if not text:
+        return None
+    match param.type:
+        case GivenType.NUMBER:
+            return _number(text)
+        case GivenType.BOOL:
+            return {"true": True, "false": False}.get(text, text)
+        case GivenType.TEXTS:
+            return [line.strip() for line in text.splitlines() if line.strip()]
+        case GivenType.TEXT | GivenType.CHOICE | GivenType.DATE:
+            return text
+
+
+def _read_given(form: MultiDict[str, str], id: str, key: str, label: str, vocabulary: Vocabulary) -> JSON:
+    script = form.get(f"{id}.script", "")
+    takes = vocabulary.script_params.get(script)
+    if takes is None:
+        return _read_json(label, form.get(f"{id}.{key}", ""))
+    given = {one.name: read_given(form, f"{id}.{key}.{script}.{one.name}", one) for one in takes}
+    return {name: value for name, value in given.items() if value is not None} or None
 
 
 def _param_widget(name: str, param: FormField, value: JSON) -> Widget:
@@ -301,7 +388,9 @@ def _param_widget(name: str, param: FormField, value: JSON) -> Widget:
             return widget("json", "" if value is None else json.dumps(value, ensure_ascii=False, indent=1))
         case ParamType.VALUE:
             return widget("lines", "\n".join(many), help=gettext("Several lines for a field with several values"))
-        case ParamType.TEXT:
+        case ParamType.GIVEN:
+            return widget("json", "" if value is None else json.dumps(value, ensure_ascii=False, indent=1))
+        case ParamType.TEXT | ParamType.NUMBER:
             return widget("line")
 
 
@@ -332,6 +421,10 @@ def read_step(form: MultiDict[str, str], head: Mapping[str, Any], vocabulary: Vo
                 value = None if value == param.default else value
             case ParamType.JSON:
                 value = _read_json(param.label, text)
+            case ParamType.GIVEN:
+                value = _read_given(form, id, param.key, param.label, vocabulary)
+            case ParamType.NUMBER:
+                value = _number(text) if text.strip() else None
             case ParamType.VALUE:
                 value = _field_value(form.get(f"{id}.field", ""), text, vocabulary)
             case _:

@@ -119,6 +119,11 @@ def _param_words(param: Param, value: JSON, vocabulary: Vocabulary) -> list[str]
             return [options.get(str(one), str(one)) for one in value]
         case ParamType.JSON:
             return [f"{param.label}: {_short(value)}"]
+        case ParamType.NUMBER:
+            return [f"{param.label}: {value}"]
+        case ParamType.GIVEN if isinstance(value, Mapping):
+            many = [(key, one if isinstance(one, (list, tuple)) else [one]) for key, one in value.items()]
+            return [f"{key}: {', '.join(_short(one) for one in members)}" for key, members in many]
         case _:
             return [_short(options.get(str(value), value) if isinstance(value, str) else value)]
 

@@ -12,11 +12,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale, gettext
 from sqlalchemy import Connection
 
-from jobs.holding import LONGEST_WAIT_S, wait_s
+from jobs.holding import wait_s
 from jobs.runs import manifest_of, script_api, with_manifest
 from jobs.script_tests import run_all
 from jobs.tryout import Mode, Tried, Would, try_script
 from rules import store as rule_list
+from rules.script_params import LONGEST_WAIT_S
 from rules.store import EntryKind, NothingToPublish, StaleDraft, Stored
 from sandbox.contract import Checked, Manifest
 from sandbox.errors import ServiceUnavailable
@@ -25,7 +26,7 @@ from sandbox.messages import translated
 from tickets.errors import ItemNotFound
 from tickets.people import Permission
 from tickets.values import JSON, json_problem
-from web import rules_store, runs_store
+from web import rules_store, runs_store, scripts_content
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
@@ -394,6 +395,24 @@ def _failing_tests(content: Mapping[str, Any]) -> str:
     )
 
 
+def _wrong_around(code: str, content: Mapping[str, Any]) -> str:
+    """Why its parameters, triggers or the rows that run it forbid publishing this content, "" if they do not."""
+    with services().db.read() as connection:
+        words = services().live.current(connection).vocabulary
+        entries = rule_list.entries(connection)
+    wrong = scripts_content.problems_of(code, content, words)
+    if wrong:
+        return gettext("Nothing was published. %(why)s", why=" ".join(wrong))
+    rows = scripts_content.rows_put_wrong(entries, code, content, words)
+    if not rows:
+        return ""
+    return gettext(
+        "Nothing was published: rows that run this script would no longer be right. %(rows)s Give a parameter a "
+        "default, or change the rows first.",
+        rows=" ".join(rows),
+    )
+
+
 def _ask(connection: Connection, code: str, content: Mapping[str, Any], note: str, seen: int) -> None:
     """Keep the draft and the wish to publish it, until somebody else agrees. Raises `StaleDraft`."""
     asked: dict[str, JSON] = {"by": me().key, "note": note}
@@ -429,9 +448,9 @@ def publish(code: str) -> ResponseReturnValue:
         raise refuse(409, gettext("Somebody saved this script since you opened the page. Nothing was published."))
     if stored.draft is None:
         raise refuse(422, gettext("There is no draft. Nothing was published."))
-    failing = _failing_tests(stored.working)
-    if failing:
-        return _review(stored, note, failing)
+    wrong = _wrong_around(code, stored.working) or _failing_tests(stored.working)
+    if wrong:
+        return _review(stored, note, wrong)
     author = me().key
     added: dict[str, Any] = with_manifest(stored.working, checked.manifest)
     if _must_be_agreed(checked.manifest.beyond(_live_manifest(stored))):
@@ -523,9 +542,9 @@ def roll_back(code: str) -> ResponseReturnValue:
                 why=said(why.message),
             ),
         )
-    failing = _failing_tests(old.content)
-    if failing:
-        raise refuse(422, failing)
+    wrong = _wrong_around(code, old.content) or _failing_tests(old.content)
+    if wrong:
+        raise refuse(422, wrong)
     seen = request.form.get("seen", -1, type=int)
     gained = checked.manifest.beyond(_live_manifest(stored))
     with services().db.write() as connection:

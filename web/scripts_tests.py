@@ -120,9 +120,7 @@ def make_from_run(code: str) -> ResponseReturnValue:
     """A test of what a run saw and was told, without personal data."""
     stored, present = _present(code)
     try:
-        made = from_run(
-            services(), code, str(stored.working.get("source", "")), request.form.get("run", -1, type=int), me()
-        )
+        made = from_run(services(), code, stored.working, request.form.get("run", -1, type=int), me())
     except RunNotFound as missing:
         raise refuse(422, gettext("%(why)s. No test was made.", why=str(missing))) from None
     flash(gettext("The test is made. Read what it expects, and what was masked."), "ok")
@@ -162,7 +160,7 @@ def expect(code: str) -> ResponseReturnValue:
         test = ScriptTest.from_json(present[number])
     except BadTest as wrong:
         raise refuse(422, gettext("%(why)s. Nothing was saved.", why=wrong)) from None
-    result = run_test(services().sandbox, desk, str(stored.working.get("source", "")), test)
+    result = run_test(services().sandbox, desk, stored.working, test)
     changed: Mapping[str, Any] = {**test.to_json(), "expect": dict(result.got)}
     present[number] = changed
     return _save(code, present)

@@ -214,7 +214,8 @@ def test_a_script_without_a_wait_holds_nothing(desk: Services) -> None:
 
 
 def test_a_wait_is_bounded_whatever_the_version_says() -> None:
-    from jobs.holding import LONGEST_WAIT_S, wait_s
+    from jobs.holding import wait_s
+    from rules.script_params import LONGEST_WAIT_S
 
     assert [wait_s({"wait_s": given}) for given in (10**9, -5, True, "60", None, 30)] == [
         LONGEST_WAIT_S, 0, 0, 0, 0, 30,

@@ -24,6 +24,8 @@ from tests.jobs.test_preview import ana, dump
 from tests.jobs.test_runs import RUNS_IT, SCRIPT
 from tickets.values import JSON
 
+CONTENT = {"source": SCRIPT}
+
 
 @pytest.fixture
 def crm() -> Iterator[Upstream]:
@@ -56,12 +58,12 @@ def live(desk: Services) -> Any:
 
 def test_a_test_from_a_run_passes_asks_nobody_and_writes_nothing(desk: Services, run_id: int, crm: Upstream) -> None:
     asked, before = len(crm.asked), dump(desk.db)
-    test = from_run(desk, "S01", SCRIPT, run_id, ana(desk))
+    test = from_run(desk, "S01", CONTENT, run_id, ana(desk))
     effects: Any = test.expect["effects"]
     assert test.expect["status"] == "finished"
     assert [one["action"] for one in effects] == ["set_context", "add_tags", "set_priority"]
     assert effects[1]["after"] == ["tier-gold"]
-    result = run_test(desk.sandbox, live(desk), SCRIPT, test)
+    result = run_test(desk.sandbox, live(desk), CONTENT, test)
     assert (result.differences, result.passed) == ((), True)
     assert len(crm.asked) == asked
     assert dump(desk.db) == before
@@ -72,23 +74,23 @@ def test_a_test_from_a_run_holds_no_personal_data(desk: Services, run_id: int) -
         outcome = json.dumps(connection.execute(select(RunRow.outcome)).scalar_one())
     assert "camille@" in outcome
     assert "Laurent" in outcome
-    text = json.dumps(from_run(desk, "S01", SCRIPT, run_id, ana(desk)).to_json())
+    text = json.dumps(from_run(desk, "S01", CONTENT, run_id, ana(desk)).to_json())
     for secret in ("camille", "Camille", "laurent", "Laurent"):
         assert secret not in text, secret
     assert "person1@example.com" in text
 
 
 def test_an_edit_that_does_otherwise_fails_the_test_and_says_how(desk: Services, run_id: int) -> None:
-    test = from_run(desk, "S01", SCRIPT, run_id, ana(desk))
+    test = from_run(desk, "S01", CONTENT, run_id, ana(desk))
     worse = SCRIPT.replace('set_priority("high")', 'set_priority("urgent")')
-    assert run_test(desk.sandbox, live(desk), worse, test).differences == (
+    assert run_test(desk.sandbox, live(desk), {"source": worse}, test).differences == (
         "effect 3: expected set_priority priority: high, got set_priority priority: urgent",
     )
     shorter = SCRIPT.replace('        ticket.set_priority("high")', "        pass")
-    assert run_test(desk.sandbox, live(desk), shorter, test).differences == (
+    assert run_test(desk.sandbox, live(desk), {"source": shorter}, test).differences == (
         "effect 3: expected set_priority priority: high, got nothing",
     )
-    broken = run_test(desk.sandbox, live(desk), SCRIPT + "1 / 0\n", test)
+    broken = run_test(desk.sandbox, live(desk), {"source": SCRIPT + "1 / 0\n"}, test)
     assert broken.differences[:2] == (
         "status: expected finished, got failed",
         "error: expected none, got RUNTIME",
@@ -97,14 +99,14 @@ def test_an_edit_that_does_otherwise_fails_the_test_and_says_how(desk: Services,
 
 def test_what_is_not_recorded_is_not_asked_elsewhere(desk: Services, run_id: int, crm: Upstream) -> None:
     asked = len(crm.asked)
-    test = replace(from_run(desk, "S01", SCRIPT, run_id, ana(desk)), calls=())
-    result = run_test(desk.sandbox, live(desk), SCRIPT, test)
+    test = replace(from_run(desk, "S01", CONTENT, run_id, ana(desk)), calls=())
+    result = run_test(desk.sandbox, live(desk), CONTENT, test)
     assert "error: expected none, got CONNECTOR" in result.differences
     assert len(crm.asked) == asked
 
 
 def test_a_test_survives_its_text_form(desk: Services, run_id: int) -> None:
-    test = from_run(desk, "S01", SCRIPT, run_id, ana(desk))
+    test = from_run(desk, "S01", CONTENT, run_id, ana(desk))
     again = ScriptTest.from_json(files.load(files.dump(test.to_json())))
     assert again.to_json() == test.to_json()
     content = {"source": SCRIPT, "tests": [test.to_json(), {"name": "x"}]}
@@ -114,7 +116,7 @@ def test_a_test_survives_its_text_form(desk: Services, run_id: int) -> None:
 def test_a_run_that_is_not_there_makes_no_test(desk: Services, run_id: int) -> None:
     for code, number in (("S01", run_id + 1), ("S02", run_id)):
         with pytest.raises(RunNotFound):
-            from_run(desk, code, SCRIPT, number, ana(desk))
+            from_run(desk, code, CONTENT, number, ana(desk))
 
 
 @pytest.mark.parametrize(

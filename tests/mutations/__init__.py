@@ -7,9 +7,10 @@ from tests.mutations.connectors import MUTATIONS as CONNECTORS
 from tests.mutations.mutation import Mutation
 from tests.mutations.rules import MUTATIONS as RULES
 from tests.mutations.sandbox import MUTATIONS as SANDBOX
+from tests.mutations.scripts import MUTATIONS as SCRIPTS
 from tests.mutations.web import MUTATIONS as WEB
 from tests.mutations.work import MUTATIONS as WORK
 
-MUTATIONS: tuple[Mutation, ...] = (*WORK, *RULES, *SANDBOX, *CONNECTORS, *WEB, *CLOCK)
+MUTATIONS: tuple[Mutation, ...] = (*WORK, *RULES, *SANDBOX, *SCRIPTS, *CONNECTORS, *WEB, *CLOCK)
 
 __all__ = ["MUTATIONS", "Mutation"]

@@ -219,7 +219,7 @@ def test_decide_needs_no_database_and_says_what_why_and_which_row(app: APIFlask,
     decision = json.loads(shown.output)["decisions"][0]
     assert decision["fired"] == ["A01/r2"]
     assert decision["changes"] == {"team": "billing"}
-    assert decision["planned"][1]["effects"] == [{"effect": "RunScript", "script": "S01", "params": {}}]
+    assert decision["planned"][1]["effects"] == [{"effect": "RunScript", "script": "S01", "params": {}, "wait_s": None}]
     seen = decision["trace"]["entries"][0]["rows"][1]["conditions"][0]
     assert (seen["expected"], seen["actual"], seen["truth"]) == ("contains refund", "A refund, please", "true")
     app.extensions["deskhand"] = desk.services

@@ -119,6 +119,14 @@ document.addEventListener("click", (event) => {
   if (row && !event.target.closest("a, button, summary, input, label") && !String(getSelection())) row.querySelector("a").click();
 });
 
+// Fields that belong to one answer of another field: the parameters of the script that a step runs.
+document.addEventListener("change", (event) => {
+  if (!event.target.name) return;
+  for (const one of event.target.form?.querySelectorAll(`[data-shown-by="${CSS.escape(event.target.name)}"]`) ?? []) {
+    one.hidden = !one.dataset.shownFor.split(" ").includes(event.target.value);
+  }
+});
+
 // Dialogs opened and closed by buttons.
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-dialog]");

@@ -1,0 +1,81 @@
+"""Scripts as members of the rule list: their parameters, place, files, versions and tries."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+PARAMS = "tests/rules/test_script_params.py::"
+LISTED = "tests/jobs/test_listed_scripts.py::"
+
+MUTATIONS = (
+    Mutation(
+        "scripts: a parameter nobody declared",
+        "rules/script_params.py",
+        "        if name not in known:\n",
+        "        if False:\n",
+        PARAMS + "test_a_step_that_gives_the_wrong_thing_is_refused_in_its_cell_and_when_it_is_planned",
+    ),
+    Mutation(
+        "scripts: a parameter that is needed",
+        "rules/script_params.py",
+        "            if one.required and one.default is None:\n",
+        "            if False:\n",
+        PARAMS + "test_a_step_that_gives_the_wrong_thing_is_refused_in_its_cell_and_when_it_is_planned",
+    ),
+    Mutation(
+        "scripts: a parameter's type",
+        "rules/script_params.py",
+        "    return _CLEAN[param.type](param, value)\n",
+        "    return value\n",
+        PARAMS + "test_a_step_that_gives_the_wrong_thing_is_refused_in_its_cell_and_when_it_is_planned",
+    ),
+    Mutation(
+        "scripts: a parameter's name is one Python can read",
+        "rules/script_params.py",
+        "    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in _TAKEN:\n",
+        "    if False:\n",
+        PARAMS + "test_a_declaration_that_cannot_be_used_is_refused_with_its_parameter",
+    ),
+    Mutation(
+        "scripts: parameters are checked again when the version runs",
+        "jobs/runs.py",
+        "        given = complete(declared_or_none(content), row.params)\n",
+        "        given = dict(row.params)\n",
+        LISTED + "test_a_run_whose_parameters_no_longer_fit_its_version_is_refused_and_nothing_is_done",
+    ),
+    Mutation(
+        "scripts: a step's wait is bounded",
+        "rules/outside_actions.py",
+        "    if wait_s is not None and (not isinstance(wait_s, int) or not 0 <= wait_s <= LONGEST_WAIT_S):\n",
+        "    if False:\n",
+        PARAMS + "test_a_steps_wait_is_bounded",
+    ),
+    Mutation(
+        "scripts: a step's wait counts in place of the script's",
+        "jobs/holding.py",
+        'wait_s(script.content if effect.wait_s is None else {"wait_s": effect.wait_s})',
+        "wait_s(script.content)",
+        LISTED + "test_a_step_can_wait_longer_or_shorter_than_the_script_says",
+    ),
+    Mutation(
+        "scripts: one without triggers stays out of the list",
+        "jobs/live.py",
+        "        if one.kind is EntryKind.SCRIPT and not is_listed(one.content):\n",
+        "        if False:\n",
+        LISTED + "test_a_script_without_triggers_stays_out_of_the_list",
+    ),
+    Mutation(
+        "scripts: a listed script's scope",
+        "rules/listed.py",
+        '    if content.get("scope"):\n',
+        "    if False:\n",
+        LISTED + "test_its_scope_says_for_which_brand_it_runs",
+    ),
+    Mutation(
+        "scripts: a listed script's kind of item",
+        "rules/listed.py",
+        '        "kind": content.get("kind") or "ticket",\n',
+        '        "kind": "ticket",\n',
+        LISTED + "test_it_runs_on_its_kind_of_item",
+    ),
+)
