@@ -87,7 +87,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
         db=db,
         redis=redis,
         queues=Queues(redis),
-        sandbox=Sandbox(settings.sandbox),
+        sandbox=Sandbox(settings.sandbox, settings.script_limits),
         box=box,
         gateway=Gateway(db, redis, box, ceiling, now=chosen.now),
         clock=chosen,

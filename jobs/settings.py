@@ -16,6 +16,8 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sandbox.limits import Limits
+
 
 class UnknownSetting(Exception):
     """The environment names a DESKHAND_ setting that does not exist."""
@@ -69,6 +71,30 @@ class Settings(BaseSettings):
     log_json: bool = Field(False, description="Whether workers log JSON, one object per line.")
     metrics_token: str = Field("", description="Who sends this as a bearer token may read /metrics; empty: nobody.")
     web_body_mb: int = Field(30, ge=1, description="Largest request body, in megabytes.")
+    script_wall_s: float = Field(10, gt=0, le=45, description="Seconds one run of a script may take, waiting included.")
+    script_cpu_s: int = Field(2, gt=0, le=60, description="Seconds one run may compute.")
+    script_memory_mb: int = Field(128, gt=0, le=1024, description="Megabytes of memory one run may use.")
+    script_calls: int = Field(50, gt=0, le=1000, description="Calls of connections in one run; the next ones fail.")
+    script_calls_over: int = Field(10, gt=0, description="Calls beyond that after which the run is ended.")
+    script_message_kb: int = Field(256, gt=0, le=4096, description="Kilobytes of one answer of a connection.")
+    script_start_kb: int = Field(4096, gt=0, le=16384, description="Kilobytes of source and facts together.")
+    script_out_kb: int = Field(8192, gt=0, le=65536, description="Kilobytes a run may say altogether.")
+    script_actions: int = Field(100, gt=0, le=1000, description="Actions one run may ask for.")
+    script_value_kb: int = Field(
+        64, gt=0, le=4096, description="Kilobytes of one value given to an action or a connection."
+    )
+    script_log_kb: int = Field(64, gt=0, description="Kilobytes of the log of one run.")
+    script_log_lines: int = Field(1000, gt=0, description="Lines of the log of one run.")
+    script_source_kb: int = Field(64, gt=0, le=1024, description="Kilobytes of the text of a script.")
+    script_source_lines: int = Field(2000, gt=0, le=20000, description="Lines of the text of a script.")
+    script_depth: int = Field(32, gt=0, le=64, description="Levels one value may be nested.")
+    script_values: int = Field(20000, gt=0, le=200000, description="Parts one value may have.")
+    script_problems: int = Field(50, gt=0, description="Problems one check reports.")
+    script_error_chars: int = Field(1000, gt=0, description="Characters of the message of a script's error.")
+    sandbox_children: int = Field(40, gt=0, description="Scripts that run at the same time on one host.")
+    sandbox_ready: int = Field(2, gt=0, description="Children kept ready for the next script, on one host.")
+    sandbox_recycle_runs: int = Field(10000, gt=0, description="Children of one zygote until it is replaced.")
+    sandbox_recycle_s: float = Field(3600, gt=0, description="Seconds until a zygote is replaced.")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -97,6 +123,11 @@ class Settings(BaseSettings):
     @property
     def sandbox(self) -> str:
         return self.sandbox_socket or str(self.data / "sandbox" / "sandbox.sock")
+
+    @property
+    def script_limits(self) -> Limits:
+        """How much one run of a script may use."""
+        return Limits(**{name: getattr(self, f"script_{name}") for name in Limits.__dataclass_fields__})
 
     @cached_property
     def keys(self) -> Keys:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox import wire
+from sandbox.asking import Question
 from sandbox.contract import (
     ActionCall,
     Answer,
@@ -120,6 +121,10 @@ class _Over(Exception):
         self.error = ScriptError(code, message, line, None, hint)
 
 
+class _Gone(Exception):
+    """The child hung up in the middle of a question. What the kernel says of its end is the verdict."""
+
+
 @dataclass(slots=True)
 class Broker:
     """One conversation with one child. Used once."""
@@ -202,6 +207,8 @@ class Broker:
             frame = self._serve()
         except _Over as ours:
             over = ours
+        except _Gone:
+            pass
         except ProtocolError as broken:
             over = _Over(Code.PROTOCOL, str(broken))
         finally:
@@ -308,8 +315,7 @@ class Broker:
             if what not in self.grants:
                 raise CallFailed("denied", f"This script may not call {what}")
             self._asked += 1
-            answer = self.gateway.call(frame["c"], frame["o"], frame["a"], deadline_s=max(0.0, self._left_s()))
-            data, reply = self._reply(frame, answer)
+            data, reply = self._reply(frame, self._ask(frame, self.gateway))
         except CallFailed as failed:
             message = safe_text(failed.message, self.limits.error_chars)
             candidates = wire.exact(failed.candidates[:100])
@@ -318,6 +324,18 @@ class Broker:
         else:
             self._note(frame, "none" if data is None else "ok", "", began, data)
             self._send(reply)
+
+    def _ask(self, frame: wire.Frame, gateway: Gateway) -> Answer:
+        """The gateway's answer. Raises `CallFailed`; and `_Over`, `_Gone` or `ProtocolError` when time is up, the child
+        gone or talking on before it comes: no run waits for a gateway that does not keep its deadline."""
+        began = time.monotonic()
+        with Question(gateway, frame["c"], frame["o"], frame["a"], max(0.0, self._left_s())) as question:
+            try:
+                self._await_answer(question.bell)
+            except (_Over, _Gone, ProtocolError):
+                self._note(frame, "unavailable", "The run ended before the answer came", began, None)
+                raise
+            return question.answer()
 
     def _reply(self, frame: wire.Frame, answer: Answer) -> tuple[Any, bytes]:
         try:
@@ -369,16 +387,40 @@ class Broker:
         poll = select.poll()
         poll.register(self.lease.talk, event)
         while True:
-            if self.cancelled is not None and self.cancelled():
-                raise _Over(Code.CANCELLED, "The run was cancelled; nothing was applied", line=self._line)
-            left = self._left_s()
-            if left <= 0:
-                raise _Over(Code.TIMEOUT_WALL, self._wall_sentence(), "Ask for less, or in fewer calls.", self._line)
-            ready = poll.poll(1 + int(1000 * (min(left, _TICK_S) if self.cancelled is not None else left)))
+            ready = poll.poll(self._most_ms())
             if ready:
                 return bool(ready[0][1] & event) or not ready[0][1] & (
                     select.POLLERR | select.POLLHUP | select.POLLNVAL
                 )
+
+    def _await_answer(self, bell: int) -> None:
+        """Until the bell rings. Raises `_Over`, `_Gone` and `ProtocolError`."""
+        poll = select.poll()
+        poll.register(bell, select.POLLIN)
+        poll.register(self.lease.talk, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poll.poll(self._most_ms())}
+            if bell in ready:
+                return
+            if ready:
+                try:
+                    more = self.lease.talk.recv(1, socket.MSG_PEEK)
+                except BlockingIOError:
+                    continue
+                except ConnectionResetError:
+                    more = b""
+                if not more:
+                    raise _Gone
+                raise ProtocolError("The child went on talking while it waited for an answer")
+
+    def _most_ms(self) -> int:
+        """How long to wait now. Raises `_Over` when there is nothing left to wait for."""
+        if self.cancelled is not None and self.cancelled():
+            raise _Over(Code.CANCELLED, "The run was cancelled; nothing was applied", line=self._line)
+        left_s = self._left_s()
+        if left_s <= 0:
+            raise _Over(Code.TIMEOUT_WALL, self._wall_sentence(), "Ask for less, or in fewer calls.", self._line)
+        return 1 + int(1000 * (min(left_s, _TICK_S) if self.cancelled is not None else left_s))
 
     def _read(self) -> bytes:
         try:

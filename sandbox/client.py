@@ -41,6 +41,11 @@ class Sandbox:
         self._path = Path(socket_path)
         self._limits = limits
 
+    @property
+    def limits(self) -> Limits:
+        """How much each run may use."""
+        return self._limits
+
     def check(self, source: str, api: ScriptApi) -> Checked:
         """All problems of a script and what it reads and does. Never raises for a script or for a missing service:
         both are problems of severity "error", so nothing unchecked is published."""

@@ -37,3 +37,23 @@ class Limits:
 #: Nobody gets more than this, whatever the caller asks: the service clamps and the child applies it.
 MOST_CPU_S = 60
 MOST_MEMORY_MB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HostLimits:
+    """What one host's sandbox service keeps and allows. Read from DESKHAND_SANDBOX_<NAME> or the command line."""
+
+    children: int = 40  # at one time: the runs of one worker, and people's checks and tries beside them
+    ready: int = 2  # children kept waiting for the next script
+    recycle_runs: int = 10_000  # children of one zygote; all of them share its address layout
+    recycle_s: float = 3600.0  # age of one zygote
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)!r}")
+
+
+#: What a child of the self-test gets, whatever scripts get: its attack on memory must fail by its own limit.
+TEST_CPU_S = 2
+TEST_MEMORY_MB = 128

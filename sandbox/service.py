@@ -32,20 +32,15 @@ from sandbox import attack
 from sandbox.ending import ENDED
 from sandbox.errors import SandboxError
 from sandbox.jail import NOBODY
-from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB, Limits
+from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB, TEST_CPU_S, TEST_MEMORY_MB, HostLimits, Limits
 from sandbox.zygote import FORK, HELLO, MESSAGE_BYTES, ORDER, PIDFD, TEST
 
 log = logging.getLogger("sandbox.service")
 
-#: Connections at one time, children at one time, and children kept ready.
+#: Connections at one time.
 MAX_CALLERS = 256
-MAX_CHILDREN = 40  # the runs of one worker, and people's checks and tries beside them
-READY = 2
 #: A ready child that nobody wanted for so long is replaced.
 READY_AGE_S = 60.0
-#: All forks of one zygote share its address layout, so it is replaced now and then.
-RECYCLE_RUNS = 10_000
-RECYCLE_S = 3600.0
 #: How long a zygote may take to start, and to fork.
 BOOT_S = 20.0
 FORK_S = 5.0
@@ -55,6 +50,7 @@ RESTART_S = (0.2, 1.0, 5.0, 30.0)
 #: So many failures in a row are taken for an accident: callers wait. After that they are told.
 PATIENCE = 2
 REQUEST_BYTES = 4096
+_HOST, _SCRIPT = HostLimits(), Limits()
 REQUIRED = ("fresh exec", "rlimits", "no new privileges", "seccomp")
 WANTED = ("namespaces", "landlock", "no capabilities", "undumpable")
 
@@ -192,8 +188,17 @@ def _command(fd: int) -> list[str]:
 class Service:
     """The event loop: one thread, every queue bounded."""
 
-    def __init__(self, path: Path, *, start_zygote: Callable[[], Zygote] = Zygote) -> None:
+    def __init__(
+        self,
+        path: Path,
+        limits: HostLimits = _HOST,
+        per_script: Limits = _SCRIPT,
+        *,
+        start_zygote: Callable[[], Zygote] = Zygote,
+    ) -> None:
         self._path = path
+        self._limits = limits
+        self._per_script = per_script
         self._start_zygote = start_zygote
         self._selector = selectors.DefaultSelector()
         self._callers: dict[int, Caller] = {}
@@ -208,7 +213,6 @@ class Service:
         self._runs = 0
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
         self._stopping = False
-        self._defaults = Limits()
 
     def serve(self) -> None:
         """Listen until SIGTERM or SIGINT, then kill every child and remove the socket. Raises `AlreadyRunning`."""
@@ -312,7 +316,7 @@ class Service:
                 caller.wish = None
                 self._tell(caller, {"ok": False, "reason": self._unready})
                 continue
-            if sum(one.child is not None for one in self._callers.values()) >= MAX_CHILDREN:
+            if sum(one.child is not None for one in self._callers.values()) >= self._limits.children:
                 return
             assert caller.wish is not None
             child = self._take(*caller.wish)
@@ -324,7 +328,7 @@ class Service:
             self._tell(caller, {"ok": True}, [child.talk.fileno(), child.ended_fd, child.pidfd])
 
     def _take(self, cpu_s: int, memory_mb: int) -> Child | None:
-        if (cpu_s, memory_mb) == (self._defaults.cpu_s, self._defaults.memory_mb):
+        if (cpu_s, memory_mb) == (self._per_script.cpu_s, self._per_script.memory_mb):
             while self._ready:
                 child = self._ready.popleft()
                 if not select.select([child.pidfd], [], [], 0)[0]:
@@ -348,21 +352,22 @@ class Service:
         if self._zygote is None and now >= self._retry_at:
             self._boot()
         zygote = self._zygote
-        if zygote is not None and (zygote.forks >= RECYCLE_RUNS or now - zygote.born >= RECYCLE_S):
+        old = zygote is not None and now - zygote.born >= self._limits.recycle_s
+        if zygote is not None and (old or zygote.forks >= self._limits.recycle_runs):
             log.info("sandbox.recycled forks=%d", zygote.forks)
             self._drop_ready()
             self._selector.unregister(zygote.pidfd)
             self._retired.append(zygote)
             self._zygote = None
             self._boot()
-        for old in [one for one in self._retired if one.lent == 0]:
-            self._retired.remove(old)
-            old.stop()
+        for retired in [one for one in self._retired if one.lent == 0]:
+            self._retired.remove(retired)
+            retired.stop()
         self._serve_waiting()
         while self._ready and now - self._ready[0].born > READY_AGE_S:
             self._ready.popleft().end()
-        while self._zygote is not None and not self._unready and len(self._ready) < READY:
-            child = self._fork(self._defaults.cpu_s, self._defaults.memory_mb)
+        while self._zygote is not None and not self._unready and len(self._ready) < self._limits.ready:
+            child = self._fork(self._per_script.cpu_s, self._per_script.memory_mb)
             if child is not None:
                 self._ready.append(child)
 
@@ -398,7 +403,7 @@ class Service:
         """Try every attack in a throwaway child. Each layer with "" or what got through it."""
         through: dict[str, list[str]] = {"seccomp": [], "rlimits": []}
         for number, (name, _, layer) in enumerate(attack.ATTACKS):
-            child = zygote.fork(TEST, self._defaults.cpu_s, self._defaults.memory_mb, number)
+            child = zygote.fork(TEST, TEST_CPU_S, TEST_MEMORY_MB, number)
             try:
                 status = _wait_status(child.ended_fd, ATTACK_S)
             finally:
@@ -510,6 +515,20 @@ def _drain(fd: int) -> None:
         os.read(fd, 4096)
 
 
+def _from_environment(kind: str, defaults: HostLimits | Limits) -> dict[str, Any]:
+    """The fields that DESKHAND_<KIND>_<FIELD> sets. Raises `ValueError` for what is no number."""
+    found: dict[str, Any] = {}
+    for name in defaults.__dataclass_fields__:
+        setting = f"DESKHAND_{kind}_{name.upper()}"
+        text = os.environ.get(setting, "")
+        try:
+            if text:
+                found[name] = type(getattr(defaults, name))(text)
+        except ValueError as error:
+            raise ValueError(f"{setting} must be a number, not {text[:40]!r}") from error
+    return found
+
+
 def main() -> int:
     """The command. Exit code 1 with one sentence when it cannot serve."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.service", description="Runs people's scripts in a jail.")
@@ -517,8 +536,11 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        Service(arguments.socket.absolute()).serve()
-    except (SandboxError, OSError) as error:
+        host = HostLimits(**_from_environment("SANDBOX", HostLimits()))
+        # Ready children fit what callers will ask for, who read the same settings.
+        per_script = Limits(**_from_environment("SCRIPT", Limits()))
+        Service(arguments.socket.absolute(), host, per_script).serve()
+    except (SandboxError, OSError, ValueError) as error:
         log.error("sandbox.cannot_start %s", error)
         return 1
     return 0

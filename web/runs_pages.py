@@ -9,7 +9,7 @@ from flask_babel import gettext
 from rules import store as rule_list
 from rules.actions import step_sentence
 from rules.store import EntryNotFound
-from sandbox.limits import Limits
+from sandbox.source import lines_of
 from tickets.people import Permission
 from web import runs_store
 from web.access import me, needs
@@ -21,7 +21,6 @@ from web.scripts_pages import full_stop
 pages = Blueprint("runs", __name__)
 
 LAST_PAGE = runs_store.COUNT_CAP // runs_store.PAGE_ROWS
-LIMITS = Limits()
 
 
 @pages.get("/runs")
@@ -122,9 +121,9 @@ def run(run_id: int) -> ResponseReturnValue:
         "runs_run.html",
         run=row,
         done=done,
-        source=source.splitlines(),
+        source=lines_of(source.removesuffix("\n")) if source else [],
         labels=labels,
-        limits=LIMITS,
+        limits=services().sandbox.limits,
         full_stop=full_stop,
         word=run_word,
         tone=run_tone,

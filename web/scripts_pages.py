@@ -21,7 +21,6 @@ from rules.script_params import LONGEST_WAIT_S
 from rules.store import EntryKind, NothingToPublish, StaleDraft, Stored
 from sandbox.contract import Checked, Manifest
 from sandbox.errors import ServiceUnavailable
-from sandbox.limits import Limits
 from sandbox.messages import translated
 from tickets.errors import ItemNotFound
 from tickets.people import Permission
@@ -41,8 +40,6 @@ pages = Blueprint("scripts", __name__)
 pages.register_blueprint(tests)
 
 PERMISSION = Permission.EDIT_SCRIPTS
-LIMITS = Limits()
-SOURCE_CHARS = LIMITS.source_kb * 1024
 NOTE_CHARS = 2_000
 RUNS_SHOWN = 20
 #: A check while somebody types, and a try, per person and minute.
@@ -135,12 +132,11 @@ def _source(content: Mapping[str, Any] | None) -> str:
 def _sent_source() -> str:
     """The source of the form with plain line ends. Aborts with 422 for text that cannot be stored."""
     source = request.form.get("source", "").replace("\r\n", "\n")
-    if len(source) > SOURCE_CHARS:
+    most = services().sandbox.limits.source_kb * 1024
+    if len(source) > most:
         raise refuse(
             422,
-            gettext(
-                "A script has at most %(n)s characters. Nothing was saved; go back and shorten it.", n=SOURCE_CHARS
-            ),
+            gettext("A script has at most %(n)s characters. Nothing was saved; go back and shorten it.", n=most),
         )
     if json_problem(source) is not None:
         raise refuse(422, gettext("The source holds characters that cannot be stored. Nothing was saved."))
@@ -185,7 +181,7 @@ def _editor(
         used=used,
         item=request.values.get("item", recent[0].id if recent else "", type=str),
         mode=_mode().value,
-        limits=LIMITS,
+        limits=services().sandbox.limits,
         wait_s=request.form.get("wait_s", wait_s(stored.working)),
         longest_wait_s=LONGEST_WAIT_S,
         effect_tone=_effect_tone,
@@ -297,7 +293,7 @@ def try_it(code: str) -> ResponseReturnValue:
         tried=tried,
         problem=problem,
         labels=labels,
-        limits=LIMITS,
+        limits=services().sandbox.limits,
         effect_tone=_effect_tone,
         full_stop=full_stop,
         said=said,

@@ -20,6 +20,8 @@ TEXT = "tests/attacks/test_text.py::"
 WIRE = "tests/attacks/test_wire.py::"
 LAYERS = "tests/sandbox/test_layers.py::"
 RUN = "tests/sandbox/test_run.py::"
+HOST_LIMITS = "tests/sandbox/test_host_limits.py::"
+ASKING = "tests/sandbox/test_asking.py::"
 SERVICE = "tests/sandbox/test_service.py::"
 CHECK = "tests/sandbox/test_check.py::"
 
@@ -290,6 +292,34 @@ MUTATIONS = (
         '            log.warning("sandbox.bad_request")\n            self._hang_up(caller)\n',
         '            log.warning("sandbox.bad_request")\n',
         SERVICE + "test_a_caller_that_talks_nonsense_is_hung_up_on",
+    ),
+    Mutation(
+        "a zygote is replaced when it is old",
+        "sandbox/service.py",
+        "now - zygote.born >= self._limits.recycle_s",
+        "False",
+        HOST_LIMITS + "test_a_zygote_is_replaced_when_it_is_old",
+    ),
+    Mutation(
+        "a zygote is replaced after so many runs",
+        "sandbox/service.py",
+        "zygote.forks >= self._limits.recycle_runs",
+        "False",
+        HOST_LIMITS + "test_a_zygote_is_replaced_after_so_many_runs_and_a_run_under_way_ends_well",
+    ),
+    Mutation(
+        "a replaced zygote waits for the runs it forked",
+        "sandbox/service.py",
+        "for retired in [one for one in self._retired if one.lent == 0]:",
+        "for retired in list(self._retired):",
+        HOST_LIMITS + "test_a_zygote_is_replaced_after_so_many_runs_and_a_run_under_way_ends_well",
+    ),
+    Mutation(
+        "children at one time",
+        "sandbox/service.py",
+        ">= self._limits.children:",
+        ">= 1_000:",
+        HOST_LIMITS + "test_no_more_children_than_allowed_run_at_one_time_and_the_others_wait",
     ),
     Mutation(
         "a child ends with its caller's lease",
@@ -699,10 +729,31 @@ MUTATIONS = (
         WIRE + "test_a_child_that_never_reads_its_answers_meets_the_deadline",
     ),
     Mutation(
+        "a run does not wait for its gateway",
+        "sandbox/broker.py",
+        "                self._await_answer(question.bell)\n",
+        "                question.answer()\n",
+        ASKING + "test_a_run_ends_in_its_own_time_while_the_gateway_still_hangs",
+    ),
+    Mutation(
+        "a child that dies during a question",
+        "sandbox/broker.py",
+        "                if not more:\n                    raise _Gone\n",
+        "                if not more:\n                    continue\n",
+        ASKING + "test_a_child_that_dies_during_a_question_ends_the_run",
+    ),
+    Mutation(
+        "questions at once",
+        "sandbox/asking.py",
+        "ThreadPoolExecutor(AT_ONCE,",
+        "ThreadPoolExecutor(2 * AT_ONCE,",
+        ASKING + "test_hung_questions_are_bounded_and_one_that_nobody_waits_for_is_never_asked",
+    ),
+    Mutation(
         "cancelling",
         "sandbox/broker.py",
-        "            if self.cancelled is not None and self.cancelled():",
-        "            if False:",
+        "        if self.cancelled is not None and self.cancelled():",
+        "        if False:",
         RUN + "test_a_cancelled_run_ends_soon_and_applies_nothing",
     ),
     Mutation(

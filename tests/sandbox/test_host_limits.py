@@ -1,0 +1,144 @@
+"""What one host keeps and allows is a setting: the age of a zygote, children at one time, children kept ready."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs.settings import Settings
+from sandbox.limits import HostLimits, Limits
+from tests.sandbox.hosts import ROOT, Host, TableGateway, a_host, alive, descendants, wait_until
+
+
+def zygotes(host: Host) -> set[int]:
+    """The service's own children: the outer halves."""
+    found = set()
+    for pid in alive(descendants(host.process.pid)):
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        if int(stat.rpartition(")")[2].split()[1]) == host.process.pid:
+            found.add(pid)
+    return found
+
+
+def test_a_zygote_is_replaced_after_so_many_runs_and_a_run_under_way_ends_well() -> None:
+    env = {"DESKHAND_SANDBOX_RECYCLE_RUNS": "20", "DESKHAND_SANDBOX_READY": "1"}
+    with a_host(env=env) as host:
+        wait_until(lambda: host.sandbox.health().ready, 15)
+        first = zygotes(host)
+        assert len(first) == 1
+        go_on = threading.Event()
+        gateway = TableGateway({"crm.find_customer": lambda email: go_on.wait(20) and {"name": "Ann"}})
+        printed: list[list[str]] = []
+        under_way = threading.Thread(
+            target=lambda: printed.append(host.logged('print(crm.find_customer(email="a").name)', gateway))
+        )
+        under_way.start()
+        wait_until(lambda: bool(gateway.calls), 15)
+        # The self-test's own children count, too, so it is less than twenty scripts until the next zygote.
+        for number in range(20):
+            assert host.logged(f"print({number})") == [str(number)]
+        wait_until(lambda: bool(zygotes(host) - first), 15)
+        assert first <= zygotes(host)  # it waits for the run that it forked
+        go_on.set()
+        under_way.join(20)
+        assert printed == [["Ann"]]
+        wait_until(lambda: not first & zygotes(host), 15)
+        wait_until(lambda: len(alive(descendants(host.process.pid))) == 3, 15)
+        assert "sandbox.recycled forks=" in host.log.read_text()
+
+
+def test_a_zygote_is_replaced_when_it_is_old() -> None:
+    with a_host(env={"DESKHAND_SANDBOX_RECYCLE_S": "0.5"}) as host:
+        wait_until(lambda: host.sandbox.health().ready, 15)
+        first = zygotes(host)
+        wait_until(lambda: bool(zygotes(host)) and not first & zygotes(host), 15)
+        assert host.logged("print('on')") == ["on"]
+
+
+def test_no_more_children_than_allowed_run_at_one_time_and_the_others_wait() -> None:
+    with a_host(env={"DESKHAND_SANDBOX_CHILDREN": "2", "DESKHAND_SANDBOX_READY": "1"}) as host:
+        inside, most, lock = [0], [0], threading.Lock()
+
+        def slow(email: str) -> dict[str, str]:
+            with lock:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+            time.sleep(0.05)
+            with lock:
+                inside[0] -= 1
+            return {"name": email}
+
+        gateway = TableGateway({"crm.find_customer": slow})
+        done: list[list[str]] = []
+        threads = [
+            threading.Thread(
+                target=lambda: done.append(host.logged('print(crm.find_customer(email="a").name)', gateway))
+            )
+            for _ in range(6)
+        ]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join(30)
+        assert done == [["a"]] * 6
+        assert most[0] <= 2
+
+
+def test_what_a_script_may_use_is_what_the_settings_say_and_ready_children_fit() -> None:
+    env = {"DESKHAND_SCRIPT_MEMORY_MB": "64", "DESKHAND_SCRIPT_CPU_S": "1"}
+    with a_host(env=env) as host:
+        wait_until(lambda: host.sandbox.health().ready, 15)
+        wait_until(lambda: len(alive(descendants(host.process.pid))) == 4, 15)
+        ready = {pid for pid in alive(descendants(host.process.pid)) if "Max cpu time              1 " in limits(pid)}
+        assert len(ready) == 2
+        outcome = host.run("x = 'x' * (90 << 20)", limits=Limits(memory_mb=64, cpu_s=1))
+        assert outcome.error is not None
+        assert (outcome.error.code, outcome.error.message) == ("MEMORY", "The script needs more than 64 MB")
+
+
+def limits(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/limits").read_text()
+    except OSError:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("DESKHAND_SANDBOX_RECYCLE_S", "soon", "DESKHAND_SANDBOX_RECYCLE_S must be a number, not 'soon'"),
+        ("DESKHAND_SANDBOX_READY", "0", "ready must be more than 0, not 0"),
+        ("DESKHAND_SCRIPT_MEMORY_MB", "-1", "The limit memory_mb must be more than 0, not -1"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_said_in_one_line(name: str, value: str, says: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="dh-sb-") as folder:
+        command = [sys.executable, "-m", "sandbox.service", "--socket", f"{folder}/s.sock"]
+        ended = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, name: value}, capture_output=True, text=True, timeout=10, check=False
+        )
+        assert ended.returncode == 1
+        assert ended.stderr.endswith(f"sandbox.cannot_start {says}\n")
+        assert not Path(folder, "s.sock").exists()
+
+
+def test_the_product_and_the_service_read_the_same_settings_with_the_same_defaults() -> None:
+    settings = Settings()
+    assert settings.script_limits == Limits()
+    assert {f"script_{name}" for name in Limits.__dataclass_fields__} <= set(Settings.model_fields)
+    for name in HostLimits.__dataclass_fields__:
+        assert getattr(settings, f"sandbox_{name}") == getattr(HostLimits(), name)
+
+
+def test_a_limit_from_the_environment_reaches_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESKHAND_SCRIPT_CALLS", "7")
+    monkeypatch.setenv("DESKHAND_SCRIPT_WALL_S", "2.5")
+    limits = Settings.from_environ().script_limits
+    assert (limits.calls, limits.wall_s, limits.actions) == (7, 2.5, 100)
