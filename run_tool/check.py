@@ -1,4 +1,4 @@
-"""`./run check`: style, types, import contracts. Under a minute, so that it is run before every commit."""
+"""`./run check`: style, types, import contracts, and which capabilities have a test. Under a minute, so that it is run before every commit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from run_tool.commands import complain, say
 from run_tool.environment import environment
 from run_tool.places import ROOT
+from run_tool.rows import covered, rows, sentence
 
 BUDGET_S = 60
 
@@ -45,6 +46,7 @@ def check() -> int:
         if code != 0:
             failed.append(name)
             say(output.rstrip())
+    say(sentence(rows(), covered()))
     took_s = time.monotonic() - started
     if took_s > BUDGET_S:
         complain(f"The checks took {took_s:.0f} s; they should take under {BUDGET_S} s.")
