@@ -1,4 +1,7 @@
-"""`./run check`: style, types, import contracts, and which capabilities have a test. Under a minute, so that it is run before every commit."""
+"""`./run check`: style, types, import contracts, and which capabilities have a test.
+
+Under a minute, so that it is run before every commit.
+"""
 
 from __future__ import annotations
 
