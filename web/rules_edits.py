@@ -21,6 +21,7 @@ from rules.vocabulary import Vocabulary
 from tickets.item import FieldType
 from tickets.values import JSON, json_problem
 from web import rules_document as documents
+from web import rules_groups
 from web.rules_document import IF, THEN, Document, EditRefused
 from web.rules_forms import compact, read_condition, read_settings, read_step
 from web.rules_words import AT_MOST, field_or_none
@@ -164,6 +165,10 @@ def _settings(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edi
     return Edited(read_settings(form, document))
 
 
+def _groups(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
+    return Edited(rules_groups.read(document, form, desk.vocabulary, desk.zone), form.get("row", ""))
+
+
 def _document(_document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:
     """The whole document at once: undo and redo."""
     try:
@@ -202,6 +207,7 @@ EDITS: Mapping[str, Callable[[Document, MultiDict[str, str], Desk], Edited]] = {
     "delete_column": _delete_column,
     "move_column": _move_column,
     "settings": _settings,
+    "groups": _groups,
     "document": _document,
     "paste": _paste,
 }

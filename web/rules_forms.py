@@ -23,13 +23,14 @@ from rules.fields import Field, all_fields, state_backed
 from rules.operators import (
     OPERATORS,
     Operand,
+    Takes,
     default_operator,
     for_values,
     list_names,
     operators_for,
     without_lists,
 )
-from rules.parse import ANY_KIND, KINDS
+from rules.parse import ANY_KIND, KINDS, MAX_TRIGGERS
 from rules.table import DEFAULT_WAIT_S, NEVER_WITHOUT
 from rules.triggers import TRIGGERS
 from rules.vocabulary import GivenType, ScriptParam, Vocabulary
@@ -38,9 +39,8 @@ from tickets.values import JSON, iso
 from web.rules_document import Document, EditRefused
 from web.rules_words import column_label, field_or_none
 
-#: Longest text of one form field, in characters, and most triggers in the form.
+#: Longest text of one form field, in characters.
 MAX_FORM_CHARS = 64_000
-TRIGGER_LINES = 4
 
 #: What stands for "any of these" in forms with check boxes; a single ticked box is the plain operator again.
 _MANY = {"is": "any_of", "is_not": "none_of"}
@@ -127,13 +127,21 @@ def condition_form(
         )
         widgets = (Widget(f"{id}.value", gettext("Values"), "ticks", choices=choices),)
         others = [one for one in texts if one not in options]
+        long = ""
+        if operator is not None and operator.takes is Takes.DURATION:
+            long, others = ", ".join(others), []
+        if found.outside:
+            widgets += (Widget(f"{id}.long", gettext("How long ago, to test when it was fetched"), "line", long),)
         if found.options is None or others:
             widgets += (Widget(f"{id}.more", gettext("Others, one per line"), "lines", "\n".join(others)),)
     elif found is not None and found.type in (FieldType.NUMBER, FieldType.MONEY, FieldType.TIME, FieldType.PERSON):
         pair = operator is not None and operator.operand is Operand.PAIR
-        low, high = (texts[0], texts[1]) if pair and len(texts) == 2 else (", ".join(texts), "")
+        low, high = (texts[0], texts[1]) if pair and len(texts) == 2 else (texts[0] if texts else "", "")
+        rest = [] if pair and len(texts) == 2 else texts[1:]
         help = gettext("A date and time, e.g. 2026-11-21 09:00") if found.type is FieldType.TIME else ""
         widgets = (Widget(f"{id}.value", gettext("Value"), "pair", low, high, help=help),)
+        if not pair and operator is not None and (rest or operator.operand is Operand.MANY):
+            widgets += (Widget(f"{id}.more", gettext("More values, one per line"), "lines", "\n".join(rest)),)
     else:
         widgets = (
             Widget(f"{id}.more", gettext("Values"), "lines", "\n".join(texts), help=gettext("One per line means or")),
@@ -190,6 +198,9 @@ def read_condition(form: MultiDict[str, str], head: Mapping[str, Any], vocabular
     if operator.operand is Operand.NONE:
         return {"op": key} if key != default else {}
     given = [one for one in form.getlist(f"{id}.value") if one.strip()]
+    if operator.takes is Takes.DURATION and f"{id}.long" in form:
+        # Ticked values are no durations; the form has a field of its own for one.
+        given = [form[f"{id}.long"].strip()] if form[f"{id}.long"].strip() else []
     high = form.get(f"{id}.high", "").strip()
     if operator.operand is Operand.PAIR:
         given = [*given[:1], *([high] if high else [])]
@@ -480,7 +491,7 @@ class TriggerForm:
 
 def trigger_forms(document: Document, vocabulary: Vocabulary) -> list[TriggerForm]:
     """The present triggers and one empty line."""
-    lines = [*document["triggers"][: TRIGGER_LINES - 1], {"on": ""}]
+    lines = [*document["triggers"], {"on": ""}][:MAX_TRIGGERS]
     return [_trigger_form(number, line, vocabulary) for number, line in enumerate(lines)]
 
 
@@ -529,7 +540,7 @@ def read_settings(form: MultiDict[str, str], document: Document) -> Document:
     if note:
         changed["note"] = note
     triggers = []
-    for number in range(TRIGGER_LINES):
+    for number in range(MAX_TRIGGERS):
         record = TRIGGERS.get(form.get(f"t{number}.on", ""))
         if record is None:
             continue
@@ -558,10 +569,12 @@ def _read_wait(form: MultiDict[str, str]) -> JSON:
     return seconds if isinstance(seconds, (int, float)) else DEFAULT_WAIT_S
 
 
-def field_menu(vocabulary: Vocabulary) -> dict[str, list[tuple[str, str]]]:
-    """The fields a new condition column can look at, by group."""
+def field_menu(vocabulary: Vocabulary, *, outside: bool = True) -> dict[str, list[tuple[str, str]]]:
+    """The fields a new condition can look at, by group; those from `outside` may be left out."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for one in all_fields(vocabulary):
+        if one.outside and not outside:
+            continue
         groups.setdefault(one.group, []).append((one.key, one.label))
     return groups
 

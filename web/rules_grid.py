@@ -15,7 +15,7 @@ from rules.parse import parse_table
 from rules.table import OTHERWISE
 from rules.vocabulary import Vocabulary
 from web.rules_document import IF, THEN, Document, tidy
-from web.rules_words import ChangeLine, Words, cell_words, changes, column_label, field_or_none
+from web.rules_words import ChangeLine, Words, cell_words, changes, column_label, field_or_none, members
 
 #: Rows on one page of the grid: more would make the browser slow.
 PAGE_ROWS = 200
@@ -72,6 +72,8 @@ class RowView:
     right: tuple[Cell, ...]
     new: bool
     findings: tuple[Finding, ...]
+    groups: str = ""  # the conditions beside the cells, in words
+    groups_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,8 @@ def _row(
         right=cells(right, document["steps"], THEN),
         new=old is not None and old_row is None,
         findings=tuple(places.of(id)),
+        groups=members(row.get("groups"), vocabulary),
+        groups_changed=old_row is not None and old_row.get("groups") != row.get("groups"),
     )
 
 

@@ -30,7 +30,7 @@ from rules.triggers import TRIGGERS
 from rules.vocabulary import Vocabulary
 from tickets.people import Permission
 from web import rules_document as documents
-from web import rules_store, rules_words
+from web import rules_groups, rules_store, rules_words
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
@@ -179,8 +179,9 @@ def _table(connection: Connection, code: str) -> Stored:
 def _open(connection: Connection, code: str) -> Open:
     stored = _table(connection, code)
     desk = services().live.current(connection)
-    labels = Labels(names(connection), desk.vocabulary.custom_fields)
-    return Open(stored, documents.tidy(stored.working), desk.vocabulary, labels)
+    document = documents.tidy(stored.working)
+    vocabulary = desk.vocabulary.of(document["kind"])
+    return Open(stored, document, vocabulary, Labels(names(connection), vocabulary.custom_fields))
 
 
 def _part() -> bool:
@@ -323,6 +324,28 @@ def _cell_form(
     return condition_form(head, cell, found.vocabulary, counts)
 
 
+@pages.get("/rules/<code>/rows/<row>/groups")
+@needs(PERMISSION)
+def groups(code: str, row: str) -> ResponseReturnValue:
+    """The groups of a row: conditions of which all, any or none hold. The row "scope" is the table's scope."""
+    with services().db.read() as connection:
+        found = _open(connection, code)
+    if row != rules_groups.SCOPE:
+        _row_data(found.document, row)
+    if row == OTHERWISE:
+        abort(404)
+    menu = field_menu(found.vocabulary, outside=row != rules_groups.SCOPE)
+    return render_template(
+        "rules_groups.html",
+        row=row,
+        scope=row == rules_groups.SCOPE,
+        nodes=rules_groups.forms(rules_groups.members_of(found.document, row), found.vocabulary),
+        kinds=rules_groups.kinds(),
+        fields=menu,
+        **_view(found),
+    )
+
+
 @pages.get("/rules/<code>/settings")
 @needs(PERMISSION)
 def settings(code: str) -> ResponseReturnValue:
@@ -425,6 +448,8 @@ def save(code: str) -> ResponseReturnValue:
         target = request.form.get("next", "")
         if target == "row" and edited.row:
             return redirect(url_for("rules.row", code=code, row=edited.row))
+        if target == "groups" and edited.row and "done" not in request.form:
+            return redirect(url_for("rules.groups", code=code, row=edited.row))
         anchor = f"row-{edited.row}" if edited.row else None
         return redirect(url_for("rules.table", code=code, _anchor=anchor, page=_page() if _page() > 1 else None))
     view = _view(found, _page())

@@ -245,6 +245,26 @@ def column_label(head: Mapping[str, Any], side: str, vocabulary: Vocabulary) -> 
     return record.label if record else str(head.get("do", ""))
 
 
+def member(data: Any, vocabulary: Vocabulary) -> str:
+    """A condition outside the columns, or a group of them: "at least one of (Message contains refund; ...)"."""
+    if isinstance(data, Mapping) and isinstance(data.get("field"), str):
+        found = field_or_none(data["field"], vocabulary)
+        cell = {key: data[key] for key in ("op", "value") if key in data}
+        words = condition({"field": data["field"]}, cell, vocabulary)
+        op = words.op or gettext("is")
+        return " ".join(part for part in (found.label if found else data["field"], op, ", ".join(words.values)) if part)
+    labels = {"any": gettext("at least one of"), "all": gettext("all of"), "none": gettext("none of")}
+    for kind, label in labels.items():
+        if isinstance(data, Mapping) and isinstance(data.get(kind), (list, tuple)):
+            return f"{label} ({members(data[kind], vocabulary) or gettext('nothing yet')})"
+    return _short(str(data))
+
+
+def members(data: Any, vocabulary: Vocabulary) -> str:
+    """Several of them: the groups of a row, or a scope; "" for none."""
+    return "; ".join(member(one, vocabulary) for one in data) if isinstance(data, (list, tuple)) else ""
+
+
 def row_name(document: Document, row: str) -> str:
     """A row as people call it: "Row 3", or the last one."""
     if row == OTHERWISE:
@@ -265,6 +285,7 @@ def row_sentence(document: Document, row: Mapping[str, Any], vocabulary: Vocabul
         for head in document["steps"]
         if row.get(THEN, {}).get(head["id"]) is not None
     ]
+    left += [members(row.get("groups"), vocabulary)] if row.get("groups") else []
     return f"{'; '.join(left) or gettext('any')} → {'; '.join(right) or gettext('nothing')}"
 
 
@@ -279,6 +300,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any], vocabulary: Voc
         for label, was, now in (
             (gettext("Name"), old["name"], new["name"]),
             (gettext("Runs when"), triggers(old, vocabulary), triggers(new, vocabulary)),
+            (gettext("Only for"), members(old.get("scope"), vocabulary), members(new.get("scope"), vocabulary)),
             (gettext("Uses"), hit(old), hit(new)),
             (gettext("Waits for answers"), wait(old), wait(new)),
             (gettext("Note"), str(old.get("note") or ""), str(new.get("note") or "")),
@@ -340,6 +362,9 @@ def _row_changes(old: Document, new: Document, vocabulary: Vocabulary) -> list[C
                 )
             )
         lines += _rearm_changes(before[id], row, name)
+        was_groups, groups = members(before[id].get("groups"), vocabulary), members(row.get("groups"), vocabulary)
+        if was_groups != groups:
+            lines.append(ChangeLine(gettext("%(row)s, groups", row=name), was_groups, groups))
         lines += _cell_changes(old, new, before[id], row, name, vocabulary)
     for id, row in before.items():
         if id not in after:

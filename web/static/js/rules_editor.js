@@ -318,6 +318,8 @@ gridBox.addEventListener("keydown", (event) => {
   else if (event.key === "Home") go(y, 0);
   else if (event.key === "End") go(y, 999);
   else if (event.key === "Enter" || event.key === "F2") open(cell.querySelector("a"), { row, column, element: cell });
+  else if (event.key.toLowerCase() === "g" && body) location.assign(`${editor.dataset.base}/rows/${encodeURIComponent(row)}/groups`);
+  else if (event.key.toLowerCase() === "m" && body) { const menu = cell.parentElement.querySelector("td.rn a"); open(menu, { row, column, element: cell }); }
   else if (event.key === "Delete" || event.key === "Backspace") post({ do: "cell", row, column, clear: "1" });
   else done = false;
   if (done) { event.preventDefault(); event.stopPropagation(); }
