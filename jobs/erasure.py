@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Text, cast, delete, func, or_, select, update
 from connectors.store import CallTable, RecordTable
 from jobs.services import Services
 from jobs.tables import DecisionRow, IdempotencyKey, LookupRow, OutboxRow, RunRow
-from tickets import people, store
+from tickets import people, search, store
 from tickets.item import CUSTOM, FieldType
 from tickets.tables import (
     Attachment,
@@ -80,6 +80,7 @@ def erase(services: Services, person_id: int, *, by: str) -> Erased:
             _work(connection, some, done)
         _elsewhere(connection, person_id, addresses, done)
         _drop_unused(connection, blobs, done)
+        search.forget(connection)
         connection.execute(delete(PersonAddress).where(PersonAddress.person_id == person_id))
         connection.execute(update(Person).where(Person.id == person_id).values(name="", language="", anonymous=True))
     log.info("person.erased", extra={"person": person.id, "by": by, **done.rows})

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from tickets import search
 from tickets.db import Database
 
 #: Any number, the same in every process: PostgreSQL lets one of them migrate at a time.
@@ -26,6 +27,8 @@ def upgrade(url: str, revision: str = "head") -> None:
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
+            if revision == "head":
+                search.install(connection)
     finally:
         db.close()
 

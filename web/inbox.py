@@ -30,6 +30,7 @@ QUEUES = {
     "all": lazy_gettext("All open"),
     "waiting": lazy_gettext("Waiting"),
     "closed": lazy_gettext("Closed"),
+    "any": lazy_gettext("All"),
 }
 #: Longest search text, in characters, and the furthest page that can be asked for.
 TEXT_CHARS = 200
@@ -123,7 +124,15 @@ def _nothing(wanted: store.Filter) -> tuple[str, str, str, str]:
     """What an empty list says: what is not there, what will be, and one thing to do: its words and address."""
     every = gettext("All open tickets"), _address(queue="all")
     if wanted.narrowed:
-        return gettext("No ticket matches"), gettext("Take a filter away, or look in all open tickets."), *every
+        if wanted.queue == "any":
+            said = gettext("Words are looked for from their beginning, in subjects, messages and customers.")
+            return gettext("No ticket matches"), said, *every
+        further = gettext("All tickets"), _address(**{**asdict(wanted), "queue": "any", "page": 1})
+        return (
+            gettext("No ticket matches"),
+            gettext("Take a filter away, or look in all tickets, closed ones too."),
+            *further,
+        )
     match wanted.queue:
         case "mine":
             free = gettext("Unassigned tickets"), _address(queue="unassigned")

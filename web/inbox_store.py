@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
 
+from tickets import search
 from tickets.assignment import holds
 from tickets.events import AUTOMATION
 from tickets.item import FINISHED
@@ -57,6 +58,7 @@ class Line:
     updated_at: datetime
     automation: str = ""  # what last changed it automatically, "" when nothing did
     automation_at: datetime | None = None
+    found: str = ""  # the words around what was searched for, where a message has it
     unread: bool = False  # a customer wrote something that the viewer has not seen
 
 
@@ -107,6 +109,7 @@ def inbox(connection: Connection, who: Viewer, wanted: Filter, entries: Mapping[
         .offset((page - 1) * PAGE_ROWS)
     ).all()
     marks = _automation_marks(connection, [row.id for row in rows], entries or {})
+    found = search.where_found(connection, wanted.text, [row.id for row in rows])
     emails = _emails(connection, [row.customer_id for row in rows if row.customer_id and not row.customer])
     lines = [
         Line(
@@ -122,6 +125,7 @@ def inbox(connection: Connection, who: Viewer, wanted: Filter, entries: Mapping[
             updated_at=row.updated_at,
             automation=marks[row.id][0] if row.id in marks else "",
             automation_at=marks[row.id][1] if row.id in marks else None,
+            found=found.get(row.id, ""),
             unread=bool(row.unread),
         )
         for row in rows
@@ -141,7 +145,7 @@ def conditions(connection: Connection, who: Viewer, wanted: Filter) -> list[Colu
     not_archived = WorkItem.archived.is_not(True)
     if wanted.queue == "closed":
         parts.append(or_(WorkItem.status.in_(sorted(FINISHED)), WorkItem.archived.is_(True)))
-    else:
+    elif wanted.queue != "any":
         parts.append(not_archived)
     match wanted.queue:
         case "mine":
@@ -163,12 +167,12 @@ def conditions(connection: Connection, who: Viewer, wanted: Filter) -> list[Colu
     if wanted.tag:
         parts.append(holds(connection, WorkItem.tags, wanted.tag))
     if wanted.text:
-        parts.append(_mentions(wanted.text))
+        parts.append(or_(_names(wanted.text), search.mentions(connection, wanted.text)))
     return parts
 
 
-def _mentions(words: str) -> ColumnElement[bool]:
-    """Subject, customer or number. `%` and `_` are ordinary characters here."""
+def _names(words: str) -> ColumnElement[bool]:
+    """A part of the subject, of the customer's name or address, or the number. `%` and `_` are ordinary here."""
     like = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     customers = (
         select(Person.id)

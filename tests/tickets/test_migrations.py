@@ -13,13 +13,19 @@ from tickets import migrate
 from tickets.db import Base, Database
 
 
+def not_the_search_index(name: str | None, _kind: str, _parents: object) -> bool:
+    """tickets.search makes it of what stands in the tables."""
+    return not (name or "").startswith("search_")
+
+
 def test_the_models_are_exactly_what_the_migrations_make(empty_database_url: str) -> None:
     for tables in TABLES:
         importlib.import_module(tables)
     migrate.upgrade(empty_database_url)
     database = Database(empty_database_url)
     with database.read() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        opts = {"compare_type": True, "include_name": not_the_search_index}
+        context = MigrationContext.configure(connection, opts=opts)
         differences = compare_metadata(context, Base.metadata)
         assert [str(one) for one in differences] == []
         assert migrate.current(connection) == migrate.head()

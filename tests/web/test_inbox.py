@@ -61,6 +61,8 @@ def filled(desk: Desk) -> Desk:
         ("queue=all&tag=vi", []),
         ("queue=all&text=FRE", ["free"]),
         ("queue=all&text=%25", []),
+        ("queue=any", ["done", "waits", "free", "team", "mine"]),
+        ("queue=any&text=DON", ["done"]),
         ("queue=all&text=1", ["mine"]),
         ("queue=all&text=%231", ["mine"]),
         ("queue=all&text=camille@", ["waits", "free", "team", "mine"]),
