@@ -91,6 +91,7 @@ class ListQuery(Given):
     tag: str | None = Field(None, max_length=200)
     assignee: Key | None = None
     customer: str | None = Field(None, max_length=320, description="An e-mail address.")
+    text: str | None = Field(None, max_length=200, description="Words of subject or messages.")
     updated_after: AwareDatetime | None = None
     before: int | None = Field(None, ge=1, lt=2**31, description="Only tickets with a smaller number.")
     limit: int = Field(50, ge=1, le=PAGE_ITEMS)

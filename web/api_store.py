@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
 from jobs.tables import ApiToken, IdempotencyKey, RunRow
-from tickets import people
+from tickets import people, search
 from tickets.assignment import holds
 from tickets.db import upsert
 from tickets.people import Viewer
@@ -180,6 +180,7 @@ class Wanted:
     tag: str | None = None
     assignee: str | None = None
     customer: str | None = None  # an e-mail address
+    text: str | None = None  # words of subject or messages
     updated_after: datetime | None = None
     before: int | None = None
     limit: int = 50
@@ -204,6 +205,8 @@ def tickets(connection: Connection, viewer: Viewer, wanted: Wanted) -> list[int]
     if wanted.customer is not None:
         of_address = select(PersonAddress.person_id).where(PersonAddress.address == wanted.customer.strip().lower())
         parts.append(WorkItem.customer.in_(of_address))
+    if wanted.text is not None:
+        parts.append(search.mentions(connection, wanted.text))
     if wanted.updated_after is not None:
         parts.append(WorkItem.updated_at > wanted.updated_after)
     if wanted.before is not None:

@@ -301,7 +301,7 @@ def test_a_method_that_is_not_offered_is_refused(api: Api) -> None:
 
 def test_the_list_is_narrowed_by_each_filter(desk: Desk, api: Api) -> None:
     one = one_ticket(api, team="billing", priority="high", tags=["vip", "x"], brand="acme", assignees=["ana"])["id"]
-    other = one_ticket(api, customer={"email": "other@customer.test"}, kind="task", status="solved")["id"]
+    other = one_ticket(api, customer={"email": "other@customer.test"}, kind="task", status="closed")["id"]
 
     def found(**query: Any) -> list[int]:
         answer = api.get("tickets", **query)
@@ -321,6 +321,7 @@ def test_the_list_is_narrowed_by_each_filter(desk: Desk, api: Api) -> None:
         {"before": other},
     ):
         assert found(**query) == [one], query
+    assert found(text="nothing of the kind") == []
     assert found(updated_after="2026-11-21T09:31:00+00:00") == []
     assert found(updated_after="2026-11-21T09:30:59Z") == [other, one]
 
