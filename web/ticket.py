@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy import Connection
 
+from jobs.forecast import forecast
 from jobs.outbox import queue_message
 from jobs.queues import Work
 from rules.actions import step_sentence
@@ -29,6 +30,7 @@ from tickets.values import JSON
 from web import links, seen_store, ticket_store
 from web.access import me, needs
 from web.cards import Card, card, told_apart
+from web.coming import words as coming_words
 from web.context import now, services
 from web.forms import LARGEST_KEY, looks_like_email, received_files
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
@@ -75,7 +77,7 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         cards = _cards(items.context_cards(connection, item_id), asked, labels.names.systems)
         followers = seen_store.followers(connection, item_id)
         linked, links_hidden = links.linked(connection, viewer, item_id)
-        coming = ticket_store.coming(connection, item_id)
+        coming = forecast(connection, item_id, now())
         desk = services().live.current(connection)
         entries = timeline(past)
         told_of = {told.other for entry in entries if isinstance(entry, Changed) for told in entry.links}
@@ -105,6 +107,7 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         reachable=reachable,
         newest_message=max((row.id for rows in past.messages.values() for row in rows), default=0),
         coming=coming,
+        coming_words=coming_words,
         cut=past.cut,
         view=view,
         entries=[entry for entry in entries if shown(entry)],

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, case, func, literal, not_, or_, select, union_all, update
+from sqlalchemy import Connection, and_, func, not_, or_, select, update
 
 from jobs.tables import DecisionRow, LookupRow, OutboxRow, RunRow
 from tickets.item import FINISHED
@@ -126,48 +126,6 @@ def past(connection: Connection, item_id: int) -> Past:
         mails={keys[row.key]: row for row in mails},
         cut=cut,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Coming:
-    """Something that will happen to an item by itself. `at` None: as soon as a worker is free."""
-
-    at: datetime | None
-    what: str
-    kind: str  # lookup, lookup_again, run_queued, run_running, run_retrying, send, send_again
-
-
-def coming(connection: Connection, item_id: int, *, limit: int = 20) -> list[Coming]:
-    """What will happen to an item by itself, soonest first."""
-    asked = (
-        select(
-            case((LookupRow.tries > 0, "lookup_again"), else_="lookup").label("kind"),
-            (LookupRow.connection + "." + LookupRow.operation).label("what"),
-            LookupRow.due_at.label("due_at"),
-        )
-        .where(LookupRow.item_id == item_id, LookupRow.due_at.is_not(None))
-        .order_by(LookupRow.due_at)
-        .limit(limit)
-    )
-    runs = (
-        select((literal("run_") + RunRow.status).label("kind"), RunRow.script.label("what"), RunRow.due_at)
-        .where(RunRow.item_id == item_id, RunRow.status.in_(("queued", "running", "retrying")))
-        .order_by(RunRow.id)
-        .limit(limit)
-    )
-    sends = (
-        select(
-            case((OutboxRow.tries > 0, "send_again"), else_="send").label("kind"),
-            OutboxRow.kind.label("what"),
-            OutboxRow.due_at,
-        )
-        .where(OutboxRow.item_id == item_id, OutboxRow.status == "due")
-        .order_by(OutboxRow.due_at)
-        .limit(limit)
-    )
-    parts = (select(one.subquery()) for one in (asked, runs, sends))
-    found = [Coming(row.due_at, row.what, row.kind) for row in connection.execute(union_all(*parts))]
-    return sorted(found, key=lambda one: (one.at is not None, one.at.timestamp() if one.at else 0.0))[:limit]
 
 
 def lookups(connection: Connection, item_id: int, *, limit: int = 50) -> list[AnyRow]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from jobs.forecast import FIELD as coming_field
 from rules.errors import FactsInvalid
 from rules.trace import EntryTrace, RowTrace, RowVerdict, Seen, Trace, Truth
 from tickets.events import ActorKind
@@ -51,6 +52,7 @@ class Changed:
     changes: Sequence[tuple[str, JSON, JSON]]
     created: bool = False
     links: Sequence[LinkChange] = ()
+    called_off: Sequence[Mapping[str, JSON]] = ()  # what will not come by itself any more, each with `why`
 
 
 @dataclass(slots=True)
@@ -208,7 +210,10 @@ def _changed(event: AnyRow, past: Past) -> Changed | None:
         return None
     changes = [(one["field"], one["before"], one["after"]) for one in event.changes]
     links = [_link_change(line.change) for line in past.history.get(event.id, ()) if line.field == links_field]
-    return Changed(event.at, event.actor_name, changes, links=links) if changes or links else None
+    called_off = [line.change["before"] for line in past.history.get(event.id, ()) if line.field == coming_field]
+    if not (changes or links or called_off):
+        return None
+    return Changed(event.at, event.actor_name, changes, links=links, called_off=called_off)
 
 
 def _link_change(change: Mapping[str, Any]) -> LinkChange:

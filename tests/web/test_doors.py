@@ -59,6 +59,7 @@ def test_a_role_opens_exactly_the_pages_of_its_permissions(role: str, desk: Desk
 #: What each part of the desk asks for, written down a second time on purpose: a view that asks for less stands out.
 ASKED = {
     "bell": "signed in",
+    "coming": Permission.WORK_TICKETS,
     "connections": Permission.EDIT_CONNECTIONS,
     "inbox": Permission.WORK_TICKETS,
     "lists": Permission.EDIT_RULES,
