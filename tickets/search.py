@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, false, func, literal_column, or_, select, text
 
@@ -99,20 +100,8 @@ def mentions(connection: Connection, question: str) -> ColumnElement[bool]:
     words = words_of(question)
     if not words:
         return false()
-    if connection.dialect.name == "sqlite":
-        asked = " AND ".join(f'"{word}"*' for word in words)
-        messages, items = (
-            text(f"SELECT rowid FROM search_{table} WHERE search_{table} MATCH :asked").bindparams(asked=asked)
-            for table in ("messages", "items")
-        )
-        in_messages: ColumnElement[bool] = Message.id.in_(messages)
-        in_subject: ColumnElement[bool] = WorkItem.id.in_(items)
-    else:
-        asked = " & ".join(f"{_plain(word)}:*" for word in words)
-        question_of = func.to_tsquery("simple", asked)
-        in_messages = literal_column(_vector_sql("messages")).op("@@", is_comparison=True)(question_of)
-        in_subject = literal_column(_vector_sql("items")).op("@@", is_comparison=True)(question_of)
-    return or_(in_subject, WorkItem.id.in_(select(Message.item_id).where(in_messages)))
+    in_messages = select(Message.item_id).where(_has(connection, "messages", words))
+    return or_(_has(connection, "items", words), WorkItem.id.in_(in_messages))
 
 
 def where_found(connection: Connection, question: str, item_ids: Iterable[int]) -> dict[int, str]:
@@ -120,21 +109,24 @@ def where_found(connection: Connection, question: str, item_ids: Iterable[int]) 
     words, ids = words_of(question), list(item_ids)
     if not words or not ids:
         return {}
-    if connection.dialect.name == "sqlite":
-        asked = " AND ".join(f'"{word}"*' for word in words)
-        found: ColumnElement[bool] = Message.id.in_(
-            text("SELECT rowid FROM search_messages WHERE search_messages MATCH :asked").bindparams(asked=asked)
-        )
-    else:
-        vector = literal_column(_vector_sql("messages"))
-        found = vector.op("@@", is_comparison=True)(
-            func.to_tsquery("simple", " & ".join(f"{_plain(word)}:*" for word in words))
-        )
+    found = _has(connection, "messages", words)
     newest = (
         select(func.max(Message.id).label("id")).where(Message.item_id.in_(ids), found).group_by(Message.item_id)
     ).subquery()
     rows = connection.execute(select(Message.item_id, Message.text).join(newest, newest.c.id == Message.id))
     return {row.item_id: around(row.text, words) for row in rows}
+
+
+def _has(connection: Connection, table: str, words: Sequence[str]) -> ColumnElement[bool]:
+    """True for rows of `table` that have words beginning with each of these."""
+    if connection.dialect.name == "sqlite":
+        asked = " AND ".join(f'"{word}"*' for word in words)
+        rows = text(f"SELECT rowid FROM search_{table} WHERE search_{table} MATCH :asked").bindparams(asked=asked)
+        ids = {"messages": Message.id, "items": WorkItem.id}
+        return ids[table].in_(rows)
+    asked = " & ".join(f"{_plain(word)}:*" for word in words)
+    vector: ColumnElement[Any] = literal_column(_vector_sql(table))
+    return vector.op("@@", is_comparison=True)(func.to_tsquery("simple", asked))
 
 
 def around(said: str, words: Sequence[str]) -> str:
