@@ -293,7 +293,7 @@ def create_item(
     chain: Chain = Chain(),
 ) -> Written:
     """A new item with its first message, its `created` event and its lane. Raises `BadValue`, `UnknownField`."""
-    state = {**FIRST_VALUES.get(kind, {}), **state}
+    state = {**FIRST_VALUES.get(kind, {}), **{name: value for name, value in state.items() if value is not None}}
     custom = custom_fields(connection, kind) if any(key.startswith(CUSTOM) for key in state) else {}
     clean = _clean(kind, state, custom)
     if kind in STAGED and (PIPELINE in clean or STAGE in clean):

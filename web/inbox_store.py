@@ -167,11 +167,11 @@ def conditions(connection: Connection, who: Viewer, wanted: Filter) -> list[Colu
     if wanted.tag:
         parts.append(holds(connection, WorkItem.tags, wanted.tag))
     if wanted.text:
-        parts.append(or_(_names(wanted.text), search.mentions(connection, wanted.text)))
+        parts.append(or_(name_like(wanted.text), search.mentions(connection, wanted.text)))
     return parts
 
 
-def _names(words: str) -> ColumnElement[bool]:
+def name_like(words: str) -> ColumnElement[bool]:
     """A part of the subject, of the customer's name or address, or the number. `%` and `_` are ordinary here."""
     like = "%" + words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     customers = (

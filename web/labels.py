@@ -9,7 +9,8 @@ from flask_babel import gettext
 from markupsafe import Markup
 
 from tickets.errors import UnknownField
-from tickets.item import CHANNELS, LANGUAGES, PRIORITIES, STATUSES, FieldType, StateField, state_field
+from tickets.item import CHANNELS, LANGUAGES, FieldType, StateField, state_field
+from tickets.kinds import ALL_STATUSES, priorities_of, statuses_of
 from tickets.values import JSON
 from web.look import moment, plain
 from web.names_store import Names
@@ -17,6 +18,8 @@ from web.names_store import Names
 #: The colour of a status: its dot and its pill. Colour is never alone, the word stands beside it.
 STATUS_TONES: Mapping[str, str] = {
     "open": "ok",
+    "in_progress": "info",
+    "on_hold": "warn",
     "waiting_customer": "info",
     "waiting_team": "info",
     "snoozed": "warn",
@@ -33,6 +36,7 @@ class Labels:
     names: Names
     custom: Mapping[str, StateField] = field(default_factory=dict)
     people: Mapping[int, str] = field(default_factory=dict)
+    kind: str = "ticket"
 
     def field(self, key: str) -> str:
         """A field's name. A field that was removed since keeps its key."""
@@ -66,9 +70,9 @@ class Labels:
             case "customer":
                 return self.people.get(value, str(value)) if isinstance(value, int) else str(value)
             case "status":
-                return gettext(STATUSES.get(str(value), str(value)))
+                return gettext(statuses_of(self.kind).get(str(value)) or ALL_STATUSES.get(str(value), str(value)))
             case "priority":
-                return gettext(PRIORITIES.get(str(value), str(value)))
+                return gettext(priorities_of(self.kind).get(str(value), str(value)))
             case "channel":
                 return gettext(CHANNELS.get(str(value), str(value)))
             case "language":

@@ -23,7 +23,8 @@ from tickets import store as items
 from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
 from tickets.errors import AttachmentRefused, BadValue, ItemNotFound, PersonNotFound, StaleItem
 from tickets.events import Actor, ActorKind, Cause, EventKind
-from tickets.item import CHANNELS, LANGUAGES, PRIORITIES, STATE_FIELDS, STATUSES, Item, ItemKind, clean_value
+from tickets.item import CHANNELS, FINISHED, LANGUAGES, PRIORITIES, STATE_FIELDS, Item, ItemKind, clean_value
+from tickets.kinds import KIND_LABELS, KIND_PLURALS, STAGE, STAGED, pipeline_of, priorities_of, statuses_of
 from tickets.linking import LinkKind
 from tickets.people import Customer, Permission, Viewer
 from tickets.values import JSON
@@ -33,6 +34,8 @@ from web.cards import Card, card, told_apart
 from web.coming import words as coming_words
 from web.context import now, services
 from web.forms import LARGEST_KEY, looks_like_email, received_files
+from web.item_forms import inputs
+from web.items_pages import editable, shown_as
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
 from web.look import age
 from web.mail_html import clean
@@ -79,6 +82,8 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         linked, links_hidden = links.linked(connection, viewer, item_id)
         coming = forecast(connection, item_id, now())
         desk = services().live.current(connection)
+        details = inputs(editable(labels.names, labels.custom), item.state, viewer.zone)
+        stages = _stages(connection, item)
         entries = timeline(past)
         told_of = {told.other for entry in entries if isinstance(entry, Changed) for told in entry.links}
         reachable = ticket_store.visible_of(connection, viewer, sorted(told_of))
@@ -115,6 +120,11 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         views=_views(item_id, view, counts),
         choices=_choices(labels),
         custom=sorted(labels.custom),
+        kind_label=KIND_LABELS[item.kind],
+        kind_plural=KIND_PLURALS[item.kind],
+        details=[(one, shown_as(one)) for one in details],
+        stages=stages,
+        finished=FINISHED,
         tables=[entry for entry in desk.ruleset.entries if entry.enabled and entry.table is not None],
         origins=origins(past),
         written=written,
@@ -145,7 +155,21 @@ def _views(item_id: int, current: str, counts: Mapping[str, int]) -> list[tuple[
 
 def _labels(connection: Connection, item: Item, customer: Customer | None) -> Labels:
     known = {} if customer is None else {customer.id: customer.name or customer.email}
-    return Labels(all_names(connection), items.custom_fields(connection, item.kind), known)
+    return Labels(all_names(connection), items.custom_fields(connection, item.kind), known, item.kind)
+
+
+def _stages(connection: Connection, item: Item) -> list[tuple[str, str]]:
+    """The stages of the pipeline the item stands in, or all of them while it is in none; none for other kinds."""
+    if item.kind not in STAGED:
+        return []
+    known = items.pipelines(connection)
+    own = pipeline_of(str(item.state.get(STAGE) or ""), known)
+    chosen = [own] if own is not None else [one for one in known.values() if one.kind == item.kind]
+    return [
+        (stage.key, stage.label if own is not None else f"{one.label}: {stage.label}")
+        for one in chosen
+        for stage in one.stages
+    ]
 
 
 def _customer(connection: Connection, item: Item) -> Customer | None:
@@ -181,10 +205,10 @@ def _choices(labels: Labels) -> dict[str, list[tuple[str, str]]]:
     """What each field in the head can be set to: key and words."""
     nobody = ("", gettext("none"))
     return {
-        "status": [(key, labels.one("status", key)) for key in STATUSES],
+        "status": [(key, labels.one("status", key)) for key in statuses_of(labels.kind)],
         "team": [nobody, *labels.names.teams.items()],
         "assignees": list(labels.names.colleagues.items()),
-        "priority": [(key, labels.one("priority", key)) for key in PRIORITIES],
+        "priority": [(key, labels.one("priority", key)) for key in priorities_of(labels.kind)],
         "language": [nobody, *((key, labels.one("language", key)) for key in LANGUAGES)],
     }
 
@@ -308,8 +332,11 @@ def write(item_id: int) -> ResponseReturnValue:
         author_address=viewer.email,
         attachments=tuple(files),
     )
-    effects = (SetField("status", then),) if then in STATUSES else ()
-    _change(item_id, lambda connection, item: effects, message=message)
+
+    def effects(_connection: Connection, item: Item) -> Sequence[StateEffect]:
+        return (SetField("status", then),) if then in statuses_of(item.kind) else ()
+
+    _change(item_id, effects, message=message)
     return _back(item_id)
 
 

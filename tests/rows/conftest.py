@@ -11,6 +11,9 @@ from redis import Redis
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.rows.maildesk import MailDesk, a_mail_desk
+from tests.web.conftest import agent, app, client, compiled_templates, desk
+
+__all__ = ["agent", "app", "client", "compiled_templates", "desk", "mail_desk"]
 
 
 @pytest.fixture

@@ -1,0 +1,140 @@
+"""Pipelines and their stages: what jobs go through, and which stages they leave by themselves."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from rules import store as rule_list
+from tickets import store as items
+from tickets.errors import BadValue
+from tickets.item import ItemKind
+from tickets.kinds import MOST_PIPELINES, MOST_STAGES
+from tickets.people import Permission
+from tickets.tables import PipelineRow, StageRow, WorkItem
+from web.access import needs
+from web.context import services
+
+pages = Blueprint("pipelines", __name__)
+
+#: The longest name of a pipeline or stage, in characters.
+NAME_CHARS = 100
+
+
+@pages.get("/pipelines")
+@needs(Permission.SETTINGS)
+def index() -> ResponseReturnValue:
+    """Every pipeline with its stages, and how many unfinished and finished jobs stand in each."""
+    with services().db.read() as connection:
+        known = items.pipelines(connection)
+        counts = _counts(connection)
+    return render_template("pipelines.html", pipelines=known, counts=counts)
+
+
+@pages.post("/pipelines")
+@needs(Permission.SETTINGS)
+def create() -> ResponseReturnValue:
+    """Makes a pipeline with its stages, one per line."""
+    label = _name(request.form.get("label", ""))
+    stages = [_name(line) for line in request.form.get("stages", "").splitlines() if line.strip()]
+    if not 1 <= len(stages) <= MOST_STAGES:
+        raise BadValue(gettext("Name 1 to %(n)s stages, one per line.", n=MOST_STAGES))
+    with services().db.write() as connection:
+        if connection.execute(select(func.count()).select_from(PipelineRow)).scalar_one() >= MOST_PIPELINES:
+            raise BadValue(gettext("There are %(n)s pipelines already.", n=MOST_PIPELINES))
+        key = _free_key(connection, label)
+        connection.execute(insert(PipelineRow).values(key=key, label=label, kind=ItemKind.JOB))
+        for place, stage in enumerate(stages):
+            _add(connection, key, stage, place)
+        rule_list.bump(connection)
+    flash(gettext("%(name)s was made.", name=label), "ok")
+    return redirect(url_for("pipelines.index"), 303)
+
+
+@pages.post("/pipelines/<key>/stages")
+@needs(Permission.SETTINGS)
+def add_stage(key: str) -> ResponseReturnValue:
+    """Adds a stage at the end."""
+    label = _name(request.form.get("label", ""))
+    with services().db.write() as connection:
+        known = items.pipelines(connection).get(key)
+        if known is None:
+            abort(404)
+        if len(known.stages) >= MOST_STAGES:
+            raise BadValue(gettext("A pipeline has at most %(n)s stages.", n=MOST_STAGES))
+        _add(connection, key, label, len(known.stages))
+        rule_list.bump(connection)
+    return redirect(url_for("pipelines.index"), 303)
+
+
+@pages.post("/stages/<key>")
+@needs(Permission.SETTINGS)
+def change_stage(key: str) -> ResponseReturnValue:
+    """Renames a stage, moves it up or down, or switches whether jobs leave it by themselves."""
+    with services().db.write() as connection:
+        pipeline = next(
+            (one for one in items.pipelines(connection).values() if any(stage.key == key for stage in one.stages)), None
+        )
+        if pipeline is None:
+            abort(404)
+        order = [stage.key for stage in pipeline.stages]
+        action = request.form.get("do", "")
+        if action in ("up", "down"):
+            place = order.index(key)
+            other = place + (1 if action == "down" else -1)
+            if 0 <= other < len(order):
+                order[place], order[other] = order[other], order[place]
+            for position, one in enumerate(order):
+                connection.execute(update(StageRow).where(StageRow.key == one).values(position=position))
+        elif action == "remove":
+            _remove(connection, key, len(order))
+        else:
+            values = {"label": _name(request.form.get("label", "")), "automove": request.form.get("automove") == "1"}
+            connection.execute(update(StageRow).where(StageRow.key == key).values(values))
+        rule_list.bump(connection)
+    return redirect(url_for("pipelines.index"), 303)
+
+
+def _remove(connection: Connection, key: str, stages: int) -> None:
+    standing = _counts(connection).get(key, 0)
+    if standing:
+        raise BadValue(gettext("%(n)s jobs stand in this stage; move them first. Nothing was removed.", n=standing))
+    if stages == 1:
+        raise BadValue(gettext("A pipeline needs a stage. Nothing was removed."))
+    connection.execute(delete(StageRow).where(StageRow.key == key))
+
+
+def _add(connection: Connection, pipeline: str, label: str, position: int) -> None:
+    values = {"key": _free_key(connection, label), "pipeline": pipeline, "label": label, "position": position}
+    connection.execute(insert(StageRow).values(automove=False, **values))
+
+
+def _counts(connection: Connection) -> dict[str, int]:
+    """How many items stand in each stage."""
+    stage = WorkItem.fields["stage"].as_string()
+    rows = connection.execute(select(stage, func.count()).where(WorkItem.kind == ItemKind.JOB).group_by(stage))
+    return {row[0]: row[1] for row in rows if row[0]}
+
+
+def _free_key(connection: Connection, label: str) -> str:
+    """A key like the label that neither a pipeline nor a stage has; "next" means something else to rules."""
+    ascii_text = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().casefold()
+    base = re.sub(r"[^a-z0-9]+", "_", ascii_text).strip("_")[:40] or "stage"
+    taken = {
+        *connection.execute(select(PipelineRow.key)).scalars(),
+        *connection.execute(select(StageRow.key)).scalars(),
+    }
+    taken.add("next")
+    return next(key for key in (base, *(f"{base}_{n}" for n in range(2, len(taken) + 3))) if key not in taken)
+
+
+def _name(text: str) -> str:
+    name = " ".join(text.split())
+    if not 1 <= len(name) <= NAME_CHARS:
+        raise BadValue(gettext("A name has 1 to %(n)s characters.", n=NAME_CHARS))
+    return name
