@@ -313,7 +313,8 @@ def given_widget(name: str, param: ScriptParam, value: JSON) -> Widget:
     """The form field of one parameter that a script declares."""
     text = _text(value)
     usual = "" if param.default is None else gettext("Left out: %(value)s.", value=_default_words(param.default))
-    help = " ".join(one for one in (param.doc, usual) if one)
+    doc = param.doc if not param.doc or param.doc[-1] in ".!?" else f"{param.doc}."
+    help = " ".join(one for one in (doc, usual) if one)
     required = param.required and param.default is None
 
     def widget(kind: str, text: str = text, choices: tuple[Choice, ...] = ()) -> Widget:
@@ -539,7 +540,13 @@ def read_settings(form: MultiDict[str, str], document: Document) -> Document:
     changed.pop("note", None)
     if note:
         changed["note"] = note
-    triggers = []
+    changed["triggers"] = read_triggers(form)
+    return changed
+
+
+def read_triggers(form: MultiDict[str, str]) -> list[JSON]:
+    """The triggers that the form's lines say, in order; lines that choose none are left out."""
+    triggers: list[JSON] = []
     for number in range(MAX_TRIGGERS):
         record = TRIGGERS.get(form.get(f"t{number}.on", ""))
         if record is None:
@@ -555,8 +562,7 @@ def read_settings(form: MultiDict[str, str], document: Document) -> Document:
             elif given and given[0] != param.default:
                 line[param.key] = given[0]
         triggers.append(line)
-    changed["triggers"] = triggers
-    return changed
+    return triggers
 
 
 def _read_wait(form: MultiDict[str, str]) -> JSON:

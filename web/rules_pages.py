@@ -23,6 +23,7 @@ from jobs.preview import why as why_different
 from rules import files
 from rules import store as rule_list
 from rules.errors import TableInvalid
+from rules.listed import is_listed
 from rules.parse import KINDS
 from rules.store import EntryKind, EntryNotFound, NothingToPublish, StaleDraft, Stored, Version
 from rules.table import DEFAULT_WAIT_S, NEVER_WITHOUT, OTHERWISE
@@ -30,7 +31,7 @@ from rules.triggers import TRIGGERS
 from rules.vocabulary import Vocabulary
 from tickets.people import Permission
 from web import rules_document as documents
-from web import rules_groups, rules_store, rules_words
+from web import rules_groups, rules_store, rules_words, scripts_content
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
@@ -62,11 +63,11 @@ PERMISSION = Permission.EDIT_RULES
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One table in the list."""
+    """One table in the list, or a script that stands in it itself; a script has no rows."""
 
     entry: Stored
     trigger: str
-    rows: int
+    rows: int | None
     errors: int
     warnings: int
     changes: int
@@ -75,10 +76,10 @@ class Line:
 @pages.get("/rules")
 @needs(PERMISSION)
 def index() -> ResponseReturnValue:
-    """Every table in the order in which they run."""
+    """Every table, and every script with triggers of its own, in the order in which they run."""
     with services().db.read() as connection:
         desk = services().live.current(connection)
-        tables = rule_list.entries(connection, EntryKind.TABLE)
+        tables = [one for one in rule_list.entries(connection) if _in_list(one)]
         acted = rules_store.last_acted(connection)
     return render_template(
         "rules_list.html",
@@ -89,7 +90,19 @@ def index() -> ResponseReturnValue:
     )
 
 
+def _in_list(stored: Stored) -> bool:
+    """Whether the entry has a place in the order: a table, or a script whose live version or draft has triggers."""
+    if stored.kind is EntryKind.SCRIPT:
+        return any(is_listed(content) for content in (stored.content, stored.draft) if content is not None)
+    return stored.kind is EntryKind.TABLE
+
+
 def _line(stored: Stored, vocabulary: Vocabulary) -> Line:
+    if stored.kind is EntryKind.SCRIPT:
+        working = stored.working
+        wrong = scripts_content.problems_of(stored.code, {**working, "name": stored.name}, vocabulary)
+        trigger = rules_words.triggers(working, vocabulary) if is_listed(working) else ""
+        return Line(stored, trigger, None, len(wrong), 0, 0)
     document = documents.tidy(stored.working)
     errors, warnings = check({**document, "code": stored.code}, vocabulary, thorough=False)
     changed = rules_words.changes(stored.content, document, vocabulary) if stored.content and stored.draft else []
@@ -130,13 +143,14 @@ def switch(code: str) -> ResponseReturnValue:
 @pages.post("/rules/<code>/move")
 @needs(PERMISSION)
 def move(code: str) -> ResponseReturnValue:
-    """Move a table one place up or down among the tables, live at once."""
+    """Move a table, or a script in the list, one place up or down, live at once."""
     up = request.form.get("to") == "up"
     with services().db.write() as connection:
-        _table(connection, code)
         stored = rule_list.entries(connection)
         order = [one.code for one in stored]
-        tables = [one.code for one in stored if one.kind is EntryKind.TABLE]
+        tables = [one.code for one in stored if _in_list(one)]
+        if code not in tables:
+            abort(404)
         at = tables.index(code)
         other = at - 1 if up else at + 1
         if 0 <= other < len(tables):
@@ -249,12 +263,12 @@ def _effect_label(kind: str) -> str:
 
 
 def _runs_after(connection: Connection, code: str) -> str:
-    """The table that runs right before this one."""
+    """The table or script that runs right before this one."""
     last = ""
-    for one in rule_list.entries(connection, EntryKind.TABLE):
+    for one in rule_list.entries(connection):
         if one.code == code:
             return last
-        if one.enabled and one.live_version is not None:
+        if one.enabled and one.live_version is not None and _in_list(one):
             last = one.name
     return last
 

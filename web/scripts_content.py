@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rules import parse
+from flask_babel import gettext
+
+from jobs.holding import wait_s
+from rules import files, parse
 from rules.listed import as_table, is_listed
 from rules.script_params import ParamsInvalid, declared
 from rules.store import EntryKind, Stored
 from rules.vocabulary import Vocabulary
 from web.rules_document import tidy
 from web.rules_store import used_by
+from web.rules_words import triggers
 
 #: Most rows named that a new version would put wrong.
 ROWS_NAMED = 10
@@ -38,6 +44,43 @@ def problems_of(code: str, content: Mapping[str, Any], vocabulary: Vocabulary) -
     if not is_listed(content):
         return []
     return [one.message for one in parse.problems(as_table(code, content), words)]
+
+
+def beside_source(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any], vocabulary: Vocabulary
+) -> list[tuple[str, str, str]]:
+    """What differs between two contents besides the source: (what, before, after) in words."""
+    old, new = _in_words(before or {}, vocabulary), _in_words(after, vocabulary)
+    return [(what, old[what], new[what]) for what in new if old[what] != new[what]]
+
+
+def _in_words(content: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, str]:
+    none = gettext("none")
+    runs = gettext("when a row runs it")
+    scope = content.get("scope") or []
+    tests = content.get("tests") or []
+    return {
+        gettext("Name"): str(content.get("name") or none),
+        gettext("Runs"): triggers(content, vocabulary) if is_listed(content) else runs,
+        gettext("Runs on"): str(content.get("kind") or "ticket"),
+        gettext("Scope"): files.dump(scope).strip() if scope else none,
+        gettext("Rules wait for it, seconds"): str(wait_s(content)),
+        gettext("Parameters"): ", ".join(_param_words(one) for one in content.get("params") or ()) or none,
+        gettext("Tests"): str(len(tests)) if not tests else ", ".join(_test_words(one) for one in tests),
+    }
+
+
+def _param_words(param: Any) -> str:
+    if not isinstance(param, Mapping):
+        return str(param)
+    rest = {key: value for key, value in param.items() if key not in ("name", "label", "doc")}
+    return f"{param.get('name')} ({', '.join(f'{key} {value}' for key, value in rest.items())})"
+
+
+def _test_words(test: Any) -> str:
+    """A test by its name and by what it says, so that a changed one is seen too."""
+    said = hashlib.sha256(json.dumps(test, sort_keys=True, default=str).encode()).hexdigest()[:6]
+    return f"{test.get('name') if isinstance(test, Mapping) else test} ({said})"
 
 
 def rows_put_wrong(

@@ -12,12 +12,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import get_locale, gettext
 from sqlalchemy import Connection
 
-from jobs.holding import wait_s
 from jobs.runs import manifest_of, script_api, with_manifest
 from jobs.script_tests import run_all
 from jobs.tryout import Mode, Tried, Would, try_script
 from rules import store as rule_list
-from rules.script_params import LONGEST_WAIT_S
 from rules.store import EntryKind, NothingToPublish, StaleDraft, Stored
 from sandbox.contract import Checked, Manifest
 from sandbox.errors import ServiceUnavailable
@@ -33,11 +31,13 @@ from web.labels import Labels
 from web.limits import limiter, person
 from web.names_store import names
 from web.scripts_api import completion
+from web.scripts_settings import settings
 from web.scripts_tests import stored_script as _script
 from web.scripts_tests import tests
 
 pages = Blueprint("scripts", __name__)
 pages.register_blueprint(tests)
+pages.register_blueprint(settings)
 
 PERMISSION = Permission.EDIT_SCRIPTS
 NOTE_CHARS = 2_000
@@ -91,7 +91,7 @@ def switch(code: str) -> ResponseReturnValue:
     with services().db.write() as connection:
         _script(connection, code)
         rule_list.switch(connection, code, enabled=request.form.get("enabled") == "1")
-    return redirect(url_for("scripts.index"))
+    return redirect(url_for("rules.index" if request.form.get("next") == "rules" else "scripts.index"))
 
 
 @pages.get("/scripts/api.json")
@@ -112,7 +112,7 @@ def check() -> ResponseReturnValue:
     source = data.get("source") if isinstance(data, dict) else None
     if not isinstance(source, str):
         return jsonify(error=gettext('Send the source as JSON: {"source": "..."}.')), 400
-    found = [replace(one, message=said(one.message), hint=said(one.hint)) for one in _checked(source).problems]
+    found = [replace(one, message=full_stop(one.message), hint=said(one.hint)) for one in _checked(source).problems]
     return jsonify(problems=[asdict(one) for one in found])
 
 
@@ -182,8 +182,6 @@ def _editor(
         item=request.values.get("item", recent[0].id if recent else "", type=str),
         mode=_mode().value,
         limits=services().sandbox.limits,
-        wait_s=request.form.get("wait_s", wait_s(stored.working)),
-        longest_wait_s=LONGEST_WAIT_S,
         effect_tone=_effect_tone,
         full_stop=full_stop,
         said=said,
@@ -250,20 +248,7 @@ def save(code: str) -> ResponseReturnValue:
 
 def _content(stored: Stored, source: str) -> dict[str, Any]:
     name = " ".join(request.form.get("name", "").split())[:200] or str(stored.working.get("name") or stored.name)
-    return {**_plain(stored.working), "name": name, "source": source, "wait_s": _sent_wait(stored)}
-
-
-def _sent_wait(stored: Stored) -> int:
-    """How long rules wait for the script, in seconds. Aborts with 422 for what is no such number."""
-    given = request.form.get("wait_s", "").strip()
-    if "wait_s" not in request.form:
-        return wait_s(stored.working)
-    if not (given.isascii() and given.isdigit() and len(given) <= 4 and int(given) <= LONGEST_WAIT_S):
-        raise refuse(
-            422,
-            gettext("Rules wait for a script 0 to %(most)s seconds. Nothing was saved.", most=LONGEST_WAIT_S),
-        )
-    return int(given)
+    return {**_plain(stored.working), "name": name, "source": source}
 
 
 #: What publishing adds to a version. Never carried over from a draft: nobody may bring an agreement along.
@@ -335,8 +320,10 @@ def _review(stored: Stored, note: str = "", problem: str = "") -> ResponseReturn
     checked = _checked(source)
     with services().db.read() as connection:
         labels = Labels(names(connection))
+        words = services().live.current(connection).vocabulary
     page = render_template(
         "scripts_review.html",
+        beside=scripts_content.beside_source(stored.content, stored.working, words),
         entry=stored,
         code=stored.code,
         checked=checked,

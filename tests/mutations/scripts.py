@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 PARAMS = "tests/rules/test_script_params.py::"
+SETTINGS = "tests/web/test_scripts_settings.py::"
 LISTED = "tests/jobs/test_listed_scripts.py::"
 
 MUTATIONS = (
@@ -77,5 +78,26 @@ MUTATIONS = (
         '        "kind": content.get("kind") or "ticket",\n',
         '        "kind": "ticket",\n',
         LISTED + "test_it_runs_on_its_kind_of_item",
+    ),
+    Mutation(
+        "scripts: a version that would put a live row wrong",
+        "web/scripts_pages.py",
+        '    if not rows:\n        return ""\n',
+        '    if True:\n        return ""\n',
+        SETTINGS + "test_a_version_that_would_put_a_live_row_wrong_is_not_published",
+    ),
+    Mutation(
+        "scripts: a wrong declaration is not published",
+        "web/scripts_pages.py",
+        "    wrong = scripts_content.problems_of(code, content, words)\n    if wrong:\n",
+        "    wrong = scripts_content.problems_of(code, content, words)\n    if False:\n",
+        SETTINGS + "test_a_wrong_parameter_is_kept_said_and_not_published",
+    ),
+    Mutation(
+        "scripts: settings somebody else saved over",
+        "web/scripts_settings.py",
+        'seen = request.form.get("seen", -1, type=int)',
+        "seen = stored.draft_count",
+        SETTINGS + "test_settings_somebody_else_saved_over_are_refused_and_nothing_is_lost",
     ),
 )

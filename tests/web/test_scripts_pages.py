@@ -264,14 +264,14 @@ def test_a_source_that_is_too_long_is_refused_and_not_cut(desk: Desk, developer:
 
 def test_how_long_rules_wait_is_saved_with_the_draft_and_bounded(desk: Desk, developer: FlaskClient) -> None:
     code = a_script(desk)
-    sent = {"source": GOOD, "wait_s": "45", "seen": stored(desk).draft_count}
-    assert send(developer, f"/scripts/{code}", sent).status_code == 302
+    page = f"/scripts/{code}/settings"
+    assert send(developer, page, {"wait_s": "45", "seen": stored(desk).draft_count}).status_code == 302
     assert stored(desk).working["wait_s"] == 45
-    assert 'name="wait_s" min="0" max="600" value="45"' in text_of(developer.get(f"/scripts/{code}"))
+    assert 'name="wait_s" min="0" max="600" value="45"' in text_of(developer.get(page))
     for wrong in ("601", "-1", "soon", ""):
-        sent = {"source": "log(2)", "wait_s": wrong, "seen": stored(desk).draft_count}
-        assert send(developer, f"/scripts/{code}", sent).status_code == 422, wrong
-    assert stored(desk).working["source"] == GOOD
+        sent = {"t0.on": "created", "wait_s": wrong, "seen": stored(desk).draft_count}
+        assert send(developer, page, sent).status_code == 422, wrong
+    assert "triggers" not in stored(desk).working
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_problems_are_told_in_the_readers_language(
     page = developer.get("/scripts")
     answer = developer.post("/scripts/check", json={"source": BAD}, headers={"X-CSRF-Token": token(page)})
     first = answer.get_json()["problems"][0]
-    assert first["message"] == message
+    assert first["message"] == f"{message}."
     assert first["hint"].startswith(hint)
     a_script(desk, BAD, live=False)
     assert f"{message}." in words(html.unescape(text_of(developer.get("/scripts/S01/review"))))
