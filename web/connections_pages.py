@@ -6,7 +6,6 @@ Secrets are write-only: the page says that one is set, never what it is.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,14 +23,13 @@ from connectors.registry import CONNECTORS
 from connectors.store import ConnectionInfo
 from connectors.system import FormField
 from rules import store as rule_list
-from rules.store import EntryKind, Stored
 from tickets.people import Permission
 from tickets.values import JSON
-from web import rules_store
 from web.access import needs
 from web.context import now, services
 from web.errors import refuse
 from web.limits import limiter, person
+from web.used_by import Use, uses, uses_of
 
 pages = Blueprint("connections", __name__)
 
@@ -61,24 +59,14 @@ def index() -> ResponseReturnValue:
     health = services().gateway.health()
     with services().db.read() as connection:
         entries = rule_list.entries(connection)
+        vocabulary = services().live.current(connection).vocabulary
+    used = uses_of(entries, [("connection", one.name) for one in health], vocabulary)
     return render_template(
         "connections_list.html",
         health=health,
-        used={one.name: users(entries, one.name) for one in health},
+        used={name: [use.entry for use in found] for (_, name), found in used.items()},
         kinds={kind: system.label for kind, system in CONNECTORS.items()},
     )
-
-
-def users(entries: Sequence[Stored], name: str) -> list[Stored]:
-    """The tables with a column of this connection, and the scripts that name it."""
-    word = re.compile(rf"\b{re.escape(name)}\.")
-    tables = [one for one in entries if one.kind is EntryKind.TABLE]
-    found = rules_store.used_by(tables, f"{name}.")
-    for one in entries:
-        contents = (one.content, one.draft)
-        if one.kind is EntryKind.SCRIPT and any(c and word.search(str(c.get("source", ""))) for c in contents):
-            found.append(one)
-    return found
 
 
 @pages.get("/connections/new")
@@ -114,6 +102,10 @@ def create(kind: str) -> ResponseReturnValue:
 def _known(kind: str) -> None:
     if kind not in CONNECTORS:
         abort(404)
+
+
+def _uses(connection: Connection, name: str) -> list[Use]:
+    return uses(rule_list.entries(connection), "connection", name, services().live.current(connection).vocabulary)
 
 
 def _info(connection: Connection, name: str) -> ConnectionInfo:
@@ -187,9 +179,9 @@ def delete(name: str) -> ResponseReturnValue:
     """Forget a connection. Refused while a table or a script uses it."""
     with services().db.write() as connection:
         _info(connection, name)
-        found = users(rule_list.entries(connection), name)
+        found = _uses(connection, name)
         if found:
-            listed = ", ".join(f"{one.code} {one.name}" for one in found[:10])
+            listed = ", ".join(one.sentence for one in found[:10])
             raise refuse(
                 422, gettext("These still use it: %(users)s. Change them first. Nothing was deleted.", users=listed)
             )
@@ -260,14 +252,14 @@ def _form(
         )
     operations: list[Any] = []
     calls: Sequence[Any] = ()
-    found: list[Stored] = []
+    found: list[Use] = []
     health = None
     if info is not None:
         health = next((one for one in services().gateway.health() if one.name == info.name), None)
         with services().db.read() as connection:
             operations = connections.describe([info])
             calls = connections.last_calls(connection, info.name, limit=CALLS_SHOWN)
-            found = users(rule_list.entries(connection), info.name)
+            found = _uses(connection, info.name)
     page = render_template(
         "connections_form.html",
         kind=kind,

@@ -26,7 +26,7 @@ from web.context import now, services
 from web.errors import refuse
 from web.labels import Labels
 from web.names_store import names
-from web.used_by import Use, uses, uses_of
+from web.used_by import Use, still_used, uses, uses_of
 
 pages = Blueprint("lists", __name__)
 
@@ -125,15 +125,6 @@ def delete(key: str) -> ResponseReturnValue:
         rule_list.bump(connection)
     flash(gettext("The list %(label)s is deleted.", label=found.label), "ok")
     return redirect(url_for("lists.index"))
-
-
-def still_used(label: str, used: Sequence[Use]) -> str:
-    """The sentence that refuses to delete what is used."""
-    return gettext(
-        "%(label)s is used by %(who)s. Nothing was deleted.",
-        label=label,
-        who=", ".join(one.sentence for one in used),
-    )
 
 
 def _difference(saved: Sequence[str], mine: Sequence[str]) -> Difference:

@@ -54,6 +54,9 @@ PLACES: tuple[Place, ...] = (
     ),
     Place("runs", lazy_gettext("Runs"), "activity", "runs.index", Permission.WORK_TICKETS, lazy_gettext("Observe")),
     Place("mails", lazy_gettext("Mail in"), "mail", "mailboxes.mails", Permission.SETTINGS, lazy_gettext("Observe")),
+    Place(
+        "settings", lazy_gettext("Settings"), "settings", "settings.index", Permission.SETTINGS, lazy_gettext("Observe")
+    ),
     Place("demo", lazy_gettext("Demo"), "play", "demo.page", Permission.WORK_TICKETS, lazy_gettext("Observe")),
 )
 

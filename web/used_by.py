@@ -84,6 +84,15 @@ def uses_of(entries: Iterable[Stored], wanted: Sequence[Named], vocabulary: Voca
     return found
 
 
+def still_used(label: str, used: Sequence[Use]) -> str:
+    """The sentence that refuses to delete what is used."""
+    return gettext(
+        "%(label)s is used by %(who)s. Nothing was deleted.",
+        label=label,
+        who=", ".join(one.sentence for one in used),
+    )
+
+
 def _places(
     entry: Stored, content: Mapping[str, Any] | None, wanted: Sequence[Named], vocabulary: Vocabulary
 ) -> dict[Named, list[str]]:

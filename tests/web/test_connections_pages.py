@@ -158,7 +158,9 @@ def test_a_connection_in_use_is_not_deleted(desk: Desk, developer: FlaskClient) 
     before = revision(desk)
     answer = send(developer, "/connections/crm/delete", {})
     assert answer.status_code == 422
-    assert "A01 New ticket triage, S01 Ask" in words(answer.get_data(as_text=True))
+    page = words(answer.get_data(as_text=True))
+    assert "A01 New ticket triage (column " in page
+    assert "S01 Ask (line 1; only in the draft)" in page
     assert info(desk, "crm").name == "crm"
     assert revision(desk) == before
     page = words(developer.get("/connections").get_data(as_text=True))

@@ -69,6 +69,7 @@ ASKED = {
     "rules": Permission.EDIT_RULES,
     "runs": Permission.WORK_TICKETS,
     "scripts": Permission.EDIT_SCRIPTS,
+    "settings": Permission.SETTINGS,
     "shell": "signed in",
     "templates": Permission.EDIT_RULES,
     "ticket": Permission.WORK_TICKETS,
