@@ -342,6 +342,16 @@ CATALOGUE: Mapping[str, tuple[str, str, str]] = {
         "Stoi tu znak NUL",
         "Aici se află un caracter NUL",
     ),
+    "Only a list of the script's own can be shuffled": (
+        "Seule une liste propre au script peut être mélangée",
+        "Potasować można tylko własną listę skryptu",
+        "Numai o listă proprie a scriptului poate fi amestecată",
+    ),
+    "Make a copy with list(...) first.": (
+        "Faites d'abord une copie avec list(...).",
+        "Najpierw zrób kopię za pomocą list(...).",
+        "Faceți întâi o copie cu list(...).",
+    ),
     "A byte order mark (U+FEFF) stands here": (
         "Il y a ici une marque d'ordre des octets (U+FEFF)",
         "Stoi tu znacznik kolejności bajtów (U+FEFF)",

@@ -16,7 +16,7 @@ from typing import Any
 
 import re2
 
-from sandbox.child.values import plain
+from sandbox.child.values import Forbidden, plain
 
 
 class Namespace:
@@ -295,6 +295,12 @@ def _random(seed: int) -> Namespace:
     source = real_random.Random(seed)
     members = {
         n: getattr(source, n)
-        for n in ("random", "randint", "randrange", "choice", "choices", "sample", "shuffle", "uniform", "gauss")
+        for n in ("random", "randint", "randrange", "choice", "choices", "sample", "uniform", "gauss")
     }
-    return Namespace("random", members)
+
+    def shuffle(given: list[Any]) -> None:
+        if type(given) is not list:
+            raise Forbidden("Only a list of the script's own can be shuffled", "Make a copy with list(...) first.")
+        source.shuffle(given)
+
+    return Namespace("random", members | {"shuffle": shuffle})

@@ -92,7 +92,7 @@ def test_only_the_scripts_own_things_can_be_changed(host: Host, name: str) -> No
 
 
 def test_methods_of_the_type_do_not_change_a_fact_either(host: Host) -> None:
-    source = "random.shuffle(ticket.tags)\nx = ticket.tags\nx += ['new']\ny = customer\ny |= {'name': 'x'}\n"
+    source = "x = ticket.tags\nx += ['new']\ny = customer\ny |= {'name': 'x'}\n"
     assert harmless(host, source + "print(ticket.tags, customer.name, x, y['name'])") == [
         "['vip'] Ann Ek ['vip', 'new'] x"
     ]

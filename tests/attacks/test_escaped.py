@@ -22,7 +22,8 @@ import pytest
 
 from sandbox import seccomp
 from sandbox.ending import ENDED
-from sandbox.service import Zygote
+from sandbox.service import REQUIRED, Zygote
+from sandbox.service import WANTED as WANTED_LAYERS
 from sandbox.wire import Reader, encode
 from sandbox.zygote import FORK
 from tests.sandbox.hosts import ROOT
@@ -48,6 +49,7 @@ FILES = {
     "open_by_handle": "call(304, -100, b'x' * 16, 0); out('PWNED')",
     "name_to_handle": "call(303, -100, b'/etc', b'x' * 200, b'x' * 8, 0); out('PWNED')",
     "environ": "out('PWNED', open('/proc/self/environ').read())",
+    "environment_of_python": "out('PWNED', os.environ['SECRET_OF_THE_HOST'], os.environ['PATH'])",
     "parent_environ": "out('PWNED', open(f'/proc/{os.getpid()}/environ').read())",
     "memory_of_others": "open('/proc/1/mem', 'rb'); out('PWNED')",
     "listdir": "out('PWNED', os.listdir('/'))",
@@ -191,9 +193,29 @@ EXHAUST = {
     "locked_memory": "call(149, 0, 4096); out('PWNED')",
 }
 ATTACKS = FILES | NETWORK | PROCESSES | KERNEL | EXHAUST
+KNOWN_ATTACKS = set(ATTACKS)
 #: Numbers above are x86_64's; elsewhere only what goes by Python's own functions means the same.
 if os.uname().machine != "x86_64":
     ATTACKS = {name: source for name, source in ATTACKS.items() if "call(" not in source}
+
+
+#: Each layer of the jail: attacks that it stands against, alone or with others.
+LAYERS = {
+    "fresh exec": "environ parent_environ environment_of_python dup",
+    "rlimits": "memory memory_by_mmap locked_memory raise_a_limit",
+    "no new privileges": "exec execveat setuid setresuid",
+    "seccomp": "open tcp udp fork exec kill_parent map_code x32_open io_uring bpf",
+    "namespaces": "unshare setns kill_all mount sethostname shmget",
+    "landlock": "open open_write tcp unix_abstract landlock",
+    "no capabilities": "capset mount chroot pivot_root mknod settime",
+    "undumpable": "ptrace_attach read_memory write_memory memory_of_others prctl_dumpable",
+}
+
+
+def test_every_layer_has_its_attacks() -> None:
+    assert LAYERS.keys() == {*REQUIRED, *WANTED_LAYERS}
+    for names in LAYERS.values():
+        assert set(names.split()) <= KNOWN_ATTACKS
 
 
 @dataclass
@@ -284,9 +306,15 @@ def test_nothing_succeeds(raw: Raw, name: str, tmp_path: Path, listener: tuple[s
         assert said["printed"] == []
         if name != "system":  # os.system tells a refused fork by its return value
             error = str(said["raised"]).partition(":")[0]
-            assert error in ("PermissionError", "OSError", "RuntimeError", "MemoryError", "ValueError", "gaierror"), (
-                said
-            )
+            assert error in (
+                "PermissionError",
+                "OSError",
+                "RuntimeError",
+                "MemoryError",
+                "ValueError",
+                "gaierror",
+                "KeyError",
+            ), said
     assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("kept", "kept")]
     ready, _, _ = select.select(list(listener), [], [], 0)
     assert ready == []

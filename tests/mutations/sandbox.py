@@ -1,8 +1,10 @@
 """The language's policy, every layer of the jail, the broker between child and gateway, and the host service.
 
-Not here, because another wall makes them unnecessary: the check for x32 calls (no number of theirs is on the lists),
-the parent death signal of the zygote's outer half (it ends with the inner one), NaN and infinities in what a child
-says (three places refuse them), and the list of a facade's members (it is the dictionary that is asked).
+Not here, because another wall makes them unnecessary: `await` and the like (no async function gets past its own rule),
+the unpacking hooks (nothing in a script's reach has hooks that they would meet), the check for x32 calls (no number of
+theirs is on the lists), the parent death signal of the zygote's outer half (it ends with the inner one), NaN and
+infinities in what a child says (three places refuse them), and the list of a facade's members (it is the dictionary
+that is asked).
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ IMPORTS = "tests/attacks/test_imports.py::"
 RESOURCES = "tests/attacks/test_resources.py::"
 TEXT = "tests/attacks/test_text.py::"
 WIRE = "tests/attacks/test_wire.py::"
+EVERY_GUARD = "tests/attacks/test_every_guard.py::"
+NO_ADDRESS = "tests/attacks/test_every_guard.py::test_text_that_a_script_makes_holds_no_address"
+EVERY_NODE = "tests/attacks/test_every_node.py::"
+LANGUAGE = "tests/sandbox/test_language.py::"
 LAYERS = "tests/sandbox/test_layers.py::"
 RUN = "tests/sandbox/test_run.py::"
 HOST_LIMITS = "tests/sandbox/test_host_limits.py::"
@@ -33,6 +39,18 @@ def _rlimit(name: str, old: str, test: str) -> Mutation:
 def _forged(name: str, old: str, new: str, case: str, file: str = "sandbox/broker.py") -> Mutation:
     """What a child that speaks the protocol as it likes is told by."""
     return Mutation(name, file, old, new, WIRE + f"test_a_forged_frame_ends_the_run_with_nothing_done[{case}]")
+
+
+def _hook(name: str, ours: str, plain: str, test: str = "test_a_hook_refuses_what_it_is_there_for") -> Mutation:
+    """One hook of the language replaced by what Python does by itself."""
+    old, new = f'        "{name}": {ours},\n', f'        "{name}": {plain},\n'
+    return Mutation(f"the hook {name}", "sandbox/child/guards.py", old, new, f"{EVERY_GUARD}{test}[{name}]")
+
+
+def _builtin(name: str, ours: str, test: str = "") -> Mutation:
+    """One builtin of ours replaced by Python's."""
+    where = test or f"{EVERY_GUARD}test_a_builtin_is_no_way_out[{name}]"
+    return Mutation(f"the builtin {name}", "sandbox/child/guards.py", f'        "{name}": {ours},\n', "", where)
 
 
 _LIMITS = "test_a_childs_limits_are_the_kernels_own"
@@ -531,6 +549,90 @@ MUTATIONS = (
         "            manifest = compiled.manifest\n",
         "            exec(compiled.code, self._names(start, api))\n            manifest = compiled.manifest\n",
         CHECK + "test_checking_runs_nothing",
+    ),
+    # Every hook and every builtin of ours, in turn
+    _hook("_getattr_", "getattr_", "getattr"),
+    _hook("_getitem_", "getitem_", "operator.getitem"),
+    _hook("_write_", "write_", "lambda thing: thing"),
+    _hook("_augattr_", "augattr_", "lambda a, n, o, v: dict.__setitem__(a, n, getattr_(a, n) + v)"),
+    _hook("_augitem_", "augitem_", "lambda a, i, o, v: operator.setitem(a, i, a[i] + v)"),
+    _hook("_apply_", "apply_", "lambda call, *args, **more: call(*args)"),
+    _hook("_caught_", "caught_", "lambda: None"),
+    _hook("__metaclass__", "ScriptClass", "type"),
+    _hook(
+        "_inplacevar_",
+        "inplace_",
+        "lambda op, thing, value: _IN_PLACE[op](thing, value)",
+        "test_a_hook_changes_what_it_is_there_for",
+    ),
+    _hook("_mod_", "mod_", "operator.mod", "test_a_hook_changes_what_it_is_there_for"),
+    _hook(
+        "_format_", "format_", "lambda value, _, spec: format(value, spec)", "test_a_hook_changes_what_it_is_there_for"
+    ),
+    _hook("_Exception_", "Exception", "BaseException", "test_a_bare_except_takes_nothing_that_ends_the_script"),
+    _builtin("format", "format_builtin", NO_ADDRESS + "[format(now)]"),
+    _builtin("getattr", "getattr_builtin"),
+    _builtin("hasattr", "hasattr_builtin"),
+    _builtin("isinstance", "isinstance_", LANGUAGE + "test_it_works[isinstance]"),
+    _builtin("issubclass", "issubclass_", LANGUAGE + "test_it_works[subclass_of_text]"),
+    _builtin("print", "print_", RUN + "test_a_script_asks_prints_and_acts"),
+    _builtin("repr", "repr_", NO_ADDRESS + "[repr(now)]"),
+    _builtin("str", "Text()"),
+    Mutation(
+        "a shuffled fact",
+        "sandbox/child/facades.py",
+        'members | {"shuffle": shuffle}',
+        'members | {"shuffle": source.shuffle}',
+        EVERY_GUARD + "test_a_member_of_a_facade_is_no_way_out[random.shuffle]",
+    ),
+    Mutation(
+        "hooks of json.loads",
+        "sandbox/child/facades.py",
+        '{"loads": loads,',
+        '{"loads": real_json.loads,',
+        EVERY_GUARD + "test_a_member_of_a_facade_is_no_way_out[json.loads]",
+    ),
+    Mutation(
+        "hooks of json.dumps",
+        "sandbox/child/facades.py",
+        '"dumps": dumps}',
+        '"dumps": real_json.dumps}',
+        EVERY_GUARD + "test_a_member_of_a_facade_is_no_way_out[json.dumps]",
+    ),
+    Mutation(
+        "flags of patterns",
+        "sandbox/child/facades.py",
+        "    if unknown:\n",
+        "    if False:\n",
+        EVERY_GUARD + "test_a_member_of_a_facade_is_no_way_out[re.compile]",
+    ),
+    Mutation(
+        "names of imports",
+        "sandbox/policy.py",
+        "            self.check_name(node, alias.asname)\n            made.append(_assign(node, alias.as",
+        "            made.append(_assign(node, alias.as",
+        EVERY_NODE + "test_allowed_syntax_carries_no_way_out[alias]",
+    ),
+    Mutation(
+        "names of global and nonlocal",
+        "sandbox/policy.py",
+        "        for name in node.names:\n            self.check_name(node, name)\n        return node",
+        "        return node",
+        ATTRIBUTES + "test_private_names_are_refused_before_anything_runs[guard_as_global]",
+    ),
+    Mutation(
+        "names of handlers",
+        "sandbox/policy.py",
+        "        self.check_name(node, node.name)\n        if node.type is None:",
+        "        if node.type is None:",
+        EVERY_NODE + "test_allowed_syntax_carries_no_way_out[ExceptHandler]",
+    ),
+    Mutation(
+        "attributes that are added to",
+        "sandbox/policy.py",
+        "                self._check_attribute(node.target)\n",
+        "",
+        ATTRIBUTES + "test_private_names_are_refused_before_anything_runs[augment_a_private_attribute]",
     ),
     # The broker
     Mutation(

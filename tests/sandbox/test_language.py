@@ -122,6 +122,7 @@ WORKS = {
         " isinstance(ticket.tags, list), isinstance(now(), datetime), isinstance(now().date(), date))",
         ["True True True True True True"],
     ),
+    "subclass_of_text": ("print(issubclass(str, str), issubclass(bool, (str, int)))", ["True True"]),
     "print_options": ("print('a', 'b', sep='-', end='!')\nprint()\nprint('x\\ny')", ["a-b!", "x", "y"]),
     "sort_with_key": ("x = [{'n': 2}, {'n': 1}]\nx.sort(key=lambda r: r['n'])\nprint(x)", ["[{'n': 1}, {'n': 2}]"]),
     "text_method_as_key": ("print(sorted(['b', 'A'], key=str.lower))", ["['A', 'b']"]),

@@ -17,6 +17,7 @@ SAYING = {
     "sandbox/source.py": {"_problem"},
     "sandbox/broker.py": {"_Over", "ScriptError"},
     "sandbox/child/guards.py": {"Forbidden"},
+    "sandbox/child/facades.py": {"Forbidden"},
     "sandbox/child/values.py": {"BadValue"},
 }
 #: What only tells of a bug or of an attack, in the log's language.

@@ -259,22 +259,47 @@ def test_more_callers_than_children_wait_their_turn(host: Host) -> None:
     assert [one.status for one in outcomes] == ["finished"] * 40
 
 
-def test_many_runs_leave_descriptors_memory_and_processes_flat(host: Host) -> None:
-    def size() -> tuple[int, int, int]:
-        pid = host.process.pid
-        memory = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        return len(list(Path(f"/proc/{pid}/fd").iterdir())), len(alive(descendants(pid))), memory
+@pytest.mark.parametrize("runs", [100, pytest.param(1_000, marks=pytest.mark.slow)])
+def test_many_runs_leave_descriptors_memory_and_processes_flat(host: Host, runs: int) -> None:
+    """Good ones, failing ones, refused ones, ones from kept code, ones that ask, and ones that are killed."""
 
-    for _ in range(20):
-        host.logged("print(1)")
-    time.sleep(0.1)
-    fds, processes, memory = size()
-    ours = len(os.listdir("/proc/self/fd"))
-    for _ in range(100):
-        host.logged("print(1)")
-    wait_until(lambda: size()[:2] == (fds, processes), 15)
-    assert size()[2] - memory < 200  # pages
+    def pages(pid: int) -> int:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+
+    def size() -> tuple[int, int]:
+        pid = host.process.pid
+        return len(list(Path(f"/proc/{pid}/fd").iterdir())), len(alive(descendants(pid)))
+
+    code = host.sandbox.compiled("print(1)\n")
+    assert code
+    gateway = TableGateway({"crm.find_customer": {"id": 1}})
+
+    def some(number: int) -> None:
+        match number % 5:
+            case 0:
+                assert host.run("print(1)\n", code=code).status == "finished"
+            case 1:
+                assert host.run("1 / 0\n").status == "failed"
+            case 2:
+                assert host.run("import os\n").status == "refused"
+            case 3:
+                assert host.run('crm.find_customer(email="a")\n', gateway).status == "finished"
+            case _:
+                ended = host.run("while True:\n    pass\n", limits=Limits(wall_s=0.01), gateway=gateway)
+                assert ended.status == "limit"
+
+    wait_until(lambda: len(alive(descendants(host.process.pid))) == 4, 15)
+    for number in range(40):
+        some(number)
+    wait_until(lambda: size()[1] == 4, 15)
+    fds, processes = size()
+    memory, ours, own = pages(host.process.pid), len(os.listdir("/proc/self/fd")), pages(os.getpid())
+    for number in range(runs):
+        some(number)
+    wait_until(lambda: size() == (fds, processes), 15)
+    assert pages(host.process.pid) - memory < 200
     assert len(os.listdir("/proc/self/fd")) == ours
+    assert pages(os.getpid()) - own < 2_000
 
 
 def _slow(email: str) -> None:
