@@ -27,6 +27,7 @@ from jobs.telling import tell_of_parked
 from rules import store as rule_list
 from tickets import store
 from tickets.errors import BadValue, Fenced, UnknownField
+from tickets.events import EventKind
 from tickets.tables import EventRow
 from tickets.values import from_iso
 
@@ -39,7 +40,7 @@ CUT_OFF = "The process that handled it was cut off, again and again: it died, or
 
 
 class RevisionChanged(Exception):
-    """Somebody published while this event was being decided. Nothing was written; it is decided again."""
+    """What the decision stood on changed while it was made. Nothing was written; it is decided again."""
 
 
 def drain(services: Services, *, budget_s: float | None = None) -> int:
@@ -120,6 +121,8 @@ def _handle(services: Services, token: str, read: Read) -> bool:
         last_seq = lanes.fence(connection, item.id, token, now, lease_s=services.settings.lease_s)
         if rule_list.revision(connection) != read.desk.revision:
             raise RevisionChanged
+        if read.event.kind is EventKind.TIMER and item.last_seq != read.item.last_seq:
+            raise RevisionChanged  # what the timer waited for may have ended since: look again
         applied = apply_outcomes(services, connection, read, item, outcomes, now, hints)
         waiting_until = finish_event(services, connection, read, decision, held, now, hints)
         waits = waiting_until is not None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, or_, select
 
-from jobs import retention
+from jobs import retention, timers
 from jobs.queues import Work
 from jobs.services import Services
 from jobs.tables import LookupRow, OutboxRow, RunRow
@@ -24,6 +24,8 @@ STALE_S = 5
 #: Seconds until the first look for what is kept too long, and between looks.
 FIRST_PRUNE_S = 60
 PRUNE_S = 3600
+#: Seconds that one look goes on with timers before it looks after the rest.
+TIMERS_S = 3.0
 
 
 def due(services: Services, connection: Connection) -> set[Work]:
@@ -51,6 +53,7 @@ def due(services: Services, connection: Connection) -> set[Work]:
 
 def tick(services: Services) -> set[Work]:
     """One look; hints what is due."""
+    timers.tick(services, budget_s=TIMERS_S)
     with services.db.read() as connection:
         found = due(services, connection)
     for work in found:

@@ -22,7 +22,7 @@ from rules.engine import Decision, Planned, decide
 from rules.errors import ActionRefused
 from rules.facts import Facts
 from rules.trace import Trace
-from tickets import store
+from tickets import clocks, store
 from tickets.db import table_of
 from tickets.effects import Effect
 from tickets.events import Cause, Event, EventKind
@@ -97,6 +97,9 @@ def read_event(services: Services, connection: Connection, row: store.AnyRow, no
         held = frozenset(connection.execute(_HELD, {"root": event.root_id}).scalars().all())
         used = connection.execute(_USED, {"root": event.root_id}).scalar_one_or_none() or 0
     facts = gather(connection, event, item, later, desk.vocabulary, now, own_root_stays=bool(progress))
+    if event.kind is EventKind.TIMER and _is_over(connection, event, item):
+        payload = {**event.payload, "overtaken": True}
+        facts = replace(facts, event={**facts.event, "payload": payload})
     if desk.ruleset.rearms:
         facts = replace(facts, ledger=ledger(connection, item.id))
     read = Read(
@@ -117,6 +120,14 @@ def read_event(services: Services, connection: Connection, row: store.AnyRow, no
     if event.kind is EventKind.LATE_ANSWER:
         return _with_original(connection, read, now)
     return read
+
+
+def _is_over(connection: Connection, event: Event, item: Item) -> bool:
+    """Whether what this timer waited for ended before its event had its turn: with an answer, say."""
+    if event.payload.get("trigger") == "schedule":
+        return False
+    watched = store.watched(connection, item)
+    return clocks.current_episode(connection, str(event.payload["timer"]), watched) != event.payload["episode"]
 
 
 def _with_run(connection: Connection, read: Read) -> Read:

@@ -85,6 +85,7 @@ def event_facts(event: Event) -> dict[str, JSON]:
         "depth": event.depth,
         "changes": {one.field: [one.before, one.after] for one in event.changes},
         "payload": dict(event.payload),
+        **({"episode": event.payload.get("episode")} if event.kind is EventKind.TIMER else {}),
     }
 
 

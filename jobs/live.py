@@ -25,7 +25,7 @@ from rules.vocabulary import FieldSpec, LookupSpec, NamedList, Template, Templat
 from tickets import lists
 from tickets.item import FieldType, ItemKind
 from tickets.store import custom_fields, pipelines
-from tickets.tables import Brand, Location, Team, User
+from tickets.tables import Brand, BusinessCalendar, Location, Team, User
 
 #: How a connector's answer types read as field types.
 ANSWER_TYPES: Mapping[str, FieldType] = {
@@ -130,6 +130,7 @@ def vocabulary(connection: Connection) -> Vocabulary:
         users=_labels(connection, User.key, User.name),
         brands=_labels(connection, Brand.key, Brand.label),
         locations=_labels(connection, Location.key, Location.label),
+        calendars=_labels(connection, BusinessCalendar.key, BusinessCalendar.label),
         custom_fields=custom_fields(connection, ItemKind.TICKET),
         other_fields={kind: custom_fields(connection, kind) for kind in ItemKind if kind is not ItemKind.TICKET},
         pipelines=pipelines(connection),

@@ -248,6 +248,9 @@ class CompiledTable:
         if self.table.kind not in ("any", facts.item.get("kind")):
             return False
         kind = facts.event.get("kind")
+        payload = facts.event.get("payload")
+        if kind == EventKind.TIMER and isinstance(payload, Mapping) and payload.get("entry") != self.entry.code:
+            return False  # the timer of another table
         return any(kind in kinds and matches(facts) for kinds, matches in self.triggers)
 
 

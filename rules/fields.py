@@ -106,6 +106,21 @@ def _part(part: str, key: str, label: str) -> Read:
     return read
 
 
+def _clock(key: str, label: str) -> Read:
+    missing = Missing(f"{label} is empty")
+
+    def read(facts: Facts) -> Reading:
+        value = facts.clock.get(key)
+        return missing if value is None else Known(value, "ticket", facts.now)
+
+    return read
+
+
+def _moment(key: str, label: str) -> FieldRecord:
+    """A moment that the desk keeps of every ticket; as it is when the rules are decided."""
+    return FieldRecord(f"ticket.{key}", label, "Ticket", FieldType.TIME, _clock(key, label))
+
+
 _NO_PART = {
     "customer": "The ticket has no customer",
     "message": "The event brought no message",
@@ -152,6 +167,7 @@ EVENT_LABELS: Mapping[str, str] = {
     EventKind.MESSAGE.value: "Message",
     EventKind.CONTEXT.value: "Context updated",
     EventKind.SCRIPT.value: "Script finished",
+    EventKind.TIMER.value: "A time came",
     EventKind.LATE_ANSWER.value: "Late answer",
 }
 
@@ -187,6 +203,11 @@ _RECORDS: tuple[FieldRecord, ...] = (
         {kind.value: kind.capitalize() for kind in ItemKind},
     ),
     FieldRecord("ticket.created_at", "Created at", "Ticket", FieldType.TIME, _item("created_at", "Created at")),
+    _moment("last_modified", "Last modified by a person"),
+    _moment("status_since", "In this status since"),
+    _moment("unanswered_since", "Customer waits for a reply since"),
+    _moment("replied_at", "We wait for the customer since"),
+    _moment("first_reply_at", "First replied at"),
     _record("customer", "name", "Customer's name", FieldType.TEXT),
     _record("customer", "email", "Customer's e-mail", FieldType.TEXT),
     _record("customer", "emails", "Customer's e-mails", FieldType.CHOICES),
@@ -209,6 +230,7 @@ _RECORDS: tuple[FieldRecord, ...] = (
     _record("message", "channel", "Message's channel", FieldType.TEXT),
     _record("message", "language", "Message's language", FieldType.CHOICE, LANGUAGES),
     _record("event", "kind", "What happened", FieldType.CHOICE, EVENT_LABELS),
+    _record("event", "at", "When it happened", FieldType.TIME),
     _record("event", "actor", "Changed by", FieldType.CHOICE, ACTOR_LABELS),
     _record("event", "actor_ref", "Changed by user", FieldType.TEXT),
     _record("event", "depth", "Automatic steps before", FieldType.NUMBER),

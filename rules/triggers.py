@@ -8,11 +8,15 @@ from typing import TypeAlias
 
 from rules.errors import ConditionFailed, OperandRefused, UnknownField, no_such
 from rules.facts import Facts
-from rules.fields import AUTHOR_LABELS, RUN_STATUSES, state_backed
-from rules.operators import OPERATORS, clean_operand, type_for
+from rules.fields import AUTHOR_LABELS, RUN_STATUSES, TICKET, all_fields, state_backed
+from rules.operators import OPERATORS, clean_duration, clean_operand, duration_s, type_for
 from rules.vocabulary import Vocabulary
+from tickets.errors import BadValue
 from tickets.events import EventKind
+from tickets.item import FieldType
 from tickets.kinds import STAGE
+from tickets.schedule import clean_cron, clean_zone
+from tickets.timers import MOMENTS, On, TimeRule
 from tickets.values import JSON
 
 #: Longest text in a trigger's parameter, in characters.
@@ -25,7 +29,9 @@ ANYONE, ANY = "anyone", "any"
 
 @dataclass(frozen=True, slots=True)
 class TriggerParam:
-    """What narrows a trigger. `options` are its values; None for free ones. `many`: several values mean "or"."""
+    """What narrows a trigger. `options` are its values; None for free ones. `many`: several values mean "or".
+
+    `clean` gives a free value its one form, raising `ConditionFailed` or `BadValue`; `required`: it must be given."""
 
     key: str
     label: str
@@ -33,13 +39,15 @@ class TriggerParam:
     options: Callable[[Vocabulary], Mapping[str, str]] | None = None
     default: JSON = None
     many: bool = False
+    clean: Callable[[str], str] | None = None
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TriggerRecord:
     """One trigger: the kinds of event it can match, its parameters, and the test of one event.
 
-    `matcher` gets cleaned parameters and returns the test."""
+    `matcher` gets cleaned parameters and returns the test. `timed` says for a time trigger what its timers wait for."""
 
     key: str
     label: str
@@ -47,6 +55,7 @@ class TriggerRecord:
     kinds: frozenset[EventKind]
     params: tuple[TriggerParam, ...]
     matcher: Callable[[Params, Vocabulary], Matches]
+    timed: Callable[[Params], TimeRule] | None = None
 
 
 def _always(_params: Params, _vocabulary: Vocabulary) -> Matches:
@@ -131,6 +140,93 @@ def _stages(vocabulary: Vocabulary) -> dict[str, str]:
 #: The events in which fields of an existing item change.
 _CHANGING = frozenset({EventKind.CHANGED, EventKind.MESSAGE, EventKind.CONTEXT, EventKind.SCRIPT})
 
+
+# Time ---------------------------------------------------------------------------------------------------------------
+
+
+def _timed(rule: Callable[[Params], TimeRule]) -> Callable[[Params, Vocabulary], Matches]:
+    """Matches the event of its own timer: one that waited for the same. `CompiledTable` sees to whose table it is."""
+
+    def make(params: Params, _vocabulary: Vocabulary) -> Matches:
+        digest = rule(params).digest
+
+        def matches(facts: Facts) -> bool:
+            payload = facts.event.get("payload")
+            if not isinstance(payload, Mapping):
+                return False
+            # Overtaken: what it waited for ended before the event had its turn, with an answer, say.
+            return payload.get("rule") == digest and not payload.get("overtaken")
+
+        return matches
+
+    return make
+
+
+def _state_rule(params: Params) -> TimeRule:
+    return TimeRule(
+        On.STATE,
+        statuses=tuple(str(one) for one in _many(params.get("status"))),
+        offset_s=duration_s(params["for"]),
+        calendar=str(params.get("calendar") or ""),
+    )
+
+
+def _reply_rule(params: Params) -> TimeRule:
+    return TimeRule(
+        On.REPLY,
+        by=str(params.get("by") or "agent"),
+        offset_s=duration_s(params["for"]),
+        calendar=str(params.get("calendar") or ""),
+    )
+
+
+def _before_rule(params: Params) -> TimeRule:
+    return TimeRule(On.DATE, field=_date_key(params), offset_s=-_offset_s(params))
+
+
+def _after_rule(params: Params) -> TimeRule:
+    return TimeRule(
+        On.DATE, field=_date_key(params), offset_s=_offset_s(params), calendar=str(params.get("calendar") or "")
+    )
+
+
+def _schedule_rule(params: Params) -> TimeRule:
+    return TimeRule(On.SCHEDULE, schedule=str(params["cron"]), zone=str(params.get("zone") or "UTC"))
+
+
+def _offset_s(params: Params) -> int:
+    return duration_s(params["by"]) if params.get("by") else 0
+
+
+def _date_key(params: Params) -> str:
+    """How `tickets.timers` calls the field."""
+    return str(params["field"]).removeprefix(TICKET)
+
+
+def _many(value: JSON) -> tuple[JSON, ...]:
+    return () if value is None else tuple(value) if isinstance(value, (list, tuple)) else (value,)
+
+
+def date_fields(vocabulary: Vocabulary) -> Mapping[str, str]:
+    """The fields a date trigger can wait for: times of the ticket, kept or filled in."""
+    kept = {TICKET + key for key in MOMENTS}
+    return {
+        one.key: one.label
+        for one in all_fields(vocabulary)
+        if one.type is FieldType.TIME and (one.state_key or one.key in kept)
+    }
+
+
+_FOR = TriggerParam("for", "for", "How long, e.g. 30 min, 72 h, 7 d.", clean=clean_duration, required=True)
+_WORKING = TriggerParam(
+    "calendar",
+    "in the working time of",
+    "A calendar: only its working time counts. Left out: all time does.",
+    lambda vocabulary: vocabulary.calendars,
+)
+_DATE = TriggerParam("field", "date", "Which date or time of the ticket.", date_fields, required=True)
+
+
 _RECORDS: tuple[TriggerRecord, ...] = (
     TriggerRecord(
         "created", "is created", "A new ticket, with its first message.", frozenset({EventKind.CREATED}), (), _always
@@ -199,6 +295,76 @@ _RECORDS: tuple[TriggerRecord, ...] = (
         ),
         _script,
     ),
+    TriggerRecord(
+        "time_in_state",
+        "stays in a status",
+        "It came into the status that long ago and is still in it. Leaving the status begins anew.",
+        frozenset({EventKind.TIMER}),
+        (
+            TriggerParam("status", "which is", "Which; left out: any.", lambda vocabulary: vocabulary.statuses, many=True),
+            _FOR,
+            _WORKING,
+        ),
+        _timed(_state_rule),
+        _state_rule,
+    ),
+    TriggerRecord(
+        "no_reply",
+        "has no reply",
+        "A public message is unanswered that long: the oldest of the customer's, or our newest reply.",
+        frozenset({EventKind.TIMER}),
+        (
+            TriggerParam(
+                "by",
+                "by",
+                "Whose reply is missing.",
+                lambda _vocabulary: {"agent": "Us", "customer": "Customer"},
+                "agent",
+            ),
+            _FOR,
+            _WORKING,
+        ),
+        _timed(_reply_rule),
+        _reply_rule,
+    ),
+    TriggerRecord(
+        "before_date",
+        "comes close to a date",
+        "A date of the ticket is that close. A date without a time is its midnight in the brand's zone.",
+        frozenset({EventKind.TIMER}),
+        (_DATE, TriggerParam("by", "by", "How long before it, e.g. 2 d.", clean=clean_duration, required=True)),
+        _timed(_before_rule),
+        _before_rule,
+    ),
+    TriggerRecord(
+        "after_date",
+        "is past a date",
+        "A date of the ticket has come, or is that long ago.",
+        frozenset({EventKind.TIMER}),
+        (
+            _DATE,
+            TriggerParam(
+                "by", "by", "How long after it, e.g. 7 d; left out: at the date itself.", clean=clean_duration
+            ),
+            _WORKING,
+        ),
+        _timed(_after_rule),
+        _after_rule,
+    ),
+    TriggerRecord(
+        "schedule",
+        "is open when the schedule says",
+        "For every open ticket, each time the schedule says.",
+        frozenset({EventKind.TIMER}),
+        (
+            TriggerParam("cron", "at", "Five fields as in cron, e.g. 0 9 * * 1-5", clean=clean_cron, required=True),
+            TriggerParam(
+                "zone", "in", "The time zone it is meant in, e.g. Europe/Paris.", default="UTC", clean=clean_zone
+            ),
+        ),
+        _timed(_schedule_rule),
+        _schedule_rule,
+    ),
 )
 
 
@@ -227,6 +393,9 @@ def clean_trigger(on: str, params: Params, vocabulary: Vocabulary) -> dict[str, 
         if value is None or value == "" or value == [] or value == known[key].default:
             continue
         cleaned[key] = _clean_param(known[key], value, vocabulary)
+    for param in record.params:
+        if param.required and param.key not in cleaned:
+            raise OperandRefused(f"'{record.label}' needs '{param.key}': {param.doc}")
     if on == "changed":
         _clean_changed(cleaned, vocabulary)
     return cleaned
@@ -241,8 +410,15 @@ def _clean_param(param: TriggerParam, value: JSON, vocabulary: Vocabulary) -> JS
             raise OperandRefused(f"{param.label.capitalize()} takes at most {MAX_PARAM_CHARS} characters.")
         if not param.many and not isinstance(one, str):
             raise OperandRefused(f"{param.label.capitalize()} takes a text, not {one!r}.")
+        if param.options is date_fields and isinstance(one, str) and not one.startswith(TICKET):
+            return _clean_param(param, TICKET + one, vocabulary)
         if param.options is not None and one not in param.options(vocabulary):
             raise OperandRefused(no_such(param.label, one, param.options(vocabulary)))
+    if param.clean is not None:
+        try:
+            return param.clean(str(values[0]))
+        except (ConditionFailed, BadValue) as error:
+            raise OperandRefused(f"{error}.") from None
     return list(values) if param.many else values[0]
 
 

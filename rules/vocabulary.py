@@ -117,6 +117,8 @@ class Vocabulary:
     #: What scripts declare to take, by their code; one that is not here takes any names.
     script_params: Mapping[str, tuple[ScriptParam, ...]] = field(default_factory=dict)
     lookups: Mapping[str, LookupSpec] = field(default_factory=dict)
+    #: Business calendars, for what counts working time only.
+    calendars: Mapping[str, str] = field(default_factory=dict)
     #: Known paths of context cards, "<card>.<path>"; others may be used too, but then have no type and no menu.
     context: Mapping[str, FieldSpec] = field(default_factory=dict)
     #: Named lists, by the name that cells use: {"list": "VIPS"}.

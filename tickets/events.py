@@ -19,6 +19,7 @@ class EventKind(StrEnum):
     MESSAGE = "message"  # a message was added to an item that existed
     CONTEXT = "context_updated"  # facts from outside arrived or were written
     SCRIPT = "script_finished"  # a run ended, well or badly
+    TIMER = "timer"  # a moment came that a time trigger waited for; nothing was changed
     LATE_ANSWER = "late_answer"  # a lookup answered after its event was decided without it
 
 
@@ -46,6 +47,7 @@ class Actor:
 
 AUTOMATION = Actor(ActorKind.AUTOMATION, "", "Automation")
 SYSTEM = Actor(ActorKind.SYSTEM, "", "System")
+CLOCK = Actor(ActorKind.SYSTEM, "clock", "Clock")
 
 
 @dataclass(frozen=True, slots=True)

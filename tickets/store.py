@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
 
+from tickets import clocks
 from tickets.db import UtcDateTime, table_of, upsert
 from tickets.effects import SetField, StateEffect, apply
 from tickets.errors import AttachmentRefused, ItemNotFound, StaleItem
@@ -47,6 +48,7 @@ from tickets.tables import (
     StageRow,
     WorkItem,
 )
+from tickets.timers import Watched
 from tickets.values import JSON
 from tickets.visibility import visible
 
@@ -195,6 +197,12 @@ def item_of(row: AnyRow) -> Item:
     )
 
 
+def watched(connection: Connection, item: Item) -> Watched:
+    """What of the item its timers look at."""
+    zone = clocks.zone_of(connection, item.state.get("brand"))
+    return Watched(item.kind, item.state, item.created_at, item.stamps, zone)
+
+
 def custom_fields(connection: Connection, kind: str) -> dict[str, StateField]:
     """The fields that this kind has beside those of all kinds, built in and custom, by key without "fields."."""
     rows = connection.execute(
@@ -305,6 +313,8 @@ def create_item(
     item_id: int = connection.execute(_INSERT_ITEM, {**head, **_stamped(stamps), **_columns(clean)}).scalar_one()
     message_id = None if message is None else _insert_message(connection, item_id, 1, message, now)
     connection.execute(_INSERT_LANE, {"item_id": item_id, "last_seq": 1, "due_at": now})
+    watched = Watched(kind, clean, now, stamps, clocks.zone_of(connection, clean.get("brand")))
+    clocks.keep(connection, item_id, watched, now)
     changes = tuple(Change(name, None, value) for name, value in clean.items())
     event_id = _insert_event(connection, item_id, 1, EventKind.CREATED, actor, now, changes, message_id, chain)
     return Written(item_id, event_id, 1, changes, () if message_id is None else (message_id,))
@@ -355,6 +365,7 @@ def change_item(
     # The statement differs only in which columns it sets, so there are four of it and each is compiled once.
     connection.execute(_UPDATE_ITEM, {"item": item.id, **head, **(_columns(state) if total else {})})
     connection.execute(_APPEND, {"item": item.id, "last_seq": seq, "now": now})
+    clocks.keep(connection, item.id, watched(connection, replace(item, state=state, stamps=stamps)), now)
     if kind is None:
         kind = EventKind.MESSAGE if messages else EventKind.CHANGED if total else EventKind.CONTEXT
     # Triggers look at one message per event: what the customer sees counts before a note beside it.

@@ -325,6 +325,65 @@ class EventRow(Base):
     error: Mapped[str] = mapped_column(Text, default="")
 
 
+class BusinessCalendar(Base):
+    """When work is done. `body` is `tickets.calendar.Calendar` as JSON."""
+
+    __tablename__ = "calendars"
+    key: Mapped[str] = mapped_column(Key, primary_key=True)
+    label: Mapped[str] = mapped_column(String(200))
+    body: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime]
+
+
+class TimeTrigger(Base):
+    """A time trigger of a live table, kept where items are written: their timers are derived in the same transaction.
+
+    `since`: when it went live; an episode that was due before is none of its business. `walked_to`: the last item that
+    was given its timer when the trigger went live, null when all have. `next_at`: a schedule's next tick; `tick_at`:
+    the one whose events are being written, up to item `tick_to`."""
+
+    __tablename__ = "time_triggers"
+    key: Mapped[str] = mapped_column(String(80), primary_key=True)
+    entry: Mapped[str] = mapped_column(Key)
+    kind: Mapped[str] = mapped_column(String(20))
+    rule: Mapped[dict[str, Any]]
+    since: Mapped[datetime]
+    walked_to: Mapped[int | None]
+    next_at: Mapped[datetime | None]
+    tick_at: Mapped[datetime | None]
+    tick_to: Mapped[int | None]
+
+
+class Timer(Base):
+    """An item's timer for one time trigger, and the ledger of it: the episode it stands for and what became of that.
+
+    `due_at`: when to look again, null when that is over. `outcome`: waiting, fired, or before (due before its rule)."""
+
+    __tablename__ = "timers"
+    __table_args__ = (
+        Index(
+            "ix_timers_due",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+    )
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(80), primary_key=True)
+    episode: Mapped[str] = mapped_column(String(120))
+    due_at: Mapped[datetime | None]
+    outcome: Mapped[str] = mapped_column(String(10))
+
+
+class ClockState(Base):
+    """The one row that says which revision of the rule list the time triggers are those of."""
+
+    __tablename__ = "clock_state"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    revision: Mapped[int]
+    synced_at: Mapped[datetime]
+
+
 class History(Base):
     """One line of an item's history: a field's change, or a step that was not done and why. Always with its cause."""
 

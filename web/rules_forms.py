@@ -505,7 +505,7 @@ def _trigger_form(number: int, line: Mapping[str, Any], vocabulary: Vocabulary) 
             value = line.get(param.key) if record.key == chosen else None
             name = f"t{number}.{record.key}.{param.key}"
             options = dict(param.options(vocabulary)) if param.options else {}
-            if param.key == "field":
+            if param.key == "field" and param.options is None:
                 options = {one.key: one.label for one in all_fields(vocabulary) if one.state_key}
                 value = value if not value or str(value).startswith("ticket.") else f"ticket.{value}"
             many = [str(one) for one in value] if isinstance(value, (list, tuple)) else [_text(value)] if value else []

@@ -260,6 +260,7 @@ def _event_words(one: Moment) -> str:
         EventKind.MESSAGE: gettext("message"),
         EventKind.CONTEXT: gettext("facts from outside"),
         EventKind.SCRIPT: gettext("a script finished"),
+        EventKind.TIMER: gettext("a time came"),
         EventKind.LATE_ANSWER: gettext("a late answer"),
     }
     return f"{words.get(EventKind(one.kind), one.kind)}, {one.actor}, {age(one.at)}"

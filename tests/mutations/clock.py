@@ -6,6 +6,9 @@ from tests.mutations.mutation import Mutation
 
 LEDGER = "tests/jobs/test_ledger.py::"
 REARM = "tests/rules/test_rearm.py::"
+TIMERS = "tests/jobs/test_timers.py::"
+TIMES = "tests/jobs/test_examples_of_time.py::"
+CALENDAR = "tests/tickets/test_calendar.py::"
 
 MUTATIONS = (
     Mutation(
@@ -35,5 +38,68 @@ MUTATIONS = (
         "        known = isinstance(episodes, Sequence) and episode(facts) in episodes\n",
         "        known = True\n",
         LEDGER + "test_once_per_episode_is_once_for_each_stay_in_a_status",
+    ),
+    Mutation(
+        "a timer that was overtaken does nothing",
+        "rules/triggers.py",
+        'return payload.get("rule") == digest and not payload.get("overtaken")',
+        'return payload.get("rule") == digest',
+        TIMERS + "test_an_answer_before_the_event_has_its_turn_overtakes_it",
+    ),
+    Mutation(
+        "a timer is of one table",
+        "rules/compiled.py",
+        'payload.get("entry") != self.entry.code:',
+        'payload.get("entry") == "":',
+        "tests/rules/test_triggers.py::test_a_trigger_runs_its_table_on_its_events_only",
+    ),
+    Mutation(
+        "what was due before its rule never fires",
+        "jobs/timers.py",
+        "    before = found.due_at <= since\n",
+        "    before = False\n",
+        TIMERS + "test_on_publish_only_what_is_still_to_come_gets_a_timer_and_what_was_is_entered_as_before",
+    ),
+    Mutation(
+        "an episode fires once",
+        "jobs/timers.py",
+        '_SETTLE = update(_TIMERS).where(_ONE).values(due_at=None, outcome=bindparam("became"))',
+        '_SETTLE = update(_TIMERS).where(_ONE).values(outcome=bindparam("became"))',
+        TIMERS + "test_after_downtime_late_timers_fire_once_the_oldest_first",
+    ),
+    Mutation(
+        "leaving a status takes its timer away",
+        "tickets/clocks.py",
+        "    if gone:\n",
+        "    if False:\n",
+        TIMERS + "test_leaving_the_status_takes_the_timer_away_and_coming_back_begins_anew",
+    ),
+    Mutation(
+        "a customer who writes again does not wait anew",
+        "tickets/stamps.py",
+        "            since = now if stamps.unanswered_since is None else stamps.unanswered_since\n",
+        "            since = now\n",
+        TIMERS + "test_no_reply_counts_from_the_oldest_unanswered_message_and_only_a_public_reply_ends_it",
+    ),
+    Mutation(
+        "automation is no modification",
+        "tickets/store.py",
+        "    if actor.kind.is_person:\n        stamps = replace(stamps, modified_at=now)\n",
+        "    if actor:\n        stamps = replace(stamps, modified_at=now)\n",
+        TIMES + "test_a07_closes_what_no_person_touched_for_a_week",
+    ),
+    Mutation(
+        "holidays are not worked",
+        "tickets/calendar.py",
+        "        if self.holiday(day):\n            return\n",
+        "",
+        CALENDAR + "test_public_holidays_and_days_off_are_not_worked_and_have_a_name",
+    ),
+    Mutation(
+        "an hour that clocks skip",
+        "tickets/calendar.py",
+        "    if at.astimezone(zone).replace(tzinfo=None) != wall:\n",
+        "    if False:\n",
+        CALENDAR + "test_an_hour_that_clocks_skip_is_not_worked",
     ),
 )

@@ -23,6 +23,20 @@ def runs(trigger: dict[str, Any], kind: str, **facts: Any) -> bool:
     return tags_of(decided(some_facts(kind=kind, **facts), table)) == ["ran"]
 
 
+def timed(on: str, *, entry: str = "A01", **params: Any) -> dict[str, Any]:
+    """The event of a timer that waited for this trigger."""
+    rule = TRIGGERS[on].timed
+    assert rule is not None
+    digest = rule(clean_trigger(on, params, DESK)).digest
+    return {"payload": {"entry": entry, "timer": f"{entry}:{digest}", "rule": digest, "episode": "since noon"}}
+
+
+def overtaken(facts: dict[str, Any]) -> dict[str, Any]:
+    return {"payload": {**facts["payload"], "overtaken": True}}
+
+
+IN_TEAM = {"status": "waiting_team", "for": "72 h"}
+
 #: trigger, what makes it run, what does not
 CASES: list[tuple[dict[str, Any], tuple[str, dict[str, Any]], tuple[str, dict[str, Any]]]] = [
     ({"on": "created"}, ("created", {}), ("message", {"message": MAIL})),
@@ -90,6 +104,41 @@ CASES: list[tuple[dict[str, Any], tuple[str, dict[str, Any]], tuple[str, dict[st
         ("script_finished", {"run": RUN}),
         ("script_finished", {"run": {**RUN, "status": "finished"}}),
     ),
+    (
+        {"on": "time_in_state", "status": ["waiting_team"], "for": "3 d"},
+        ("timer", timed("time_in_state", **IN_TEAM)),
+        ("timer", timed("time_in_state", **{**IN_TEAM, "for": "71 h"})),
+    ),
+    (
+        {"on": "time_in_state", **IN_TEAM},
+        ("timer", timed("time_in_state", **IN_TEAM)),
+        ("timer", timed("time_in_state", entry="A02", **IN_TEAM)),
+    ),
+    (
+        {"on": "no_reply", "for": "4 h"},
+        ("timer", timed("no_reply", by="agent", **{"for": "4 h"})),
+        ("timer", timed("no_reply", by="customer", **{"for": "4 h"})),
+    ),
+    (
+        {"on": "no_reply", "for": "4 h"},
+        ("timer", timed("no_reply", **{"for": "4 h"})),
+        ("timer", overtaken(timed("no_reply", **{"for": "4 h"}))),
+    ),
+    (
+        {"on": "before_date", "field": "due_at", "by": "2 d"},
+        ("timer", timed("before_date", field="ticket.due_at", by="48 h")),
+        ("timer", timed("after_date", field="ticket.due_at", by="48 h")),
+    ),
+    (
+        {"on": "after_date", "field": "last_modified", "by": "7 d"},
+        ("timer", timed("after_date", field="ticket.last_modified", by="7 d")),
+        ("timer", timed("after_date", field="ticket.created_at", by="7 d")),
+    ),
+    (
+        {"on": "schedule", "cron": "0  9 * * 1"},
+        ("timer", timed("schedule", cron="0 9 * * 1")),
+        ("timer", timed("schedule", cron="0 9 * * 1", zone="Europe/Paris")),
+    ),
 ]
 
 
@@ -156,3 +205,22 @@ def test_a_change_that_cannot_be_compared_parks_the_table_and_says_so() -> None:
     assert decision.fired == ()
     assert decision.notes == ("A01: its trigger could not be decided: 'many' is not a number",)
     assert decision.trace.entries[0].verdict == "parked"
+
+
+@pytest.mark.parametrize(
+    ("on", "params", "said"),
+    [
+        ("time_in_state", {"status": "open"}, "'stays in a status' needs 'for'"),
+        ("time_in_state", {"for": "soon"}, "'soon' is not a duration such as 30 min"),
+        ("time_in_state", {"for": "2 h", "status": "sleeping"}, "There is no"),
+        ("no_reply", {"for": "2 h", "calendar": "nights"}, "There is no"),
+        ("after_date", {}, "needs 'field'"),
+        ("after_date", {"field": "subject"}, "There is no"),
+        ("schedule", {"cron": "every day"}, "'every day' is not a schedule: it has five fields"),
+        ("schedule", {"cron": "0 9 31 2 *"}, "Bad day-of-month"),
+        ("schedule", {"cron": "0 9 * * *", "zone": "Mars"}, "'Mars' is not a time zone such as Europe/Paris"),
+    ],
+)
+def test_a_time_trigger_that_says_nothing_is_refused_with_what_it_takes(on: str, params: Any, said: str) -> None:
+    with pytest.raises(OperandRefused, match=said.replace("(", r"\(")):
+        clean_trigger(on, params, DESK)

@@ -1,0 +1,138 @@
+"""The time rules of docs/examples, run by the clock: each does what it says, and its twin shows when it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from jobs.services import Services
+from tests.builders import ANA, BY_ANA, a_ticket
+from tests.jobs.desk import clock_of, item, table
+from tests.jobs.test_timers import save, say, tick
+from tickets import store
+from tickets.effects import AddTo
+from tickets.events import AUTOMATION, Cause
+from tickets.tables import Message, Notification
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
+
+
+def example(services: Services, name: str) -> None:
+    table(services, (EXAMPLES / f"{name}.yaml").read_text())
+    tick(services)
+
+
+def bells(services: Services) -> list[str]:
+    with services.db.read() as connection:
+        return list(connection.execute(select(Notification.user).order_by(Notification.user)).scalars())
+
+
+def bot_said(services: Services) -> list[str]:
+    with services.db.read() as connection:
+        query = select(Message.text).where(Message.author_kind == "bot").order_by(Message.id)
+        return list(connection.execute(query).scalars())
+
+
+def by_a_rule(services: Services, item_id: int) -> None:
+    with services.db.write() as connection:
+        current = store.read_item(connection, item_id, lock=True)
+        lines = [store.Lines((AddTo("tags", ("seen",)),), Cause("table", "A99", 1, "r1"))]
+        store.change_item(connection, current, lines=lines, actor=AUTOMATION, now=services.clock.now())
+
+
+@pytest.mark.parametrize("touched_by", ["nobody", "a rule", "a person", "the customer"])
+def test_a07_closes_what_no_person_touched_for_a_week(desk: Services, touched_by: str) -> None:
+    example(desk, "A07_close_the_silent")
+    item_id = a_ticket(desk.db, status="waiting_customer").item_id
+    clock_of(desk).forward(days=5)
+    if touched_by == "a rule":
+        by_a_rule(desk, item_id)
+    elif touched_by == "a person":
+        save(desk, item_id, priority="high")
+    elif touched_by == "the customer":
+        say(desk, item_id, "customer")
+    clock_of(desk).forward(days=2)
+    tick(desk)
+    closed = touched_by in ("nobody", "a rule")
+    assert item(desk, item_id).state["status"] == ("closed" if closed else "waiting_customer")
+    clock_of(desk).forward(days=5)
+    tick(desk)
+    assert item(desk, item_id).state["status"] == "closed"
+
+
+def test_a07_leaves_alone_what_does_not_wait_for_the_customer(desk: Services) -> None:
+    example(desk, "A07_close_the_silent")
+    item_id = a_ticket(desk.db, status="open").item_id
+    clock_of(desk).forward(days=8)
+    tick(desk)
+    assert item(desk, item_id).state["status"] == "open"
+    assert bot_said(desk) == []
+
+
+def test_w12_time_in_a_status_sends_messages(desk: Services) -> None:
+    example(desk, "W12_time_in_status")
+    item_id = a_ticket(desk.db, status="waiting_team").item_id
+    clock_of(desk).forward(days=2)
+    tick(desk)
+    assert bot_said(desk) == ["Hello Camille Laurent, another team is still at it. You will hear from us."]
+    assert bells(desk) == []
+    clock_of(desk).forward(days=3)
+    tick(desk)
+    assert len(bot_said(desk)) == 1
+    assert bells(desk) == ["ion"]
+    assert item(desk, item_id).state["status"] == "waiting_team"
+
+
+def test_w12_says_nothing_when_the_status_was_left_in_time(desk: Services) -> None:
+    example(desk, "W12_time_in_status")
+    item_id = a_ticket(desk.db, status="waiting_team").item_id
+    clock_of(desk).forward(days=1)
+    save(desk, item_id, status="open")
+    clock_of(desk).forward(days=9)
+    tick(desk)
+    assert (bot_said(desk), bells(desk)) == ([], [])
+
+
+@pytest.mark.parametrize("action", ["none", "taken", "answered"])
+def test_w13_a_report_without_action_goes_to_another_and_the_manager_is_told(desk: Services, action: str) -> None:
+    example(desk, "W13_no_action")
+    item_id = a_ticket(desk.db).item_id
+    clock_of(desk).forward(hours=2)
+    if action == "taken":
+        take(desk, item_id)
+    elif action == "answered":
+        say(desk, item_id, "agent")
+    clock_of(desk).forward(hours=22)
+    tick(desk)
+    state = item(desk, item_id).state
+    if action == "none":
+        assert (state["assignees"], state["priority"], bells(desk)) == (["ana"], "high", ["ana"])
+    else:
+        assert (state.get("assignees"), state["priority"], bells(desk)) == (
+            ["ion"] if action == "taken" else None,
+            "normal",
+            [],
+        )
+
+
+def take(services: Services, item_id: int) -> None:
+    with services.db.write() as connection:
+        current = store.read_item(connection, item_id, lock=True)
+        lines = [store.Lines((AddTo("assignees", ("ion",)),), BY_ANA)]
+        store.change_item(connection, current, lines=lines, actor=ANA, now=services.clock.now())
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_h12_a_delayed_answer_raises_priority_reassigns_and_tells(desk: Services, answered: bool) -> None:
+    example(desk, "H12_delayed_answer")
+    item_id = a_ticket(desk.db, team="first_line").item_id
+    clock_of(desk).forward(hours=7)
+    if answered:
+        say(desk, item_id, "agent")
+    clock_of(desk).forward(hours=1)
+    tick(desk)
+    state = item(desk, item_id).state
+    expected = ("normal", "first_line", []) if answered else ("urgent", "billing", ["ana"])
+    assert (state["priority"], state["team"], bells(desk)) == expected

@@ -1,0 +1,178 @@
+"""The timers of items, kept by every write: SQL of `tickets.timers`.
+
+`keep` runs inside the transaction that changes the item and under its lock, so a stored timer is never about a state
+that is over. `append` puts events that nobody wrote by hand into lanes: the item itself is not changed by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
+
+from tickets.calendar import Calendar
+from tickets.db import UtcDateTime, table_of, upsert
+from tickets.events import Actor, EventKind
+from tickets.tables import Brand, BusinessCalendar, EventRow, Lane, Timer, TimeTrigger, WorkItem
+from tickets.timers import On, TimeRule, Wanted, Watched, wanted
+from tickets.values import JSON
+
+#: What became of a timer's episode.
+WAITING, FIRED, BEFORE = "waiting", "fired", "before"
+
+_ITEMS, _EVENTS, _LANES = table_of(WorkItem), table_of(EventRow), table_of(Lane)
+_TRIGGERS, _TIMERS = table_of(TimeTrigger), table_of(Timer)
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A time trigger of a live table."""
+
+    key: str
+    entry: str
+    kind: str
+    rule: TimeRule
+    since: datetime
+    walked_to: int | None = None
+
+    def covers(self, kind: str) -> bool:
+        return self.kind in ("any", kind)
+
+
+def triggers(connection: Connection) -> list[Trigger]:
+    """The time triggers of all live tables, but for schedules, which are of no single item."""
+    return [
+        Trigger(row.key, row.entry, row.kind, TimeRule.from_json(row.rule), row.since, row.walked_to)
+        for row in connection.execute(_READ_TRIGGERS)
+        if row.rule["on"] != On.SCHEDULE
+    ]
+
+
+def calendars(connection: Connection) -> dict[str, Calendar]:
+    """The desk's business calendars, by key."""
+    rows = connection.execute(select(BusinessCalendar.key, BusinessCalendar.body).order_by(BusinessCalendar.key))
+    return {row.key: Calendar.from_json(row.body) for row in rows}
+
+
+def zone_of(connection: Connection, brand: JSON) -> str:
+    """The zone that dates of this brand are meant in."""
+    if brand is None:
+        return "UTC"
+    found = connection.execute(select(Brand.zone).where(Brand.key == brand)).scalar_one_or_none()
+    return found or "UTC"
+
+
+def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> None:
+    """Bring the item's timers in line with what it is now. An episode that fired, or is none of its rule's, stays so.
+
+    One that is due already (a date in the past was set) is due now: late, but once."""
+    live = [one for one in triggers(connection) if one.covers(item.kind)]
+    stored = {row.key: row for row in connection.execute(_READ_TIMERS, {"item": item_id})}
+    if not live and not stored:
+        return
+    named = any(one.rule.calendar for one in live)
+    by_key = calendars(connection) if named else {}
+    want: dict[str, Wanted] = {}
+    for one in live:
+        found = wanted(one.rule, item, by_key)
+        if found is not None:
+            want[one.key] = found
+    gone = [key for key in stored if key not in want]
+    if gone:
+        connection.execute(_DROP_TIMERS, {"item": item_id, "gone": gone})
+    for one in live:
+        if one.key not in want:
+            continue
+        episode, due_at = want[one.key].episode, want[one.key].due_at
+        known = stored.get(one.key)
+        if known is not None and known.episode == episode and (known.due_at is None or known.due_at == due_at):
+            continue
+        unwalked = known is None and one.walked_to is not None and one.walked_to < item_id
+        before = unwalked and due_at <= one.since
+        values = {
+            "episode": episode,
+            "due_at": None if before else max(due_at, now),
+            "outcome": BEFORE if before else WAITING,
+        }
+        statement = upsert(connection, _TIMERS).values(item_id=item_id, key=one.key, **values)
+        connection.execute(statement.on_conflict_do_update(index_elements=["item_id", "key"], set_=values))
+
+
+def current_episode(connection: Connection, key: str, item: Watched) -> str:
+    """The episode that this trigger's timer stands for now, "" when the item waits for nothing of it any more."""
+    for one in triggers(connection):
+        if one.key == key:
+            found = wanted(one.rule, item, calendars(connection) if one.rule.calendar else {})
+            return found.episode if found is not None else ""
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    item_id: int
+    payload: Mapping[str, JSON]
+
+
+def append(connection: Connection, events: Sequence[NewEvent], kind: EventKind, actor: Actor, now: datetime) -> int:
+    """One event each for these items, at most one per item, at the end of their lanes. Returns how many.
+
+    The caller holds the items' locks. Nothing of the item changes: neither its version nor when it was updated."""
+    by_item = {one.item_id: one for one in sorted(events, key=lambda one: one.item_id)}
+    if not by_item:
+        return 0
+    seqs: dict[int, int] = {row.id: row.last_seq for row in connection.execute(_COUNT_UP, {"items": list(by_item)})}
+    connection.execute(
+        _INSERT_EVENTS,
+        [
+            {
+                "item_id": item_id,
+                "seq": seqs[item_id],
+                "kind": kind,
+                "at": now,
+                "actor_kind": actor.kind,
+                "actor_ref": actor.ref,
+                "actor_name": actor.name,
+                "root_id": None,
+                "depth": 0,
+                "changes": [],
+                "message_id": None,
+                "payload": dict(one.payload),
+                "status": "pending",
+                "tries": 0,
+                "error": "",
+            }
+            for item_id, one in by_item.items()
+            if item_id in seqs
+        ],
+    )
+    connection.execute(_WAKE, {"items": list(seqs), "now": now})
+    return len(seqs)
+
+
+# Statements, built once --------------------------------------------------------------------------------------------
+
+_READ_TRIGGERS = select(
+    _TRIGGERS.c.key, _TRIGGERS.c.entry, _TRIGGERS.c.kind, _TRIGGERS.c.rule, _TRIGGERS.c.since, _TRIGGERS.c.walked_to
+).order_by(_TRIGGERS.c.key)
+_READ_TIMERS = select(_TIMERS.c.key, _TIMERS.c.episode, _TIMERS.c.due_at).where(_TIMERS.c.item_id == bindparam("item"))
+_DROP_TIMERS = delete(_TIMERS).where(
+    _TIMERS.c.item_id == bindparam("item"), _TIMERS.c.key.in_(bindparam("gone", expanding=True))
+)
+_COUNT_UP = (
+    update(_ITEMS)
+    .where(_ITEMS.c.id.in_(bindparam("items", expanding=True)))
+    .values(last_seq=_ITEMS.c.last_seq + 1)
+    .returning(_ITEMS.c.id, _ITEMS.c.last_seq)
+)
+_INSERT_EVENTS: Any = insert(_EVENTS)
+_WAKE = (
+    update(_LANES)
+    .where(_LANES.c.item_id.in_(bindparam("items", expanding=True)))
+    .values(
+        last_seq=_LANES.c.last_seq + 1,
+        due_at=case((_LANES.c.due_at < bindparam("now"), _LANES.c.due_at), else_=bindparam("now", type_=UtcDateTime)),
+    )
+)

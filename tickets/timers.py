@@ -1,0 +1,175 @@
+"""Which moments an item's time rules wait for. Pure arithmetic: SQL is in `tickets.clocks`, firing in `jobs.timers`.
+
+A timer is a reason to look again, no decision: when it is due, an event goes into the item's lane and the rule list
+says what to do. Timers are derived from the item and the live rules, so what ends an episode (an answer, a new status)
+takes its timer away without any rule saying so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import cast
+from zoneinfo import ZoneInfo
+
+from tickets.calendar import Calendar, add_working
+from tickets.errors import BadValue
+from tickets.item import FINISHED
+from tickets.stamps import Stamps
+from tickets.values import JSON, from_iso, iso
+
+#: Longest name of an episode, in characters.
+EPISODE_CHARS = 120
+
+
+class On(StrEnum):
+    """What a time rule waits for."""
+
+    STATE = "time_in_state"
+    REPLY = "no_reply"
+    DATE = "date"
+    SLA = "sla"
+    SCHEDULE = "schedule"
+
+
+#: Moments of the item that are no fields of its state, by the name rules use.
+MOMENTS = ("created_at", "last_modified", "status_since", "unanswered_since", "replied_at")
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRule:
+    """What one trigger of one table waits for.
+
+    `offset_s` counts from the beginning of the episode, in seconds; below 0 for "before a date". In the working time of
+    `calendar` when it names one. `statuses` empty: any. `by`: whose reply is missing. `target` and `near_s` are of
+    service levels. `schedule` is a cron line in `zone`."""
+
+    on: On
+    statuses: tuple[str, ...] = ()
+    by: str = ""
+    field: str = ""
+    offset_s: int = 0
+    calendar: str = ""
+    target: str = ""
+    schedule: str = ""
+    zone: str = ""
+
+    def to_json(self) -> dict[str, JSON]:
+        data: dict[str, JSON] = {"on": self.on.value}
+        if self.statuses:
+            data["statuses"] = list(self.statuses)
+        for name in ("by", "field", "offset_s", "calendar", "target", "schedule", "zone"):
+            if getattr(self, name):
+                data[name] = getattr(self, name)
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, JSON]) -> TimeRule:
+        known = {**data, "on": On(str(data["on"]))}
+        statuses = cast("list[str]", known.pop("statuses", []))
+        return cls(statuses=tuple(statuses), **cast("dict[str, str]", known))  # type: ignore[arg-type]
+
+    @property
+    def digest(self) -> str:
+        """A short name for what it waits for: two triggers that wait for the same have the same."""
+        text = json.dumps(self.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def timer_key(entry: str, rule: TimeRule) -> str:
+    """The name of a table's timer: it outlives new versions of the table that wait for the same."""
+    return f"{entry}:{rule.digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One running clock of a service level, as timers see it: since when, due when (None while it is paused)."""
+
+    policy: str
+    start: datetime
+    due_at: datetime | None
+    near_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What of an item the timers look at. `zone` is its brand's: a date without a time begins there at midnight."""
+
+    kind: str
+    state: Mapping[str, JSON]
+    created_at: datetime
+    stamps: Stamps
+    zone: str = "UTC"
+    clocks: Mapping[str, Clock] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A moment to look again, and the episode it belongs to: an episode fires once."""
+
+    episode: str
+    due_at: datetime
+
+
+def wanted(rule: TimeRule, item: Watched, calendars: Mapping[str, Calendar]) -> Wanted | None:
+    """The timer this item should have for this rule, None for none. It may be past already: the caller says what then.
+
+    Finished items wait for nothing but the time in their status. A calendar that is gone, or has no hours in ten years,
+    lets the rule wait for nothing."""
+    status = str(item.state.get("status", ""))
+    begin: datetime | None
+    if rule.on is On.STATE:
+        if rule.statuses and status not in rule.statuses:
+            return None
+        begin, name = item.stamps.status_since, f"{status} since"
+    elif status in FINISHED:
+        return None
+    elif rule.on is On.REPLY:
+        begin = item.stamps.replied_at if rule.by == "customer" else item.stamps.unanswered_since
+        name = f"no reply by {rule.by} since"
+    elif rule.on is On.DATE:
+        begin, name = moment(rule.field, item), rule.field
+    else:
+        return None
+    if begin is None:
+        return None
+    due_at = _due(rule, begin, calendars)
+    return None if due_at is None else Wanted(f"{name} {iso(begin)}"[:EPISODE_CHARS], due_at)
+
+
+def moment(name: str, item: Watched) -> datetime | None:
+    """The moment this field holds, None for none. A date alone is its midnight in the brand's zone."""
+    named = {
+        "created_at": item.created_at,
+        "last_modified": item.stamps.modified_at,
+        "status_since": item.stamps.status_since,
+        "unanswered_since": item.stamps.unanswered_since,
+        "replied_at": item.stamps.replied_at,
+    }
+    if name in named:
+        return named[name]
+    value = item.state.get(name)
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        if len(value) == len("2026-01-01"):
+            return from_iso(datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(item.zone)).isoformat())
+        return from_iso(value)
+    except ValueError:
+        return None
+
+
+def _due(rule: TimeRule, begin: datetime, calendars: Mapping[str, Calendar]) -> datetime | None:
+    if not rule.calendar:
+        return begin + timedelta(seconds=rule.offset_s)
+    calendar = calendars.get(rule.calendar)
+    if calendar is None or rule.offset_s < 0:
+        return None
+    try:
+        return add_working(calendar, begin, rule.offset_s)
+    except BadValue:
+        return None
