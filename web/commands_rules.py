@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ import click
 from flask import Blueprint
 from flask.cli import AppGroup
 from flask_babel import force_locale
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.errors import UnknownConnection
@@ -30,11 +31,12 @@ from rules.engine import compile_ruleset, decide
 from rules.errors import FactsInvalid, TableInvalid
 from rules.store import EntryKind, EntryNotFound
 from rules.vocabulary import Vocabulary
+from tickets import people
 from tickets.errors import ItemNotFound
 from tickets.people import Permission, Viewer
 from tickets.tables import Team
 from tickets.values import JSON
-from web import rules_files, rules_offline
+from web import rules_files, rules_files_scripts, rules_offline
 from web.context import services
 
 P = ParamSpec("P")
@@ -116,6 +118,22 @@ def _everything() -> Viewer:
     return Viewer("host", "Host", "", frozenset(Permission), teams, frozenset(), frozenset())
 
 
+class _OnlyShown(Exception):
+    """A dry run: what was done is taken back."""
+
+
+_NOBODY_ASKS = (
+    "A script of this file may do more than before, and this desk wants a second person's yes. Say who asks with "
+    "--author, the key of somebody who may edit scripts; somebody else agrees on the script's page"
+)
+
+
+def _may_ask(connection: Connection, author: str) -> bool:
+    """Whether this is somebody who may edit scripts, so that their own yes does not count."""
+    viewer = people.viewer(connection, author)
+    return viewer is not None and viewer.may(Permission.EDIT_SCRIPTS)
+
+
 # Rules -----------------------------------------------------------------------------------------------------------
 
 
@@ -135,14 +153,22 @@ def import_(file: Path, dry_run: bool, author: str, note: str, as_json: bool) ->
         errors, hints = rules_files.problems(
             entries, desk.vocabulary, str(file), lambda source: sandbox.check(source, api)
         )
+        with services().db.read() as db:
+            stored = rule_list.entries(db)
+        judged = rules_files_scripts.judge(sandbox, desk, entries, stored, str(file))
+        errors, hints = [*errors, *judged.errors], [*hints, *judged.hints]
         if errors:
             raise rules_files.FileRefused(errors)
-        with services().db.write() as db:
-            steps = rules_files.plan(db, entries, desk.vocabulary)
-            if not dry_run:
-                rules_files.apply(
-                    db, steps, author=author[:60], note=note or f"Imported from {file.name}", now=services().clock.now()
-                )
+        to_agree = frozenset(judged.gained) if services().settings.second_person else frozenset()
+        with contextlib.suppress(_OnlyShown), services().db.write() as db:
+            steps = rules_files.plan(db, entries, desk.vocabulary, to_agree=to_agree)
+            if any(one.asks for one in steps) and not _may_ask(db, author):
+                raise rules_files.FileRefused([_NOBODY_ASKS])
+            note = note or f"Imported from {file.name}"
+            now = services().clock.now()
+            rules_files.apply(db, steps, author=author[:60], note=note, now=now, contents=judged.contents)
+            if dry_run:
+                raise _OnlyShown  # it has gone the whole way, and the transaction is rolled back
     except rules_files.FileRefused as refused:
         _stop([*refused.problems, "Nothing was imported."] if not as_json else refused.problems, as_json=as_json)
     if as_json:
@@ -150,7 +176,13 @@ def import_(file: Path, dry_run: bool, author: str, note: str, as_json: bool) ->
             {
                 "dry_run": dry_run,
                 "entries": [
-                    {"code": one.entry.code, "kind": one.entry.kind, "what": one.what, "changes": one.lines}
+                    {
+                        "code": one.entry.code,
+                        "kind": one.entry.kind,
+                        "what": one.what,
+                        "changes": one.lines,
+                        "asked": one.asks,
+                    }
                     for one in steps
                 ],
                 "hints": hints,
@@ -161,9 +193,11 @@ def import_(file: Path, dry_run: bool, author: str, note: str, as_json: bool) ->
         click.echo(f"{one.entry.code} {one.entry.name}: {one.what}")
         for line in one.lines:
             click.echo(f"    {line}")
+        if one.asks:
+            click.echo("    may do more than the live version: it is live as soon as somebody else agrees")
     for hint in hints:
         click.echo(f"hint: {hint}")
-    count = sum(1 for one in steps if one.what != "same")
+    count = sum(1 for one in steps if one.what != "same" and not one.asks)
     click.echo(f"{count} of {len(steps)} entries {'would change' if dry_run else 'are new or changed, and live'}.")
 
 

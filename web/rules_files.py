@@ -6,7 +6,7 @@ template texts, a script a source. The same data as in the editor; see docs/rule
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -30,10 +30,11 @@ from web.rules_words import changes, column_label
 
 #: Most entries in one file.
 MAX_ENTRIES = 500
-#: What publishing a script adds to its version. A file neither carries it out nor brings it in.
-AGREED = frozenset({"manifest", "manifest_sha256", "asked", "agreed_by"})
+#: What publishing a script adds to its version. A file neither carries it out nor brings it in; of the manifest it
+#: carries what the version may do, which is compared with the text when it is read.
+AGREED = frozenset({"manifest_sha256", "asked", "agreed_by"})
 #: What is no difference between two versions of a script or template: the entry's own code and switch.
-_NOT_COMPARED = AGREED | {"code", "enabled"}
+_NOT_COMPARED = AGREED | {"code", "enabled", "manifest"}
 #: The parts of a script or template in words.
 _WORDS = {"source": "text", "texts": "text", "params": "list of parameters", "wait_s": "wait", "tests": "list of tests",
           "triggers": "list of triggers"}  # fmt: skip
@@ -62,12 +63,14 @@ class FileEntry:
 class Step:
     """What importing one entry comes to: "new", "changed" or "same", and the differences in words.
 
-    `publishes`: it makes a new version; a switch alone does not."""
+    `publishes`: it makes a new version; a switch alone does not. `asks`: it is only asked for, since it may do more
+    than the live version and somebody else has to agree."""
 
     entry: FileEntry
     what: str
     lines: tuple[str, ...] = ()
     publishes: bool = True
+    asks: bool = False
 
 
 def read(text: str, name: str) -> list[FileEntry]:
@@ -125,6 +128,13 @@ def _entry(given: EntryKind | None, data: Any) -> FileEntry:
 
 def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in content.items() if key not in AGREED}
+
+
+def _carried(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says of a version. The texts of fields and the order of lists stay; the manifest goes last."""
+    plain = _plain(content)
+    manifest = plain.pop("manifest", None)
+    return plain if manifest is None else {**plain, "manifest": manifest}
 
 
 def problems(
@@ -201,8 +211,16 @@ def place(entry: FileEntry, problem: Problem, vocabulary: Vocabulary, name: str)
     return f"{', '.join(parts)}: {problem.message}"
 
 
-def plan(connection: Connection, entries: Sequence[FileEntry], vocabulary: Vocabulary) -> list[Step]:
-    """What importing would do, entry by entry. Raises `FileRefused` for entries with a draft somebody works on."""
+def plan(
+    connection: Connection,
+    entries: Sequence[FileEntry],
+    vocabulary: Vocabulary,
+    *,
+    to_agree: Collection[str] = frozenset(),
+) -> list[Step]:
+    """What importing would do, entry by entry. Raises `FileRefused` for entries with a draft somebody works on.
+
+    `to_agree` are scripts that may do more than before, where the desk wants a second person's yes."""
     present = {one.code: one for one in rule_list.entries(connection)}
     vocabulary = with_entries(vocabulary, entries)
     steps: list[Step] = []
@@ -215,7 +233,8 @@ def plan(connection: Connection, entries: Sequence[FileEntry], vocabulary: Vocab
             who = old.draft_by or "Somebody"
             refused.append(f"{who} has a draft of {one.code}; publish it or throw it away first")
         else:
-            steps.append(_step(one, old, vocabulary))
+            step = _step(one, old, vocabulary)
+            steps.append(replace(step, asks=step.publishes and step.what != "same" and one.code in to_agree))
     if refused:
         raise FileRefused(refused)
     return steps
@@ -249,14 +268,28 @@ def _enabled(entry: FileEntry) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def apply(connection: Connection, steps: Sequence[Step], *, author: str, note: str, now: datetime) -> int:
-    """Publish what is new or changed, in the caller's transaction; returns how many entries that were."""
+def apply(
+    connection: Connection,
+    steps: Sequence[Step],
+    *,
+    author: str,
+    note: str,
+    now: datetime,
+    contents: Mapping[str, Mapping[str, Any]] | None = None,
+) -> int:
+    """Publish what is new or changed, in the caller's transaction; returns how many entries that were.
+
+    `contents` are those of scripts, with what each may do. Raises `FileRefused` when a table or listed script that runs
+    today, or one of the file, could not run afterwards; the caller's transaction is to be rolled back then."""
     done = 0
+    whole_before = live.load(connection, 0).broken
     for step in sorted(steps, key=lambda step: list(_LISTS.values()).index(step.entry.kind)):
         entry = step.entry
         if step.what == "same":
             continue
-        content = {**entry.content, "name": entry.name}
+        content = {**(contents or {}).get(entry.code, entry.content), "name": entry.name}
+        if step.asks:
+            content["asked"] = {"by": author, "note": note}
         present = {one.code: one for one in rule_list.entries(connection)}.get(entry.code)
         seen = 1
         if present is None:
@@ -265,12 +298,20 @@ def apply(connection: Connection, steps: Sequence[Step], *, author: str, note: s
             seen = rule_list.save_draft(
                 connection, entry.code, content, author=author, seen=present.draft_count, now=now
             )
+        if step.asks:
+            done += 1
+            continue
         if step.publishes:
             rule_list.publish(connection, entry.code, author=author, note=note, seen=seen, now=now)
         enabled = _enabled(entry)
         if enabled is not None and enabled != (present.enabled if present is not None else True):
             rule_list.switch(connection, entry.code, enabled=enabled)
         done += 1
+    broken = {code: why for code, why in live.load(connection, 0).broken.items() if code not in whole_before}
+    if broken:
+        asked = [step.entry.code for step in steps if step.asks]
+        wait = f" {', '.join(asked)} is not live before somebody else agrees; import it first." if asked else ""
+        raise FileRefused([f"{code} could not run afterwards: {why}.{wait}" for code, why in broken.items()])
     return done
 
 
@@ -279,7 +320,7 @@ def export(entries: Sequence[Stored]) -> str:
     data: dict[str, list[Any]] = {}
     for key, kind in _LISTS.items():
         found = [
-            {**_plain(one.content), "code": one.code, "name": one.name, **({} if one.enabled else {"enabled": False})}
+            {**_carried(one.content), "code": one.code, "name": one.name, **({} if one.enabled else {"enabled": False})}
             for one in entries
             if one.kind is kind and one.content is not None
         ]

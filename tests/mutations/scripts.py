@@ -6,6 +6,7 @@ from tests.mutations.mutation import Mutation
 
 PARAMS = "tests/rules/test_script_params.py::"
 SETTINGS = "tests/web/test_scripts_settings.py::"
+FILES = "tests/web/test_rules_files_scripts.py::"
 LISTED = "tests/jobs/test_listed_scripts.py::"
 
 MUTATIONS = (
@@ -99,5 +100,54 @@ MUTATIONS = (
         'seen = request.form.get("seen", -1, type=int)',
         "seen = stored.draft_count",
         SETTINGS + "test_settings_somebody_else_saved_over_are_refused_and_nothing_is_lost",
+    ),
+    Mutation(
+        "scripts: a file's tests must pass",
+        "web/rules_files_scripts.py",
+        "if not result.passed]",
+        "if False]",
+        FILES + "test_what_could_not_be_published_on_its_page_is_not_imported",
+    ),
+    Mutation(
+        "scripts: a file's manifest covers the text",
+        "web/rules_files_scripts.py",
+        "    more = checked.manifest.beyond(declared)\n",
+        "    more = Manifest()\n",
+        FILES + "test_what_could_not_be_published_on_its_page_is_not_imported",
+    ),
+    Mutation(
+        "scripts: a file's manifest grants nothing by itself",
+        "web/rules_files_scripts.py",
+        "with_manifest(plain, checked.manifest)",
+        'with_manifest(plain, Manifest.from_json(one.content.get("manifest") or checked.manifest.to_json()))',
+        FILES + "test_a_manifest_that_says_more_than_the_text_grants_no_more",
+    ),
+    Mutation(
+        "scripts: a file waits for the second person's yes",
+        "web/commands_rules.py",
+        "frozenset(judged.gained) if services().settings.second_person else frozenset()",
+        "frozenset()",
+        FILES + "test_a_file_does_not_go_round_the_second_persons_yes",
+    ),
+    Mutation(
+        "scripts: who asks with a file may edit scripts",
+        "web/commands_rules.py",
+        "    return viewer is not None and viewer.may(Permission.EDIT_SCRIPTS)\n",
+        "    return True\n",
+        FILES + "test_who_asks_must_be_somebody_whose_own_yes_does_not_count",
+    ),
+    Mutation(
+        "scripts: a file leaves no table unable to run",
+        "web/rules_files.py",
+        "    if broken:\n",
+        "    if False:\n",
+        FILES + "test_a_script_that_would_put_a_row_of_a_live_table_wrong_is_not_imported",
+    ),
+    Mutation(
+        "scripts: a dry run is taken back",
+        "web/commands_rules.py",
+        "                raise _OnlyShown  # it has",
+        "                pass  # it has",
+        FILES + "test_a_change_of_one_part_alone_is_seen_and_published",
     ),
 )

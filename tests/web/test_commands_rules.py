@@ -99,8 +99,11 @@ def test_a_file_brings_no_agreement_about_what_a_script_may_do(desk: Desk, app: 
     script = {**ENRICH, "manifest": {"fields_read": ["*"], "actions": ["*"], "operations": ["*"]}, "agreed_by": "root"}
     flask(app, "rules", "import", a_file(tmp_path, {"scripts": [script]}))
     with desk.services.db.read() as connection:
-        assert rule_list.entry(connection, "S01").content == ENRICH
-    assert "manifest" not in flask(app, "rules", "export").output
+        content: Any = rule_list.entry(connection, "S01").content
+    assert content["manifest"] == {"fields_read": [], "actions": ["add_note"], "operations": []}
+    assert "agreed_by" not in content
+    exported = files.load(flask(app, "rules", "export").output)["scripts"]
+    assert exported == [{**ENRICH, "manifest": content["manifest"]}]
 
 
 def test_a_dry_run_says_what_would_change_and_changes_nothing(desk: Desk, app: APIFlask, tmp_path: Path) -> None:
