@@ -500,4 +500,7 @@ def _audit_row(
 
 def _masked(args: Mapping[str, JSON]) -> dict[str, JSON]:
     """Inputs as the audit shows them: enough to recognise, too little to be a second copy of personal data."""
-    return {name: f"{str(value)[:2]}…" if isinstance(value, str) else value for name, value in args.items()}
+    return {
+        name: f"{value[:2]}…" if isinstance(value, str) else "…" if isinstance(value, Mapping) else value
+        for name, value in args.items()
+    }

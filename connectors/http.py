@@ -166,6 +166,7 @@ class Http:
         *,
         params: Mapping[str, str] | Sequence[tuple[str, str]] = (),
         json_body: JSON = None,
+        raw_body: bytes | None = None,
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
@@ -174,6 +175,7 @@ class Http:
     ) -> Answer:
         """One request to `path` below the connection's address, repeated within the deadline where that is allowed.
 
+        `raw_body` is sent byte for byte, for requests that are signed; its Content-Type is in `headers`.
         A failing status raises, except those in `accept_status`. Raises `ConnectorError`."""
         if not path.startswith("/"):
             raise BadRequest(f"The path {path!r} must begin with a slash")
@@ -183,7 +185,7 @@ class Http:
             self.way.base_url.rstrip("/") + path,
             params=list(params.items()) if isinstance(params, Mapping) else list(params),
             json=json_body,
-            data=dict(form) if form is not None else None,
+            data=raw_body if raw_body is not None else dict(form) if form is not None else None,
             headers={"Accept": "application/json", "User-Agent": "Deskhand", **(headers or {})},
             # As bytes: requests would write text in Latin-1 and fail on the first other letter, naming the password.
             auth=(auth[0].encode(), auth[1].encode()) if auth is not None else None,

@@ -8,6 +8,7 @@ from connectors.system import System
 from connectors.systems.http_json import HttpJson
 from connectors.systems.stripe import Stripe
 from connectors.systems.tryton import Tryton
+from connectors.systems.webhook import Webhook
 
 
 def by_kind(systems: Iterable[type[System]]) -> Mapping[str, type[System]]:
@@ -20,4 +21,4 @@ def by_kind(systems: Iterable[type[System]]) -> Mapping[str, type[System]]:
     return found
 
 
-CONNECTORS: Mapping[str, type[System]] = by_kind((Tryton, Stripe, HttpJson))
+CONNECTORS: Mapping[str, type[System]] = by_kind((Tryton, Stripe, HttpJson, Webhook))

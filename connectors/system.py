@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +19,9 @@ from connectors.http import Http, base_url_problem
 from connectors.records import AnswerField
 from tickets.values import JSON, json_problem
 
-#: Longest text that may be an input, in characters.
+#: Longest text that may be an input, and largest object, in characters (of JSON).
 MAX_INPUT_CHARS = 1_000
+MAX_BODY_CHARS = 200_000
 #: How long "there is no such record" is believed, in seconds: short, for it ends when somebody signs up.
 NONE_CACHE_S = 60
 
@@ -31,6 +33,7 @@ class InputType(StrEnum):
     DECIMAL = "decimal"  # as text
     BOOL = "bool"
     DATE = "date"  # YYYY-MM-DD
+    BODY = "body"  # an object of plain data
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +281,12 @@ def _clean(one: Input, value: JSON) -> tuple[JSON, str]:
             if number is None or not number.is_finite() or len(str(value)) > 40:
                 return None, "must be a decimal number as text"
             return str(value).strip(), ""
+        case InputType.BODY:
+            if not isinstance(value, Mapping):
+                return None, "must be names with values"
+            if len(json.dumps(value)) > MAX_BODY_CHARS:
+                return None, f"is longer than {MAX_BODY_CHARS} characters"
+            return dict(value), ""
         case _:
             pass
     if isinstance(value, bool) or not isinstance(value, (str, int)):

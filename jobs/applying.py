@@ -16,15 +16,17 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from jobs import beside
 from jobs.asking import ask
 from jobs.deciding import Outcome, Read, run_row_key
-from jobs.outbox import queue_message
+from jobs.leaving import queue_message
 from jobs.queues import Work
+from jobs.sending import Step, tell, told_already
 from jobs.services import Services
 from jobs.tables import Root, RunRow
-from tickets import linking, store
+from tickets import linking, people, store
 from tickets.db import table_of
 from tickets.effects import (
     AddTo,
     AssignNext,
+    CallWebhook,
     CreateItem,
     Effect,
     Follow,
@@ -34,14 +36,17 @@ from tickets.effects import (
     PostMessage,
     RemoveFrom,
     RunScript,
+    SendMail,
     SetContext,
     SetField,
+    SuggestReply,
+    Telling,
     apply,
     writes,
 )
 from tickets.events import AUTOMATION, Cause, Event, EventKind
 from tickets.item import Item
-from tickets.tables import EventRow, Message, Notification, TeamMember, WorkItem
+from tickets.tables import EventRow, Message, Notification, WorkItem
 from tickets.values import JSON, from_iso
 
 
@@ -68,7 +73,7 @@ def apply_outcomes(
     lines: list[store.Lines] = []
     messages: list[store.NewMessage] = []
     cards: list[store.NewContext] = []
-    rings: list[tuple[Outcome, Notify]] = []
+    tellings: list[tuple[Outcome, Telling]] = []
     runs: list[tuple[Outcome, RunScript]] = []
     asks: list[LookUp] = []
     links: list[tuple[Outcome, CreateItem | LinkTo]] = []
@@ -86,6 +91,11 @@ def apply_outcomes(
                 except beside.NotPossible as error:
                     outcome.result, outcome.reason = "skipped", str(error)
                     continue
+            if isinstance(effect, (PostMessage, SendMail, SuggestReply)) and effect.template:
+                template = read.desk.vocabulary.templates.get(effect.template)
+                if template is not None and not template.enabled:
+                    outcome.result, outcome.reason = "skipped", f"the template {effect.template} is switched off"
+                    continue
             match effect:
                 case AssignNext():
                     outcome.result = "overtaken"
@@ -101,11 +111,11 @@ def apply_outcomes(
                     ]
                     lines.append(store.Lines((effect,), outcome.cause))
                 case PostMessage():
-                    messages.append(_bot_message(effect, item, outcome.cause))
+                    messages.append(_bot_message(connection, effect, item, outcome.cause))
                 case SetContext():
                     cards.append(_card(effect, outcome.cause, now))
-                case Notify():
-                    rings.append((outcome, effect))
+                case Notify() | SendMail() | SuggestReply() | CallWebhook():
+                    tellings.append((outcome, effect))
                 case RunScript():
                     runs.append((outcome, effect))
                 case LookUp():
@@ -153,10 +163,13 @@ def apply_outcomes(
         if message.public:
             queue_message(connection, item, message_id, now)
             hints.add(Work.OUTBOX)
-    for outcome, ring in rings:
-        users = _users(connection, ring)
-        key = f"ev{event.id}:{outcome.row_key}:{outcome.step}"
-        store.notify(connection, users, item.id, ring.text, cause=outcome.cause, key=key, now=now)
+    # Replies first: a notification may show the one that waits.
+    for outcome, telling in sorted(tellings, key=lambda one: not isinstance(one[1], SuggestReply)):
+        step = Step(event, outcome.row_key, outcome.step, outcome.cause, root)
+        not_told = tell(services, connection, item, step, telling, now)
+        if not_told:
+            outcome.result, outcome.reason = "skipped", not_told
+        hints.add(Work.OUTBOX)
     for outcome, run in runs:
         if _queue_run(connection, read, outcome, run, root, anchor, now):
             hints.add(Work.SCRIPTS)
@@ -226,6 +239,8 @@ def _sent_already(connection: Connection, read: Read, effect: Effect) -> bool:
                 )
             )
             return connection.execute(made.limit(1)).first() is not None
+        case SendMail() | SuggestReply() | CallWebhook():
+            return told_already(connection, item_id, effect, from_iso(str(read.facts.event["at"])))
         case RunScript():
             ran = select(RunRow.params).where(RunRow.root_id == read.event.root_id, RunRow.script == effect.script)
             return any(params == dict(effect.params) for params in connection.execute(ran).scalars())
@@ -243,7 +258,9 @@ def _fields_people_changed(connection: Connection, item: Item, since: int) -> di
     }
 
 
-def _bot_message(effect: PostMessage, item: Item, cause: Cause) -> store.NewMessage:
+def _bot_message(connection: Connection, effect: PostMessage, item: Item, cause: Cause) -> store.NewMessage:
+    """An automatic message; in a colleague's name it is still the bot's, so that no rule takes it for a person's."""
+    poster = people.viewer(connection, effect.poster) if effect.poster else None
     return store.NewMessage(
         author="bot",
         public=effect.public,
@@ -251,7 +268,8 @@ def _bot_message(effect: PostMessage, item: Item, cause: Cause) -> store.NewMess
         text=effect.text,
         subject=effect.subject,
         language=effect.language,
-        author_name="Deskhand",
+        author_user=poster.key if poster else None,
+        author_name=poster.name if poster else "Deskhand",
         automatic=True,
         cause=cause,
     )
@@ -268,11 +286,6 @@ def _card(effect: SetContext, cause: Cause, now: datetime) -> store.NewContext:
         error=effect.error,
         cause=cause,
     )
-
-
-def _users(connection: Connection, ring: Notify) -> list[str]:
-    members = connection.execute(select(TeamMember.user).where(TeamMember.team.in_(ring.teams))).scalars()
-    return sorted({*ring.users, *members})
 
 
 def _spend(connection: Connection, event: Event, item_id: int, effects: int, now: datetime) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, or_, select
 
 from jobs import retention, timers
+from jobs.outbox import sendable
 from jobs.queues import Work
 from jobs.services import Services
 from jobs.tables import LookupRow, OutboxRow, RunRow
@@ -36,10 +37,8 @@ def due(services: Services, connection: Connection) -> set[Work]:
         (Work.DRAIN, Lane, ()),
         (Work.SCRIPTS, RunRow, ()),
         (Work.ENRICHMENT, LookupRow, ()),
-        (Work.OUTBOX, OutboxRow, (OutboxRow.status == "due",)),
+        (Work.OUTBOX, OutboxRow, sendable(services)),
     ):
-        if work is Work.OUTBOX and not services.settings.smtp_url:
-            continue
         columns = table.__table__.c
         query = (
             select(columns.due_at)

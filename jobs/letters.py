@@ -13,13 +13,18 @@ from connectors.channels.mail_page import Part, html_page, plain_page
 from jobs.facts import facts_now
 from jobs.intake import reply_address
 from jobs.services import Services
-from jobs.system_texts import UNSEEN_REPLY, text_of
+from jobs.system_texts import DIGEST, UNSEEN_REPLY, text_of
+from rules.facts import Facts
 from rules.templates import render
 from rules.vocabulary import DEFAULT_LANGUAGE
-from tickets import store
+from tickets import people, store
+from tickets.errors import ItemNotFound
 from tickets.item import Item
+from tickets.people import Permission
 from tickets.store import AnyRow
-from tickets.tables import Attachment, Blob, Mailbox, Message
+from tickets.tables import Attachment, Blob, Mailbox, Message, Notification, WorkItem
+from tickets.values import from_iso, iso
+from tickets.visibility import visible
 
 #: Earlier messages a mail repeats, and characters of each; characters of a subject, and of the first message in it.
 EARLIER = 10
@@ -28,6 +33,8 @@ SUBJECT_CHARS = 250
 FIRST_CHARS = 60
 #: Message-IDs that References names.
 REFERENCES = 10
+#: Lines of a digest; the rest stands in the bell.
+DIGEST_LINES = 50
 #: Where the system text says the conversation goes: no text that is stored can hold this character.
 _MARK = "\x00"
 
@@ -133,6 +140,83 @@ def message_letter(services: Services, connection: Connection, row: AnyRow) -> E
             main, sub = "application", "octet-stream"
         mail.add_attachment(file.data, maintype=main, subtype=sub, filename=file.name)
     return mail
+
+
+def direct_letter(services: Services, connection: Connection, row: AnyRow) -> EmailMessage:
+    """A mail to somebody about an item, of which nothing stands in the conversation."""
+    payload = row.payload
+    item = store.read_item(connection, row.item_id)
+    outside = bool(payload.get("replies"))
+    brand = item.state.get("brand")
+    subject = str(payload["subject"])
+    return letter(
+        services,
+        connection,
+        message_id=f"t{row.item_id}.o{row.id}@{host_of(services.settings.mail_from)}",
+        at=row.created_at,
+        to=(str(payload["name"]), str(payload["to"])),
+        subject=f"{subject} [#{row.item_id}]",
+        parts=[Part(one["kind"], one["text"], one.get("who", "")) for one in payload["parts"]],
+        language=str(payload.get("language") or DEFAULT_LANGUAGE),
+        automatic=True,
+        brand=str(brand) if brand else None,
+        # A colleague's answer to a notice would be a message to the customer; they answer on the page.
+        item_id=row.item_id if outside else None,
+    )
+
+
+def may_still_see(connection: Connection, row: AnyRow) -> bool:
+    """Whether the colleague a notice is for may still see its item."""
+    viewer = people.viewer(connection, str(row.payload.get("user")))
+    if viewer is None or not viewer.may(Permission.WORK_TICKETS):
+        return False
+    try:
+        store.read_item(connection, row.item_id, viewer=viewer)
+    except ItemNotFound:
+        return False
+    return True
+
+
+def digest_letter(services: Services, connection: Connection, row: AnyRow) -> EmailMessage | None:
+    """What stands unread in a colleague's bell since the last digest; None when nothing does."""
+    viewer = people.viewer(connection, str(row.payload["user"]))
+    if viewer is None:
+        return None
+    rows = connection.execute(
+        select(Notification.item_id, Notification.text, WorkItem.subject)
+        .join(WorkItem, WorkItem.id == Notification.item_id)
+        .where(
+            Notification.user == viewer.key,
+            Notification.read_at.is_(None),
+            Notification.created_at >= from_iso(str(row.payload["since"])),
+            visible(viewer),
+        )
+        .order_by(Notification.id)
+        .limit(DIGEST_LINES + 1)
+    ).all()
+    if not rows:
+        return None
+    lines = [f"#{one.item_id} {one_line(one.subject or '', 80)}: {one_line(one.text, 200)}" for one in rows]
+    more = ["…"] if len(rows) > DIGEST_LINES else []
+    extra = {"count": str(len(rows)), "lines": "\n".join([*lines[:DIGEST_LINES], *more])}
+    wording = text_of(connection, DIGEST, viewer.language)
+    vocabulary = services.live.current(connection).vocabulary
+    nothing = Facts(item={}, event={}, now=iso(services.clock.now()))
+    base = services.settings.public_url.rstrip("/")
+    parts = [Part("text", render(wording.body, nothing, vocabulary, extra).text)]
+    if base:
+        parts.append(Part("button", "Deskhand", f"{base}/bell"))
+    return letter(
+        services,
+        connection,
+        message_id=f"o{row.id}@{host_of(services.settings.mail_from)}",
+        at=row.created_at,
+        to=(viewer.name, viewer.email),
+        subject=render(wording.subject, nothing, vocabulary, extra).text,
+        parts=parts,
+        language=viewer.language,
+        automatic=True,
+    )
 
 
 def _worded(services: Services, connection: Connection, item: Item, message: AnyRow) -> tuple[str, list[Part], str]:

@@ -25,8 +25,10 @@ from rules.vocabulary import FieldSpec, LookupSpec, NamedList, Template, Templat
 from tickets import lists
 from tickets.item import FieldType, ItemKind
 from tickets.store import custom_fields, pipelines
-from tickets.tables import Brand, BusinessCalendar, Location, Team, User
+from tickets.tables import Brand, BusinessCalendar, Location, LocationGroup, Team, User
 
+#: The kind of connection that webhooks go to.
+WEBHOOK = "webhook"
 #: How a connector's answer types read as field types.
 ANSWER_TYPES: Mapping[str, FieldType] = {
     "text": FieldType.TEXT,
@@ -131,11 +133,17 @@ def vocabulary(connection: Connection) -> Vocabulary:
         brands=_labels(connection, Brand.key, Brand.label),
         locations=_labels(connection, Location.key, Location.label),
         calendars=_labels(connection, BusinessCalendar.key, BusinessCalendar.label),
+        location_groups=_labels(connection, LocationGroup.key, LocationGroup.label),
+        webhooks={
+            one.name: one.label
+            for one in connections.connections(connection)
+            if one.kind == WEBHOOK and one.enabled and one.allow_write
+        },
         custom_fields=custom_fields(connection, ItemKind.TICKET),
         other_fields={kind: custom_fields(connection, kind) for kind in ItemKind if kind is not ItemKind.TICKET},
         pipelines=pipelines(connection),
         templates={
-            one.code: template(one.code, one.content)
+            one.code: template(one.code, one.content, enabled=one.enabled)
             for one in stored
             if one.kind is EntryKind.TEMPLATE and one.content is not None and one.code not in SYSTEM_TEXTS
         },
@@ -168,13 +176,13 @@ def lookup_spec(info: connections.OperationInfo) -> LookupSpec:
     )
 
 
-def template(code: str, content: Mapping[str, Any]) -> Template:
+def template(code: str, content: Mapping[str, Any], *, enabled: bool = True) -> Template:
     """A stored template as the rules know it: {"name", "texts": {language: {"subject", "body"}}}."""
     texts = {
         language: TemplateText(body=str(text.get("body", "")), subject=str(text.get("subject", "")))
         for language, text in content.get("texts", {}).items()
     }
-    return Template(code, str(content.get("name", code)), texts)
+    return Template(code, str(content.get("name", code)), texts, enabled)
 
 
 def _scripts(stored: list[Stored]) -> dict[str, LiveScript]:

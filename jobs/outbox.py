@@ -15,21 +15,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rq.timeouts import JobTimeoutException
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from connectors.channels.smtp import TIMEOUT_S, MailNotTaken, MailRefused, MailServer, send
 from jobs.claims import claim
 from jobs.intake import AWAY
-from jobs.letters import NoLongerPublic, header_id, message_letter
+from jobs.leaving import queue_message
+from jobs.letters import (
+    NoLongerPublic,
+    digest_letter,
+    direct_letter,
+    header_id,
+    may_still_see,
+    message_letter,
+)
 from jobs.services import Services
+from jobs.suggestions import publish_itself
 from jobs.tables import OutboxRow
-from tickets import people, store
-from tickets.db import upsert
-from tickets.errors import PersonNotFound
+from jobs.webhooks import HookNotTaken, HookRefused, send_hook
+from tickets import store
 from tickets.events import Cause
-from tickets.item import Item
 from tickets.store import AnyRow
 from tickets.tables import Message, Seen
+
+__all__ = ["deliver", "queue_message", "retry", "sendable", "undelivered", "waiting_unsent"]
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +52,22 @@ OLDEST_H = 48
 #: E-mails one recipient, and one ticket, gets within an hour before automatic ones are held back.
 RECIPIENT_PER_HOUR = 30
 TICKET_PER_HOUR = 20
-#: Seconds a customer has to see a message in the portal before it is e-mailed.
-UNSEEN_S = 60
+#: The kinds that are mails, and what the bell calls one that was not delivered.
+MAILS = ("email", "template", "notice", "digest")
+WHAT = {
+    "email": "An e-mail to the customer",
+    "template": "An e-mail",
+    "notice": "An e-mail to a colleague",
+    "digest": "A digest",
+    "reply": "A suggested reply",
+    "webhook": "A webhook",
+}
 #: Rows of the list of what was not delivered.
 LISTED = 200
+
+
+class Capped(Exception):
+    """Too many went there within an hour. It is held back, with this reason."""
 
 
 class NotNeeded(Exception):
@@ -66,42 +87,10 @@ class Undelivered:
     created_at: datetime
 
 
-def queue_message(connection: Connection, item: Item, message_id: int, now: datetime) -> None:
-    """Queue a public message for the item's customer by e-mail, once per message. Nothing without an address.
-
-    Who can see it in the portal has `UNSEEN_S` to do so; then, and from others at once, it goes by e-mail."""
-    person_id = item.state.get("customer")
-    if not isinstance(person_id, int):
-        return
-    try:
-        person = people.customer(connection, person_id)
-    except PersonNotFound:
-        return
-    if not person.email:
-        return
-    seen_in_portal = item.state.get("published") is True
-    connection.execute(
-        upsert(connection, OutboxRow)
-        .values(
-            key=f"message:{message_id}",
-            kind="email",
-            recipient=person.email,
-            item_id=item.id,
-            payload={"message_id": message_id, "to": person.email, "name": person.name, "person": person.id},
-            status="due",
-            due_at=now + timedelta(seconds=UNSEEN_S) if seen_in_portal else now,
-            tries=0,
-            last_error="",
-            created_at=now,
-        )
-        .on_conflict_do_nothing(index_elements=["key"])
-    )
-
-
 def deliver(services: Services, *, budget_s: float = BUDGET_S) -> int:
-    """Send what is due until nothing is, or the budget is used up. Returns how many were sent."""
-    if not services.settings.smtp_url:
-        return 0
+    """Send what is due until nothing is, or the budget is used up. Returns how many were sent.
+
+    Mails wait where no mail server is set; replies are published and webhooks sent all the same."""
     end = time.monotonic() + budget_s
     sent = 0
     while time.monotonic() < end:
@@ -155,6 +144,12 @@ def waiting_unsent(connection: Connection) -> int:
 # Claiming --------------------------------------------------------------------------------------------------------
 
 
+def sendable(services: Services) -> tuple[ColumnElement[bool], ...]:
+    """What of the outbox can be worked on in this installation."""
+    due = OutboxRow.status == "due"
+    return (due,) if services.settings.smtp_url else (due, OutboxRow.kind.in_(("reply", "webhook")))
+
+
 def _claim(services: Services, token: str) -> list[AnyRow]:
     return claim(
         services.db,
@@ -167,13 +162,15 @@ def _claim(services: Services, token: str) -> list[AnyRow]:
         returning=(
             OutboxRow.id,
             OutboxRow.key,
+            OutboxRow.kind,
             OutboxRow.recipient,
             OutboxRow.payload,
             OutboxRow.tries,
             OutboxRow.item_id,
+            OutboxRow.due_at,
             OutboxRow.created_at,
         ),
-        only=(OutboxRow.status == "due",),
+        only=sendable(services),
     )
 
 
@@ -201,54 +198,80 @@ def _give_back(services: Services, row: AnyRow, token: str) -> None:
 
 
 def _deliver(services: Services, row: AnyRow, token: str) -> int:
-    """Send one mail and note what came of it; 1 when it was sent."""
-    if services.clock.now() - row.created_at > timedelta(hours=OLDEST_H):
+    """Do one delivery and note what came of it; 1 when something was sent or published."""
+    # What waits for a window is as old as its window makes it; so are tries, which begin when it opens.
+    if services.clock.now() - max(row.created_at, row.due_at) > timedelta(hours=OLDEST_H) or (
+        row.kind != "reply" and services.clock.now() - row.created_at > timedelta(hours=OLDEST_H)
+    ):
         _give_up(services, row, token, "failed", f"it could not be sent within {OLDEST_H} hours")
         return 0
     try:
-        with services.db.read() as connection:
-            if _seen_meanwhile(connection, row):
-                raise NotNeeded("the customer has seen it in the portal")
-            held = _over_cap(connection, row, services.clock.now())
-            mail = None if held else message_letter(services, connection, row)
-        if mail is None:
-            _give_up(services, row, token, "capped", held)
-            return 0
-        # A send has some six answers to wait for; all of them should fit into the lease.
-        timeout_s = min(TIMEOUT_S, services.settings.outbox_lease_s / 6)
-        send(MailServer.from_url(services.settings.smtp_url), mail, timeout_s=timeout_s)
-    except MailNotTaken as error:
+        if row.kind == "reply":
+            return int(publish_itself(services, row, token))
+        if row.kind == "webhook":
+            send_hook(services, row)
+        else:
+            _send_mail(services, row)
+    except (MailNotTaken, HookNotTaken) as error:
         _later(services, row, token, str(error))
         return 0
     except MailRefused as error:
         _give_up(services, row, token, "failed", f"the mail server refused it: {error}")
         return 0
-    except NoLongerPublic as error:
+    except (NoLongerPublic, HookRefused) as error:
         _give_up(services, row, token, "failed", str(error))
+        return 0
+    except Capped as reason:
+        _give_up(services, row, token, "capped", str(reason))
         return 0
     except NotNeeded as reason:
         _end(services, row, token, "cancelled", str(reason))
         return 0
     except JobTimeoutException:
-        # Raised by RQ wherever we are. It says nothing against the mail.
+        # Raised by RQ wherever we are. It says nothing against what was to be sent.
         _later(services, row, token, "the mail server took too long")
         return 0
     except AWAY:
         raise  # the lease runs out, and it is tried again
     except Exception as error:
-        # One mail that cannot be written must not hold up all others for ever.
+        # One that cannot be written must not hold up all others for ever.
         log.error("outbox.broken", exc_info=error, extra={"outbox": row.id, "item": row.item_id})
-        _give_up(services, row, token, "failed", f"it could not be written as an e-mail ({type(error).__name__})")
+        _give_up(services, row, token, "failed", f"it could not be written ({type(error).__name__})")
         return 0
     _note(services, row, token)
     log.info("outbox.sent", extra={"outbox": row.id, "item": row.item_id, "tries": row.tries})
     return 1
 
 
+def _send_mail(services: Services, row: AnyRow) -> None:
+    """Write this row's mail and hand it in. Raises what `_deliver` reads."""
+    with services.db.read() as connection:
+        if _seen_meanwhile(connection, row):
+            raise NotNeeded("the customer has seen it in the portal")
+        held = _over_cap(connection, row, services.clock.now())
+        if held:
+            raise Capped(held)
+        match row.kind:
+            case "email":
+                mail = message_letter(services, connection, row)
+            case "digest":
+                written = digest_letter(services, connection, row)
+                if written is None:
+                    raise NotNeeded("everything was read in the meantime")
+                mail = written
+            case _:
+                if row.kind == "notice" and not may_still_see(connection, row):
+                    raise NotNeeded("this colleague may not see the ticket any more")
+                mail = direct_letter(services, connection, row)
+    # A send has some six answers to wait for; all of them should fit into the lease.
+    timeout_s = min(TIMEOUT_S, services.settings.outbox_lease_s / 6)
+    send(MailServer.from_url(services.settings.smtp_url), mail, timeout_s=timeout_s)
+
+
 def _seen_meanwhile(connection: Connection, row: AnyRow) -> bool:
     """Whether the customer saw the message before its first try."""
     person = row.payload.get("person")
-    if not isinstance(person, int) or row.tries > 1:
+    if row.kind != "email" or not isinstance(person, int) or row.tries > 1:
         return False
     found = select(Seen.message_id).where(Seen.message_id == row.payload["message_id"], Seen.who == f"person:{person}")
     return connection.execute(found).first() is not None
@@ -267,17 +290,21 @@ def _end(services: Services, row: AnyRow, token: str, status: str, reason: str) 
 
 def _over_cap(connection: Connection, row: AnyRow, now: datetime) -> str:
     """Why this automatic mail is held back, "" when it is not. What a person wrote is never held back."""
-    automatic = connection.execute(
-        select(Message.automatic).where(Message.id == row.payload["message_id"])
-    ).scalar_one_or_none()
-    if not automatic:
-        return ""
+    if row.kind == "email":
+        automatic = connection.execute(
+            select(Message.automatic).where(Message.id == row.payload["message_id"])
+        ).scalar_one_or_none()
+        if not automatic:
+            return ""
     lately = OutboxRow.sent_at > now - timedelta(hours=1)
     for cap, whose, same in (
         (RECIPIENT_PER_HOUR, "this recipient", OutboxRow.recipient == row.recipient),
         (TICKET_PER_HOUR, "this ticket", OutboxRow.item_id == row.item_id),
     ):
-        sent = connection.execute(select(func.count()).select_from(OutboxRow).where(same, lately)).scalar_one()
+        if row.kind == "digest" or (row.item_id is None and whose == "this ticket"):
+            continue
+        mails = OutboxRow.kind.in_(MAILS)
+        sent = connection.execute(select(func.count()).select_from(OutboxRow).where(same, lately, mails)).scalar_one()
         if sent >= cap:
             return f"{whose} had {sent} e-mails within an hour; {cap} are allowed, automatic ones are held back"
     return ""
@@ -293,6 +320,8 @@ def _note(services: Services, row: AnyRow, token: str) -> None:
             .where(OutboxRow.id == row.id, OutboxRow.token == token)
             .values(status="sent", sent_at=services.clock.now(), lease_until=None, token=None, last_error="")
         )
+        if row.kind != "email":
+            return
         connection.execute(
             update(Message)
             .where(Message.id == row.payload["message_id"], Message.header_id == "")
@@ -302,7 +331,7 @@ def _note(services: Services, row: AnyRow, token: str) -> None:
 
 def _later(services: Services, row: AnyRow, token: str, error: str) -> None:
     if row.tries >= TRIES:
-        _give_up(services, row, token, "failed", f"the mail server did not take it in {TRIES} tries: {error}")
+        _give_up(services, row, token, "failed", f"it was not taken in {TRIES} tries: {error}")
         return
     # Jitter, so that what failed together does not come back together.
     pause_s = min(PAUSE_S, 15 * 2**row.tries) * random.uniform(0.75, 1.25)
@@ -333,7 +362,7 @@ def _give_up(services: Services, row: AnyRow, token: str, status: str, reason: s
         if kept.rowcount != 1 or row.item_id is None:
             return
         writer = connection.execute(
-            select(Message.author_user).where(Message.id == row.payload["message_id"])
+            select(Message.author_user).where(Message.id == row.payload.get("message_id", 0), ~Message.automatic)
         ).scalar_one_or_none()
         assignees = store.read_item(connection, row.item_id).state.get("assignees")
         told = [writer] if writer else [str(one) for one in assignees[:20]] if isinstance(assignees, list) else []
@@ -341,7 +370,7 @@ def _give_up(services: Services, row: AnyRow, token: str, status: str, reason: s
             connection,
             told,
             row.item_id,
-            f"An e-mail to the customer was not delivered: {reason}",
+            f"{WHAT.get(row.kind, WHAT['email'])} was not delivered: {reason}",
             cause=Cause("system", label="E-mail"),
             key=f"outbox:{row.id}:{row.created_at.timestamp():.0f}",
             now=now,

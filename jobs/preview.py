@@ -28,6 +28,7 @@ from rules.trace import Trace
 from tickets.effects import (
     AddTo,
     AssignNext,
+    CallWebhook,
     CreateItem,
     Effect,
     Follow,
@@ -37,8 +38,10 @@ from tickets.effects import (
     PostMessage,
     RemoveFrom,
     RunScript,
+    SendMail,
     SetContext,
     SetField,
+    SuggestReply,
     apply,
 )
 from tickets.events import EventKind
@@ -409,7 +412,7 @@ def _said(planned: Sequence[Planned]) -> list[tuple[str, str]]:
 
 def effect_words(effect: Effect) -> tuple[str, str]:
     """An effect's kind ("field", "message", "note", "notify", "card", "script", "lookup", "assign",
-    "follow", "item", "link") and what it is about."""
+    "follow", "item", "link", "mail", "suggestion", "webhook") and what it is about."""
     match effect:
         case SetField(name, _) | AddTo(name, _) | RemoveFrom(name, _):
             return "field", name
@@ -418,6 +421,12 @@ def effect_words(effect: Effect) -> tuple[str, str]:
             return "message" if public else "note", about or _short(text)
         case Notify(users=users, teams=teams, text=text):
             return "notify", f"{', '.join((*users, *teams))}: {_short(text)}"
+        case SendMail(to=to, template=template):
+            return "mail", f"{template}: {', '.join(to)}"
+        case SuggestReply(text=text, template=template):
+            return "suggestion", template or _short(text)
+        case CallWebhook(connection=name, event=event):
+            return "webhook", f"{name}: {event}"
         case SetContext(key=key, title=title):
             return "card", title or key
         case RunScript(script=script):

@@ -8,19 +8,19 @@ calls this in the same transaction. A form or a mail that makes a new ticket doe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from tickets import people, store
-from tickets.errors import ItemNotFound
+from jobs.recipients import MOST_FOLLOWERS, followers, who_may_see
+from tickets import store
 from tickets.events import Cause
-from tickets.people import Permission, Viewer
-from tickets.tables import Follower, Message, User
+from tickets.people import Permission
+from tickets.tables import Message, User
 
-#: Most followers a ticket has, and most assignees one message is told to.
-MOST_FOLLOWERS = 100
+__all__ = ["MOST_ASSIGNEES", "MOST_FOLLOWERS", "TOLD_AUTHORS", "tell_of_message", "tell_of_parked"]
+
+#: Most assignees one message is told to.
 MOST_ASSIGNEES = 100
 #: Users that are looked through for those who look after the desk, and characters that tell one error from another.
 MOST_USERS = 1_000
@@ -42,8 +42,8 @@ def tell_of_message(connection: Connection, item_id: int, message_id: int, now: 
         return ()
     assignees = store.read_item(connection, item_id).state.get("assignees") or ()
     assert isinstance(assignees, (list, tuple))
-    wanted = {*_followers(connection, item_id), *(str(one) for one in assignees[:MOST_ASSIGNEES])}
-    told = tuple(one.key for one in _who_may_see(connection, wanted, item_id))
+    wanted = {*followers(connection, item_id), *(str(one) for one in assignees[:MOST_ASSIGNEES])}
+    told = tuple(one.key for one in who_may_see(connection, wanted, item_id))
     who = message.author_name or message.author_address or "Somebody"
     text = f"{who} wrote" if message.author_kind == "customer" else f"{who}, who does not take part, wrote"
     store.notify(
@@ -58,28 +58,9 @@ def tell_of_parked(connection: Connection, item_id: int, error: str, now: dateti
     A bug sets aside many events with one error: each error is told once an hour, whatever it hits."""
     seen = hashlib.sha256(error[:KIND_CHARS].encode()).hexdigest()[:16]
     keys = connection.execute(select(User.key).where(User.active).order_by(User.key).limit(MOST_USERS)).scalars()
-    told = tuple(one.key for one in _who_may_see(connection, keys, item_id) if one.may(Permission.SETTINGS))
+    told = tuple(one.key for one in who_may_see(connection, keys, item_id) if one.may(Permission.SETTINGS))
     text = f"An event of this ticket could not be handled and was set aside: {error[:KIND_CHARS]}"
     cause = Cause("system", label="Automation")
     key = f"parked:{seen}:{now:%Y%m%d%H}"
     store.notify(connection, told, item_id, text, cause=cause, key=key, now=now)
     return told
-
-
-def _followers(connection: Connection, item_id: int) -> list[str]:
-    found = select(Follower.user).where(Follower.item_id == item_id).order_by(Follower.user).limit(MOST_FOLLOWERS)
-    return list(connection.execute(found).scalars())
-
-
-def _who_may_see(connection: Connection, keys: Iterable[str], item_id: int) -> list[Viewer]:
-    able = []
-    for key in sorted(keys):
-        viewer = people.viewer(connection, key)
-        if viewer is None or not viewer.may(Permission.WORK_TICKETS):
-            continue
-        try:
-            store.read_item(connection, item_id, viewer=viewer)
-        except ItemNotFound:
-            continue
-        able.append(viewer)
-    return able

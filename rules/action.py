@@ -34,7 +34,9 @@ class ParamType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One parameter. `options` gives the allowed values of this desk; `default` is used when it is left out."""
+    """One parameter. `options` gives the allowed values of this desk; `default` is used when it is left out.
+
+    `filled` says that a short text has placeholders, too; `names` are placeholders that only this parameter knows."""
 
     key: str
     label: str
@@ -43,6 +45,8 @@ class Param:
     required: bool = True
     options: Callable[[Vocabulary], Mapping[str, str]] | None = None
     default: JSON = None
+    filled: bool = False
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,9 @@ class Desk:
     vocabulary: Vocabulary
     literal: bool
 
-    def text(self, text: str) -> str:
-        return text if self.literal else render(text, self.facts, self.vocabulary).text
+    def text(self, text: str, extra: Mapping[str, str] | None = None) -> str:
+        """`text` with its placeholders filled in; `extra` has the values of names that only this text knows."""
+        return text if self.literal else render(text, self.facts, self.vocabulary, extra).text
 
 
 Effects: TypeAlias = Callable[[Params, Desk], tuple[Effect, ...]]

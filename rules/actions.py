@@ -14,6 +14,7 @@ from rules.errors import ActionRefused, OperandRefused, UnknownField, no_such
 from rules.facts import Facts
 from rules.item_actions import ITEM_ACTIONS
 from rules.message_actions import MESSAGE_ACTIONS
+from rules.outgoing_actions import OUTGOING_ACTIONS
 from rules.outside_actions import OUTSIDE_ACTIONS
 from rules.state_actions import STATE_ACTIONS
 from rules.templates import MAX_TEXT_CHARS, text_problems
@@ -90,7 +91,13 @@ def _by_key(records: tuple[Action, ...]) -> Mapping[str, Action]:
 
 
 #: The order of the forms and of the docs.
-_RECORDS: tuple[Action, ...] = (*STATE_ACTIONS, *ITEM_ACTIONS, *MESSAGE_ACTIONS, *OUTSIDE_ACTIONS)
+_RECORDS: tuple[Action, ...] = (
+    *STATE_ACTIONS,
+    *ITEM_ACTIONS,
+    *MESSAGE_ACTIONS,
+    *OUTGOING_ACTIONS,
+    *OUTSIDE_ACTIONS,
+)
 ACTIONS: Mapping[str, Action] = _by_key(_RECORDS)
 
 
@@ -144,8 +151,8 @@ def _clean_param(param: Param, value: JSON, vocabulary: Vocabulary, literal: boo
             problem = json_problem(value, param.label)
             if problem:
                 raise ActionRefused(f"{problem}.")
-            if param.type is ParamType.LONG_TEXT and not literal:
-                problems = text_problems(value, vocabulary)
+            if (param.type is ParamType.LONG_TEXT or param.filled) and not literal:
+                problems = text_problems(value, vocabulary, param.names)
                 if problems:
                     raise ActionRefused(" ".join(problems))
             if param.type is ParamType.CHOICE and param.options is not None:
@@ -281,7 +288,10 @@ def step_sentence(action: str, params: Params, vocabulary: Vocabulary) -> str:
     words = [
         _in_words(param, params[param.key], vocabulary)
         for param in record.params
-        if params.get(param.key) not in (None, {}) and param.type is not ParamType.JSON
+        if params.get(param.key) not in (None, {})
+        and param.type is not ParamType.JSON
+        # A "no" that nobody said is not worth a word.
+        and not (params[param.key] is False and param.default is False)
     ]
     return f"{record.label}: {' · '.join(words)}" if words else record.label
 

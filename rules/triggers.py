@@ -301,7 +301,9 @@ _RECORDS: tuple[TriggerRecord, ...] = (
         "It came into the status that long ago and is still in it. Leaving the status begins anew.",
         frozenset({EventKind.TIMER}),
         (
-            TriggerParam("status", "which is", "Which; left out: any.", lambda vocabulary: vocabulary.statuses, many=True),
+            TriggerParam(
+                "status", "which is", "Which; left out: any.", lambda vocabulary: vocabulary.statuses, many=True
+            ),
             _FOR,
             _WORKING,
         ),

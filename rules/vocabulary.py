@@ -28,11 +28,12 @@ class TemplateText:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A reusable message. `texts` maps a language ("en", "fr") to its text."""
+    """A reusable message. `texts` maps a language ("en", "fr") to its text. One that is switched off is not sent."""
 
     code: str
     name: str
     texts: Mapping[str, TemplateText]
+    enabled: bool = True
 
     def text_for(self, language: str) -> tuple[str, TemplateText] | None:
         """The language used and its text: the one asked for, else English, else the first; None when it has no text."""
@@ -110,6 +111,9 @@ class Vocabulary:
     users: Mapping[str, str] = field(default_factory=dict)
     brands: Mapping[str, str] = field(default_factory=dict)
     locations: Mapping[str, str] = field(default_factory=dict)
+    location_groups: Mapping[str, str] = field(default_factory=dict)
+    #: Connections that take webhooks.
+    webhooks: Mapping[str, str] = field(default_factory=dict)
     #: The fields of `kind` beside those of all kinds.
     custom_fields: Mapping[str, StateField] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)

@@ -46,15 +46,62 @@ class PostMessage:
     template: str = ""  # the template's code, "" for free text
     language: str = ""
     subject: str = ""
+    poster: str = ""  # the user in whose name it stands, "" = the bot
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Tell users and teams in the bell."""
+    """Tell users and teams in the bell, and by e-mail where asked for.
+
+    With `brands`, `locations` or `groups` only when the item comes from one of them; without users and teams it is
+    then told to the colleagues attached to that origin."""
 
     users: tuple[str, ...]
     teams: tuple[str, ...]
     text: str
+    email: bool = False
+    subject: str = ""
+    comment: str = ""
+    with_suggestion: bool = False
+    brands: tuple[str, ...] = ()
+    locations: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SendMail:
+    """E-mail a template directly; nothing is posted in the conversation.
+
+    `to` has "customer", "assignees", "followers", "team", "user:<key>", "team:<key>" and "address:<e-mail>"; `texts`
+    maps a language to (subject, body), so that each recipient reads it in their own."""
+
+    to: tuple[str, ...]
+    texts: Mapping[str, tuple[str, str]]
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestReply:
+    """A reply that waits: for a person's approval, or for its send window, after which it publishes itself.
+
+    `window` is `rules.window.SendWindow` as JSON, empty = any time."""
+
+    text: str
+    approval: bool
+    subject: str = ""
+    template: str = ""
+    language: str = ""
+    poster: str = ""
+    window: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CallWebhook:
+    """Tell a connected system by a signed HTTP request that something happened here."""
+
+    connection: str
+    event: str
+    data: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +172,10 @@ class LinkTo:
 
 
 StateEffect: TypeAlias = SetField | AddTo | RemoveFrom
+#: What leaves the house, or is told to somebody.
+Telling: TypeAlias = Notify | SendMail | SuggestReply | CallWebhook
 Effect: TypeAlias = (
-    StateEffect | PostMessage | Notify | SetContext | RunScript | LookUp | AssignNext | Follow | CreateItem | LinkTo
+    StateEffect | PostMessage | Telling | SetContext | RunScript | LookUp | AssignNext | Follow | CreateItem | LinkTo
 )
 
 

@@ -96,6 +96,8 @@ class User(Base):
     active: Mapped[bool] = mapped_column(default=True)
     #: Until when this person says they are away: nothing is given out to them by itself.
     absent_until: Mapped[datetime | None]
+    #: How the bell's lines that ask for it come by e-mail: "at_once", "digest" (one mail for many) or "never".
+    mail: Mapped[str] = mapped_column(String(10), default="at_once", server_default="at_once")
     created_at: Mapped[datetime]
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from tickets.people import Viewer
 from tickets.store import AnyRow
-from tickets.tables import Notification, WorkItem
+from tickets.tables import Notification, User, WorkItem
 from tickets.visibility import visible
 
 #: Lines that the page shows, newest kept.
@@ -45,3 +45,12 @@ def read_bell(connection: Connection, who: Viewer, now: datetime, notification_i
     if notification_id is None:
         return None
     return connection.execute(select(Notification.item_id).where(*mine)).scalar_one_or_none()
+
+
+def mail_of(connection: Connection, who: Viewer) -> str:
+    """How this person wants what rings by e-mail: at_once, digest or never."""
+    return connection.execute(select(User.mail).where(User.key == who.key)).scalar_one()
+
+
+def set_mail(connection: Connection, who: Viewer, wish: str) -> None:
+    connection.execute(update(User).where(User.key == who.key).values(mail=wish))

@@ -29,12 +29,21 @@ def words(kind: str, what: str, entries: Mapping[str, str]) -> str:
         "run": gettext("run %(what)s", what=name),
         "running": gettext("%(what)s is running", what=name),
         "run_again": gettext("run %(what)s again", what=name),
-        "send": gettext("send an e-mail to the customer") if what == "email" else gettext("send: %(what)s", what=what),
+        "send": _sends(what),
         "sending": gettext("being sent now"),
-        "send_again": gettext("try again to send the e-mail")
-        if what == "email"
-        else gettext("try again to send: %(what)s", what=what),
+        "send_again": gettext("try again: %(what)s", what=_sends(what)),
     }.get(kind, what)
+
+
+def _sends(kind: str) -> str:
+    """What one kind of row in the outbox does when its time comes."""
+    return {
+        "email": gettext("send an e-mail to the customer"),
+        "template": gettext("e-mail a template"),
+        "notice": gettext("e-mail a colleague"),
+        "reply": gettext("publish the suggested reply"),
+        "webhook": gettext("send a webhook"),
+    }.get(kind, gettext("send: %(what)s", what=kind))
 
 
 @pages.post("/tickets/<int:item_id>/coming/call-off")

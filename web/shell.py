@@ -35,6 +35,7 @@ class Place:
 PLACES: tuple[Place, ...] = (
     Place("inbox", lazy_gettext("Inbox"), "inbox", "inbox.page", Permission.WORK_TICKETS),
     Place("items", lazy_gettext("Work"), "layers", "items.start", Permission.WORK_TICKETS),
+    Place("outbox", lazy_gettext("Outbox"), "arrow-right", "outbox.page", Permission.WORK_TICKETS),
     Place("rules", lazy_gettext("Rules"), "table-2", "rules.index", Permission.EDIT_RULES, lazy_gettext("Automate")),
     Place(
         "scripts",

@@ -40,6 +40,7 @@ from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
 from web.look import age
 from web.mail_html import clean
 from web.names_store import names as all_names
+from web.outbox_store import suggestions
 from web.timeline import Changed, Group, Said, Step, origins, timeline
 from web.why import Moment
 from web.why import why as explain
@@ -81,6 +82,7 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         followers = seen_store.followers(connection, item_id)
         linked, links_hidden = links.linked(connection, viewer, item_id)
         coming = forecast(connection, item_id, now())
+        suggested = suggestions(connection, item_id)
         desk = services().live.current(connection)
         details = inputs(editable(labels.names, labels.custom), item.state, viewer.zone)
         stages = _stages(connection, item)
@@ -113,6 +115,7 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         newest_message=max((row.id for rows in past.messages.values() for row in rows), default=0),
         coming=coming,
         coming_words=coming_words,
+        suggested=suggested,
         cut=past.cut,
         view=view,
         entries=[entry for entry in entries if shown(entry)],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
+from tests.connectors.upstream import Asked, Reply, Upstream
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.rows.maildesk import MailDesk, a_mail_desk
@@ -23,3 +24,26 @@ def mail_desk(
     """A desk whose mail goes to a real mail server."""
     with a_mail_desk(make_database("sqlite"), tmp_path, redis_server.url) as made:
         yield made
+
+
+@pytest.fixture
+def open_mail_desk(
+    make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServer, redis: Redis
+) -> Iterator[MailDesk]:
+    """One whose connections may reach servers on this machine."""
+    with a_mail_desk(make_database("sqlite"), tmp_path, redis_server.url, ceiling="127.0.0.0/8") as made:
+        yield made
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Upstream]]:
+    """Starts real HTTP servers and stops them afterwards."""
+    started: list[Upstream] = []
+
+    def start(answer: Callable[[Asked], Reply]) -> Upstream:
+        started.append(Upstream(answer))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from email.utils import parseaddr
 from pathlib import Path
+from typing import Any
 
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 from sqlalchemy import insert, select, update
 
+from connectors.addresses import AddressCeiling
+from connectors.gateway import Gateway
 from jobs import outbox
 from jobs.intake import Ingested, ingest
 from jobs.services import Services
@@ -110,9 +113,15 @@ class MailDesk:
 
 
 @contextmanager
-def a_mail_desk(url: str, data: Path, redis_url: str) -> Iterator[MailDesk]:
+def a_mail_desk(url: str, data: Path, redis_url: str, *, ceiling: str = "") -> Iterator[MailDesk]:
+    """`ceiling` is what connections may reach besides public addresses."""
     with a_mail_sink() as sink:
         desk = a_desk(url, data, redis_url)
+        if ceiling:
+            parts = desk.services
+            allowed = AddressCeiling([ceiling], own_addresses=[])
+            gateway = Gateway(parts.db, parts.redis, parts.box, allowed, now=parts.clock.now)
+            desk = Desk(replace(parts, gateway=gateway), desk.clock)
         chosen = desk.services.settings.model_copy(
             update={
                 "smtp_url": sink.url,
@@ -145,3 +154,19 @@ def html_of(mail: EmailMessage) -> str:
 
 def recipient(mail: EmailMessage) -> str:
     return parseaddr(mail["To"])[1]
+
+
+def a_table(do: str, params: dict[str, Any], *, on: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """A table with one row that does one thing, whenever a ticket is created unless told otherwise."""
+    return {
+        "name": f"Tests {do}",
+        "kind": "ticket",
+        "enabled": True,
+        "triggers": [on or {"on": "created"}],
+        "hit": "first",
+        "wait_s": 0,
+        "columns": [{"id": "c1", "field": "ticket.priority", "op": "is"}],
+        "steps": [{"id": "s1", "do": do}],
+        "rows": [{"id": "r1", "if": more.pop("when", {}), "then": {"s1": params}}],
+        **more,
+    }

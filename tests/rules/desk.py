@@ -20,6 +20,7 @@ DESK = Vocabulary(
     users={"ana": "Ana Nowak", "ion": "Ion Popescu"},
     brands={"acme": "Acme"},
     locations={"paris": "Paris"},
+    webhooks={"hooks": "Hooks"},
     custom_fields={
         "topic": StateField(
             "topic", "Topic", FieldType.CHOICE, {"refund": "Refund", "invoice": "Invoice", "outage": "Outage"}

@@ -13,6 +13,7 @@ from tests.rules.desk import DESK, a_table, some_facts
 from tickets.effects import (
     AddTo,
     AssignNext,
+    CallWebhook,
     CreateItem,
     Effect,
     Follow,
@@ -22,8 +23,10 @@ from tickets.effects import (
     PostMessage,
     RemoveFrom,
     RunScript,
+    SendMail,
     SetContext,
     SetField,
+    SuggestReply,
 )
 
 FACTS = some_facts({"subject": "Double charge", "tags": ["a"], "assignees": ["ion"]})
@@ -75,6 +78,77 @@ PLANS: list[tuple[str, dict[str, Any], tuple[Effect, ...]]] = [
         (CreateItem("job", "Return", "part_of", stage="collect", customer=False),),
     ),
     ("link", {"number": "#12", "way": "part_of"}, (LinkTo(12, "part_of"),)),
+    (
+        "notify",
+        {
+            "teams": ["billing"],
+            "text": "{{customer}} wrote",
+            "email": True,
+            "subject": "{{zone}} {{date}} {{customer}}: {{ticket.id}}",
+            "comment": "Please call.",
+            "brands": ["acme"],
+        },
+        (
+            Notify(
+                (),
+                ("billing",),
+                "Camille wrote",
+                email=True,
+                subject=" 2026-11-21 Camille: 4812",
+                comment="Please call.",
+                brands=("acme",),
+            ),
+        ),
+    ),
+    (
+        "send_template",
+        {"template": "E01", "to": ["customer"], "users": ["ana"], "addresses": ["Boss@shop.example"]},
+        (
+            SendMail(
+                ("customer", "user:ana", "address:boss@shop.example"),
+                {"en": ("About Double charge", "Hello Camille, ticket 4812."), "fr": ("", "Bonjour Camille.")},
+                "E01",
+            ),
+        ),
+    ),
+    (
+        "suggest_reply",
+        {
+            "text": "Hi {{customer.name}}",
+            "approval": False,
+            "days": ["fri", "mon"],
+            "window_from": "09:00",
+            "window_until": "17:30",
+            "zone": "Europe/Paris",
+        },
+        (
+            SuggestReply(
+                "Hi Camille",
+                False,
+                window={"days": ["mon", "fri"], "from": "09:00", "until": "17:30", "zone": "Europe/Paris"},
+            ),
+        ),
+    ),
+    (
+        "suggest_reply",
+        {"template": "E01"},
+        (SuggestReply("Hello Camille, ticket 4812.", True, "About Double charge", "E01", "en"),),
+    ),
+    (
+        "webhook",
+        {"connection": "hooks", "event": "ticket.escalated", "data": {"n": 1}},
+        (
+            CallWebhook(
+                "hooks",
+                "ticket.escalated",
+                {
+                    "ticket": dict(FACTS.item),
+                    "customer": {key: (FACTS.customer or {}).get(key) for key in ("id", "name", "email", "language")},
+                    "data": {"n": 1},
+                },
+            ),
+        ),
+    ),
     (
         "set_context",
         {"key": "billing", "data": {"n": 2}, "title": "Payments", "source": "billing.list_charges"},
@@ -177,6 +251,21 @@ def test_assign_replaces_and_add_assignee_adds() -> None:
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("notify", {"users": ["ana"], "text": "x", "comment": "y"}, "A subject, a comment and the suggested reply are of"),
+    (
+        "notify",
+        {"users": ["ana"], "text": "x", "email": True, "subject": "{{secret}}"},
+        "There is no placeholder 'secret'",
+    ),
+    ("post_message", {"text": "{{zone}}"}, "There is no placeholder 'zone'"),
+    ("send_template", {"template": "E01"}, "Say who gets it"),
+    ("send_template", {"template": "E01", "addresses": ["nobody"]}, "'nobody' is not an e-mail address."),
+    ("suggest_reply", {}, "A suggested reply takes either a text or a template"),
+    ("suggest_reply", {"text": "x", "window_from": "9 o'clock"}, '"9 o\'clock" is no time of the day'),
+    ("suggest_reply", {"text": "x", "zone": "Mars/Olympus"}, "There is no time zone 'Mars/Olympus'"),
+    ("suggest_reply", {"text": "x", "days": ["someday"]}, "There is no send window: days 'someday'."),
+    ("webhook", {"connection": "hooks", "event": "a b"}, "An event's name has letters"),
+    ("webhook", {"connection": "crm", "event": "a"}, "There is no connection 'crm'."),
     ("asign", {}, "There is no action 'asign'. Did you mean 'assign'?"),
     ("assign_team", {}, "Assign team needs team."),
     ("assign_team", {"team": "Biling"}, "There is no team 'Biling'. Did you mean 'billing'?"),

@@ -1,0 +1,292 @@
+"""What a decision tells and sends, as rows: the bell and its mails, templates by e-mail, suggested replies, webhooks.
+
+Called inside the transaction that applies the decision, for the item as it is now. Each row's key is the step that
+caused it, so that the same step sends once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from sqlalchemy import Connection, func, select
+
+from jobs.leaving import WAITING, customer_of, print_of, queue
+from jobs.recipients import addressed, notified, who_may_see
+from jobs.services import Services
+from jobs.tables import OutboxRow
+from rules.vocabulary import DEFAULT_LANGUAGE, Template, TemplateText
+from rules.window import SendWindow
+from tickets import people, store
+from tickets.effects import CallWebhook, Notify, SendMail, SuggestReply, Telling
+from tickets.events import Cause, Event
+from tickets.item import Item
+from tickets.tables import Message, User
+from tickets.values import JSON, iso
+
+#: Minutes a digest collects.
+DIGEST_MIN = 60
+#: Replies of automations that may wait on one item at once; more are refused and say so.
+SUGGESTIONS_PER_ITEM = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The step behind a telling: its place in the decision, and its cause."""
+
+    event: Event
+    row_key: str
+    step: str
+    cause: Cause
+    root: int
+
+    @property
+    def key(self) -> str:
+        return f"ev{self.event.id}:{self.row_key}:{self.step}"
+
+
+def tell(services: Services, connection: Connection, item: Item, step: Step, effect: Telling, now: datetime) -> str:
+    """Write the rows of one telling. Returns why it was not done, "" when it was."""
+    match effect:
+        case Notify():
+            return _notify(services, connection, item, step, effect, now)
+        case SendMail():
+            return _send(services, connection, item, step, effect, now)
+        case SuggestReply():
+            return _suggest(connection, item, step, effect, now)
+        case CallWebhook():
+            payload: dict[str, JSON] = {
+                "event": effect.event,
+                "at": iso(step.event.at),
+                "data": dict(effect.data),
+                "cause": step.cause.to_json(),
+                "print": print_of(effect.connection, effect.event),
+            }
+            queue(
+                connection,
+                key=f"hook:{step.key}",
+                kind="webhook",
+                recipient=effect.connection,
+                item_id=item.id,
+                payload=payload,
+                due_at=now,
+                now=now,
+            )
+            return ""
+        case _:
+            assert_never(effect)
+
+
+def told_already(connection: Connection, item_id: int, effect: Telling, since: datetime) -> bool:
+    """Whether the same was told since then: a late answer tells nothing twice."""
+    match effect:
+        case Notify():
+            return False  # the bell looks for itself
+        case SendMail():
+            wanted = print_of(list(effect.to), effect.template)
+        case SuggestReply():
+            wanted = print_of(effect.text)
+        case CallWebhook():
+            wanted = print_of(effect.connection, effect.event)
+    rows = connection.execute(
+        select(OutboxRow.payload).where(OutboxRow.item_id == item_id, OutboxRow.created_at >= since)
+    ).scalars()
+    return any(payload.get("print") == wanted for payload in rows)
+
+
+# The bell and its mail ---------------------------------------------------------------------------------------------
+
+
+def _notify(services: Services, connection: Connection, item: Item, step: Step, ring: Notify, now: datetime) -> str:
+    keys, reason = notified(connection, ring, item)
+    if not keys:
+        return reason
+    told = who_may_see(connection, keys, item.id)
+    if not told:
+        return "nobody of them may see this ticket"
+    store.notify(connection, [one.key for one in told], item.id, ring.text, cause=step.cause, key=step.key, now=now)
+    if not ring.email:
+        return ""
+    parts: list[dict[str, str]] = []
+    if ring.comment:
+        parts.append({"kind": "text", "text": ring.comment})
+    parts.append({"kind": "text", "text": ring.text})
+    if ring.with_suggestion:
+        for text in waiting_suggestions(connection, item.id):
+            parts.append({"kind": "card", "text": text})
+    subject = ring.subject or f"{ring.text.splitlines()[0] if ring.text.strip() else item.state.get('subject', '')}"
+    mail_colleagues(services, connection, told, item, subject, parts, key=step.key, cause=step.cause, now=now)
+    return ""
+
+
+def mail_colleagues(
+    services: Services,
+    connection: Connection,
+    viewers: Sequence[people.Viewer],
+    item: Item,
+    subject: str,
+    parts: Sequence[dict[str, str]],
+    *,
+    key: str,
+    cause: Cause,
+    now: datetime,
+) -> None:
+    """A mail to each of these colleagues with a button that opens the item; who wants a digest gets one later."""
+    wishes = dict(
+        connection.execute(select(User.key, User.mail).where(User.key.in_([one.key for one in viewers]))).all()
+    )
+    for viewer in viewers:
+        match wishes.get(viewer.key):
+            case "never":
+                continue
+            case "digest":
+                queue_digest(connection, viewer, now)
+                continue
+        queue(
+            connection,
+            key=f"notice:{key}:{viewer.key}",
+            kind="notice",
+            recipient=viewer.email,
+            item_id=item.id,
+            payload={
+                "to": viewer.email,
+                "name": viewer.name,
+                "user": viewer.key,
+                "subject": subject,
+                "language": viewer.language,
+                "parts": [*parts, *_button(services, item.id)],
+                "cause": cause.to_json(),
+            },
+            due_at=now,
+            now=now,
+        )
+
+
+def queue_digest(connection: Connection, viewer: people.Viewer, now: datetime) -> None:
+    """One digest for whatever rings within the hour; what was read until then is not in it."""
+    waits = select(OutboxRow.id).where(
+        OutboxRow.recipient == viewer.email, OutboxRow.kind == "digest", OutboxRow.status == "due"
+    )
+    if connection.execute(waits.limit(1)).first() is not None:
+        return
+    queue(
+        connection,
+        key=f"digest:{viewer.key}:{now.isoformat(timespec='seconds')}",
+        kind="digest",
+        recipient=viewer.email,
+        item_id=None,
+        payload={"user": viewer.key, "since": now.isoformat()},
+        due_at=now + timedelta(minutes=DIGEST_MIN),
+        now=now,
+    )
+
+
+def _button(services: Services, item_id: int) -> list[dict[str, str]]:
+    base = services.settings.public_url.rstrip("/")
+    return [{"kind": "button", "text": f"#{item_id}", "who": f"{base}/tickets/{item_id}"}] if base else []
+
+
+# Templates by e-mail -----------------------------------------------------------------------------------------------
+
+
+def _send(services: Services, connection: Connection, item: Item, step: Step, mail: SendMail, now: datetime) -> str:
+    """One row per recipient, in their language. A colleague gets it only if they may see the item."""
+    wanted: dict[str, tuple[str, str, bool]] = {}  # address -> name, language, whether outside
+    item_language = str(item.state.get("language") or "")
+    if "customer" in mail.to:
+        customer = customer_of(connection, item)
+        if customer is not None and customer.email:
+            wanted[customer.email] = (customer.name, item_language or customer.language, True)
+    for viewer in who_may_see(connection, addressed(connection, mail.to, item), item.id):
+        wanted.setdefault(viewer.email.lower(), (viewer.name, viewer.language, False))
+    for one in mail.to:
+        if one.startswith("address:"):
+            wanted.setdefault(one.removeprefix("address:"), ("", item_language, True))
+    if not wanted:
+        return "none of its recipients has an address, or may see this ticket"
+    texts = Template(
+        mail.template, "", {key: TemplateText(body, subject) for key, (subject, body) in mail.texts.items()}
+    )
+    for number, (address, (name, language, outside)) in enumerate(wanted.items()):
+        chosen = texts.text_for(language or DEFAULT_LANGUAGE)
+        assert chosen is not None
+        used, text = chosen
+        parts: list[dict[str, str]] = [{"kind": "text", "text": text.body}]
+        if not outside:
+            parts += _button(services, item.id)
+        queue(
+            connection,
+            key=f"template:{step.key}:{number}",
+            kind="template",
+            recipient=address,
+            item_id=item.id,
+            payload={
+                "to": address,
+                "name": name,
+                "subject": text.subject or str(item.state.get("subject") or ""),
+                "language": used,
+                "template": mail.template,
+                "parts": parts,
+                "replies": outside,
+                "cause": step.cause.to_json(),
+                "print": print_of(list(mail.to), mail.template),
+            },
+            due_at=now,
+            now=now,
+        )
+    return ""
+
+
+# Suggested replies -------------------------------------------------------------------------------------------------
+
+
+def _suggest(connection: Connection, item: Item, step: Step, reply: SuggestReply, now: datetime) -> str:
+    waiting = connection.execute(
+        select(func.count())
+        .select_from(OutboxRow)
+        .where(OutboxRow.item_id == item.id, OutboxRow.kind == "reply", OutboxRow.status.in_(WAITING))
+    ).scalar_one()
+    if waiting >= SUGGESTIONS_PER_ITEM:
+        return f"{waiting} suggested replies wait here already; {SUGGESTIONS_PER_ITEM} are allowed"
+    customer = customer_of(connection, item)
+    newest = connection.execute(select(func.max(Message.id)).where(Message.item_id == item.id)).scalar_one()
+    opens = now if reply.approval else SendWindow.from_json(reply.window).opens(now)
+    queue(
+        connection,
+        key=f"reply:{step.key}",
+        kind="reply",
+        recipient=customer.email if customer is not None else "",
+        item_id=item.id,
+        payload={
+            "text": reply.text,
+            "subject": reply.subject,
+            "template": reply.template,
+            "language": reply.language,
+            "poster": reply.poster,
+            "window": dict(reply.window),
+            "event": step.event.id,
+            "row_key": step.row_key,
+            "root": step.root,
+            "depth": step.event.depth + 1,
+            "newest": newest or 0,
+            "cause": step.cause.to_json(),
+            "print": print_of(reply.text),
+        },
+        due_at=opens,
+        now=now,
+        status="approval" if reply.approval else "due",
+    )
+    return ""
+
+
+def waiting_suggestions(connection: Connection, item_id: int) -> list[str]:
+    """The texts of the replies that wait on this item, oldest first."""
+    rows = connection.execute(
+        select(OutboxRow.payload)
+        .where(OutboxRow.item_id == item_id, OutboxRow.kind == "reply", OutboxRow.status.in_(WAITING))
+        .order_by(OutboxRow.id)
+        .limit(SUGGESTIONS_PER_ITEM)
+    ).scalars()
+    return [str(payload.get("text", "")) for payload in rows]

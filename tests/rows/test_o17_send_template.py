@@ -1,0 +1,95 @@
+"""O2 O3 O9 O17: a message is posted in the conversation; a template is e-mailed and posted nowhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import insert, update
+
+from rules import store as rule_list
+from rules.store import EntryKind
+from tests.rows.maildesk import MailDesk, a_table, recipient, text_of
+from tickets.tables import Follower, User
+
+HELLO: dict[str, Any] = {
+    "texts": {
+        "en": {"subject": "About {{ticket.subject}}", "body": "Hello, see {{ticket.id}}."},
+        "fr": {"subject": "À propos de {{ticket.subject}}", "body": "Bonjour, voir {{ticket.id}}."},
+    }
+}
+
+
+def template(mail_desk: MailDesk, content: dict[str, Any] = HELLO, name: str = "Hello") -> str:
+    with mail_desk.services.db.write() as connection:
+        now = mail_desk.desk.clock.now()
+        code = rule_list.create(connection, EntryKind.TEMPLATE, name, content, author="ana", now=now)
+        rule_list.publish(connection, code, author="ana", note="", seen=1, now=now)
+    return code
+
+
+def test_every_recipient_gets_one_in_their_language_and_nothing_is_posted(mail_desk: MailDesk) -> None:
+    for key in ("ana", "ion", "kim", "lea"):
+        mail_desk.browser(key, teams=("sales",) if key == "kim" else ())
+    with mail_desk.services.db.write() as connection:
+        connection.execute(update(User).where(User.key == "ana").values(language="fr"))
+    template(mail_desk)
+    to = {"to": ["customer", "assignees", "followers"], "teams": ["sales"], "addresses": ["Boss@shop.example"]}
+    mail_desk.desk.publish(a_table("send_template", {"template": "E01", **to}))
+    ticket = mail_desk.desk.ticket("Parcel", assignees=["ana"], language="en")
+    with mail_desk.services.db.write() as connection:
+        connection.execute(insert(Follower).values(item_id=ticket, user="ion"))
+    mails = {recipient(mail): mail for mail in mail_desk.work()}
+    assert sorted(mails) == [
+        "ana@deskhand.test",
+        "boss@shop.example",
+        "camille@customer.test",
+        "ion@deskhand.test",
+        "kim@deskhand.test",
+    ]
+    assert mails["ana@deskhand.test"]["Subject"] == f"À propos de Parcel [#{ticket}]"
+    assert text_of(mails["camille@customer.test"]) == f"Hello, see {ticket}.\n"
+    assert mails["camille@customer.test"]["Reply-To"].startswith("support+t")
+    assert len(mail_desk.said(ticket)) == 1
+
+
+def test_a_colleague_who_may_not_see_the_ticket_gets_none(mail_desk: MailDesk) -> None:
+    mail_desk.browser("ion")
+    template(mail_desk)
+    mail_desk.desk.publish(a_table("send_template", {"template": "E01", "users": ["ion"]}))
+    mail_desk.desk.ticket(team="ethics")
+    assert mail_desk.work() == []
+
+
+def test_a_message_is_posted_and_e_mailed_in_the_name_of_its_poster(mail_desk: MailDesk) -> None:
+    mail_desk.browser("lea", name="Lea Martin")
+    template(mail_desk)
+    mail_desk.desk.publish(a_table("post_message", {"template": "E01", "poster": "lea"}))
+    ticket = mail_desk.desk.ticket("Parcel", language="en")
+    [mail] = mail_desk.work()
+    assert mail["Subject"] == f"About Parcel [#{ticket}]"
+    assert mail_desk.said(ticket)[1:] == [("bot", f"Hello, see {ticket}.")]
+    page = mail_desk.browser("ana").get(f"/tickets/{ticket}").get_data(as_text=True)
+    assert "<b>Lea Martin</b>" in page
+
+
+def test_an_internal_message_stays_in_the_house(mail_desk: MailDesk) -> None:
+    template(mail_desk)
+    mail_desk.desk.publish(a_table("post_message", {"template": "E01", "public": False}))
+    ticket = mail_desk.desk.ticket("Parcel", language="en")
+    assert mail_desk.work() == []
+    assert len(mail_desk.said(ticket)) == 2
+
+
+def test_a_template_that_is_switched_off_is_neither_sent_nor_posted_and_the_rest_is_done(mail_desk: MailDesk) -> None:
+    code = template(mail_desk)
+    table = a_table("post_message", {"template": "E01"})
+    table["steps"].append({"id": "s2", "do": "add_tags"})
+    table["rows"][0]["then"]["s2"] = {"tags": ["seen"]}
+    mail_desk.desk.publish(table)
+    mail_desk.desk.publish(a_table("send_template", {"template": "E01", "to": ["customer"]}))
+    with mail_desk.services.db.write() as connection:
+        rule_list.switch(connection, code, enabled=False)
+    ticket = mail_desk.desk.ticket()
+    assert mail_desk.work() == []
+    assert len(mail_desk.said(ticket)) == 1
+    assert mail_desk.desk.state(ticket)["tags"] == ["seen"]

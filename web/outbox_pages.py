@@ -1,0 +1,140 @@
+"""The outbox: what waits, what left, what did not and why; and suggested replies, which people approve or reject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, lazy_gettext
+from sqlalchemy import Connection
+
+from jobs import suggestions
+from jobs.queues import Work
+from tickets.errors import ItemNotFound
+from tickets.people import Permission
+from web import outbox_store
+from web.access import me, needs, safe_path
+from web.context import now, services
+from web.labels import Labels
+from web.names_store import names
+
+pages = Blueprint("outbox", __name__)
+
+STATES = {
+    "approval": lazy_gettext("Waits for approval"),
+    "waiting": lazy_gettext("Waits to leave"),
+    "dead": lazy_gettext("Not delivered"),
+    "sent": lazy_gettext("Sent"),
+    "cancelled": lazy_gettext("Cancelled"),
+}
+KINDS = {
+    "email": lazy_gettext("Message to the customer"),
+    "template": lazy_gettext("Template by e-mail"),
+    "notice": lazy_gettext("E-mail to a colleague"),
+    "digest": lazy_gettext("Digest"),
+    "reply": lazy_gettext("Suggested reply"),
+    "webhook": lazy_gettext("Webhook"),
+}
+
+
+@pages.get("/outbox")
+@needs(Permission.WORK_TICKETS)
+def page() -> ResponseReturnValue:
+    """One state of the outbox, a page at a time."""
+    state = request.args.get("state", "approval")
+    if state not in STATES:
+        state = "approval"
+    number = min(max(1, request.args.get("page", 1, type=int)), outbox_store.COUNT_CAP)
+    with services().db.read() as connection:
+        found = outbox_store.outbox(connection, me(), state, page=number)
+        waiting = outbox_store.waiting_for_approval(connection, me())
+        labels = Labels(names(connection))
+    first = (found.page - 1) * outbox_store.PAGE_ROWS
+    return render_template(
+        "outbox.html",
+        found=found,
+        state=state,
+        kinds=KINDS,
+        labels=labels,
+        tabs=[
+            (str(label), url_for("outbox.page", state=key), key == state, waiting if key == "approval" else 0)
+            for key, label in STATES.items()
+        ],
+        href=lambda n: url_for("outbox.page", state=state, page=n),
+        shown=gettext(
+            "%(first)s–%(last)s of %(total)s", first=first + 1, last=first + len(found.rows), total=found.total
+        ),
+    )
+
+
+@pages.post("/outbox/<int:row_id>/approve")
+@needs(Permission.WORK_TICKETS)
+def approve(row_id: int) -> ResponseReturnValue:
+    """Sends a suggested reply as mine, worded as the form has it."""
+    text, then = request.form.get("text", ""), request.form.get("then", "")
+
+    def do(connection: Connection) -> int | None:
+        return suggestions.approve(services(), connection, me(), row_id, text, then=then)
+
+    return _done(do, gettext("Sent as your reply."))
+
+
+@pages.post("/outbox/<int:row_id>/edit")
+@needs(Permission.WORK_TICKETS)
+def edit(row_id: int) -> ResponseReturnValue:
+    """Words a suggested reply anew; it waits on."""
+    text = request.form.get("text", "")
+    return _done(
+        lambda connection: suggestions.edit(services(), connection, me(), row_id, text),
+        gettext("The wording is saved."),
+    )
+
+
+@pages.post("/outbox/<int:row_id>/reject")
+@needs(Permission.WORK_TICKETS)
+def reject(row_id: int) -> ResponseReturnValue:
+    """Rejects a suggested reply: nothing is sent."""
+    return _done(
+        lambda connection: suggestions.reject(services(), connection, me(), row_id),
+        gettext("Rejected. Nothing was sent."),
+    )
+
+
+@pages.post("/outbox/<int:row_id>/cancel")
+@needs(Permission.WORK_TICKETS)
+def cancel(row_id: int) -> ResponseReturnValue:
+    """Keeps something from leaving."""
+    return _done(
+        lambda connection: outbox_store.cancel(connection, me(), row_id, now()),
+        gettext("Cancelled. It will not be sent."),
+    )
+
+
+@pages.post("/outbox/<int:row_id>/again")
+@needs(Permission.WORK_TICKETS)
+def again(row_id: int) -> ResponseReturnValue:
+    """Tries something again that was given up, held back or cancelled."""
+    return _done(
+        lambda connection: outbox_store.again(connection, me(), row_id, now()), gettext("It will be tried again.")
+    )
+
+
+def _done(do: Callable[[Connection], int | None], said: str) -> ResponseReturnValue:
+    """Do it in one transaction and go back to where the form stood, with what came of it."""
+    back = safe_path(request.form.get("next"), url_for("outbox.page"))
+    try:
+        with services().db.write() as connection:
+            do(connection)
+    except ItemNotFound:
+        abort(404)
+    except suggestions.SuggestionError as error:
+        flash(str(error), "bad")
+        return redirect(back, 303)
+    except outbox_store.NotNow:
+        flash(gettext("It is being sent right now, or somebody was faster. Nothing was done."), "bad")
+        return redirect(back, 303)
+    services().queues.hint(Work.DRAIN)
+    services().queues.hint(Work.OUTBOX)
+    flash(said, "ok")
+    return redirect(back, 303)

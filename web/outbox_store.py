@@ -1,0 +1,227 @@
+"""What the outbox page reads: what leaves, about items that this person may see, and what one may do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, update
+
+from jobs.leaving import WAITING
+from jobs.outbox import MAILS
+from jobs.tables import OutboxRow
+from tickets.errors import ItemNotFound
+from tickets.people import Permission, Viewer
+from tickets.store import AnyRow
+from tickets.tables import Message, WorkItem
+from tickets.visibility import visible
+
+#: Rows of one page; how far a page counts; replies shown on one ticket.
+PAGE_ROWS = 50
+COUNT_CAP = 1_000
+SUGGESTIONS = 20
+
+#: What the tabs show, by their key in the address.
+STATES: Mapping[str, tuple[str, ...]] = {
+    "approval": ("approval",),
+    "waiting": ("due",),
+    "dead": ("failed", "capped"),
+    "sent": ("sent",),
+    "cancelled": ("cancelled",),
+}
+
+
+class NotNow(Exception):
+    """It is being sent at this moment, was sent, or was decided by somebody else. Nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """One row of the outbox. `text` is what it says, where that is known before it is written."""
+
+    id: int
+    kind: str
+    recipient: str
+    item_id: int | None
+    subject: str
+    status: str
+    reason: str
+    tries: int
+    due_at: datetime
+    created_at: datetime
+    sent_at: datetime | None
+    payload: Mapping[str, Any]
+    text: str
+    written_since: bool = False  # somebody wrote on the item after this reply was suggested
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingPage:
+    rows: Sequence[Leaving]
+    total: int
+    hidden: int
+    page: int
+    pages: int
+
+
+_COLUMNS = (
+    OutboxRow.id,
+    OutboxRow.kind,
+    OutboxRow.recipient,
+    OutboxRow.item_id,
+    WorkItem.subject,
+    OutboxRow.status,
+    OutboxRow.last_error,
+    OutboxRow.tries,
+    OutboxRow.due_at,
+    OutboxRow.created_at,
+    OutboxRow.sent_at,
+    OutboxRow.payload,
+)
+
+
+def outbox(connection: Connection, viewer: Viewer, state: str, *, page: int = 1) -> LeavingPage:
+    """One page of what is in this state, newest first; what waits, the next one first."""
+    wanted = OutboxRow.status.in_(STATES[state])
+    shown = and_(wanted, _may_see(viewer))
+
+    def count(condition: ColumnElement[bool]) -> int:
+        base = select(OutboxRow.id).outerjoin(WorkItem, WorkItem.id == OutboxRow.item_id)
+        return connection.execute(
+            select(func.count()).select_from(base.where(condition).limit(COUNT_CAP).subquery())
+        ).scalar_one()
+
+    total = count(shown)
+    pages = max(1, -(-total // PAGE_ROWS))
+    page = min(max(1, page), pages)
+    order = (OutboxRow.due_at, OutboxRow.id) if state == "waiting" else (OutboxRow.id.desc(),)
+    rows = connection.execute(
+        select(*_COLUMNS)
+        .outerjoin(WorkItem, WorkItem.id == OutboxRow.item_id)
+        .where(shown)
+        .order_by(*order)
+        .limit(PAGE_ROWS)
+        .offset((page - 1) * PAGE_ROWS)
+    ).all()
+    hidden = count(and_(wanted, not_(_may_see(viewer))))
+    return LeavingPage(_leaving(connection, rows), total, hidden, page, pages)
+
+
+def waiting_for_approval(connection: Connection, viewer: Viewer) -> int:
+    """How many replies wait for a person, of those this person may see; at most COUNT_CAP."""
+    base = (
+        select(OutboxRow.id)
+        .join(WorkItem, WorkItem.id == OutboxRow.item_id)
+        .where(OutboxRow.status == "approval", visible(viewer))
+        .limit(COUNT_CAP)
+        .subquery()
+    )
+    return connection.execute(select(func.count()).select_from(base)).scalar_one()
+
+
+def suggestions(connection: Connection, item_id: int) -> Sequence[Leaving]:
+    """The replies that wait on this item, oldest first. Only for an item that was read with a viewer."""
+    rows = connection.execute(
+        select(*_COLUMNS)
+        .join(WorkItem, WorkItem.id == OutboxRow.item_id)
+        .where(OutboxRow.item_id == item_id, OutboxRow.kind == "reply", OutboxRow.status.in_(WAITING))
+        .order_by(OutboxRow.id)
+        .limit(SUGGESTIONS)
+    ).all()
+    return _leaving(connection, rows)
+
+
+def cancel(connection: Connection, viewer: Viewer, row_id: int, now: datetime) -> int | None:
+    """Do not send this; its item's number. Raises `NotNow`, and `ItemNotFound` for one that is not visible."""
+    row = _row(connection, viewer, row_id)
+    done = connection.execute(
+        update(OutboxRow)
+        .where(
+            OutboxRow.id == row_id,
+            OutboxRow.status == "due",
+            or_(OutboxRow.lease_until.is_(None), OutboxRow.lease_until < now),
+        )
+        .values(status="cancelled", last_error=f"{viewer.name} cancelled it", token=None, lease_until=None)
+    )
+    if done.rowcount != 1:
+        raise NotNow
+    found: int | None = row.item_id
+    return found
+
+
+def again(connection: Connection, viewer: Viewer, row_id: int, now: datetime) -> int | None:
+    """Try it again, or after all; a reply that was cancelled waits for a person again. Raises as `cancel` does."""
+    row = _row(connection, viewer, row_id)
+    back = "approval" if row.kind == "reply" else "due"
+    done = connection.execute(
+        update(OutboxRow)
+        .where(OutboxRow.id == row_id, OutboxRow.status.in_(("failed", "capped", "cancelled")))
+        .values(status=back, due_at=now, created_at=now, tries=0, lease_until=None, token=None, last_error="")
+    )
+    if done.rowcount != 1:
+        raise NotNow
+    found: int | None = row.item_id
+    return found
+
+
+def _row(connection: Connection, viewer: Viewer, row_id: int) -> AnyRow:
+    row = connection.execute(
+        select(OutboxRow.item_id, OutboxRow.kind)
+        .outerjoin(WorkItem, WorkItem.id == OutboxRow.item_id)
+        .where(OutboxRow.id == row_id, _may_see(viewer))
+    ).one_or_none()
+    if row is None:
+        raise ItemNotFound(f"There is nothing with number {row_id} in the outbox, or it is not visible to you")
+    return row
+
+
+def _may_see(viewer: Viewer) -> ColumnElement[bool]:
+    """What is about an item is seen by who sees the item; what is about none (a digest) by who runs the desk."""
+    about_none = OutboxRow.item_id.is_(None)
+    seen = and_(OutboxRow.item_id.is_not(None), visible(viewer))
+    return or_(seen, about_none) if viewer.may(Permission.SETTINGS) else seen
+
+
+def _leaving(connection: Connection, rows: Sequence[AnyRow]) -> list[Leaving]:
+    messages = [row.payload["message_id"] for row in rows if row.kind == "email"]
+    texts = dict(connection.execute(select(Message.id, Message.new_text).where(Message.id.in_(messages))).all())
+    newest = dict(
+        connection.execute(
+            select(Message.item_id, func.max(Message.id))
+            .where(
+                Message.item_id.in_([row.item_id for row in rows if row.kind == "reply"]),
+                Message.public,
+                Message.author_kind.in_(("customer", "agent")),
+            )
+            .group_by(Message.item_id)
+        ).all()
+    )
+    return [
+        Leaving(
+            row.id,
+            row.kind,
+            row.recipient,
+            row.item_id,
+            row.subject or "",
+            row.status,
+            row.last_error,
+            row.tries,
+            row.due_at,
+            row.created_at,
+            row.sent_at,
+            row.payload,
+            _text(row, texts),
+            row.kind == "reply" and newest.get(row.item_id, 0) > int(row.payload.get("newest") or 0),
+        )
+        for row in rows
+    ]
+
+
+def _text(row: AnyRow, texts: Mapping[int, str]) -> str:
+    if row.kind == "email":
+        return texts.get(row.payload["message_id"], "")
+    if row.kind in MAILS:
+        return "\n\n".join(str(one["text"]) for one in row.payload.get("parts", ()) if one.get("kind") != "button")
+    return str(row.payload.get("text") or row.payload.get("event") or "")
