@@ -18,6 +18,7 @@ from web import (
     api,
     bell,
     bundles,
+    chat,
     coming,
     commands,
     commands_demo,
@@ -76,6 +77,8 @@ PAGES: tuple[Blueprint, ...] = (
     settings_pages.pages,
     commands_rules.pages,
     portal.pages,
+    chat.pages,
+    chat.programs,
     inbound.pages,
     inbound.programs,
     api.pages,
@@ -121,6 +124,7 @@ def create_app(services: Services) -> APIFlask:
     errors.install(app)
     csrf.exempt(inbound.programs)
     csrf.exempt(api.pages)
+    csrf.exempt(chat.programs)
     api.install(app)
     for blueprint in PAGES:
         app.register_blueprint(blueprint)

@@ -19,12 +19,12 @@ _POLICY = (
 )
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), interest-cohort=()",
 }
+_FRAMED = {"Cross-Origin-Resource-Policy": "cross-origin"}
 #: A year, in seconds: for files whose address carries their content's hash.
 _FOREVER_S = 31_536_000
 
@@ -39,7 +39,8 @@ def style_nonce() -> str:
 def policy() -> str:
     """The Content-Security-Policy of this answer."""
     nonce = g.get("style_nonce")
-    return "; ".join(_POLICY).format(nonce=f" 'nonce-{nonce}'" if nonce else "")
+    said = "; ".join(_POLICY).format(nonce=f" 'nonce-{nonce}'" if nonce else "")
+    return said.replace("frame-ancestors 'none'", "frame-ancestors *") if g.get("framed") else said
 
 
 def _is_named_by_content() -> bool:
@@ -50,7 +51,9 @@ def _is_named_by_content() -> bool:
 def install(app: Flask) -> None:
     @app.after_request
     def add_headers(response: Response) -> Response:
-        for name, value in _ALWAYS.items():
+        # `g.framed`: what other sites embed. It has no session, so their frame around it wins nothing.
+        always = {**_ALWAYS, **_FRAMED} if g.get("framed") else {**_ALWAYS, "X-Frame-Options": "DENY"}
+        for name, value in always.items():
             response.headers.setdefault(name, value)
         response.headers.setdefault("Content-Security-Policy", policy())
         if request.is_secure:

@@ -75,7 +75,7 @@ ASKED = {
     "templates": Permission.EDIT_RULES,
     "ticket": Permission.WORK_TICKETS,
 }
-OPEN = {"api", "health", "inbound", "metrics", "portal", "signin"}
+OPEN = {"api", "chat", "chat_messages", "health", "inbound", "metrics", "portal", "signin"}
 
 
 def test_every_page_asks_for_the_permission_of_its_part(app: APIFlask) -> None:
@@ -117,8 +117,8 @@ def test_every_form_without_the_sessions_token_is_refused(app: APIFlask, agent: 
     assert desk.state(ticket) == before
 
 
-#: Blueprints that are called by programs with a token of their own instead of a session.
-TOKEN_GUARDED = frozenset({"api", "inbound", "demo"})
+#: Blueprints without a session: a token of their own says who asks.
+TOKEN_GUARDED = frozenset({"api", "chat_messages", "inbound", "demo"})
 
 
 def test_a_token_of_another_session_is_refused(app: APIFlask, agent: FlaskClient, desk: Desk) -> None:
