@@ -19,12 +19,14 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from jobs import lanes
 from jobs.applying import apply_outcomes
-from jobs.deciding import AWAITED, Read, decide_rows, go_on, outcome_of, read_event, run_outcomes, wait_is_over
+from jobs.deciding import AWAITED, Outcome, Read, decide_rows, go_on, outcome_of, read_event, run_outcomes, wait_is_over
+from jobs.holding import Held
 from jobs.queues import Work
 from jobs.recording import finish_event, record
 from jobs.services import Services
 from jobs.telling import tell_of_parked
 from rules import store as rule_list
+from rules.engine import Decision
 from tickets import store
 from tickets.errors import BadValue, Fenced, UnknownField
 from tickets.events import EventKind
@@ -110,10 +112,8 @@ def _handle(services: Services, token: str, read: Read) -> bool:
     if read.awaited is not None and not wait_is_over(services, read):
         return _wait_on(services, token, read)
     started = time.perf_counter_ns()
-    outcomes, staged = run_outcomes(read)
-    decision, held = go_on(read, staged, outcomes) if read.awaited is not None else decide_rows(read, staged)
+    outcomes, decision, held = decided(read)
     decide_us = (time.perf_counter_ns() - started) // 1000
-    outcomes += [outcome_of(one) for one in decision.planned]
     hints: set[Work] = set()
     with services.db.write() as connection:
         now = services.clock.now()
@@ -139,6 +139,13 @@ def _handle(services: Services, token: str, read: Read) -> bool:
     for work in hints:
         services.queues.hint(work)
     return more
+
+
+def decided(read: Read) -> tuple[list[Outcome], Decision, Held | None]:
+    """What is to be done about one event: the steps of a run it waited for first, then those of the rule list."""
+    outcomes, staged = run_outcomes(read)
+    decision, held = go_on(read, staged, outcomes) if read.awaited is not None else decide_rows(read, staged)
+    return [*outcomes, *(outcome_of(one) for one in decision.planned)], decision, held
 
 
 def _wait_on(services: Services, token: str, read: Read) -> bool:

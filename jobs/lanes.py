@@ -67,8 +67,10 @@ def _claiming(due: Select[int]) -> ReturningUpdate[int]:
 _LOOK = _DUE.limit(1)
 _CLAIM = _claiming(_DUE)
 _CLAIM_SKIPPING = _claiming(_DUE.with_for_update(skip_locked=True))
+#: What handling an event needs of its row.
+OPEN_COLUMNS = (*store.EVENT_COLUMNS, _EVENTS.c.tries, _EVENTS.c.progress)
 _NEXT = (
-    select(*store.EVENT_COLUMNS, _EVENTS.c.tries, _EVENTS.c.progress)
+    select(*OPEN_COLUMNS)
     .where(_EVENTS.c.item_id == bindparam("item"), _EVENTS.c.status.in_(("pending", "waiting")))
     .order_by(_EVENTS.c.seq)
     .limit(1)

@@ -1,22 +1,33 @@
 """Events that could not be handled and were set aside: what they were, why, and handling them again.
 
 A lane goes on past a parked event. Handled again, it is decided on what was true at its own place in the lane; what
-people changed since is not overwritten.
+people changed since is not overwritten. Before that one can look: the live function does it, in a transaction that is
+taken back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, not_, select, update
 
 from jobs import lanes
-from tickets.tables import EventRow
+from jobs.applying import apply_outcomes
+from jobs.automation import decided
+from jobs.deciding import Outcome, Read, read_event, wait_is_over
+from jobs.services import Services
+from tickets import store
+from tickets.people import Viewer
+from tickets.tables import EventRow, WorkItem
+from tickets.visibility import visible
 
-#: Rows of the list, and events handled again by one command.
+#: Rows of the list, and events handled again by one command; events one look rehearses.
 LISTED = 200
+REHEARSED = 50
+#: How far events on hidden items are counted.
+HIDDEN_CAP = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +41,69 @@ class Parked:
     at: datetime
     tries: int
     error: str
+    subject: str = ""
 
 
-def parked(connection: Connection) -> list[Parked]:
-    """The newest parked events, at most `LISTED`."""
-    rows = connection.execute(
-        select(EventRow.id, EventRow.item_id, EventRow.seq, EventRow.kind, EventRow.at, EventRow.tries, EventRow.error)
+@dataclass(slots=True)
+class Rehearsal:
+    """What handling one parked event again would come to now. `error`: it would fail again, and how.
+
+    `asks` are lookups it would wait for, `run` says that it would wait for a script that is still running."""
+
+    event: Parked
+    outcomes: list[Outcome] = field(default_factory=list)
+    asks: tuple[str, ...] = ()
+    run: bool = False
+    error: str = ""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing left to be done."""
+        return not (self.error or self.run or self.asks or any(one.result == "done" for one in self.outcomes))
+
+
+def parked(connection: Connection, viewer: Viewer | None = None) -> list[Parked]:
+    """The newest parked events, at most `LISTED`; with a viewer, those on items visible to them."""
+    query = (
+        select(
+            EventRow.id,
+            EventRow.item_id,
+            EventRow.seq,
+            EventRow.kind,
+            EventRow.at,
+            EventRow.tries,
+            EventRow.error,
+            func.coalesce(WorkItem.subject, "").label("subject"),
+        )
+        .join(WorkItem, WorkItem.id == EventRow.item_id)
         .where(EventRow.status == "parked")
         .order_by(EventRow.id.desc())
         .limit(LISTED)
     )
-    return [Parked(*row) for row in rows]
+    if viewer is not None:
+        query = query.where(visible(viewer))
+    return [Parked(*row) for row in connection.execute(query)]
 
 
-def handle_again(connection: Connection, now: datetime, ids: Sequence[int] | None = None) -> int:
+def hidden(connection: Connection, viewer: Viewer) -> int:
+    """How many parked events are on items that are hidden from the viewer, counted up to `HIDDEN_CAP`."""
+    some = (
+        select(EventRow.id)
+        .join(WorkItem, WorkItem.id == EventRow.item_id)
+        .where(EventRow.status == "parked", not_(visible(viewer)))
+        .limit(HIDDEN_CAP)
+    )
+    return connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
+
+
+def handle_again(
+    connection: Connection, now: datetime, ids: Sequence[int] | None = None, *, viewer: Viewer | None = None
+) -> int:
     """Give these parked events (None: the newest `LISTED`) back to their lanes, oldest first; how many.
 
-    An event that is not parked is left alone."""
-    wanted = sorted({one.id for one in parked(connection)} if ids is None else set(ids))[:LISTED]
+    An event that is not parked, or with a viewer on an item hidden from them, is left alone."""
+    able = {one.id for one in parked(connection, viewer)} if ids is None or viewer is not None else set(ids)
+    wanted = sorted(able if ids is None else able & set(ids))[:LISTED]
     again = connection.execute(
         update(EventRow)
         .where(EventRow.id.in_(wanted), EventRow.status == "parked")
@@ -58,3 +114,45 @@ def handle_again(connection: Connection, now: datetime, ids: Sequence[int] | Non
     for item_id in sorted(set(items)):
         lanes.wake(connection, item_id, now)
     return len(items)
+
+
+class _TakenBack(Exception):
+    """Ends the transaction of a rehearsal: nothing of it stays."""
+
+
+def rehearse(services: Services, viewer: Viewer, ids: Sequence[int] | None = None) -> list[Rehearsal]:
+    """What handling these events (None: all that are listed) would come to, oldest first, at most `REHEARSED`.
+
+    Each is decided and applied by the live function in a transaction of its own, which is then taken back: nothing is
+    kept, sent or asked. One event at a time: what an earlier one would change, a later one does not see yet."""
+    with services.db.read() as connection:
+        listed = parked(connection, viewer)
+    chosen = sorted((one for one in listed if ids is None or one.id in set(ids)), key=lambda one: one.id)
+    return [_rehearse(services, one) for one in chosen[:REHEARSED]]
+
+
+def _rehearse(services: Services, event: Parked) -> Rehearsal:
+    found = Rehearsal(event)
+    try:
+        with services.db.read() as connection:
+            row = connection.execute(select(*lanes.OPEN_COLUMNS).where(EventRow.id == event.id)).one()
+            read = read_event(services, connection, row, services.clock.now())
+        if read.awaited is not None and not wait_is_over(services, read):
+            found.run = True
+            return found
+        _apply(services, read, found)
+    except Exception as error:  # whatever it is: it is what the next try would end with
+        found.error = f"{type(error).__name__}: {error}"
+    return found
+
+
+def _apply(services: Services, read: Read, found: Rehearsal) -> None:
+    outcomes, decision, _ = decided(read)
+    found.asks = tuple(key.name for key in decision.wait.lookups) if decision.wait is not None else ()
+    try:
+        with services.db.write() as connection:
+            item = store.read_item(connection, read.event.item_id, lock=True)
+            apply_outcomes(services, connection, read, item, outcomes, services.clock.now(), set())
+            raise _TakenBack
+    except _TakenBack:
+        found.outcomes = outcomes

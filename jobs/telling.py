@@ -1,5 +1,5 @@
 """Who is told what happened: that somebody wrote, the followers of a ticket and the people it is assigned to; that
-an event could not be handled, those who look after the desk. In their bell.
+an event could not be handled, those who edit rules. In their bell.
 
 The one place for it. Whoever stores a message of a customer or a third party on a ticket that people may already have
 calls this in the same transaction. A form or a mail that makes a new ticket does not: nobody has it yet.
@@ -22,7 +22,7 @@ __all__ = ["MOST_ASSIGNEES", "MOST_FOLLOWERS", "TOLD_AUTHORS", "tell_of_message"
 
 #: Most assignees one message is told to.
 MOST_ASSIGNEES = 100
-#: Users that are looked through for those who look after the desk, and characters that tell one error from another.
+#: Users that are looked through for those who edit rules, and characters that tell one error from another.
 MOST_USERS = 1_000
 KIND_CHARS = 200
 #: Whose messages are told. What the bot, a colleague or a machine wrote is not.
@@ -53,12 +53,12 @@ def tell_of_message(connection: Connection, item_id: int, message_id: int, now: 
 
 
 def tell_of_parked(connection: Connection, item_id: int, error: str, now: datetime) -> tuple[str, ...]:
-    """Tell those who look after the desk that an event was set aside; the keys of those who were told.
+    """Tell those who edit rules, and so can handle it again, that an event was set aside; the keys of those told.
 
     A bug sets aside many events with one error: each error is told once an hour, whatever it hits."""
     seen = hashlib.sha256(error[:KIND_CHARS].encode()).hexdigest()[:16]
     keys = connection.execute(select(User.key).where(User.active).order_by(User.key).limit(MOST_USERS)).scalars()
-    told = tuple(one.key for one in who_may_see(connection, keys, item_id) if one.may(Permission.SETTINGS))
+    told = tuple(one.key for one in who_may_see(connection, keys, item_id) if one.may(Permission.EDIT_RULES))
     text = f"An event of this ticket could not be handled and was set aside: {error[:KIND_CHARS]}"
     cause = Cause("system", label="Automation")
     key = f"parked:{seen}:{now:%Y%m%d%H}"

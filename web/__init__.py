@@ -44,6 +44,7 @@ from web import (
     rules_templates,
     runs_pages,
     scripts_pages,
+    set_aside,
     settings_pages,
     shell,
     signin,
@@ -60,6 +61,7 @@ __all__ = ["PAGES", "create_app", "csrf"]
 #: Every page of the product, in the order of the menu. A new page is one module and one line here.
 PAGES: tuple[Blueprint, ...] = (
     signin.pages,
+    set_aside.pages,
     shell.pages,
     inbox.pages,
     ticket.pages,

@@ -9,6 +9,7 @@ from flask_babel import gettext
 from markupsafe import Markup
 
 from tickets.errors import UnknownField
+from tickets.events import EventKind
 from tickets.item import CHANNELS, LANGUAGES, FieldType, StateField, state_field
 from tickets.kinds import ALL_STATUSES, priorities_of, statuses_of
 from tickets.values import JSON
@@ -87,3 +88,17 @@ class Labels:
             return state_field(key, self.custom)
         except UnknownField:
             return None
+
+
+def event_word(kind: str) -> str:
+    """A kind of event as people say it."""
+    words = {
+        EventKind.CREATED: gettext("created"),
+        EventKind.CHANGED: gettext("changed"),
+        EventKind.MESSAGE: gettext("message"),
+        EventKind.CONTEXT: gettext("facts from outside"),
+        EventKind.SCRIPT: gettext("a script finished"),
+        EventKind.TIMER: gettext("a time came"),
+        EventKind.LATE_ANSWER: gettext("a late answer"),
+    }
+    return next((word for known, word in words.items() if known == kind), kind)

@@ -54,6 +54,14 @@ PLACES: tuple[Place, ...] = (
         lazy_gettext("Automate"),
     ),
     Place("runs", lazy_gettext("Runs"), "activity", "runs.index", Permission.WORK_TICKETS, lazy_gettext("Observe")),
+    Place(
+        "set_aside",
+        lazy_gettext("Set aside"),
+        "triangle-alert",
+        "set_aside.index",
+        Permission.EDIT_RULES,
+        lazy_gettext("Observe"),
+    ),
     Place("mails", lazy_gettext("Mail in"), "mail", "mailboxes.mails", Permission.SETTINGS, lazy_gettext("Observe")),
     Place(
         "settings", lazy_gettext("Settings"), "settings", "settings.index", Permission.SETTINGS, lazy_gettext("Observe")

@@ -22,7 +22,7 @@ from tickets import people
 from tickets import store as items
 from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
 from tickets.errors import AttachmentRefused, BadValue, ItemNotFound, PersonNotFound, StaleItem
-from tickets.events import Actor, ActorKind, Cause, EventKind
+from tickets.events import Actor, ActorKind, Cause
 from tickets.item import CHANNELS, FINISHED, LANGUAGES, PRIORITIES, STATE_FIELDS, Item, ItemKind, clean_value
 from tickets.kinds import KIND_LABELS, KIND_PLURALS, STAGE, STAGED, pipeline_of, priorities_of, statuses_of
 from tickets.linking import LinkKind
@@ -36,7 +36,7 @@ from web.context import now, services
 from web.forms import LARGEST_KEY, looks_like_email, received_files
 from web.item_forms import inputs
 from web.items_pages import editable, shown_as
-from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
+from web.labels import PRIORITY_TONES, STATUS_TONES, Labels, event_word
 from web.look import age
 from web.mail_html import clean
 from web.names_store import names as all_names
@@ -257,16 +257,7 @@ def why(item_id: int, code: str) -> ResponseReturnValue:
 
 def _event_words(one: Moment) -> str:
     """One event as a choice: what, who, when."""
-    words = {
-        EventKind.CREATED: gettext("created"),
-        EventKind.CHANGED: gettext("changed"),
-        EventKind.MESSAGE: gettext("message"),
-        EventKind.CONTEXT: gettext("facts from outside"),
-        EventKind.SCRIPT: gettext("a script finished"),
-        EventKind.TIMER: gettext("a time came"),
-        EventKind.LATE_ANSWER: gettext("a late answer"),
-    }
-    return f"{words.get(EventKind(one.kind), one.kind)}, {one.actor}, {age(one.at)}"
+    return f"{event_word(one.kind)}, {one.actor}, {age(one.at)}"
 
 
 # Changing --------------------------------------------------------------------------------------------------------

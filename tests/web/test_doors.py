@@ -71,6 +71,7 @@ ASKED = {
     "runs": Permission.WORK_TICKETS,
     "scripts": Permission.EDIT_SCRIPTS,
     "settings": Permission.SETTINGS,
+    "set_aside": Permission.EDIT_RULES,
     "shell": "signed in",
     "templates": Permission.EDIT_RULES,
     "ticket": Permission.WORK_TICKETS,

@@ -1,0 +1,142 @@
+"""What was set aside is looked at first, and then handled again: once, and without overwriting what people did."""
+
+from __future__ import annotations
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select, update
+
+from jobs import automation
+from jobs.parked import rehearse
+from jobs.tables import DecisionRow
+from tests.web.desk import Desk, send, sign_in
+from tests.web.test_runs_pages import words
+from tickets import people
+from tickets import store as items
+from tickets.effects import SetField
+from tickets.events import Actor, ActorKind, Cause
+from tickets.tables import EventRow, History, Message, WorkItem
+
+
+@pytest.fixture
+def manager(desk: Desk, app: APIFlask) -> FlaskClient:
+    browser = app.test_client()
+    assert sign_in(browser, desk.user("mara", "manager")).status_code == 302
+    return browser
+
+
+@pytest.fixture
+def poisoned(desk: Desk) -> int:
+    """A ticket whose first event was set aside, and was cured since; somebody has lowered its priority meanwhile."""
+    desk.publish()
+    item_id = desk.ticket("A refund, please")
+    break_it(desk)
+    for _ in range(desk.services.settings.event_tries):
+        automation.drain(desk.services)
+        desk.clock.move(seconds=60)
+    cure_it(desk)
+    with desk.services.db.write() as connection:
+        item = items.read_item(connection, item_id, lock=True)
+        lines = [items.Lines((SetField("priority", "low"),), Cause("person", label="Ana Nowak"))]
+        ana = Actor(ActorKind.AGENT, "ana", "Ana Nowak")
+        items.change_item(connection, item, lines=lines, actor=ana, now=desk.clock.now())
+    automation.drain(desk.services)
+    return item_id
+
+
+def break_it(desk: Desk) -> None:
+    with desk.services.db.write() as connection:
+        connection.execute(update(EventRow).where(EventRow.seq == 1).values(kind="unheard-of"))
+
+
+def cure_it(desk: Desk) -> None:
+    with desk.services.db.write() as connection:
+        connection.execute(update(EventRow).where(EventRow.seq == 1).values(kind="created"))
+
+
+def counts(desk: Desk) -> tuple[int, ...]:
+    with desk.services.db.read() as connection:
+        return tuple(
+            connection.execute(select(func.count()).select_from(rows)).scalar_one()
+            for rows in (EventRow, DecisionRow, History, Message)
+        )
+
+
+def status(desk: Desk, item_id: int) -> str:
+    with desk.services.db.read() as connection:
+        first = select(EventRow.status).where(EventRow.item_id == item_id, EventRow.seq == 1)
+        return str(connection.execute(first).scalar_one())
+
+
+def test_the_page_shows_what_would_still_apply_and_changes_nothing(
+    desk: Desk, manager: FlaskClient, poisoned: int
+) -> None:
+    assert "unheard-of" in words(manager.get("/set-aside").get_data(as_text=True))
+    before = counts(desk), desk.state(poisoned)
+    page = words(manager.get("/set-aside/look").get_data(as_text=True))
+    assert "still applies" in page
+    assert "Billing" in page
+    assert "overtaken by a person" in page
+    assert (counts(desk), desk.state(poisoned)) == before
+    assert status(desk, poisoned) == "parked"
+
+
+def test_handled_again_it_does_exactly_what_was_shown_and_once(desk: Desk, manager: FlaskClient, poisoned: int) -> None:
+    with desk.services.db.read() as connection:
+        [key] = connection.execute(select(EventRow.id).where(EventRow.status == "parked")).scalars()
+    for _ in range(2):
+        send(manager, "/set-aside/again", {"event": str(key)})
+    automation.drain(desk.services)
+    state = desk.state(poisoned)
+    assert (state["team"], state["priority"]) == ("billing", "low")
+    assert status(desk, poisoned) == "done"
+    assert "Nothing is set aside" in words(manager.get("/set-aside").get_data(as_text=True))
+    with desk.services.db.read() as connection:
+        assert connection.execute(select(func.count()).where(DecisionRow.event_id == key)).scalar_one() == 1
+
+
+def test_one_that_would_fail_again_says_so(desk: Desk, manager: FlaskClient, poisoned: int) -> None:
+    break_it(desk)
+    page = words(manager.get("/set-aside/look").get_data(as_text=True))
+    assert "would fail again" in page
+    assert "unheard-of" in page
+
+
+def test_events_of_hidden_tickets_are_counted_and_cannot_be_handled(
+    desk: Desk, manager: FlaskClient, poisoned: int
+) -> None:
+    with desk.services.db.write() as connection:
+        connection.execute(update(WorkItem).values(team="ethics"))
+        [key] = connection.execute(select(EventRow.id).where(EventRow.status == "parked")).scalars()
+    page = words(manager.get("/set-aside").get_data(as_text=True))
+    assert "refund" not in page
+    assert "1 more is on a ticket hidden from you" in page
+    assert "Nothing to look at" in words(manager.get(f"/set-aside/look?event={key}").get_data(as_text=True))
+    send(manager, "/set-aside/again", {"event": str(key)})
+    assert status(desk, poisoned) == "parked"
+
+
+def test_without_a_choice_nothing_is_handled_and_nonsense_is_no_choice(
+    desk: Desk, manager: FlaskClient, poisoned: int
+) -> None:
+    for chosen in ("", "x", "-1", "99999999999"):
+        send(manager, "/set-aside/again", {"event": chosen})
+    assert status(desk, poisoned) == "parked"
+
+
+def test_who_does_not_edit_rules_may_not_look(desk: Desk, agent: FlaskClient, poisoned: int) -> None:
+    assert agent.get("/set-aside").status_code == 403
+    assert send(agent, "/set-aside/again", {"event": "1"}).status_code == 403
+    assert status(desk, poisoned) == "parked"
+
+
+def test_a_rehearsal_leaves_no_lock_behind(desk: Desk, poisoned: int) -> None:
+    desk.user("root2", "admin")
+    with desk.services.db.read() as connection:
+        viewer = people.viewer(connection, "root2")
+    assert viewer is not None
+    [found] = rehearse(desk.services, viewer)
+    assert [one.result for one in found.outcomes] == ["done", "overtaken"]
+    desk.ticket("Another one")
+    assert automation.drain(desk.services) == 2
