@@ -257,6 +257,7 @@ def test_a_walk_over_the_items_stops_after_a_batch_and_goes_on_where_it_was(desk
     ids = [a_ticket(desk.db, status="waiting_team").item_id for _ in range(5)]
     table(desk, WAITING)
     timers.sync(desk)
+    timers.walk(desk)
     assert timers.walk(desk, items=2) == 2
     with desk.db.read() as connection:
         assert connection.execute(select(Timer.item_id).order_by(Timer.item_id)).scalars().all() == ids[:2]
@@ -264,6 +265,20 @@ def test_a_walk_over_the_items_stops_after_a_batch_and_goes_on_where_it_was(desk
     assert [timers.walk(desk, items=2) for _ in range(3)] == [2, 1, 0]
     with desk.db.read() as connection:
         assert connection.execute(select(Timer.item_id).order_by(Timer.item_id)).scalars().all() == ids
+
+
+def test_what_is_due_while_the_walk_goes_on_is_given_its_timer_first(desk: Services) -> None:
+    ids = [a_ticket(desk.db, status="waiting_team", now=MORNING + timedelta(minutes=5)).item_id for _ in range(4)]
+    soon = a_ticket(desk.db, status="waiting_team", now=MORNING - timedelta(minutes=10)).item_id
+    clock_of(desk).forward(hours=71, minutes=45)
+    table(desk, WAITING)
+    timers.sync(desk)
+    timers.walk(desk, items=2)
+    with desk.db.read() as connection:
+        assert connection.execute(select(Timer.item_id)).scalars().all() == [soon]
+    assert [timers.walk(desk, items=2) for _ in range(4)] == [2, 2, 1, 0]
+    with desk.db.read() as connection:
+        assert connection.execute(select(Timer.item_id).order_by(Timer.item_id)).scalars().all() == [*ids, soon]
 
 
 def test_a_write_before_the_walk_came_by_enters_the_old_episode_too(desk: Services) -> None:
