@@ -8,13 +8,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from string import Formatter
 
 from sandbox.names import INSTEAD
 
 LANGUAGES = ("fr", "pl", "ro")
 
+#: What parameters take, and what they were given, as `sandbox.contract.type_problem` says it.
+_WANTED: Mapping[str, tuple[str, str, str]] = {
+    "text": ("du texte", "tekst", "text"),
+    "a number": ("un nombre", "liczbę", "un număr"),
+    "a whole number": ("un nombre entier", "liczbę całkowitą", "un număr întreg"),
+    "an exact number: a Decimal, text or a whole number": (
+        "un nombre exact : un Decimal, du texte ou un entier",
+        "liczbę dokładną: Decimal, tekst lub liczbę całkowitą",
+        "un număr exact: un Decimal, text sau un întreg",
+    ),
+    "True or False": ("True ou False", "True lub False", "True sau False"),
+    "a date, YYYY-MM-DD": ("une date, AAAA-MM-JJ", "datę, RRRR-MM-DD", "o dată, AAAA-LL-ZZ"),
+    "a list": ("une liste", "listę", "o listă"),
+}
+_GIVEN: Mapping[str, tuple[str, str, str]] = {
+    "text": ("du texte", "tekst", "text"),
+    "True or False": ("True ou False", "True lub False", "True sau False"),
+    "a number": ("un nombre", "liczbę", "un număr"),
+    "a list": ("une liste", "listę", "o listă"),
+    "a record": ("un enregistrement", "rekord", "o înregistrare"),
+}
 #: English: (French, Polish, Romanian).
 CATALOGUE: Mapping[str, tuple[str, str, str]] = {
     # What the language lacks
@@ -665,7 +686,139 @@ CATALOGUE: Mapping[str, tuple[str, str, str]] = {
     "Write None.": ("Écrivez None.", "Napisz None.", "Scrieți None."),
     "Use now().date().": ("Utilisez now().date().", "Użyj now().date().", "Folosiți now().date()."),
     "Use now().": ("Utilisez now().", "Użyj now().", "Folosiți now()."),
+    # What a value may not be
+    **{
+        f"{{param}} takes {wanted}, not {kind}": (
+            f"{{param}} attend {french}, pas {kinds[0]}",
+            f"{{param}} przyjmuje {polish}, nie {kinds[1]}",
+            f"{{param}} primește {romanian}, nu {kinds[2]}",
+        )
+        for wanted, (french, polish, romanian) in _WANTED.items()
+        for kind, kinds in _GIVEN.items()
+    },
+    "{param} needs a value, not None": (
+        "{param} attend une valeur, pas None",
+        "{param} potrzebuje wartości, nie None",
+        "{param} are nevoie de o valoare, nu None",
+    ),
+    "{path} holds more than {n} values": (
+        "{path} contient plus de {n} valeurs",
+        "{path} zawiera więcej niż {n} wartości",
+        "{path} conține mai mult de {n} valori",
+    ),
+    "{path} is a whole number beyond 64 bit": (
+        "{path} est un entier de plus de 64 bits",
+        "{path} to liczba całkowita większa niż 64 bity",
+        "{path} este un întreg de peste 64 de biți",
+    ),
+    "{path} is not a finite number": (
+        "{path} n'est pas un nombre fini",
+        "{path} nie jest liczbą skończoną",
+        "{path} nu este un număr finit",
+    ),
+    "{path} holds a NUL character": (
+        "{path} contient un caractère NUL",
+        "{path} zawiera znak NUL",
+        "{path} conține un caracter NUL",
+    ),
+    "{path} holds half of a surrogate pair": (
+        "{path} contient la moitié d'une paire de substitution",
+        "{path} zawiera połowę pary zastępczej",
+        "{path} conține jumătate dintr-o pereche surogat",
+    ),
+    "{path} has a key that is not text": (
+        "{path} a une clé qui n'est pas du texte",
+        "{path} ma klucz, który nie jest tekstem",
+        "{path} are o cheie care nu este text",
+    ),
+    # What Python says of a script's own mistakes stays Python's
+    "Your script raised {name}: {text}": (
+        "Votre script a levé {name} : {text}",
+        "Skrypt zgłosił {name}: {text}",
+        "Scriptul a ridicat {name}: {text}",
+    ),
+    "Your script raised {name}": (
+        "Votre script a levé {name}",
+        "Skrypt zgłosił {name}",
+        "Scriptul a ridicat {name}",
+    ),
+    "The script's functions call each other without end": (
+        "Les fonctions du script s'appellent sans fin",
+        "Funkcje skryptu wywołują się bez końca",
+        "Funcțiile scriptului se apelează la nesfârșit",
+    ),
+    "Look at what stops them.": (
+        "Regardez ce qui les arrête.",
+        "Sprawdź, co je zatrzymuje.",
+        "Uitați-vă ce le oprește.",
+    ),
+    "{thing} has no attribute {name}": (
+        "{thing} n'a pas d'attribut {name}",
+        "{thing} nie ma atrybutu {name}",
+        "{thing} nu are atributul {name}",
+    ),
+    "Give the script fewer facts.": (
+        "Donnez moins de faits au script.",
+        "Daj skryptowi mniej faktów.",
+        "Dați scriptului mai puține fapte.",
+    ),
 }
+
+
+#: What never has a space, so that no sentence of somebody else is taken for one of ours.
+_ONE_WORD: Mapping[str, str] = {
+    "call": r"\S+",
+    "connection": r"\S+",
+    "module": r"\S+",
+    "action": r"\S+",
+    "param": r"\S+",
+}
+
+
+class Catalogue:
+    """Sentences by their English text, matched with what was filled in: {english: (French, Polish, Romanian)}."""
+
+    def __init__(self, sentences: Mapping[str, tuple[str, str, str]]) -> None:
+        self._sentences = sentences
+
+    def translated(self, text: str, language: str) -> str:
+        """The sentence in this language; as it is in English, and where there is no such sentence here."""
+        found = self._lookup(text) if language in LANGUAGES and text else None
+        if found is None:
+            return text
+        english, parts = found
+        return self._sentences[english][LANGUAGES.index(language)].format(**parts)
+
+    def known(self, text: str) -> bool:
+        """Whether there is such a sentence here."""
+        return self._lookup(text) is not None
+
+    def _lookup(self, text: str) -> tuple[str, dict[str, str]] | None:
+        if len(text) > 2_000:  # no sentence of ours
+            return None
+        for english, pattern in self._patterns:
+            found = pattern.fullmatch(text)
+            if found is not None:
+                return english, found.groupdict()
+        return None
+
+    @cached_property
+    def _patterns(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
+        """The sentences to match with, those that say the most of their own first."""
+        made = []
+        for english in self._sentences:
+            parts = list(Formatter().parse(english))
+            own = sum(len(literal) for literal, *_ in parts)
+            pattern = "".join(
+                re.escape(literal) + (f"(?P<{name}>{_ONE_WORD.get(name, '.+?')})" if name is not None else "")
+                for literal, name, *_ in parts
+            )
+            made.append((own, english, re.compile(pattern, re.DOTALL)))
+        made.sort(key=lambda one: (-one[0], one[1]))
+        return tuple((english, pattern) for _, english, pattern in made)
+
+
+_OURS = Catalogue(CATALOGUE)
 
 
 def translated(text: str, language: str) -> str:
@@ -676,48 +829,14 @@ def translated(text: str, language: str) -> str:
     for first in _hints():
         if text.startswith(f"{first} "):
             return f"{translated(first, language)} {translated(text[len(first) + 1 :], language)}"
-    found = _lookup(text)
-    if found is None:
-        return text
-    english, parts = found
-    return CATALOGUE[english][LANGUAGES.index(language)].format(**parts)
+    return _OURS.translated(text, language)
 
 
 def known(text: str) -> bool:
     """Whether the catalogue has this sentence."""
-    return _lookup(text) is not None
-
-
-def _lookup(text: str) -> tuple[str, dict[str, str]] | None:
-    if len(text) > 2_000:  # no sentence of ours
-        return None
-    for english, pattern in _patterns():
-        found = pattern.fullmatch(text)
-        if found is not None:
-            return english, found.groupdict()
-    return None
-
-
-#: What never has a space, so that no sentence of somebody else is taken for one of ours.
-_ONE_WORD: Mapping[str, str] = {"call": r"\S+", "connection": r"\S+", "module": r"\S+", "action": r"\S+"}
+    return _OURS.known(text)
 
 
 @cache
 def _hints() -> tuple[str, ...]:
     return tuple(sorted(set(INSTEAD.values()), key=len, reverse=True))
-
-
-@cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """The catalogue's sentences to match with, those that say the most of their own first."""
-    made = []
-    for english in CATALOGUE:
-        parts = list(Formatter().parse(english))
-        own = sum(len(literal) for literal, *_ in parts)
-        pattern = "".join(
-            re.escape(literal) + (f"(?P<{name}>{_ONE_WORD.get(name, '.+?')})" if name is not None else "")
-            for literal, name, *_ in parts
-        )
-        made.append((own, english, re.compile(pattern, re.DOTALL)))
-    made.sort(key=lambda one: (-one[0], one[1]))
-    return tuple((english, pattern) for _, english, pattern in made)

@@ -16,6 +16,7 @@ from web.access import may, viewer_or_none
 from web.bundles import file
 from web.context import now
 from web.headers import style_nonce
+from web.refusals import full_stop, said
 
 #: Longest text of one value on a page, in characters; the rest is cut with an ellipsis.
 VALUE_CHARS = 400
@@ -131,6 +132,7 @@ def install(app: Flask) -> None:
     app.jinja_env.filters.update(
         moment=moment, clock=clock, ago=ago, duration=duration, file_size=file_size, initials=initials, plain=plain
     )
+    app.jinja_env.filters.update(said=said, full_stop=full_stop)
     app.jinja_env.globals.update(
         icon=icon,
         theme=theme,

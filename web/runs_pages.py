@@ -16,7 +16,6 @@ from web.access import me, needs
 from web.context import services
 from web.labels import Labels
 from web.names_store import names
-from web.scripts_pages import full_stop
 
 pages = Blueprint("runs", __name__)
 
@@ -124,7 +123,6 @@ def run(run_id: int) -> ResponseReturnValue:
         source=lines_of(source.removesuffix("\n")) if source else [],
         labels=labels,
         limits=services().sandbox.limits,
-        full_stop=full_stop,
         word=run_word,
         tone=run_tone,
         sentence=lambda action, params: step_sentence(action, params, desk.vocabulary),

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import get_locale, gettext
+from flask_babel import gettext
 from sqlalchemy import Connection
 
 from jobs.runs import manifest_of, script_api, with_manifest
@@ -19,7 +19,6 @@ from rules import store as rule_list
 from rules.store import EntryKind, NothingToPublish, StaleDraft, Stored
 from sandbox.contract import Checked, Manifest
 from sandbox.errors import ServiceUnavailable
-from sandbox.messages import translated
 from tickets.errors import ItemNotFound
 from tickets.people import Permission
 from tickets.values import JSON, json_problem
@@ -30,6 +29,7 @@ from web.errors import refuse
 from web.labels import Labels
 from web.limits import limiter, person
 from web.names_store import names
+from web.refusals import full_stop, said
 from web.scripts_api import completion
 from web.scripts_settings import settings
 from web.scripts_tests import stored_script as _script
@@ -183,8 +183,6 @@ def _editor(
         mode=_mode().value,
         limits=services().sandbox.limits,
         effect_tone=_effect_tone,
-        full_stop=full_stop,
-        said=said,
         words=_words(),
         template_names={code: one.name for code, one in desk.vocabulary.templates.items()},
     )
@@ -203,17 +201,6 @@ def _words() -> dict[str, str]:
 
 def _mode() -> Mode:
     return Mode.LIVE if request.values.get("mode") == "live" else Mode.RECORDED
-
-
-def said(text: str) -> str:
-    """A sentence of the sandbox in the reader's language."""
-    return translated(text, str(get_locale() or "en")[:2])
-
-
-def full_stop(text: str) -> str:
-    """A sentence of the sandbox in the reader's language with its full stop, so that another may follow."""
-    text = said(text)
-    return text if not text or text[-1] in ".!?:" else f"{text}."
 
 
 def _effect_tone(effect: Would) -> tuple[str, str]:
@@ -280,8 +267,6 @@ def try_it(code: str) -> ResponseReturnValue:
         labels=labels,
         limits=services().sandbox.limits,
         effect_tone=_effect_tone,
-        full_stop=full_stop,
-        said=said,
         template_names={code: one.name for code, one in desk.vocabulary.templates.items()},
     )
 
@@ -334,8 +319,6 @@ def _review(stored: Stored, note: str = "", problem: str = "") -> ResponseReturn
         second_person=services().settings.second_person,
         labels=labels,
         me_key=me().key,
-        full_stop=full_stop,
-        said=said,
         note=note or (_asked(stored) or {}).get("note", ""),
         problem=problem,
     )
@@ -385,7 +368,7 @@ def _wrong_around(code: str, content: Mapping[str, Any]) -> str:
         entries = rule_list.entries(connection)
     wrong = scripts_content.problems_of(code, content, words)
     if wrong:
-        return gettext("Nothing was published. %(why)s", why=" ".join(wrong))
+        return gettext("Nothing was published. %(why)s", why=" ".join(map(said, wrong)))
     rows = scripts_content.rows_put_wrong(entries, code, content, words)
     if not rows:
         return ""

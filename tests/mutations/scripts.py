@@ -7,6 +7,7 @@ from tests.mutations.mutation import Mutation
 PARAMS = "tests/rules/test_script_params.py::"
 SETTINGS = "tests/web/test_scripts_settings.py::"
 FILES = "tests/web/test_rules_files_scripts.py::"
+REFUSALS = "tests/web/test_refusals.py::"
 LISTED = "tests/jobs/test_listed_scripts.py::"
 
 MUTATIONS = (
@@ -149,5 +150,19 @@ MUTATIONS = (
         "                raise _OnlyShown  # it has",
         "                pass  # it has",
         FILES + "test_a_change_of_one_part_alone_is_seen_and_published",
+    ),
+    Mutation(
+        "scripts: a run's error in the reader's language",
+        "web/templates/runs_run.html",
+        "{{ o.error.message | full_stop }}",
+        "{{ o.error.message }}",
+        REFUSALS + "test_a_run_is_told_in_the_readers_language_on_its_page_in_the_list_and_on_the_ticket",
+    ),
+    Mutation(
+        "scripts: a refusal behind its line in the reader's language",
+        "web/refusals.py",
+        "    if line is not None:\n",
+        "    if False:\n",
+        REFUSALS + "test_the_line_and_what_was_not_done_are_told_around_the_refusal",
     ),
 )
