@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from rq.timeouts import BaseTimeoutException
 from sqlalchemy import Connection, update
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from jobs import lanes
 from jobs.applying import apply_outcomes
@@ -89,7 +89,7 @@ def work_lane(services: Services, token: str, item_id: int, *, suspect: bool = F
         except (Fenced, OperationalError, BaseTimeoutException):
             raise  # not the event's fault: the lane is another's, the database is away, or RQ's time is up
         except Exception as error:
-            if row is None:
+            if row is None or (isinstance(error, DBAPIError) and error.connection_invalidated):
                 raise
             more = _failed(services, token, item_id, row, error)
         handled += 1

@@ -8,20 +8,26 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from jobs import retention, timers
 from jobs.outbox import sendable
 from jobs.queues import Work
 from jobs.services import Services
 from jobs.tables import LookupRow, OutboxRow, RunRow
-from tickets.tables import Lane
+from tickets.tables import EventRow, Lane
 
 log = logging.getLogger(__name__)
 
 #: Seconds between looks for hashes that killed workers left in Redis.
 STALE_S = 5
+#: Seconds that what was made may lie in the future before its clock counts as ahead: hosts differ a little.
+AHEAD_S = 5
+#: Lanes one look puts right.
+MENDED = 500
 #: Seconds until the first look for what is kept too long, and between looks.
 FIRST_PRUNE_S = 60
 PRUNE_S = 3600
@@ -50,6 +56,48 @@ def due(services: Services, connection: Connection) -> set[Work]:
     return found
 
 
+def mend(services: Services) -> int:
+    """Make due what a clock that was ahead has put off, each after the pause it was given. Returns how many.
+
+    A machine whose clock was an hour ahead, and was put right, would otherwise leave its work lying for an hour."""
+    now = services.clock.now()
+    ahead = now + timedelta(seconds=AHEAD_S)
+    lanes = (
+        select(Lane.item_id)
+        .join(EventRow, EventRow.item_id == Lane.item_id)
+        .where(Lane.due_at > now, EventRow.status == "pending", EventRow.at > ahead)
+        .limit(MENDED)
+    )
+    with services.db.read() as connection:
+        items = sorted(set(connection.execute(lanes).scalars()))
+        rows = [
+            (table, row.id, now + max(timedelta(0), row.due_at - row.made))
+            for table, made, first in _FIRST_TRIES
+            for row in connection.execute(
+                select(table.id, table.due_at, made.label("made"))
+                .where(table.due_at > now, made > ahead, first)
+                .limit(MENDED)
+            )
+        ]
+    if not items and not rows:
+        return 0
+    with services.db.write() as connection:
+        connection.execute(update(Lane).where(Lane.item_id.in_(items), Lane.due_at > now).values(due_at=now))
+        for table, row_id, due_at in rows:
+            late = update(table).where(table.id == row_id, table.due_at > due_at)
+            connection.execute(late.values(due_at=due_at))
+    log.warning("clock.mended", extra={"lanes": len(items), "rows": len(rows)})
+    return len(items) + len(rows)
+
+
+#: Work that has not been tried yet, by when it was made: only its first try is due at once.
+_FIRST_TRIES: tuple[tuple[Any, Any, ColumnElement[bool]], ...] = (
+    (RunRow, RunRow.created_at, RunRow.attempt == 0),
+    (LookupRow, LookupRow.asked_at, LookupRow.tries == 0),
+    (OutboxRow, OutboxRow.created_at, and_(OutboxRow.tries == 0, OutboxRow.status == "due")),
+)
+
+
 def tick(services: Services) -> set[Work]:
     """One look; hints what is due."""
     timers.tick(services, budget_s=TIMERS_S)
@@ -71,6 +119,7 @@ def run(services: Services, *, stopping: Callable[[], bool]) -> None:
             if time.monotonic() - looked_for_stale > STALE_S:
                 services.queues.forget_stale(services.clock.now())
                 looked_for_stale = time.monotonic()
+                mend(services)
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + PRUNE_S
                 retention.prune(services)

@@ -1,6 +1,6 @@
 """What will happen to an item by itself, and calling it off.
 
-Each source knows one kind of thing that comes: waits, runs, lookups, what leaves the house. A new one is a class with
+Each source knows one kind of thing that comes: waits, runs, lookups, what leaves, times. A new one is a class with
 `entries` and `call_off`, and its place in `SOURCES`; pages and history follow.
 """
 
@@ -19,7 +19,7 @@ from tickets import store
 from tickets.errors import TicketsError
 from tickets.events import Actor, Cause, EventKind
 from tickets.people import Viewer
-from tickets.tables import EventRow, History, Lane
+from tickets.tables import EventRow, History, Lane, Timer, TimeTrigger
 from tickets.values import from_iso, iso
 
 #: Entries one source tells, and characters of a reason.
@@ -41,7 +41,7 @@ class Coming:
 
     source: str
     ref: str
-    kind: str  # wait, wait_for_run, lookup, lookup_again, run, run_again, running, send, send_again, sending
+    kind: str  # wait, wait_for_run, lookup, lookup_again, run, run_again, running, send, send_again, sending, timer
     what: str
     at: datetime | None
     can_be_called_off: bool = True
@@ -190,8 +190,32 @@ class Deliveries:
         return kept.rowcount == 1
 
 
+class Timers:
+    """Times that rules wait for. One that is called off stays so for its episode; the next one has its own."""
+
+    name = "timer"
+
+    def entries(self, connection: Connection, item_id: int, now: datetime) -> list[Coming]:
+        rows = connection.execute(
+            select(Timer.key, TimeTrigger.entry, Timer.due_at)
+            .join(TimeTrigger, TimeTrigger.key == Timer.key)
+            .where(Timer.item_id == item_id, Timer.due_at.is_not(None))
+            .order_by(Timer.due_at)
+            .limit(LISTED)
+        )
+        return [Coming(self.name, row.key, "timer", row.entry, row.due_at) for row in rows]
+
+    def call_off(self, connection: Connection, item_id: int, ref: str, reason: str, now: datetime) -> bool:
+        kept = connection.execute(
+            update(Timer)
+            .where(Timer.item_id == item_id, Timer.key == ref, Timer.due_at.is_not(None))
+            .values(due_at=None, outcome="off")
+        )
+        return kept.rowcount == 1
+
+
 #: Everything that can come.
-SOURCES: tuple[Source, ...] = (Waits(), Runs(), Lookups(), Deliveries())
+SOURCES: tuple[Source, ...] = (Waits(), Runs(), Lookups(), Deliveries(), Timers())
 
 
 def forecast(connection: Connection, item_id: int, now: datetime) -> list[Coming]:

@@ -54,10 +54,8 @@ from tickets.values import JSON, iso
 
 log = logging.getLogger(__name__)
 
-#: Runs one worker drives at the same time, most of them waiting for somebody's answer; seconds a run may be held before
-#: another worker may take it.
+#: Runs one worker drives at the same time, most of them waiting for somebody's answer.
 RUNS_AT_ONCE = 32
-LEASE_S = 60
 #: Pauses before a run that failed for want of an answer is tried again, in seconds.
 RETRY_S = (60, 300, 1800)
 #: Times a run is started again after a crash of ours before it is given up.
@@ -262,7 +260,7 @@ def _claim(services: Services, token: str, limit: int) -> list[AnyRow]:
         RunRow,
         token=token,
         now=now,
-        lease_s=LEASE_S,
+        lease_s=services.settings.run_lease_s,
         limit=limit,
         values={"status": "running", "attempt": RunRow.attempt + 1, "started_at": now},
         returning=(

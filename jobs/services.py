@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -38,6 +41,26 @@ class SystemClock:
 
     def now(self) -> datetime:
         return utc_now()
+
+
+class ShiftedClock:
+    """The machine's clock, off by as many seconds as a file says: for ./run chaos, in which clocks jump."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def now(self) -> datetime:
+        try:
+            off_s = float(self._file.read_text() or 0)
+        except (OSError, ValueError):
+            off_s = 0.0  # not there, or being written
+        return utc_now() + timedelta(seconds=off_s)
+
+
+def clock_of_process(environ: Mapping[str, str] = os.environ) -> Clock:
+    """The machine's clock; in ./run chaos the one that DESKHAND_TEST_CLOCK names."""
+    file = environ.get("DESKHAND_TEST_CLOCK", "")
+    return ShiftedClock(Path(file)) if file else SystemClock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +104,7 @@ def build(settings: Settings, *, clock: Clock | None = None) -> Services:
     box = SecretBox(settings.keys.sealing)
     allowed = [one.strip() for one in settings.address_ceiling.split(",") if one.strip()]
     ceiling = AddressCeiling(allowed, own_addresses=own_addresses(settings))
-    chosen = clock or SystemClock()
+    chosen = clock or clock_of_process()
     return Services(
         settings=settings,
         db=db,

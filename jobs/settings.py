@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     event_tries: int = Field(5, ge=1, description="Times an event is tried before it is parked.")
     effects_per_root: int = Field(100, ge=1, description="Effects one automatic chain may have.")
     depth_per_root: int = Field(5, ge=1, description="Automatic steps one chain may be long.")
+    run_lease_s: float = Field(
+        60, ge=5, description="Seconds a worker may hold a run of a script before another may take it."
+    )
     lookup_deadline_s: float = Field(10, gt=0, description="Seconds one lookup may take.")
     lookup_retry_s: int = Field(
         60, ge=1, description="Seconds until a failed lookup is tried again; doubles each time, at most 1 hour."
@@ -100,7 +103,7 @@ class Settings(BaseSettings):
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """The settings of this process. Raises `UnknownSetting` with the nearest names."""
         known = {f"DESKHAND_{name.upper()}" for name in cls.model_fields}
-        outside = {"DESKHAND_TEST_PG_URL", "DESKHAND_TEST_CACHE"}
+        outside = {"DESKHAND_TEST_PG_URL", "DESKHAND_TEST_CACHE", "DESKHAND_TEST_CLOCK"}
         unknown = sorted(
             name for name in environ if name.startswith("DESKHAND_") and name not in known and name not in outside
         )

@@ -359,7 +359,8 @@ class TimeTrigger(Base):
 class Timer(Base):
     """An item's timer for one time trigger, and the ledger of it: the episode it stands for and what became of that.
 
-    `due_at`: when to look again, null when that is over. `outcome`: waiting, fired, or before (due before its rule)."""
+    `due_at`: when to look again, null when that is over. `outcome`: waiting, fired, before (due before its rule) or off
+    (a person called it off)."""
 
     __tablename__ = "timers"
     __table_args__ = (

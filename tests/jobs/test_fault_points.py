@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from jobs import automation, outbox, runs
+from jobs import automation, clock, outbox, runs
 from jobs.services import Services
 from jobs.tables import DecisionRow, LookupRow, OutboxRow, RunRow
 from run_tool.commands import die_with_parent
@@ -311,6 +311,40 @@ def test_a_lease_of_a_clock_that_was_ahead_does_not_hold_the_lane(desk: Services
     assert automation.lanes.claim(desk.db, day_ahead, lease_s=10).items
     assert work(desk) == 2
     assert runs.run_due(desk) == 0
+
+
+def test_what_a_clock_that_was_ahead_put_off_is_due_when_it_is_put_right(desk: Services) -> None:
+    table(desk, ANSWER_AND_TAG)
+    right = desk.clock.now()
+    clock_of(desk).forward(hours=1)
+    a_ticket(desk.db, now=desk.clock.now())
+    work(desk)
+    a_ticket(desk.db, now=desk.clock.now())
+    clock_of(desk).at = right
+    assert work(desk) == 0
+    with desk.db.read() as connection:
+        assert connection.execute(select(OutboxRow.due_at)).scalar_one() > right
+    assert clock.mend(desk) == 2
+    assert work(desk) == 2
+    with desk.db.read() as connection:
+        first = connection.execute(select(OutboxRow.due_at).order_by(OutboxRow.id)).scalars().first()
+    assert first is not None
+    assert first - right < timedelta(minutes=2)  # the pause it was given, and no more
+    clock_of(desk).forward(minutes=2)
+    assert clock.mend(desk) == 0
+
+
+def test_what_waits_on_purpose_is_not_hurried(desk: Services) -> None:
+    table(desk, BY_TIER)
+    ticket = a_ticket(desk.db)
+    automation.drain(desk)
+    with desk.db.write() as connection:
+        connection.execute(update(LookupRow).values(due_at=desk.clock.now() + timedelta(hours=1), tries=1))
+    assert clock.mend(desk) == 0
+    assert automation.drain(desk) == 0
+    with desk.db.read() as connection:
+        due = connection.execute(select(Lane.due_at).where(Lane.item_id == ticket.item_id)).scalar_one()
+    assert due == desk.clock.now() + timedelta(seconds=60)
 
 
 def store_a_note(desk: Services, item_id: int) -> None:

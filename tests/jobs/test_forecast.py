@@ -19,6 +19,7 @@ from tests.jobs.desk import a_desk_with_a_crm, clock_of, decisions, item, table,
 from tests.jobs.sink import MailSink, a_mail_sink
 from tests.jobs.test_fault_points import ANSWER_AND_TAG, BY_TIER
 from tests.jobs.test_runs import RUNS_IT, script
+from tests.jobs.test_timers import WAITING, tick
 from tickets import people
 from tickets.errors import ItemNotFound
 from tickets.tables import EventRow, History
@@ -216,6 +217,28 @@ def test_the_same_thing_is_called_off_once_and_only_by_who_sees_the_ticket(desk:
     with pytest.raises(NotComing):
         off(desk, ticket.item_id, entry)
     assert len(called_off(desk)) == 1
+
+
+def test_a_time_comes_when_it_was_said_to_and_one_that_is_called_off_never(desk: Services) -> None:
+    table(desk, WAITING)
+    tick(desk)
+    kept, dropped = (a_ticket(desk.db, status="waiting_team").item_id for _ in range(2))
+    tick(desk)
+    timer = coming(desk, kept)["timer"]
+    assert timer.what == "A21"
+    off(desk, dropped, coming(desk, dropped)["timer"])
+    work(desk)
+    assert coming(desk, dropped) == {}
+    forward_to(desk, timer, by_s=-TOLERANCE_S)
+    tick(desk)
+    assert "tags" not in item(desk, kept).state
+    forward_to(desk, timer, by_s=TOLERANCE_S)
+    tick(desk)
+    assert item(desk, kept).state["tags"] == ["too-long"]
+    clock_of(desk).forward(days=30)
+    tick(desk)
+    assert "tags" not in item(desk, dropped).state
+    assert called_off(desk) == [("Ana", "timer", "not needed")]
 
 
 def test_of_many_the_soonest_are_told_and_no_more_than_the_bound(desk: Services) -> None:
