@@ -209,6 +209,51 @@ REFUSALS: Mapping[str, tuple[str, str, str]] = {
         "Skrypt potrzebuje {label} ({name}).",
         "Scriptul are nevoie de {label} ({name}).",
     ),
+    "{label} takes either a text or a template, and one of them.": (
+        "{label} prend un texte ou un modèle, et l'un des deux.",
+        "{label} przyjmuje tekst albo szablon, jedno z nich.",
+        "{label} primește un text sau un șablon, unul dintre ele.",
+    ),
+    "{given} is not an e-mail address.": (
+        "{given} n'est pas une adresse e-mail.",
+        "{given} nie jest adresem e-mail.",
+        "{given} nu este o adresă de e-mail.",
+    ),
+    "Say who gets it: the customer, people, teams or addresses.": (
+        "Dites qui le reçoit : le client, des personnes, des équipes ou des adresses.",
+        "Podaj, kto to dostaje: klient, osoby, zespoły lub adresy.",
+        "Spuneți cine îl primește: clientul, persoane, echipe sau adrese.",
+    ),
+    "A subject, a comment and the suggested reply are of its e-mail; say yes to e-mail.": (
+        "Objet, commentaire et réponse proposée font partie de son e-mail ; dites oui à l'e-mail.",
+        "Temat, komentarz i proponowana odpowiedź należą do e-maila; zaznacz tak przy e-mailu.",
+        "Subiectul, comentariul și răspunsul propus țin de e-mail; spuneți da la e-mail.",
+    ),
+    "A webhook's data are names with values.": (
+        "Les données d'un webhook sont des noms avec des valeurs.",
+        "Dane webhooka to nazwy z wartościami.",
+        "Datele unui webhook sunt nume cu valori.",
+    ),
+    "An event's name has letters, digits and _, in parts between dots, e.g. ticket.escalated.": (
+        "Le nom d'un événement a des lettres, des chiffres et _, en parties entre points, p. ex. ticket.escalated.",
+        "Nazwa zdarzenia ma litery, cyfry i _, w częściach między kropkami, np. ticket.escalated.",
+        "Numele unui eveniment are litere, cifre și _, în părți între puncte, de ex. ticket.escalated.",
+    ),
+    "There is no day {given}; write {example}.": (
+        "Il n'y a pas de jour {given} ; écrivez {example}.",
+        "Nie ma dnia {given}; napisz {example}.",
+        "Nu există ziua {given}; scrieți {example}.",
+    ),
+    "There is no time zone {given}; write for instance Europe/Paris.": (
+        "Il n'y a pas de fuseau horaire {given} ; écrivez par exemple Europe/Paris.",
+        "Nie ma strefy czasowej {given}; napisz na przykład Europe/Paris.",
+        "Nu există fusul orar {given}; scrieți de exemplu Europe/Paris.",
+    ),
+    "{given} is no time of the day; write for instance 09:00.": (
+        "{given} n'est pas une heure du jour ; écrivez par exemple 09:00.",
+        "{given} nie jest godziną; napisz na przykład 09:00.",
+        "{given} nu este o oră a zilei; scrieți de exemplu 09:00.",
+    ),
     # What a script declares to take
     "{where} is a mapping, e.g. {example}.": (
         "{where} est une correspondance, p. ex. {example}.",
