@@ -392,7 +392,6 @@ class _Delivery:
             "channel": "email",
             "language": language if language in LANGUAGES else None,
             "customer": person,
-            "published": True,
         }
         written = store.create_item(
             self.connection,

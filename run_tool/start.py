@@ -71,6 +71,8 @@ def _bring_up(supervisor: Supervisor, desk: Desk, python: Path, with_demo: bool)
     if not _started_before(desk):
         if with_demo:
             _load_demo(supervisor, desk, flask)
+        else:
+            _begin_with_defaults(supervisor, flask)
         _remember(desk, demo=with_demo)
     if with_demo:
         _let_the_demo_be_reached(supervisor, desk)
@@ -102,6 +104,14 @@ def _load_demo(supervisor: Supervisor, desk: Desk, flask: tuple[str, ...]) -> No
     begun.touch()
     supervisor.run_once(Program("demo", (*flask, "demo", "load")), timeout_s=DEMO_TIMEOUT_S)
     begun.unlink()
+
+
+def _begin_with_defaults(supervisor: Supervisor, flask: tuple[str, ...]) -> None:
+    """A new desk has the tables that everybody wants; one that somebody filled already is left as it is."""
+    try:
+        supervisor.run_once(Program("defaults", (*flask, "rules", "defaults")), timeout_s=MIGRATE_TIMEOUT_S)
+    except CannotGoOn as error:
+        complain(str(error))
 
 
 def _let_the_demo_be_reached(supervisor: Supervisor, desk: Desk) -> None:

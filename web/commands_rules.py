@@ -36,7 +36,7 @@ from tickets.errors import ItemNotFound
 from tickets.people import Permission, Viewer
 from tickets.tables import Team
 from tickets.values import JSON
-from web import rules_files, rules_files_scripts, rules_offline
+from web import rules_files, rules_files_scripts, rules_offline, shipped
 from web.context import services
 
 P = ParamSpec("P")
@@ -199,6 +199,19 @@ def import_(file: Path, dry_run: bool, author: str, note: str, as_json: bool) ->
         click.echo(f"hint: {hint}")
     count = sum(1 for one in steps if one.what != "same" and not one.asks)
     click.echo(f"{count} of {len(steps)} entries {'would change' if dry_run else 'are new or changed, and live'}.")
+
+
+@rules.command("defaults")
+@in_english
+def defaults() -> None:
+    """Publish the tables that a new desk begins with. Refused when the rule list holds anything or ever did."""
+    try:
+        with services().db.write() as db:
+            entries = shipped.install(db, services().clock.now())
+    except shipped.NotNew as error:
+        _stop([str(error)])
+    for one in entries:
+        click.echo(f"{one.code} {one.name}")
 
 
 @rules.command("export")

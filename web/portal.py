@@ -74,7 +74,6 @@ def send(brand: str) -> ResponseReturnValue:
                 "channel": "form",
                 "language": language if language in LANGUAGES else None,
                 "customer": person,
-                "published": True,
                 **({topic.key: given[TOPIC]} if topic is not None else {}),
             },
             actor=Actor(ActorKind.CUSTOMER, str(person), given["name"] or given["email"]),

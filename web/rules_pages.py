@@ -31,7 +31,7 @@ from rules.triggers import TRIGGERS
 from rules.vocabulary import Vocabulary
 from tickets.people import Permission
 from web import rules_document as documents
-from web import rules_groups, rules_store, rules_words, scripts_content
+from web import rules_groups, rules_store, rules_words, scripts_content, shipped
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
@@ -116,15 +116,27 @@ def _line(stored: Stored, vocabulary: Vocabulary) -> Line:
     )
 
 
+@pages.get("/rules/new")
+@needs(PERMISSION)
+def new() -> ResponseReturnValue:
+    """What a new table can begin with: nothing, or a recipe."""
+    return render_template("rules_new.html", triggers=TRIGGERS, recipes=shipped.recipes())
+
+
 @pages.post("/rules")
 @needs(PERMISSION)
 def create() -> ResponseReturnValue:
-    """A new table, as a draft."""
+    """A new table, as a draft: an empty one, or a recipe's."""
     name = " ".join(request.form.get("name", "").split())[:200]
     if not name:
         raise refuse(422, gettext("The table needs a name. Nothing was created."))
     trigger = request.form.get("trigger", "created")
     draft = documents.blank(name, trigger if trigger in TRIGGERS else "created")
+    if "recipe" in request.form:
+        recipe = shipped.recipes().get(request.form["recipe"])
+        if recipe is None:
+            abort(404)
+        draft = recipe.draft
     with services().db.write() as connection:
         code = rule_list.create(connection, EntryKind.TABLE, name, draft, author=me().key, now=now())
     return redirect(url_for("rules.table", code=code))

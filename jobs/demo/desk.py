@@ -314,7 +314,7 @@ def script(name: str) -> str:
     return (EXAMPLES / f"{name}.py").read_text()
 
 
-TABLES = ("A01_triage", "A02_reply_reopens", "A03_priority_alert")
+TABLES = ("A17_published", "A01_triage", "A04_reply_reopens", "A03_priority_alert")
 SCRIPTS: Mapping[str, tuple[str, str]] = {
     "S01": ("Find double charges", "double_charge"),
     "S02": ("Show the order", "order_status"),

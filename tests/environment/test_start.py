@@ -133,7 +133,7 @@ def test_an_empty_desk_starts_serves_restarts_and_stops(data: Path, desks: list[
     desk.wait_until_ready(deadline_s=FIRST_START_S)
     assert f"http://127.0.0.1:{desk.port}" in desk.output
     assert desk.get("/readyz") == 200
-    assert {path.stem for path in (data / "logs").glob("*.log")} == PROGRAMS | {"migrate"}
+    assert {path.stem for path in (data / "logs").glob("*.log")} == PROGRAMS | {"migrate", "defaults"}
     assert (data / "secrets.json").stat().st_mode & 0o777 == 0o600
     assert data.stat().st_mode & 0o777 == 0o700
 

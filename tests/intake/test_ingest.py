@@ -31,7 +31,6 @@ def test_a_new_mail_is_a_published_ticket_of_the_mailboxs_brand_and_its_sender(d
         "brand": "acme",
         "channel": "email",
         "language": "fr",
-        "published": True,
         "status": "open",
         "priority": "normal",
     }

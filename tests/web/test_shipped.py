@@ -1,0 +1,326 @@
+"""What ships: each table and recipe does what it says, by mail or page, and nothing of it happens when it is off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from redis import Redis
+from sqlalchemy import insert
+
+from jobs.demo import desk as demo_desk
+from jobs.intake import add_mailbox
+from rules import store as rule_list
+from rules.parse import problems
+from tests.environment.databases import MakeDatabase
+from tests.environment.redis import RedisServer
+from tests.intake.mail import ADDRESS, MAILBOX, SECRET, a_mail, messages, take
+from tests.rules.desk import DESK as WORDS
+from tests.web.desk import NOW, Desk, a_desk, send, sign_in
+from tests.web.test_rules_editor import text_of, words
+from tickets import people
+from tickets import store as items
+from tickets.effects import SetField
+from tickets.events import Actor, ActorKind, Cause
+from tickets.item import ItemKind
+from tickets.tables import Team, TeamMember, User
+from tickets.values import JSON
+from web import shipped
+
+
+@pytest.fixture
+def desk(make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServer, redis: Redis) -> Iterator[Desk]:
+    """A desk with a mailbox, Ana the manager, and the teams that recipes name."""
+    made = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
+    made.user("ana", "manager", "agent", name="Ana Nowak", teams=("billing",))
+    with made.services.db.write() as connection:
+        add_mailbox(connection, key=MAILBOX, address=ADDRESS, brand="acme", secret=SECRET)
+        for key in ("hr", "logistics", "first_line"):
+            connection.execute(insert(Team).values(key=key, label=key.capitalize(), restricted=False))
+            connection.execute(insert(TeamMember).values(team=key, user="ana"))
+    yield made
+    made.services.close()
+
+
+@pytest.fixture
+def ana(desk: Desk, app: APIFlask) -> FlaskClient:
+    browser = app.test_client()
+    sign_in(browser, "ana@deskhand.test")
+    return browser
+
+
+@pytest.fixture
+def defaults(desk: Desk, app: APIFlask) -> list[str]:
+    """The tables of a new desk, installed as ./run does; their codes."""
+    done = app.test_cli_runner().invoke(args=["rules", "defaults"])
+    assert done.exit_code == 0, done.output
+    return [one.code for one in shipped.defaults()]
+
+
+def off(ana: FlaskClient, code: str) -> None:
+    """Switch a table off as a manager does."""
+    assert send(ana, f"/rules/{code}/switch", {"enabled": "0"}).status_code == 302
+
+
+def from_recipe(desk: Desk, ana: FlaskClient, recipe: str) -> str:
+    """A table begun with a recipe and published, by page; its code."""
+    name = shipped.recipes()[recipe].name
+    code = send(ana, "/rules", {"recipe": recipe, "name": name}).headers["Location"].rpartition("/")[2]
+    with desk.services.db.read() as connection:
+        seen = rule_list.entry(connection, code).draft_count
+    answer = send(ana, f"/rules/{code}/publish", {"seen": seen, "note": "As it ships"})
+    assert answer.status_code == 302, words(text_of(answer))
+    return code
+
+
+def item_of(desk: Desk, kind: ItemKind, **state: JSON) -> int:
+    with desk.services.db.write() as connection:
+        person = people.person_for(connection, email="camille@customer.test", name="Camille", language="en", now=NOW)
+        made = items.create_item(
+            connection, kind=kind, state={"subject": "Kitchen", "customer": person, **state},
+            actor=Actor(ActorKind.AGENT, "ana", "Ana Nowak"), now=NOW,
+        )  # fmt: skip
+    desk.work()
+    return made.item_id
+
+
+def change(desk: Desk, item_id: int, **state: JSON) -> None:
+    with desk.services.db.write() as connection:
+        item = items.read_item(connection, item_id, lock=True)
+        items.change_item(
+            connection,
+            item,
+            lines=[items.Lines(tuple(SetField(*one) for one in state.items()), Cause("person", label="Ana Nowak"))],
+            actor=Actor(ActorKind.AGENT, "ana", "Ana Nowak"),
+            now=desk.clock.now(),
+        )
+    desk.work()
+
+
+def said(desk: Desk, item_id: int) -> list[tuple[str, bool]]:
+    """What the bot wrote: the first line of each text, and whether the customer sees it."""
+    return [(one.text.splitlines()[-1], one.public) for one in messages(desk, item_id) if one.author_kind == "bot"]
+
+
+def by_mail(desk: Desk, text: str = "Where is it?", **headers: str) -> int:
+    found = take(desk, a_mail(text, **headers)).item_id
+    assert found is not None
+    desk.work()
+    return found
+
+
+# The defaults ------------------------------------------------------------------------------------------------------
+
+
+def test_o32_a_new_desk_has_its_tables_on_and_a_filled_one_is_left_alone(
+    desk: Desk, app: APIFlask, ana: FlaskClient, defaults: list[str]
+) -> None:
+    with desk.services.db.read() as connection:
+        entries = {one.code: one for one in rule_list.entries(connection)}
+        assert {"A02", "A06", "A11", "A17", "A20", "A28"} <= set(entries)
+        assert all(one.enabled and one.live_version == 1 for one in entries.values())
+        assert desk.services.live.current(connection).broken == {}
+    assert "A17" in text_of(ana.get("/rules"))
+    assert 'name="name"' in text_of(ana.get("/rules/A17/settings"))
+    again = app.test_cli_runner().invoke(args=["rules", "defaults"])
+    assert (again.exit_code, again.output) == (1, "The rule list is not empty. Nothing was added.\n")
+    with desk.services.db.read() as connection:
+        assert {one.code: one.live_version for one in rule_list.entries(connection)} == dict.fromkeys(entries, 1)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_o12_a_new_ticket_invites_the_customer_to_the_portal(
+    desk: Desk, ana: FlaskClient, defaults: list[str], on: bool
+) -> None:
+    if not on:
+        off(ana, "A02")
+    ticket = by_mail(desk)
+    assert [("portal" in text, public) for text, public in said(desk, ticket)] == ([(True, True)] if on else [])
+
+
+def test_o12_a_machine_is_not_answered(desk: Desk, defaults: list[str]) -> None:
+    assert take(desk, a_mail(Auto_Submitted="auto-replied")).item_id is None
+    desk.work()
+    assert messages(desk, 1) == []
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_o24_a_new_ticket_is_published_unless_the_table_is_off(
+    desk: Desk, ana: FlaskClient, defaults: list[str], on: bool
+) -> None:
+    if not on:
+        off(ana, "A17")
+    assert desk.state(by_mail(desk)).get("published") is (True if on else None)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_o23_a_public_reply_by_page_waits_for_the_customer(
+    desk: Desk, ana: FlaskClient, defaults: list[str], on: bool
+) -> None:
+    if not on:
+        off(ana, "A11")
+    ticket = by_mail(desk)
+    before = desk.state(ticket).get("status")
+    send(ana, f"/tickets/{ticket}/messages", {"text": "Only for us", "kind": "note"})
+    desk.work()
+    assert desk.state(ticket).get("status") == before
+    send(ana, f"/tickets/{ticket}/messages", {"text": "It is on its way.", "kind": "reply"})
+    desk.work()
+    assert desk.state(ticket).get("status") == ("waiting_customer" if on else before)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_o11_a_finished_ticket_tells_its_customer_once(
+    desk: Desk, ana: FlaskClient, defaults: list[str], on: bool
+) -> None:
+    off(ana, "A02")
+    if not on:
+        off(ana, "A20")
+    ticket = by_mail(desk)
+    send(ana, f"/tickets/{ticket}/fields/status", {"value": "waiting_team"})
+    desk.work()
+    assert said(desk, ticket) == []
+    for status in ("solved", "closed"):
+        send(ana, f"/tickets/{ticket}/fields/status", {"value": status})
+        desk.work()
+    assert [("just answer" in text, public) for text, public in said(desk, ticket)] == ([(True, True)] if on else [])
+
+
+STATUSES = [
+    ("A06", ItemKind.TASK, '"Kitchen" is now: In progress.'),
+    ("A28", ItemKind.PROJECT, 'your project "Kitchen" is now: In progress.'),
+]
+
+
+@pytest.mark.parametrize(("code", "kind", "says"), STATUSES)
+@pytest.mark.parametrize("on", [True, False])
+def test_o8_o13_a_task_or_project_whose_status_changes_says_so(
+    desk: Desk, ana: FlaskClient, defaults: list[str], code: str, kind: ItemKind, says: str, on: bool
+) -> None:
+    if not on:
+        off(ana, code)
+    item = item_of(desk, kind)
+    other = item_of(desk, ItemKind.PROJECT if kind is ItemKind.TASK else ItemKind.TASK)
+    change(desk, item, priority="high")
+    assert said(desk, item) == []
+    change(desk, item, status="in_progress")
+    assert said(desk, item) == ([(says, True)] if on else [])
+    assert said(desk, other) == []
+
+
+# Recipes -----------------------------------------------------------------------------------------------------------
+
+
+def test_at_least_twelve_recipes_are_offered_and_each_makes_a_draft_that_decides_nothing(
+    desk: Desk, ana: FlaskClient
+) -> None:
+    page = text_of(ana.get("/rules/new"))
+    assert len(shipped.RECIPES) >= 12
+    for recipe in shipped.recipes().values():
+        assert recipe.doc[0].isupper()
+        assert recipe.doc[-1] == "."
+        assert f'name="recipe" value="{recipe.key}"' in page
+        code = send(ana, "/rules", {"recipe": recipe.key, "name": recipe.name}).headers["Location"].rpartition("/")[2]
+        assert ana.get(f"/rules/{code}").status_code == 200
+    with desk.services.db.read() as connection:
+        assert all(one.live_version is None for one in rule_list.entries(connection))
+    assert send(ana, "/rules", {"recipe": "no_such", "name": "x"}).status_code == 404
+
+
+@pytest.mark.parametrize("recipe", shipped.RECIPES)
+def test_a_recipe_is_the_language_but_for_names_that_desks_choose(recipe: str) -> None:
+    found = problems({**shipped.recipes()[recipe].draft, "code": "A99"}, WORDS)
+    assert [one.message for one in found if "There is no" not in one.message] == []
+
+
+QUOTING = """{new}
+
+On Sat, 21 Nov 2026 at 09:31, Acme Support <support@acme.test> wrote:
+> To close this ticket write {quoted} in your answer.
+>
+> Regards
+"""
+
+
+@pytest.mark.parametrize(
+    ("new", "quoted", "closes"),
+    [
+        ("All is well, $closeticket", "nothing", True),
+        ("$CloseTicket", "$closeticket", True),
+        ("Thank you, I still wait.", "$closeticket", False),
+        ("Thank you, I still wait.", "nothing", False),
+    ],
+)
+@pytest.mark.parametrize("on", [True, False])
+def test_o25_the_keyword_in_a_customers_mail_closes_and_the_quoted_one_does_not(
+    desk: Desk, ana: FlaskClient, new: str, quoted: str, closes: bool, on: bool
+) -> None:
+    code = from_recipe(desk, ana, "O25_keyword_closes")
+    if not on:
+        off(ana, code)
+    ticket = take(desk, a_mail(message_id="first@customer.test")).item_id
+    assert ticket is not None
+    desk.work()
+    answer = a_mail(QUOTING.format(new=new, quoted=quoted), subject="Re: order", In_Reply_To="<first@customer.test>")
+    assert take(desk, answer).item_id == ticket
+    desk.work()
+    assert (desk.state(ticket).get("status") == "closed") is (closes and on)
+
+
+def test_o25_a_stranger_on_the_thread_closes_nothing(desk: Desk, ana: FlaskClient) -> None:
+    from_recipe(desk, ana, "O25_keyword_closes")
+    ticket = take(desk, a_mail(message_id="first@customer.test")).item_id
+    assert ticket is not None
+    stranger = a_mail("$closeticket", sender="Eve <eve@elsewhere.test>", In_Reply_To="<first@customer.test>")
+    take(desk, stranger)
+    desk.work()
+    assert desk.state(ticket).get("status") != "closed"
+
+
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize(("priority", "joins"), [("critical", True), ("urgent", False)])
+def test_o26_the_highest_priority_adds_the_manager(
+    desk: Desk, ana: FlaskClient, on: bool, priority: str, joins: bool
+) -> None:
+    with desk.services.db.write() as connection:
+        connection.execute(insert(User).values(key="kim", name="Kim", email="kim@x.test", roles=["agent"], brands=[],
+                                               locations=[], created_at=NOW))  # fmt: skip
+    code = from_recipe(desk, ana, "O26_five_stars")
+    if not on:
+        off(ana, code)
+    ticket = desk.ticket(assignees=["kim"])
+    send(ana, f"/tickets/{ticket}/fields/priority", {"value": priority})
+    desk.work()
+    assert desk.state(ticket)["assignees"] == (["ana", "kim"] if joins and on else ["kim"])
+
+
+CASES: list[tuple[str, str, dict[str, JSON]]] = [
+    ("H5_department", "My invoice is wrong", {"team": "billing", "assignees": ["ana"]}),
+    ("H6_several_actions", "Please cancel my order", {"priority": "high", "team": "billing", "tags": ["cancellation"]}),
+    ("W15_danger_words", "There was an accident", {"priority": "urgent", "tags": ["danger"]}),
+    ("W5_by_category", "It was harassment", {"team": "hr"}),
+    ("W7_grave_report", "It was a threat", {"priority": "critical"}),
+    ("F1_theme_alert", "Your staff was rude", {"tags": ["staff"]}),
+]
+
+
+@pytest.mark.parametrize(("recipe", "text", "gives"), CASES, ids=[one[0] for one in CASES])
+@pytest.mark.parametrize("on", [True, False])
+def test_w5_w7_w15_f1_h5_h6_a_mail_is_handled_as_the_recipe_says(
+    desk: Desk, ana: FlaskClient, recipe: str, text: str, gives: dict[str, JSON], on: bool
+) -> None:
+    code = from_recipe(desk, ana, recipe)
+    if not on:
+        off(ana, code)
+    hit, miss = desk.state(by_mail(desk, text)), desk.state(by_mail(desk, "Good morning"))
+    assert {key: hit.get(key) == value for key, value in gives.items()} == dict.fromkeys(gives, on)
+    assert all(miss.get(key) != value for key, value in gives.items())
+
+
+def test_a_code_means_the_same_in_the_demo_and_in_a_new_desk() -> None:
+    demo = {one["code"]: one for one in (*map(demo_desk.table, demo_desk.TABLES), *demo_desk.templates())}
+    new = {one.code: one.content for one in shipped.defaults()}
+    assert {code: demo[code] for code in demo.keys() & new} == {code: new[code] for code in demo.keys() & new}
