@@ -166,7 +166,7 @@ def apply_outcomes(
     # Replies first: a notification may show the one that waits.
     for outcome, telling in sorted(tellings, key=lambda one: not isinstance(one[1], SuggestReply)):
         step = Step(event, outcome.row_key, outcome.step, outcome.cause, root)
-        not_told = tell(services, connection, item, step, telling, now)
+        not_told = tell(connection, item, step, telling, now)
         if not_told:
             outcome.result, outcome.reason = "skipped", not_told
         hints.add(Work.OUTBOX)

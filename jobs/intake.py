@@ -445,6 +445,7 @@ class _Delivery:
             now=self.now,
             messages=(replace(message, public=bool(reached)),),
         )
+        self._tell(written)
         return _ingested(Outcome.THREADED, written, notes)
 
     def _third_party(self, mail: ParsedMail, item: Item, notes: str) -> Ingested:

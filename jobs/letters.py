@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parseaddr
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -148,7 +149,14 @@ def direct_letter(services: Services, connection: Connection, row: AnyRow) -> Em
     item = store.read_item(connection, row.item_id)
     outside = bool(payload.get("replies"))
     brand = item.state.get("brand")
-    subject = str(payload["subject"])
+    subject, parts = (
+        _system_worded(services, connection, item, payload)
+        if "system" in payload
+        else (str(payload["subject"]), [Part(one["kind"], one["text"], one.get("who", "")) for one in payload["parts"]])
+    )
+    base = services.settings.public_url.rstrip("/")
+    if base and not outside:
+        parts.append(Part("button", f"#{item.id}", f"{base}/tickets/{item.id}"))
     return letter(
         services,
         connection,
@@ -156,13 +164,36 @@ def direct_letter(services: Services, connection: Connection, row: AnyRow) -> Em
         at=row.created_at,
         to=(str(payload["name"]), str(payload["to"])),
         subject=f"{subject} [#{row.item_id}]",
-        parts=[Part(one["kind"], one["text"], one.get("who", "")) for one in payload["parts"]],
+        parts=parts,
         language=str(payload.get("language") or DEFAULT_LANGUAGE),
         automatic=True,
         brand=str(brand) if brand else None,
         # A colleague's answer to a notice would be a message to the customer; they answer on the page.
         item_id=row.item_id if outside else None,
     )
+
+
+def _system_worded(
+    services: Services, connection: Connection, item: Item, payload: Mapping[str, Any]
+) -> tuple[str, list[Part]]:
+    """Subject and parts of a system text about one message. Raises `NoLongerPublic` when the message is gone."""
+    message = connection.execute(
+        select(Message.author_name, Message.author_address, Message.new_text, Message.text).where(
+            Message.id == payload["message_id"], Message.item_id == item.id
+        )
+    ).one_or_none()
+    if message is None:
+        raise NoLongerPublic("the message is gone")
+    wording = text_of(connection, str(payload["system"]), str(payload.get("language") or DEFAULT_LANGUAGE))
+    extra = {
+        "message.author": message.author_name or message.author_address or "?",
+        "message.text": message.new_text or message.text,
+        "link": f"{services.settings.public_url.rstrip('/')}/tickets/{item.id}",
+    }
+    facts = facts_now(connection, item, services.clock.now())
+    vocabulary = services.live.current(connection).vocabulary
+    body = render(wording.body, facts, vocabulary, extra).text
+    return one_line(render(wording.subject, facts, vocabulary, extra).text), [Part("text", body)]
 
 
 def may_still_see(connection: Connection, row: AnyRow) -> bool:

@@ -297,15 +297,20 @@ def _over_cap(connection: Connection, row: AnyRow, now: datetime) -> str:
         if not automatic:
             return ""
     lately = OutboxRow.sent_at > now - timedelta(hours=1)
+    # Customers and colleagues are counted apart: telling ten followers must not silence the answer to the customer.
+    group = ("notice",) if row.kind == "notice" else ("email", "template")
     for cap, whose, same in (
         (RECIPIENT_PER_HOUR, "this recipient", OutboxRow.recipient == row.recipient),
         (TICKET_PER_HOUR, "this ticket", OutboxRow.item_id == row.item_id),
     ):
-        if row.kind == "digest" or (row.item_id is None and whose == "this ticket"):
+        if row.kind == "digest" or (row.kind == "notice" and whose == "this ticket"):
             continue
-        mails = OutboxRow.kind.in_(MAILS)
-        sent = connection.execute(select(func.count()).select_from(OutboxRow).where(same, lately, mails)).scalar_one()
+        sent = connection.execute(
+            select(func.count()).select_from(OutboxRow).where(same, lately, OutboxRow.kind.in_(group))
+        ).scalar_one()
         if sent >= cap:
+            if row.kind == "notice":
+                raise NotNeeded(f"{whose} had {sent} e-mails within an hour; it stands in the bell")
             return f"{whose} had {sent} e-mails within an hour; {cap} are allowed, automatic ones are held back"
     return ""
 

@@ -6,28 +6,25 @@ caused it, so that the same step sends once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from sqlalchemy import Connection, func, select
 
 from jobs.leaving import WAITING, customer_of, print_of, queue
+from jobs.notices import mail_colleagues
 from jobs.recipients import addressed, notified, who_may_see
-from jobs.services import Services
 from jobs.tables import OutboxRow
 from rules.vocabulary import DEFAULT_LANGUAGE, Template, TemplateText
 from rules.window import SendWindow
-from tickets import people, store
+from tickets import store
 from tickets.effects import CallWebhook, Notify, SendMail, SuggestReply, Telling
 from tickets.events import Cause, Event
 from tickets.item import Item
-from tickets.tables import Message, User
+from tickets.tables import Message
 from tickets.values import JSON, iso
 
-#: Minutes a digest collects.
-DIGEST_MIN = 60
 #: Replies of automations that may wait on one item at once; more are refused and say so.
 SUGGESTIONS_PER_ITEM = 20
 
@@ -47,13 +44,13 @@ class Step:
         return f"ev{self.event.id}:{self.row_key}:{self.step}"
 
 
-def tell(services: Services, connection: Connection, item: Item, step: Step, effect: Telling, now: datetime) -> str:
+def tell(connection: Connection, item: Item, step: Step, effect: Telling, now: datetime) -> str:
     """Write the rows of one telling. Returns why it was not done, "" when it was."""
     match effect:
         case Notify():
-            return _notify(services, connection, item, step, effect, now)
+            return _notify(connection, item, step, effect, now)
         case SendMail():
-            return _send(services, connection, item, step, effect, now)
+            return _send(connection, item, step, effect, now)
         case SuggestReply():
             return _suggest(connection, item, step, effect, now)
         case CallWebhook():
@@ -99,7 +96,7 @@ def told_already(connection: Connection, item_id: int, effect: Telling, since: d
 # The bell and its mail ---------------------------------------------------------------------------------------------
 
 
-def _notify(services: Services, connection: Connection, item: Item, step: Step, ring: Notify, now: datetime) -> str:
+def _notify(connection: Connection, item: Item, step: Step, ring: Notify, now: datetime) -> str:
     keys, reason = notified(connection, ring, item)
     if not keys:
         return reason
@@ -117,81 +114,15 @@ def _notify(services: Services, connection: Connection, item: Item, step: Step, 
         for text in waiting_suggestions(connection, item.id):
             parts.append({"kind": "card", "text": text})
     subject = ring.subject or f"{ring.text.splitlines()[0] if ring.text.strip() else item.state.get('subject', '')}"
-    mail_colleagues(services, connection, told, item, subject, parts, key=step.key, cause=step.cause, now=now)
+    worded = {"subject": subject, "parts": parts}
+    mail_colleagues(connection, told, item.id, worded, key=step.key, cause=step.cause, now=now)
     return ""
-
-
-def mail_colleagues(
-    services: Services,
-    connection: Connection,
-    viewers: Sequence[people.Viewer],
-    item: Item,
-    subject: str,
-    parts: Sequence[dict[str, str]],
-    *,
-    key: str,
-    cause: Cause,
-    now: datetime,
-) -> None:
-    """A mail to each of these colleagues with a button that opens the item; who wants a digest gets one later."""
-    wishes = dict(
-        connection.execute(select(User.key, User.mail).where(User.key.in_([one.key for one in viewers]))).all()
-    )
-    for viewer in viewers:
-        match wishes.get(viewer.key):
-            case "never":
-                continue
-            case "digest":
-                queue_digest(connection, viewer, now)
-                continue
-        queue(
-            connection,
-            key=f"notice:{key}:{viewer.key}",
-            kind="notice",
-            recipient=viewer.email,
-            item_id=item.id,
-            payload={
-                "to": viewer.email,
-                "name": viewer.name,
-                "user": viewer.key,
-                "subject": subject,
-                "language": viewer.language,
-                "parts": [*parts, *_button(services, item.id)],
-                "cause": cause.to_json(),
-            },
-            due_at=now,
-            now=now,
-        )
-
-
-def queue_digest(connection: Connection, viewer: people.Viewer, now: datetime) -> None:
-    """One digest for whatever rings within the hour; what was read until then is not in it."""
-    waits = select(OutboxRow.id).where(
-        OutboxRow.recipient == viewer.email, OutboxRow.kind == "digest", OutboxRow.status == "due"
-    )
-    if connection.execute(waits.limit(1)).first() is not None:
-        return
-    queue(
-        connection,
-        key=f"digest:{viewer.key}:{now.isoformat(timespec='seconds')}",
-        kind="digest",
-        recipient=viewer.email,
-        item_id=None,
-        payload={"user": viewer.key, "since": now.isoformat()},
-        due_at=now + timedelta(minutes=DIGEST_MIN),
-        now=now,
-    )
-
-
-def _button(services: Services, item_id: int) -> list[dict[str, str]]:
-    base = services.settings.public_url.rstrip("/")
-    return [{"kind": "button", "text": f"#{item_id}", "who": f"{base}/tickets/{item_id}"}] if base else []
 
 
 # Templates by e-mail -----------------------------------------------------------------------------------------------
 
 
-def _send(services: Services, connection: Connection, item: Item, step: Step, mail: SendMail, now: datetime) -> str:
+def _send(connection: Connection, item: Item, step: Step, mail: SendMail, now: datetime) -> str:
     """One row per recipient, in their language. A colleague gets it only if they may see the item."""
     wanted: dict[str, tuple[str, str, bool]] = {}  # address -> name, language, whether outside
     item_language = str(item.state.get("language") or "")
@@ -213,9 +144,7 @@ def _send(services: Services, connection: Connection, item: Item, step: Step, ma
         chosen = texts.text_for(language or DEFAULT_LANGUAGE)
         assert chosen is not None
         used, text = chosen
-        parts: list[dict[str, str]] = [{"kind": "text", "text": text.body}]
-        if not outside:
-            parts += _button(services, item.id)
+        parts = [{"kind": "text", "text": text.body}]
         queue(
             connection,
             key=f"template:{step.key}:{number}",

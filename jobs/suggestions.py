@@ -18,6 +18,7 @@ from jobs.facts import gather
 from jobs.leaving import WAITING, queue_message
 from jobs.services import Services
 from jobs.tables import OutboxRow
+from jobs.telling import tell_of_message
 from rules.engine import decide
 from rules.errors import ActionRefused, RulesError
 from rules.window import SendWindow
@@ -130,6 +131,7 @@ def approve(
     )
     assert written.message_id is not None
     queue_message(connection, item, written.message_id, now)
+    tell_of_message(connection, item.id, written.message_id, now)
     payload = {**row.payload, "text": text, "decided_by": viewer.key, "edited": text != row.payload["text"]}
     _write(connection, row.id, status="sent", sent_at=now, last_error="", payload=payload)
     return item.id

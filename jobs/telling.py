@@ -12,7 +12,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from jobs.notices import mail_colleagues
 from jobs.recipients import MOST_FOLLOWERS, followers, who_may_see
+from jobs.system_texts import NEW_MESSAGE
 from tickets import store
 from tickets.events import Cause
 from tickets.people import Permission
@@ -25,29 +27,43 @@ MOST_ASSIGNEES = 100
 #: Users that are looked through for those who edit rules, and characters that tell one error from another.
 MOST_USERS = 1_000
 KIND_CHARS = 200
-#: Whose messages are told. What the bot, a colleague or a machine wrote is not.
-TOLD_AUTHORS = ("customer", "third_party")
+#: Whose messages are told: people's. What the bot or a machine wrote is not.
+TOLD_AUTHORS = ("customer", "third_party", "agent")
 
 
 def tell_of_message(connection: Connection, item_id: int, message_id: int, now: datetime) -> tuple[str, ...]:
-    """Ring the bells for this message, once however often this is called; returns the keys of those who were told.
+    """Ring the bells for this message and e-mail it, once however often this is called; the keys of who is told.
 
-    Only active users who work tickets and may see this one are told; when nobody follows it or has it, nobody is."""
+    The one message of the system: it goes to colleagues alone, internal words too, and cannot be switched off. Only
+    active users who work tickets and may see this one are told; when nobody follows it or has it, nobody is. A
+    colleague's words go to the followers, and never back to who wrote them."""
     message = connection.execute(
-        select(Message.author_kind, Message.author_name, Message.author_address, Message.automatic).where(
-            Message.id == message_id, Message.item_id == item_id
-        )
+        select(
+            Message.author_kind, Message.author_name, Message.author_address, Message.author_user, Message.automatic
+        ).where(Message.id == message_id, Message.item_id == item_id)
     ).one_or_none()
     if message is None or message.author_kind not in TOLD_AUTHORS or message.automatic:
         return ()
     assignees = store.read_item(connection, item_id).state.get("assignees") or ()
     assert isinstance(assignees, (list, tuple))
-    wanted = {*followers(connection, item_id), *(str(one) for one in assignees[:MOST_ASSIGNEES])}
-    told = tuple(one.key for one in who_may_see(connection, wanted, item_id))
+    by_agent = message.author_kind == "agent"
+    have_it = () if by_agent else tuple(str(one) for one in assignees[:MOST_ASSIGNEES])
+    wanted = {*followers(connection, item_id), *have_it} - {message.author_user}
+    viewers = who_may_see(connection, wanted, item_id)
+    told = tuple(one.key for one in viewers)
     who = message.author_name or message.author_address or "Somebody"
-    text = f"{who} wrote" if message.author_kind == "customer" else f"{who}, who does not take part, wrote"
+    text = f"{who}, who does not take part, wrote" if message.author_kind == "third_party" else f"{who} wrote"
     store.notify(
         connection, told, item_id, text, cause=Cause("person", label=who), key=f"message:{message_id}", now=now
+    )
+    mail_colleagues(
+        connection,
+        viewers,
+        item_id,
+        {"message_id": message_id, "system": NEW_MESSAGE},
+        key=f"message:{message_id}",
+        cause=Cause("system", label=NEW_MESSAGE),
+        now=now,
     )
     return told
 

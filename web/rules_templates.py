@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from werkzeug.datastructures import MultiDict
 
+from jobs.facts import facts_now
+from jobs.system_texts import SYSTEM_TEXTS
 from rules import store as rule_list
+from rules.facts import Facts, Known
+from rules.fields import Field
 from rules.store import EntryKind, EntryNotFound, NothingToPublish, StaleDraft, Stored
-from rules.templates import MAX_TEXT_CHARS, placeholders, text_problems
+from rules.templates import MAX_TEXT_CHARS, placeholders, render, shown, text_problems
 from rules.vocabulary import Vocabulary
+from tickets import store as items
 from tickets.item import LANGUAGES
 from tickets.people import Permission
+from tickets.tables import WorkItem
 from tickets.values import JSON, json_problem
-from web import rules_store
+from tickets.visibility import visible
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
 from web.labels import Labels
 from web.names_store import names
+from web.used_by import uses
 
 pages = Blueprint("templates", __name__)
 
 SUBJECT_CHARS = 300
 NOTE_CHARS = 2_000
+#: Characters of a sample value.
+VALUE_CHARS = 120
 PERMISSION = Permission.EDIT_RULES
 
 
 @pages.get("/templates")
 @needs(PERMISSION)
 def index() -> ResponseReturnValue:
-    """Every template, and who sends it."""
-    with services().db.read() as connection:
-        stored = rule_list.entries(connection)
-    found = [one for one in stored if one.kind is EntryKind.TEMPLATE]
-    return render_template(
-        "rules_templates.html",
-        templates=found,
-        used={one.code: rules_store.used_by(stored, one.code) for one in found},
-        languages=LANGUAGES,
-    )
+    """Templates stand in the messages centre, with everything else that is sent by itself."""
+    return redirect(url_for("messages.index"))
 
 
 @pages.post("/templates")
@@ -65,7 +66,7 @@ def create() -> ResponseReturnValue:
 def template(code: str) -> ResponseReturnValue:
     """One template: subject and text per language."""
     with services().db.read() as connection:
-        stored = _template(connection, code)
+        stored = template_or_404(connection, code)
         return _page(connection, stored, stored.working, {}, "")
 
 
@@ -77,10 +78,10 @@ def save(code: str) -> ResponseReturnValue:
     publishing = request.form.get("do") == "publish"
     note = request.form.get("note", "").replace("\r\n", "\n").strip()[:NOTE_CHARS]
     with services().db.write() as connection:
-        stored = _template(connection, code)
+        stored = template_or_404(connection, code)
         vocabulary = services().live.current(connection).vocabulary
         content = _read(request.form, stored)
-        problems = problems_of(content, vocabulary)
+        problems = problems_of(content, vocabulary, extra_values(code))
         if publishing and not note:
             problems["note"] = gettext("Say in a sentence what changes and why.")
         if problems and (publishing or any(key.endswith(".size") for key in problems)):
@@ -105,28 +106,47 @@ def save(code: str) -> ResponseReturnValue:
 def discard(code: str) -> ResponseReturnValue:
     """Throw the draft away; the live version stays."""
     with services().db.write() as connection:
-        stored = _template(connection, code)
+        stored = template_or_404(connection, code)
         if stored.draft_count != request.form.get("seen", -1, type=int):
             raise refuse(409, gettext("Somebody saved this draft since you opened it. It was not thrown away."))
         rule_list.discard_draft(connection, code)
     return redirect(url_for("templates.template", code=code))
 
 
-def problems_of(content: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, str]:
-    """What is wrong with a template's content, by form field; empty when it can be published."""
+def problems_of(content: Mapping[str, Any], vocabulary: Vocabulary, extra: Collection[str] = ()) -> dict[str, str]:
+    """What is wrong with a template's content, by form field; empty when it can be published.
+
+    `extra` are the placeholders that only this text knows."""
     problems: dict[str, str] = {}
     texts = content.get("texts")
     if not isinstance(texts, Mapping) or not any(isinstance(t, Mapping) and t.get("body") for t in texts.values()):
         return {"en.body": gettext("Write the text in at least one language.")}
     for language, text in texts.items():
         for part in ("subject", "body"):
-            found = text_problems(str(text.get(part, "")), vocabulary)
+            found = text_problems(str(text.get(part, "")), vocabulary, extra)
             if found:
                 problems[f"{language}.{part}"] = " ".join(found)
     return problems
 
 
-def _template(connection: Connection, code: str) -> Stored:
+def extra_values(code: str) -> dict[str, str]:
+    """The placeholders that only this text knows, each with what stands for it in a sample."""
+    known = SYSTEM_TEXTS.get(code)
+    return {name: f"[{meaning}]" for name, meaning in known.extra.items()} if known is not None else {}
+
+
+def sample(connection: Connection, wanted: int | None) -> int | None:
+    """The ticket whose values samples show: the one wanted if I may see it, else the newest I may see."""
+    query = select(WorkItem.id).where(visible(me())).order_by(WorkItem.id.desc()).limit(1)
+    if wanted is not None:
+        found = connection.execute(query.where(WorkItem.id == wanted)).scalar_one_or_none()
+        if found is not None:
+            return found
+    return connection.execute(query).scalar_one_or_none()
+
+
+def template_or_404(connection: Connection, code: str) -> Stored:
+    """The template with this code, the system's reworded ones too."""
     try:
         stored = rule_list.entry(connection, code)
     except EntryNotFound:
@@ -154,15 +174,51 @@ def _page(
     connection: Connection, stored: Stored, content: Mapping[str, Any], problems: Mapping[str, str], note: str
 ) -> str:
     vocabulary = services().live.current(connection).vocabulary
+    extra = extra_values(stored.code)
+    chosen = sample(connection, request.args.get("ticket", type=int))
+    facts = None
+    if chosen is not None:
+        facts = facts_now(connection, items.read_item(connection, chosen, viewer=me()), now())
+    picker = [(one.key, one.label, _value(one, facts)) for one in placeholders(vocabulary)]
     return render_template(
         "rules_template.html",
         entry=stored,
         content=content,
-        problems=problems or (problems_of(content, vocabulary) if stored.draft is not None else {}),
+        problems=problems or (problems_of(content, vocabulary, extra) if stored.draft is not None else {}),
         note=note,
         languages=LANGUAGES,
-        placeholders=placeholders(vocabulary),
-        used=rules_store.used_by(rule_list.entries(connection), stored.code),
+        placeholders=[*((name, meaning, "") for name, meaning in _extra_words(stored.code)), *picker],
+        sample=chosen,
+        previews=_previews(content, facts, vocabulary, extra) if facts is not None else {},
+        system=stored.code in SYSTEM_TEXTS,
+        used=uses(rule_list.entries(connection), "template", stored.code, vocabulary),
         versions=rule_list.versions(connection, stored.code)[:20],
         labels=Labels(names(connection)),
     )
+
+
+def _extra_words(code: str) -> list[tuple[str, str]]:
+    known = SYSTEM_TEXTS.get(code)
+    return list(known.extra.items()) if known is not None else []
+
+
+def _value(field: Field, facts: Facts | None) -> str:
+    """What stands for a placeholder on the sample ticket, "" when it has none there."""
+    if facts is None:
+        return ""
+    reading = field.read(facts)
+    return shown(field, reading.value)[:VALUE_CHARS] if isinstance(reading, Known) else ""
+
+
+def _previews(
+    content: Mapping[str, Any], facts: Facts, vocabulary: Vocabulary, extra: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    """Subject and text per language as the sample ticket would make them."""
+    return {
+        language: (
+            render(str(text.get("subject", "")), facts, vocabulary, extra).text,
+            render(str(text.get("body", "")), facts, vocabulary, extra).text,
+        )
+        for language, text in content.get("texts", {}).items()
+        if text.get("body")
+    }

@@ -53,6 +53,14 @@ PLACES: tuple[Place, ...] = (
         Permission.EDIT_CONNECTIONS,
         lazy_gettext("Automate"),
     ),
+    Place(
+        "messages",
+        lazy_gettext("Messages"),
+        "mail",
+        "messages.index",
+        Permission.EDIT_RULES,
+        lazy_gettext("Automate"),
+    ),
     Place("runs", lazy_gettext("Runs"), "activity", "runs.index", Permission.WORK_TICKETS, lazy_gettext("Observe")),
     Place(
         "set_aside",

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from jobs.forecast import forecast
 from jobs.outbox import queue_message
 from jobs.queues import Work
+from jobs.telling import tell_of_message
 from rules.actions import step_sentence
 from rules.vocabulary import Vocabulary
 from tickets import people
@@ -434,6 +435,8 @@ def _change(
             seen_store.mark_seen(connection, viewer, item_id, made.message_id, now())
         if message is not None and message.public and made.message_id is not None:
             queue_message(connection, item, made.message_id, now())
+        if message is not None and made.message_id is not None:
+            tell_of_message(connection, item_id, made.message_id, now())
             mailed = True
     services().queues.hint(Work.DRAIN)
     if mailed:

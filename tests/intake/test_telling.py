@@ -91,10 +91,10 @@ def test_a_machines_answer_rings_no_bell(desk: Desk) -> None:
     assert bells(desk) == []
 
 
-def test_a_colleagues_mail_rings_no_bell(desk: Desk) -> None:
-    a_followed_ticket(desk, "ana")
+def test_a_colleagues_mail_is_told_to_the_followers_and_not_to_whoever_wrote_it(desk: Desk) -> None:
+    a_followed_ticket(desk, "ana", "marc", assignees=["zoe"])
     assert take(desk, answered("Marc <marc@deskhand.test>")).outcome is Outcome.THREADED
-    assert bells(desk) == []
+    assert bells(desk) == [("ana", "Marc wrote")]
 
 
 @pytest.mark.parametrize("away", ["restricted", "inactive", "other_role"])

@@ -66,6 +66,7 @@ ASKED = {
     "items": Permission.WORK_TICKETS,
     "mailboxes": Permission.SETTINGS,
     "pipelines": Permission.SETTINGS,
+    "messages": Permission.EDIT_RULES,
     "outbox": Permission.WORK_TICKETS,
     "rules": Permission.EDIT_RULES,
     "runs": Permission.WORK_TICKETS,
