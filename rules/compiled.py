@@ -6,10 +6,10 @@ Whatever finds rows faster (rules.index) must say the same as `CompiledRow.truth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
-from rules.decision import Entry
+from rules.decision import Entry, RowSteps
 from rules.errors import ConditionFailed, RulesError, UnknownField
 from rules.facts import Facts, Known, Missing
 from rules.fields import Field
@@ -112,6 +112,7 @@ class CompiledCondition:
     test: Test | None
     expected: str  # "is any of Gold, Platinum"
     broken: str = ""  # why it can never be decided in this vocabulary
+    treat: bool | None = None  # what an unknown value counts as
 
     @classmethod
     def of(cls, name: str, found: Field | str, cell: Condition, vocabulary: Vocabulary) -> CompiledCondition:
@@ -194,6 +195,9 @@ class CompiledTable:
     kinds: frozenset[EventKind]
     keys: frozenset[str]
     scope: CompiledGroup | None
+    #: Made when first needed, and the same in every decision: steps planned ahead by row key, code for the rows.
+    steps: dict[str, RowSteps] = field(default_factory=dict, repr=False, compare=False)
+    made: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, entry: Entry, order: int, table: Table, vocabulary: Vocabulary) -> CompiledTable:

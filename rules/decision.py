@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rules.facts import LookupKey
-from rules.table import Table
+from rules.table import Step, Table
 from rules.trace import Trace
 from tickets.effects import Effect
 from tickets.values import JSON
@@ -40,6 +40,18 @@ class Planned:
     params: Mapping[str, JSON]
     effects: tuple[Effect, ...]
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowSteps:
+    """The steps of a row, planned ahead where they do not depend on the facts (None where they do).
+
+    `single` is there when all that the row does is to give one field a value: (field, value, the step)."""
+
+    steps: tuple[Step, ...]
+    reason: str
+    ahead: tuple[Planned | None, ...]
+    single: tuple[str, JSON, Planned] | None
 
 
 @dataclass(frozen=True, slots=True)

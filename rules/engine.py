@@ -6,7 +6,7 @@ depends on an answer still to come ends the pass with a `Wait`, and the caller c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, Wait
@@ -14,7 +14,8 @@ from rules.errors import RulesError
 from rules.facts import Facts
 from rules.passes import Outcome, Pass
 from rules.ruleset import INDEX_FROM_ROWS, NO_INDEX, RuleSet, compile_ruleset
-from rules.trace import EntryTrace, Verdict, cut
+from rules.trace import EntryTrace, Trace, Verdict, cut
+from rules.tracing import TracedPass
 from rules.vocabulary import Vocabulary
 from tickets.values import JSON
 
@@ -51,8 +52,26 @@ def decide(
     `after` resumes AT this entry with what was `staged` before it; raises `UnknownEntry` when the list has it no more.
     `wait_over` are entries to be decided without the answers they waited for. `only_rows` decides just these rows
     again (a late answer): triggers are not asked then, all other rows count as held. At `effects_left` it stops."""
-    run = Pass(ruleset, facts, held, staged or {}, wait_over, only_rows, effects_left)
-    return run.decide(after)
+    asked = (ruleset, facts, held, staged or {}, wait_over, only_rows, effects_left)
+    run = Pass(*asked)
+    run.go(after)
+
+    def trace() -> Sequence[EntryTrace]:
+        # Deciding is pure, so the same pass comes to the same once more; most decisions are never asked why.
+        traced = TracedPass(*asked)
+        traced.go(after)
+        return traced.entries
+
+    return Decision(
+        tuple(run.planned),
+        tuple(run.fired),
+        Trace(ruleset.revision, trace),
+        run.staged,
+        run.wait,
+        tuple(run.skipped),
+        tuple(run.notes),
+        run.stopped,
+    )
 
 
 def explain_entry(
@@ -68,7 +87,7 @@ def explain_entry(
     """What `rules.explain.explain` shows: the decision about this one entry, with every row and condition kept."""
     ruleset = compile_ruleset(0, [replace(entry, enabled=True)], vocabulary, index_from=NO_INDEX)
     over = frozenset({entry.code}) if wait_over else frozenset()
-    run = Pass(ruleset, facts, held, staged, over, None, effects_left)
+    run = TracedPass(ruleset, facts, held, staged, over, None, effects_left)
     if not ruleset.tables:
         return EntryTrace(entry.code, entry.name, entry.version, Verdict.NOT_TRIGGERED, reason="It is no table.")
     compiled = ruleset.tables[0]
@@ -77,9 +96,9 @@ def explain_entry(
         covered = compiled.covers(run.look)
     except RulesError as error:
         rows = tuple(run.row_traces(compiled, Outcome([], [], False, {}), full=True).kept.values())
-        return replace(run.unclear(compiled, str(error)), rows=rows)
+        return replace(run.not_clear(compiled, str(error)), rows=rows)
     if triggered and covered:
-        return run.table(compiled, full=True)
+        return run.traced(compiled, full=True)
     idle = Outcome([], [], False, {})
     rows = tuple(run.row_traces(compiled, idle, full=True).kept.values())
     reason = "This event is none of its triggers." if entry.enabled else ""

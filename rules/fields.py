@@ -40,7 +40,8 @@ class Field:
     `type` is None where nobody declared one (undeclared context paths): operators then go by the operand.
     `state_key` names the state field behind it, for `changed` and for staged writes; `lookup` is the name of the
     operation that answers it, "connection.operation".
-    `reads` are the state keys its value depends on."""
+    `reads` are the state keys its value depends on. `place` is where its plain value stands: the part of the facts and
+    the key in it; None where it takes more than a look."""
 
     key: str
     label: str
@@ -51,6 +52,7 @@ class Field:
     state_key: str = ""
     lookup: str = ""
     reads: frozenset[str] = frozenset()
+    place: tuple[str, str] | None = None
 
     @property
     def outside(self) -> bool:
@@ -70,11 +72,14 @@ class FieldRecord:
     options: Options = None
     options_from: Callable[[Vocabulary], Mapping[str, str]] | None = None
     state_key: str = ""
+    place: tuple[str, str] | None = None
 
     def field(self, vocabulary: Vocabulary) -> Field:
         options = self.options_from(vocabulary) if self.options_from else self.options
         reads = frozenset({self.state_key}) if self.state_key else frozenset()
-        return Field(self.key, self.label, self.group, self.type, self.read, options, self.state_key, "", reads)
+        return Field(
+            self.key, self.label, self.group, self.type, self.read, options, self.state_key, "", reads, self.place
+        )
 
 
 def _event_at(facts: Facts) -> str:
@@ -182,12 +187,16 @@ def _state_record(field: StateField) -> FieldRecord:
         options=field.options,
         options_from=_FROM_VOCABULARY.get(field.key),
         state_key=field.key,
+        place=("item", field.key),
     )
 
 
 def _record(part: str, key: str, label: str, type: FieldType, options: Options = None, *, at: str = "") -> FieldRecord:
     """A field of the customer, message, event or run; `at` is its key in the facts where that differs."""
-    return FieldRecord(f"{part}.{key}", label, part.capitalize(), type, _part(part, at or key, label), options)
+    place = (part, at or key)
+    return FieldRecord(
+        f"{part}.{key}", label, part.capitalize(), type, _part(part, at or key, label), options, place=place
+    )
 
 
 #: Every fixed field, in the order menus show them.
@@ -325,6 +334,7 @@ def _custom(key: str, vocabulary: Vocabulary) -> Field:
         state_key,
         "",
         frozenset({state_key}),
+        ("item", state_key),
     )
 
 

@@ -12,6 +12,8 @@ from rules.operators import Looks, Operator
 from rules.trace import cut
 from tickets.values import JSON, from_iso
 
+_NONE: Mapping[str, JSON] = {}
+
 
 class Look:
     """Facts with what was staged so far; each field is read once until a staged write touches it."""
@@ -19,6 +21,7 @@ class Look:
     def __init__(self, facts: Facts, staged: Mapping[str, JSON]) -> None:
         self.facts = facts.with_state(staged)
         self.staged_by: dict[str, str] = dict.fromkeys(staged, "earlier rules")
+        self._own: dict[str, JSON] | None = None  # the item of `facts`, once something was staged
         self._readings: dict[str, tuple[Field, Reading]] = {}
         changes = facts.event.get("changes")
         self._changes: Mapping[str, JSON] = changes if isinstance(changes, Mapping) else {}
@@ -32,6 +35,17 @@ class Look:
             reading = replace(reading, source=self.staged_by[field.state_key])
         self._readings[field.key] = (field, reading)
         return reading
+
+    def parts(self) -> Mapping[str, Mapping[str, JSON]]:
+        """The facts by the names that fields have for their parts; what is not there is empty."""
+        facts = self.facts
+        return {
+            "item": facts.item,
+            "customer": facts.customer or _NONE,
+            "event": facts.event,
+            "message": facts.message or _NONE,
+            "run": facts.run or _NONE,
+        }
 
     def change(self, state_key: str) -> JSON:
         """[before, after] when this event changed the field. What rules stage is another event's change."""
@@ -48,10 +62,20 @@ class Look:
             raise ConditionFailed(f"{cut(repr(since))} is not a time with a zone") from None
 
     def stage(self, written: Mapping[str, JSON], row_key: str) -> None:
-        if not written:
-            return
-        self.facts = self.facts.with_state(written)
-        self.staged_by.update(dict.fromkeys(written, row_key))
-        self._readings = {
-            key: (field, reading) for key, (field, reading) in self._readings.items() if field.reads.isdisjoint(written)
-        }
+        for name, value in written.items():
+            self.put(name, value, row_key)
+
+    def put(self, name: str, value: JSON, row_key: str) -> None:
+        """What a row writes; None empties the field."""
+        own = self._own
+        if own is None:
+            # Ours from here on: a copy for every row that fires would cost more than the rest of it.
+            own = self._own = dict(self.facts.item)
+            self.facts = replace(self.facts, item=own)
+        self.staged_by[name] = row_key
+        if value is None:
+            own.pop(name, None)
+        else:
+            own[name] = value
+        if self._readings:
+            self._readings = {key: known for key, known in self._readings.items() if name not in known[0].reads}

@@ -1,42 +1,34 @@
-"""One pass in list order: each entry sees what earlier ones staged. Nothing is written, asked or sent here."""
+"""One pass in list order: each entry sees what earlier ones staged. Nothing is written, asked or sent here.
+
+Rows of which the quick forms are certain are taken as they are; all others are asked. Why rows did or did not fire is
+worked out by the same pass once more, when somebody wants to know (rules.tracing).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, cast
 
-from rules.actions import plan, staged_by, step_sentence
-from rules.compiled import CompiledRow, CompiledTable, because
-from rules.decision import Decision, Planned, Skipped, Wait
-from rules.errors import ActionRefused, RulesError, UnknownEntry
+from rules.compiled import CompiledRow, CompiledTable
+from rules.decision import Planned, Skipped, Wait
+from rules.errors import RulesError, UnknownEntry
 from rules.facts import Facts, LookupKey
-from rules.fields import state_backed
 from rules.index import Possible
 from rules.look import Look
+from rules.quick import Match, match_rows
 from rules.rearm import held_by_ledger
 from rules.ruleset import Bucket, RuleSet
-from rules.table import OTHERWISE, HitPolicy, Step
-from rules.templates import shown
-from rules.trace import MAX_TRACED_ROWS, Done, EntryTrace, RowTrace, RowVerdict, Seen, Trace, Truth, Verdict, cut
-from rules.tracing import RowTraces, seen_at
-from rules.truth import (
-    FAILED,
-    NO,
-    UNCLEAR,
-    YES,
-    RowTruth,
-    awaited,
-    certainly_failed,
-    could_match,
-    ends,
-    may_become,
-    truth_of,
-)
-from tickets.effects import Effect
+from rules.steps import RowPlan, plan_row, steps_of
+from rules.table import HitPolicy
+from rules.trace import RowVerdict, cut
+from rules.truth import FAILED, NO, UNCLEAR, YES, RowTruth, awaited, certainly_failed, could_match, may_become
 from tickets.values import JSON
 
 #: Most sentences one decision says about what it could not do.
 MAX_NOTES = 50
+_NOTHING = Bucket(())
 
 
 @dataclass(slots=True)
@@ -53,7 +45,17 @@ class Outcome:
     parked: bool = False
 
 
+class Fired(NamedTuple):
+    """What became of a row that was to fire. `reason`: what held, or why it did not fire after all."""
+
+    verdict: RowVerdict
+    plan: RowPlan
+    reason: str
+
+
 class Pass:
+    """What one decision has come to so far."""
+
     def __init__(
         self,
         ruleset: RuleSet,
@@ -75,14 +77,13 @@ class Pass:
         self.fired: list[str] = []
         self.skipped: list[Skipped] = []
         self.notes: list[str] = []
-        self.entries: list[EntryTrace] = []
         self.wait: Wait | None = None
         self.stopped = ""
-        self.unmatched_left = self.deciding_left = MAX_TRACED_ROWS
         self.possible: Possible | None = None  # set once the tables of an indexed bucket are gone through
-        self.first_bit = 0  # of the table being decided
+        self.first_bit = self.next_bit = 0  # of the table being decided, and of the one behind it
 
-    def decide(self, after: str | None) -> Decision:
+    def go(self, after: str | None) -> None:
+        """Decide the list, from the entry `after` on. Raises `UnknownEntry` for one that is not there."""
         for compiled in self._tables(after):
             if self.only_rows is not None and compiled.keys.isdisjoint(self.only_rows):
                 continue
@@ -92,40 +93,30 @@ class Pass:
                 if not compiled.covers(self.look):
                     continue
             except RulesError as error:
-                self.entries.append(self.unclear(compiled, str(error)))
+                self.unclear(compiled, str(error))
                 continue
-            trace = self.table(compiled)
-            if self.possible is None or trace.verdict is not Verdict.NOT_MATCHED:
-                self.entries.append(trace)
+            self.table(compiled)
             if self.wait is not None or self.stopped:
                 break
-        return Decision(
-            tuple(self.planned),
-            tuple(self.fired),
-            Trace(self.ruleset.revision, tuple(self.entries)),
-            self.staged,
-            self.wait,
-            tuple(self.skipped),
-            tuple(self.notes),
-            self.stopped,
-        )
 
     def _tables(self, after: str | None) -> Iterator[CompiledTable]:
         """The tables to decide, in order; with an index only those of which a row can match when their turn comes."""
-        kind = str(self.look.facts.event.get("kind"))
-        bucket = self.ruleset.by_kind.get(kind, Bucket(()))
+        bucket = self.ruleset.by_kind.get(str(self.look.facts.event.get("kind")), _NOTHING)
         least = 0 if after is None else self._order_of(after)
         if self.only_rows is not None or bucket.index is None:
             tables = self.ruleset.tables if self.only_rows is not None else bucket.tables
-            yield from [one for one in tables if one.order >= least]
+            yield from [one for one in tables if one.order >= least] if least else tables
             return
-        self.possible = bucket.index.start(self.look)
-        bit = next((begin for begin, one in zip(bucket.begins, bucket.tables, strict=True) if one.order >= least), None)
-        while bit is not None and (left := self.possible.rows >> bit):
-            place = bucket.owner[bit + (left & -left).bit_length() - 1]
-            self.first_bit = bucket.begins[place]
+        possible = self.possible = bucket.index.start(self.look)
+        orders = [one.order for one in bucket.tables] if least else []
+        place = bisect_left(orders, least)
+        if place == len(bucket.tables):
+            return
+        self.next_bit = bucket.begins[place]
+        while (at := bisect_left(possible.bits, self.next_bit)) < len(possible.bits):
+            place = bucket.owner[possible.bits[at]]
+            self.first_bit, self.next_bit = bucket.begins[place], bucket.begins[place + 1]
             yield bucket.tables[place]
-            bit = bucket.begins[place + 1] if place + 1 < len(bucket.begins) else None
 
     def _order_of(self, code: str) -> int:
         for order, entry in enumerate(self.ruleset.entries):
@@ -139,53 +130,100 @@ class Pass:
         elif len(self.notes) == MAX_NOTES:
             self.notes.append("More could not be decided; the trace says what.")
 
-    def unclear(self, compiled: CompiledTable, reason: str) -> EntryTrace:
-        """An entry of which nobody can say whether the event is for it."""
-        entry = compiled.entry
-        self.note(f"{entry.code}: its trigger could not be decided: {reason}")
-        return EntryTrace(entry.code, entry.name, entry.version, Verdict.PARKED, reason=cut(reason))
+    def unclear(self, compiled: CompiledTable, reason: str) -> None:
+        """Nobody can say whether the event is for this entry."""
+        self.note(f"{compiled.entry.code}: its trigger could not be decided: {reason}")
 
-    def table(self, compiled: CompiledTable, *, full: bool = False) -> EntryTrace:
-        """Decide one table: settle its rows, plan the steps of those that fire, say why."""
-        entry = compiled.entry
-        outcome = self.settle(compiled)
-        # Before anything is staged: the trace shows what the conditions saw.
-        traces = self.row_traces(compiled, outcome, full=full)
-        if outcome.wait_for:
-            self.wait = Wait(entry.code, outcome.wait_for, compiled.table.wait_s)
-        self.report_skipped(compiled, outcome)
+    def table(self, compiled: CompiledTable) -> None:
+        """Decide one table: which rows fire, and what their steps plan."""
+        sure, asked = self.found(compiled)
+        first = compiled.table.hit is HitPolicy.FIRST
+        if not asked:
+            # The usual case: every row is certainly true or certainly false.
+            held, only = self.held, self.only_rows
+            for row in sure:  # of a *first* table one at most
+                key = row.key
+                if key not in held and (only is None or key in only):
+                    self.fire_quickly(compiled, key)
+                    if self.stopped:
+                        return
+            if not sure and self.can_fire(compiled.otherwise_key):
+                self.fire_quickly(compiled, compiled.otherwise_key)
+            return
+        rows = sorted((*sure, *asked), key=lambda row: row.number)
+        certain = {row.number for row in sure}
+        outcome = self.settle(compiled, rows, frozenset(at for at, row in enumerate(rows) if row.number in certain))
+        self.settled(compiled, outcome)
         for row in outcome.fires:
-            reason = because(row)
-            self.fire(compiled, outcome, row.key, row.row.id, row.row.steps, reason, traces)
+            if self.fire(compiled, row.key).verdict is not RowVerdict.FIRED:
+                outcome.parked = outcome.parked or first
             if self.stopped or outcome.parked:
                 break
         if outcome.otherwise and not self.stopped:
-            steps = compiled.table.otherwise or ()
-            self.fire(compiled, outcome, compiled.otherwise_key, OTHERWISE, steps, "No row matched", traces)
-        verdict = self.verdict(outcome)
-        return EntryTrace(
-            entry.code,
-            entry.name,
-            entry.version,
-            verdict,
-            tuple(traces.kept.values()),
-            traces.omitted,
-            self.stopped if verdict is Verdict.STOPPED else "",
-            tuple(key.name for key in outcome.wait_for),
-        )
+            self.fire(compiled, compiled.otherwise_key)
+
+    def found(self, compiled: CompiledTable) -> tuple[list[CompiledRow], list[CompiledRow]]:
+        """The rows that certainly match, and those that must be asked; all others are certainly false."""
+        rows = compiled.rows
+        if self.possible is not None:
+            return self._found_by_bits(compiled, self.possible)
+        try:
+            match = compiled.made.get("match")
+            if match is None:
+                first = compiled.table.hit is HitPolicy.FIRST
+                match = compiled.made["match"] = match_rows(rows, first=first)
+            sure, asked = cast(Match, match)(self.look.facts)
+        except Exception:
+            # A value that no quick form knows: what it means, or what is wrong with it, the conditions say.
+            return [], list(rows)
+        return [rows[at] for at in sure], [rows[at] for at in asked]
+
+    def _found_by_bits(
+        self, compiled: CompiledTable, possible: Possible
+    ) -> tuple[list[CompiledRow], list[CompiledRow]]:
+        first = compiled.table.hit is HitPolicy.FIRST
+        rows = compiled.rows
+        sure: list[CompiledRow] = []
+        asked: list[CompiledRow] = []
+        bits, begin = possible.bits, self.first_bit
+        rests, values, found, odd = possible.index.rests, possible.values, possible.found, possible.open
+        for bit in bits[bisect_left(bits, begin) : bisect_left(bits, begin + len(rows))]:
+            if bit in odd:
+                asked.append(rows[bit - begin])
+                continue
+            if bit in rests:
+                try:
+                    if not rests[bit](values, found):
+                        continue
+                except Exception:
+                    # An odd value: what it means the conditions say.
+                    asked.append(rows[bit - begin])
+                    continue
+            sure.append(rows[bit - begin])
+            if first:
+                break
+        return sure, asked
+
+    def settled(self, compiled: CompiledTable, outcome: Outcome) -> None:
+        """Take down for what the event waits, and what could not be decided."""
+        if outcome.wait_for:
+            self.wait = Wait(compiled.entry.code, outcome.wait_for, compiled.table.wait_s)
+        self.report_skipped(compiled, outcome)
 
     # settling ---------------------------------------------------------------------------------------------------
 
     def can_fire(self, key: str) -> bool:
         return bool(key) and key not in self.held and (self.only_rows is None or key in self.only_rows)
 
-    def settle(self, compiled: CompiledTable) -> Outcome:
-        """Which rows fire, wait, are skipped. Looks at no row behind the one that decides a *first* table."""
+    def settle(self, compiled: CompiledTable, rows: Sequence[CompiledRow], sure: Container[int] = ()) -> Outcome:
+        """Which of these rows fire, wait, are skipped; all others of the table are certainly false.
+
+        The places in `sure` are rows that certainly match. Looks at no row behind the one that decides a *first*
+        table."""
         first = compiled.table.hit is HitPolicy.FIRST
         truths: list[RowTruth] = []
-        rows = self.rows_to_ask(compiled)
-        for row in rows:
-            truth = row.truth(self.look)
+        for at, row in enumerate(rows):
+            truth = True if at in sure else row.truth(self.look)
             truths.append(truth)
             if first and (truth is True or certainly_failed(truth)):
                 break
@@ -220,18 +258,6 @@ class Pass:
         blocked = matched or outcome.parked or bool(wait_for) or undecided
         outcome.otherwise = not blocked and self.can_fire(compiled.otherwise_key)
         return outcome
-
-    def rows_to_ask(self, compiled: CompiledTable) -> Sequence[CompiledRow]:
-        """All rows; with an index those that can match."""
-        if self.possible is None:
-            return compiled.rows
-        left = (self.possible.rows >> self.first_bit) & ((1 << len(compiled.rows)) - 1)
-        rows: list[CompiledRow] = []
-        while left:
-            lowest = left & -left
-            rows.append(compiled.rows[lowest.bit_length() - 1])
-            left ^= lowest
-        return rows
 
     def rows_that_matter(
         self,
@@ -301,145 +327,48 @@ class Pass:
 
     # firing -----------------------------------------------------------------------------------------------------
 
-    def fire(
-        self,
-        compiled: CompiledTable,
-        outcome: Outcome,
-        key: str,
-        row_id: str,
-        steps: Sequence[Step],
-        reason: str,
-        traces: RowTraces,
-    ) -> None:
+    def fire(self, compiled: CompiledTable, key: str) -> Fired:
         """Plan a row's steps, all or none of them, each seeing what the ones before it staged."""
-        facts, staged, planned, done = self.look.facts, {}, [], []
-        entry = compiled.entry
-        for step in steps:
-            action = compiled.actions[step.column]
-            try:
-                effects = plan(action, step.params, facts, self.vocabulary)
-            except ActionRefused as error:
-                self.refuse(compiled, outcome, key, f"{step_sentence(action, step.params, self.vocabulary)}: {error}")
-                traces.conclude(key, RowVerdict.FAILED, (), str(error))
-                return
-            written = staged_by(effects, facts)
-            done.append(self.done(step, action, effects, written, facts))
-            if effects:
-                planned.append(
-                    Planned(key, entry.code, entry.version, row_id, step.column, action, step.params, effects, reason)
-                )
-            facts = facts.with_state(written)
-            staged.update(written)
-        count = sum(len(one.effects) for one in planned)
-        if count > self.effects_left:
+        made = plan_row(compiled, key, self.look.facts, self.vocabulary)
+        if made.refused:
+            self.skipped.append(Skipped(key, (), cut(f"{made.step}: {made.refused}"), failed=True))
+            self.note(f"{key} could not be done: {made.step}: {made.refused}")
+            return Fired(RowVerdict.FAILED, made, made.refused)
+        if made.effects > self.effects_left:
             self.stopped = (
                 f"Stopped at {key}: this chain of events has reached its limit of effects. "
                 "Nothing of this row and of the rest of the list was done."
             )
             self.note(self.stopped)
-            outcome.verdicts[key] = RowVerdict.STOPPED
-            traces.conclude(key, RowVerdict.STOPPED, (), self.stopped)
-            return
-        self.effects_left -= count
-        self.planned.extend(planned)
+            return Fired(RowVerdict.STOPPED, made, self.stopped)
+        self.effects_left -= made.effects
+        self.planned += made.planned
         self.fired.append(key)
-        self.staged.update(staged)
-        self.look.stage(staged, key)
-        if self.possible is not None and staged:
-            self.possible.staged(staged)
-        outcome.verdicts[key] = RowVerdict.FIRED
-        traces.conclude(key, RowVerdict.FIRED, tuple(done), reason)
+        self.stage(made.staged, key)
+        return Fired(RowVerdict.FIRED, made, "")
 
-    def refuse(self, compiled: CompiledTable, outcome: Outcome, key: str, reason: str) -> None:
-        outcome.verdicts[key] = RowVerdict.FAILED
-        outcome.parked = outcome.parked or compiled.table.hit is HitPolicy.FIRST
-        self.skipped.append(Skipped(key, (), cut(reason), failed=True))
-        self.note(f"{key} could not be done: {reason}")
+    def fire_quickly(self, compiled: CompiledTable, key: str) -> None:
+        """The same as `fire`, for the most usual row: one that gives one field a value."""
+        known = compiled.steps.get(key)
+        if known is None:
+            known = steps_of(compiled, key, self.vocabulary)
+        single = known.single
+        if single is None or not self.effects_left:
+            self.fire(compiled, key)
+            return
+        name, value, planned = single
+        if self.look.facts.item.get(name) != value:
+            self.effects_left -= 1
+            self.planned.append(planned)
+            self.staged[name] = value
+            self.look.put(name, value, key)
+            if self.possible is not None and name in self.possible.index.read_by:
+                self.possible.staged((name,), self.look, self.next_bit)
+        self.fired.append(key)
 
-    def done(
-        self, step: Step, action: str, effects: Sequence[Effect], written: Mapping[str, JSON], facts: Facts
-    ) -> Done:
-        changes = tuple(
-            (key, self.state_words(key, facts.item.get(key)), self.state_words(key, value))
-            for key, value in written.items()
-        )
-        sentence = step_sentence(action, step.params, self.vocabulary)
-        if not effects:
-            sentence += " (nothing to change)"
-        return Done(step.column, action, cut(sentence), changes, len(effects))
-
-    def state_words(self, state_key: str, value: JSON) -> str:
-        return "" if value is None else cut(shown(state_backed(state_key, self.vocabulary), value))
-
-    def verdict(self, outcome: Outcome) -> Verdict:
-        rows = set(outcome.verdicts.values())
-        if outcome.wait_for:
-            return Verdict.WAITING
-        if self.stopped:
-            return Verdict.STOPPED
-        if outcome.parked:
-            return Verdict.PARKED
-        if RowVerdict.FIRED in rows:
-            return Verdict.MATCHED
-        if RowVerdict.HELD in rows:
-            return Verdict.HELD
-        if outcome.undecided or not rows.isdisjoint({RowVerdict.SKIPPED, RowVerdict.FAILED}):
-            return Verdict.SKIPPED
-        return Verdict.NOT_MATCHED
-
-    # tracing ----------------------------------------------------------------------------------------------------
-
-    def row_traces(self, compiled: CompiledTable, outcome: Outcome, *, full: bool) -> RowTraces:
-        """The rows looked at, as many as the trace has room for; with `full` all rows, and all their conditions."""
-        traces = RowTraces(compiled)
-        rows = compiled.rows if full else outcome.rows
-        if len(rows) < len(compiled.rows):
-            # Those before the last one looked at were looked at too, all at once.
-            ended = bool(outcome.truths) and compiled.table.hit is HitPolicy.FIRST and ends(outcome.truths[-1])
-            traces.omitted = (rows[len(outcome.truths) - 1].number if ended else len(compiled.rows)) - len(
-                outcome.truths
-            )
-        for at, row in enumerate(rows):
-            reached = at < len(outcome.truths) and row.key in outcome.verdicts
-            if not reached and not full:
-                break
-            truth = outcome.truths[at] if at < len(outcome.truths) else row.truth(self.look)
-            verdict = outcome.verdicts.get(row.key, RowVerdict.NOT_REACHED)
-            indexed = self.possible is not None and verdict is RowVerdict.NOT_MATCHED
-            if not full and (indexed or not self.has_room(verdict)):
-                traces.omitted += 1
-                continue
-            seen: list[Seen] = []
-            for condition in row.conditions:
-                one = seen_at(condition, self.look, self.vocabulary)
-                seen.append(one)
-                if one.truth is Truth.FALSE and not full:
-                    break
-            else:
-                seen += self.group_traces(row, full=full)
-            reason = (
-                "" if isinstance(truth, bool) else cut("; ".join(dict.fromkeys(one.reason for one in truth.leaves)))
-            )
-            if verdict is RowVerdict.HELD:
-                reason = self.because.get(row.key) or "It matched, but had fired before in this chain of events."
-            traces.kept[row.key] = RowTrace(row.row.id, row.number, verdict, truth_of(truth), tuple(seen), (), reason)
-        return traces
-
-    def group_traces(self, row: CompiledRow, *, full: bool) -> list[Seen]:
-        """The conditions in the groups of a row, up to the end of the first group that does not hold."""
-        seen: list[Seen] = []
-        for group in row.groups:
-            for condition, place, prefix in group.leaves:
-                one = seen_at(condition, self.look, self.vocabulary)
-                seen.append(replace(one, label=prefix + one.label, group=place))
-            if not full and group.node.truth(self.look) is False:
-                break
-        return seen
-
-    def has_room(self, verdict: RowVerdict) -> bool:
-        """Whether one more row is kept. Rows that did not match have their own bound: they push no deciding row out."""
-        if verdict is RowVerdict.NOT_MATCHED:
-            self.unmatched_left -= 1
-            return self.unmatched_left >= 0
-        self.deciding_left -= 1
-        return self.deciding_left >= 0
+    def stage(self, written: Mapping[str, JSON], key: str) -> None:
+        if written:
+            self.staged.update(written)
+            self.look.stage(written, key)
+            if self.possible is not None:
+                self.possible.staged(written, self.look, self.next_bit)

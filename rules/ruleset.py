@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from rules.compiled import All, CompiledCondition, CompiledRow, CompiledTable, Not
+from rules.compiled import CompiledRow, CompiledTable
 from rules.decision import Entry
-from rules.index import Asked, RowIndex
+from rules.index import RowIndex
 from rules.rearm import rearmed_rows
 from rules.table import EVERY_TIME
 from rules.vocabulary import Vocabulary
@@ -70,30 +70,19 @@ class Bucket:
     tables: tuple[CompiledTable, ...]
     index: RowIndex | None = None
     owner: tuple[int, ...] = ()  # bit -> place in `tables`
-    begins: tuple[int, ...] = ()  # place in `tables` -> its first bit
+    begins: tuple[int, ...] = ()  # place in `tables` -> its first bit; one more for the end
 
     @classmethod
     def of(cls, tables: tuple[CompiledTable, ...], index_from: int) -> Bucket:
         if sum(len(one.rows) for one in tables) < index_from:
             return cls(tables)
-        rows: list[list[Asked]] = []
+        rows: list[CompiledRow | None] = []
         owner: list[int] = []
         begins: list[int] = []
         for place, table in enumerate(tables):
             begins.append(len(rows))
-            rows += [list(asked(row)) for row in table.rows]
+            rows += table.rows
             if table.otherwise_key:
-                rows.append([])
+                rows.append(None)
             owner += [place] * (len(rows) - len(owner))
-        return cls(tables, RowIndex(rows), tuple(owner), tuple(begins))
-
-
-def asked(row: CompiledRow) -> Iterator[Asked]:
-    """The conditions that the row cannot match without, as far as an index can know them."""
-    waiting: list[CompiledCondition | All | Not] = list(row.all.members)
-    while waiting:
-        member = waiting.pop()
-        if isinstance(member, All):
-            waiting += member.members
-        elif isinstance(member, CompiledCondition) and member.field is not None and member.field.type is not None:
-            yield Asked(member.field, member.operator, member.operand)
+        return cls(tables, RowIndex(rows), tuple(owner), (*begins, len(rows)))

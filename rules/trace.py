@@ -6,7 +6,7 @@ A trace keeps words (labels, sentences, values as people read them) because the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
@@ -106,15 +106,36 @@ class EntryTrace:
     lookups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Trace:
-    """Everything one decision considered, in list order."""
+    """Everything one decision considered, in list order. It may be worked out only when somebody looks at it."""
 
-    revision: int
-    entries: tuple[EntryTrace, ...] = field(default=())
+    __slots__ = ("_entries", "revision")
+
+    def __init__(self, revision: int, entries: Sequence[EntryTrace] | Callable[[], Sequence[EntryTrace]] = ()) -> None:
+        self.revision = revision
+        self._entries = entries
+
+    @property
+    def entries(self) -> tuple[EntryTrace, ...]:
+        entries = self._entries
+        if not isinstance(entries, tuple):
+            entries = self._entries = tuple(entries() if callable(entries) else entries)
+        return entries
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Trace):
+            return NotImplemented
+        return (self.revision, self.entries) == (other.revision, other.entries)
+
+    def __hash__(self) -> int:
+        return hash((self.revision, self.entries))
+
+    def __repr__(self) -> str:
+        return f"Trace({self.revision!r}, {self.entries!r})"
 
     def to_json(self) -> dict[str, JSON]:
-        return {"schema": TRACE_SCHEMA, **cast("dict[str, JSON]", _plain(asdict(self)))}
+        entries = [_plain(asdict(one)) for one in self.entries]
+        return {"schema": TRACE_SCHEMA, "revision": self.revision, "entries": entries}
 
     @classmethod
     def from_json(cls, data: Mapping[str, JSON]) -> Trace:

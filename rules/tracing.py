@@ -1,18 +1,176 @@
-"""What a decision saw, row by row and condition by condition, as its trace keeps it."""
+"""What a decision saw, row by row and condition by condition: the same pass once more, with its trace kept."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from rules.compiled import CompiledCondition, CompiledTable
+from rules.actions import step_sentence
+from rules.compiled import CompiledCondition, CompiledRow, CompiledTable
 from rules.facts import Known
+from rules.fields import state_backed
 from rules.look import Look
 from rules.operators import Looks
-from rules.table import OTHERWISE
+from rules.passes import Fired, Outcome, Pass
+from rules.steps import RowPlan, steps_of
+from rules.table import OTHERWISE, HitPolicy, Step
 from rules.templates import shown
-from rules.trace import Done, RowTrace, RowVerdict, Seen, Truth, cut
-from rules.truth import Undecided
+from rules.trace import MAX_TRACED_ROWS, Done, EntryTrace, RowTrace, RowVerdict, Seen, Truth, Verdict, cut
+from rules.truth import Undecided, ends, truth_of
 from rules.vocabulary import Vocabulary
+from tickets.values import JSON
+
+
+class TracedPass(Pass):
+    """A pass that asks every row it looks at, and keeps what was seen in `entries`."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.entries: list[EntryTrace] = []
+        self.unmatched_left = self.deciding_left = MAX_TRACED_ROWS
+
+    def unclear(self, compiled: CompiledTable, reason: str) -> None:
+        super().unclear(compiled, reason)
+        self.entries.append(self.not_clear(compiled, reason))
+
+    def not_clear(self, compiled: CompiledTable, reason: str) -> EntryTrace:
+        entry = compiled.entry
+        return EntryTrace(entry.code, entry.name, entry.version, Verdict.PARKED, reason=cut(reason))
+
+    def table(self, compiled: CompiledTable) -> None:
+        trace = self.traced(compiled, full=False)
+        if self.possible is None or trace.verdict is not Verdict.NOT_MATCHED:
+            self.entries.append(trace)
+
+    def traced(self, compiled: CompiledTable, *, full: bool) -> EntryTrace:
+        """Decide one table and say why; with `full` for every row and every condition of it."""
+        entry = compiled.entry
+        outcome = self.settle(compiled, self.rows_to_ask(compiled))
+        # Before anything is staged: the trace shows what the conditions saw.
+        traces = self.row_traces(compiled, outcome, full=full)
+        self.settled(compiled, outcome)
+        for row in outcome.fires:
+            fired = self.fire(compiled, row.key)
+            self.conclude(compiled, outcome, traces, row.key, fired)
+            if self.stopped or outcome.parked:
+                break
+        if outcome.otherwise and not self.stopped:
+            fired = self.fire(compiled, compiled.otherwise_key)
+            self.conclude(compiled, outcome, traces, compiled.otherwise_key, fired)
+        verdict = self.verdict(outcome)
+        return EntryTrace(
+            entry.code,
+            entry.name,
+            entry.version,
+            verdict,
+            tuple(traces.kept.values()),
+            traces.omitted,
+            self.stopped if verdict is Verdict.STOPPED else "",
+            tuple(key.name for key in outcome.wait_for),
+        )
+
+    def rows_to_ask(self, compiled: CompiledTable) -> Sequence[CompiledRow]:
+        """All rows; with an index those that can match."""
+        if self.possible is None:
+            return compiled.rows
+        sure, asked = self.found(compiled)
+        return sorted((*sure, *asked), key=lambda row: row.number)
+
+    def conclude(self, compiled: CompiledTable, outcome: Outcome, traces: RowTraces, key: str, fired: Fired) -> None:
+        outcome.verdicts[key] = fired.verdict
+        if fired.verdict is RowVerdict.FAILED:
+            outcome.parked = outcome.parked or compiled.table.hit is HitPolicy.FIRST
+        if fired.verdict is not RowVerdict.FIRED:
+            traces.conclude(key, fired.verdict, (), fired.reason)
+            return
+        known = steps_of(compiled, key, self.vocabulary)
+        traces.conclude(key, fired.verdict, self.done(compiled, known.steps, fired.plan), known.reason)
+
+    def done(self, compiled: CompiledTable, steps: Sequence[Step], made: RowPlan) -> tuple[Done, ...]:
+        said = []
+        for step, changes, effects in zip(steps, made.changes, made.counts, strict=True):
+            action = compiled.actions[step.column]
+            sentence = step_sentence(action, step.params, self.vocabulary)
+            if not effects:
+                sentence += " (nothing to change)"
+            changed = tuple((key, self.state_words(key, old), self.state_words(key, new)) for key, old, new in changes)
+            said.append(Done(step.column, action, cut(sentence), changed, effects))
+        return tuple(said)
+
+    def state_words(self, state_key: str, value: JSON) -> str:
+        return "" if value is None else cut(shown(state_backed(state_key, self.vocabulary), value))
+
+    def verdict(self, outcome: Outcome) -> Verdict:
+        rows = set(outcome.verdicts.values())
+        if outcome.wait_for:
+            return Verdict.WAITING
+        if self.stopped:
+            return Verdict.STOPPED
+        if outcome.parked:
+            return Verdict.PARKED
+        if RowVerdict.FIRED in rows:
+            return Verdict.MATCHED
+        if RowVerdict.HELD in rows:
+            return Verdict.HELD
+        if outcome.undecided or not rows.isdisjoint({RowVerdict.SKIPPED, RowVerdict.FAILED}):
+            return Verdict.SKIPPED
+        return Verdict.NOT_MATCHED
+
+    def row_traces(self, compiled: CompiledTable, outcome: Outcome, *, full: bool) -> RowTraces:
+        """The rows looked at, as many as the trace has room for; with `full` all rows, and all their conditions."""
+        traces = RowTraces(compiled)
+        rows = compiled.rows if full else outcome.rows
+        if len(rows) < len(compiled.rows):
+            # Those before the last one looked at were looked at too, all at once.
+            ended = bool(outcome.truths) and compiled.table.hit is HitPolicy.FIRST and ends(outcome.truths[-1])
+            traces.omitted = (rows[len(outcome.truths) - 1].number if ended else len(compiled.rows)) - len(
+                outcome.truths
+            )
+        for at, row in enumerate(rows):
+            reached = at < len(outcome.truths) and row.key in outcome.verdicts
+            if not reached and not full:
+                break
+            truth = outcome.truths[at] if at < len(outcome.truths) else row.truth(self.look)
+            verdict = outcome.verdicts.get(row.key, RowVerdict.NOT_REACHED)
+            indexed = self.possible is not None and verdict is RowVerdict.NOT_MATCHED
+            if not full and (indexed or not self.has_room(verdict)):
+                traces.omitted += 1
+                continue
+            seen: list[Seen] = []
+            for condition in row.conditions:
+                one = seen_at(condition, self.look, self.vocabulary)
+                seen.append(one)
+                if one.truth is Truth.FALSE and not full:
+                    break
+            else:
+                seen += self.group_traces(row, full=full)
+            reason = (
+                "" if isinstance(truth, bool) else cut("; ".join(dict.fromkeys(one.reason for one in truth.leaves)))
+            )
+            if verdict is RowVerdict.HELD:
+                reason = self.because.get(row.key) or "It matched, but had fired before in this chain of events."
+            traces.kept[row.key] = RowTrace(row.row.id, row.number, verdict, truth_of(truth), tuple(seen), (), reason)
+        return traces
+
+    def group_traces(self, row: CompiledRow, *, full: bool) -> list[Seen]:
+        """The conditions in the groups of a row, up to the end of the first group that does not hold."""
+        seen: list[Seen] = []
+        for group in row.groups:
+            for condition, place, prefix in group.leaves:
+                one = seen_at(condition, self.look, self.vocabulary)
+                seen.append(replace(one, label=prefix + one.label, group=place))
+            if not full and group.node.truth(self.look) is False:
+                break
+        return seen
+
+    def has_room(self, verdict: RowVerdict) -> bool:
+        """Whether one more row is kept. Rows that did not match have their own bound: they push no deciding row out."""
+        if verdict is RowVerdict.NOT_MATCHED:
+            self.unmatched_left -= 1
+            return self.unmatched_left >= 0
+        self.deciding_left -= 1
+        return self.deciding_left >= 0
 
 
 class RowTraces:

@@ -196,20 +196,25 @@ def apply(state: Mapping[str, JSON], effects: Sequence[StateEffect]) -> tuple[di
     changes: list[Change] = []
     for effect in effects:
         before = after.get(effect.field)
-        match effect:
-            case SetField(_, value):
-                new: JSON = value
-            case AddTo(_, values):
-                new = sorted(_members(before) | set(values))
-            case RemoveFrom(_, values):
-                new = sorted(_members(before) - set(values))
-        if new is None or new == [] or new == ():
-            new = None
+        new = value_after(effect, before)
+        if new is None:
             after.pop(effect.field, None)
         else:
             after[effect.field] = new
         changes.append(Change(effect.field, before, new))
     return after, net(changes)
+
+
+def value_after(effect: StateEffect, before: JSON) -> JSON:
+    """What the effect leaves in its field; None when that is empty then."""
+    match effect:
+        case SetField(_, value):
+            new: JSON = value
+        case AddTo(_, values):
+            new = sorted(_members(before) | set(values))
+        case RemoveFrom(_, values):
+            new = sorted(_members(before) - set(values))
+    return None if new == [] or new == () else new
 
 
 def _members(value: JSON) -> set[str]:

@@ -7,6 +7,7 @@ from tests.mutations.mutation import Mutation
 OPERATORS = "tests/rules/test_operators.py::"
 TRIGGERS = "tests/rules/test_triggers.py::"
 ENGINE = "tests/rules/test_engine.py::"
+INDEX = "tests/rules/test_index.py::"
 GROUPS = "tests/rules/test_groups.py::"
 FIELDS = "tests/rules/test_fields.py::"
 PARSE = "tests/rules/test_parse.py::"
@@ -354,10 +355,17 @@ MUTATIONS = (
     # Order, first, otherwise, held, limits
     Mutation(
         "first means the first row only",
-        "rules/passes.py",
-        "            if first and (truth is True or certainly_failed(truth)):\n                break\n",
-        "",
+        "rules/quick.py",
+        "        elif first:\n",
+        "        elif False:\n",
         ENGINE + "test_first_fires_the_first_row_that_matches_only",
+    ),
+    Mutation(
+        "first means the first row only, with an index",
+        "rules/passes.py",
+        "            if first:\n                break\n        return sure, asked",
+        "        return sure, asked",
+        INDEX + "test_first_means_the_first_row_only_with_an_index",
     ),
     Mutation(
         "every means every row",
@@ -403,52 +411,99 @@ MUTATIONS = (
     ),
     Mutation(
         "later entries see what earlier ones staged",
-        "rules/passes.py",
-        "        self.look.stage(staged, key)\n",
-        "",
+        "rules/look.py",
+        "            own[name] = value\n",
+        "            pass\n",
         ENGINE + "test_entries_run_in_list_order_and_see_what_earlier_ones_staged",
     ),
     Mutation(
         "rows of one table do not see each other",
         "rules/passes.py",
-        "            truth = row.truth(self.look)\n            truths.append(truth)\n",
-        "            truth = row.truth(self.look)\n            truths.append(truth)\n"
-        "            for step in row.row.steps if truth is True else ():\n"
-        "                made = plan(compiled.actions[step.column], step.params, self.look.facts, self.vocabulary)\n"
-        "                self.look.stage(staged_by(made, self.look.facts), row.key)\n",
+        "            for row in sure:  # of a *first* table one at most\n",
+        "            for row in compiled.rows:\n"
+        "                if row.truth(self.look) is not True:\n                    continue\n",
         ENGINE + "test_rows_of_one_table_do_not_see_each_others_writes",
     ),
     Mutation(
         "a staged write is read again",
         "rules/look.py",
-        "if field.reads.isdisjoint(written)",
+        "if name not in known[0].reads",
         "if True",
         ENGINE + "test_a_staged_write_makes_lookups_that_hang_on_it_be_read_again",
     ),
     Mutation(
         "steps of a row see the ones before",
-        "rules/passes.py",
-        "            facts = facts.with_state(written)\n",
-        "",
+        "rules/steps.py",
+        "before = staged[name] if name in staged else item.get(name)",
+        "before = item.get(name)",
         ENGINE + "test_steps_of_a_row_see_what_the_ones_before_staged",
     ),
     Mutation(
         "a refused step undoes its whole row",
-        "rules/passes.py",
-        "                traces.conclude(key, RowVerdict.FAILED, (), str(error))\n                return\n",
-        "                traces.conclude(key, RowVerdict.FAILED, (), str(error))\n                continue\n",
+        "rules/steps.py",
+        "                return RowPlan(step=step_sentence(action, step.params, vocabulary), refused=str(error))\n",
+        "                continue\n",
         ENGINE + "test_a_step_that_is_refused_undoes_its_whole_row",
     ),
     Mutation(
         "the limit of effects",
         "rules/passes.py",
-        "        if count > self.effects_left:",
+        "        if made.effects > self.effects_left:",
         "        if False:",
         ENGINE + "test_the_limit_of_effects_stops_the_list_visibly_and_whole_rows_only",
     ),
     Mutation(
-        "a long table's trace is bounded",
+        "the limit of effects of a row that gives one field a value",
         "rules/passes.py",
+        "        if single is None or not self.effects_left:",
+        "        if single is None:",
+        ENGINE + "test_a_row_of_one_effect_stops_at_the_limit_too",
+    ),
+    Mutation(
+        "a row that gives a field the value it has plans nothing",
+        "rules/passes.py",
+        "        if self.look.facts.item.get(name) != value:",
+        "        if True:",
+        ENGINE + "test_a_step_that_changes_nothing_plans_nothing_but_stands_in_the_trace",
+    ),
+    Mutation(
+        "an odd value is asked of the conditions",
+        "rules/passes.py",
+        "            return [], list(rows)\n",
+        "            return [], []\n",
+        ENGINE + "test_an_error_in_a_condition_parks_a_first_table_and_is_never_no_match",
+    ),
+    Mutation(
+        "a row with something that has no quick form is asked",
+        "rules/quick.py",
+        '            body.append(f"if {test}: open.append({at})")',
+        '            body.append(f"if {test}: sure.append({at})")',
+        ENGINE + "test_a_table_waits_for_the_lookup_that_could_still_change_what_fires",
+    ),
+    Mutation(
+        "the index asks rows whose field is unknown",
+        "rules/index.py",
+        "            self._asked[part.place] = part.rows\n",
+        "",
+        INDEX + "test_a_row_is_asked_when_its_lookup_is_unknown_and_left_out_when_another_cell_is_false",
+    ),
+    Mutation(
+        "the index follows what is staged",
+        "rules/passes.py",
+        "                self.possible.staged(written, self.look, self.next_bit)",
+        "                pass",
+        INDEX + "test_a_staged_write_lets_later_rows_that_read_it_match",
+    ),
+    Mutation(
+        "a limit of the index is a limit exactly",
+        "rules/index.py",
+        "[below({limits}, v) + upto({limits}, v)]",
+        "[2 * below({limits}, v)]",
+        INDEX + "test_a_row_with_a_limit_is_left_exactly_when_it_matches_however_few_limits_are_known",
+    ),
+    Mutation(
+        "a long table's trace is bounded",
+        "rules/tracing.py",
         "            self.unmatched_left -= 1\n",
         "",
         ENGINE + "test_a_long_table_keeps_a_bounded_trace_with_the_deciding_row",

@@ -9,6 +9,7 @@ from rules.engine import Decision, Entry, RuleSet, compile_ruleset, decide
 from rules.facts import Facts
 from rules.parse import parse_table
 from rules.table import Table
+from rules.trace import RowVerdict
 from rules.vocabulary import FieldSpec, LookupSpec, NamedList, Template, TemplateText, Vocabulary
 from tickets.item import FieldType, StateField
 from tickets.kinds import Pipeline, Stage
@@ -150,7 +151,20 @@ def a_list(*tables: Table) -> RuleSet:
 
 
 def decided(facts: Facts, *tables: Table, **how: Any) -> Decision:
-    return decide(a_list(*tables), facts, **how)
+    """The decision; and its trace, worked out by asking every row, must tell of the same rows."""
+    decision = decide(a_list(*tables), facts, **how)
+    assert rows_fired(decision) == sorted(decision.fired)
+    return decision
+
+
+def rows_fired(decision: Decision) -> list[str]:
+    """The rows that fired, as the trace tells."""
+    return sorted(
+        f"{entry.code}/{row.row}"
+        for entry in decision.trace.entries
+        for row in entry.rows
+        if row.verdict is RowVerdict.FIRED
+    )
 
 
 def tags_of(decision: Decision) -> list[str]:

@@ -459,6 +459,16 @@ def test_the_limit_of_effects_stops_the_list_visibly_and_whole_rows_only() -> No
     assert decided(EMAIL, first, two, last, effects_left=4).fired == ("A/r1", "B/r1", "C/r1")
 
 
+def test_a_row_of_one_effect_stops_at_the_limit_too() -> None:
+    steps = [{"id": "s1", "do": "set_priority"}]
+    row = {"id": "r1", "then": {"s1": {"priority": "high"}}}
+    decision = decided(EMAIL, a_table([row], columns=[], steps=steps), effects_left=0)
+    assert (decision.fired, decision.staged) == ((), {})
+    assert decision.stopped.startswith("Stopped at A01/r1: ")
+    same = decided(some_facts({"priority": "high"}), a_table([row], columns=[], steps=steps), effects_left=1)
+    assert (same.fired, same.planned, same.stopped) == (("A01/r1",), (), "")
+
+
 def test_a_long_table_keeps_a_bounded_trace_with_the_deciding_row() -> None:
     rows = [tagging(f"r{at}", c1="chat") for at in range(1_000)] + [tagging("hit", c1="email")]
     listed = [Entry("A01", "Triage", 1, 0, table=a_table(rows))]
@@ -489,7 +499,7 @@ class Counting(dict[str, Any]):
 
 def test_a_field_is_read_once_per_decision_however_many_rows_look_at_it() -> None:
     state = Counting(EMAIL.item)
-    decided(replace(EMAIL, item=state), a_table([tagging(f"r{at}", c1="chat") for at in range(50)]))
+    decide(a_list(a_table([tagging(f"r{at}", c1="chat") for at in range(50)])), replace(EMAIL, item=state))
     assert state.asked["channel"] == 1
 
 
