@@ -6,12 +6,13 @@ cannot offer what a script does not have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs.live import Desk
 from jobs.runs import script_api
 from rules.fields import FIELDS
+from rules.vocabulary import ScriptParam
 from sandbox.child import names
 from sandbox.contract import Method, Param
 from tickets.item import STATE_FIELDS
@@ -45,8 +46,10 @@ _VERBS: Mapping[str, tuple[str, str]] = {
 _FACADE = "A part of Python's module of this name; import it or just use it."
 
 
-def completion(desk: Desk) -> dict[str, Any]:
-    """`{"globals": {name: member}, "types": {type: {"members": {name: member}}}}` for the editor."""
+def completion(desk: Desk, takes: Sequence[ScriptParam] = ()) -> dict[str, Any]:
+    """`{"globals": {name: member}, "types": {type: {"members": {name: member}}}}` for the editor.
+
+    `takes` are the parameters that the script declares."""
     api = script_api(desk)
     ticket: dict[str, Member] = {}
     for key, field in STATE_FIELDS.items():
@@ -69,6 +72,14 @@ def completion(desk: Desk) -> dict[str, Any]:
     everything |= {
         name: {"kind": "object", "type": name.capitalize(), "doc": _FACTS.get(name, "")} for name in sorted(names.FACTS)
     }
+    everything["params"]["members"] = {
+        one.name: {
+            "kind": "property",
+            "type": one.type.value,
+            "doc": " ".join(text for text in (f"{one.label}.", one.doc, _left_out(one)) if text),
+        }
+        for one in takes
+    }
     labels = {one.connection: one.connection_label for one in desk.operations}
     for connection, operations in api.connections.items():
         everything[connection] = {
@@ -85,6 +96,12 @@ def completion(desk: Desk) -> dict[str, Any]:
             "Event": {"members": _part("event")},
         },
     }
+
+
+def _left_out(param: ScriptParam) -> str:
+    if param.required and param.default is None:
+        return ""
+    return f"Left out: {param.default!r}."
 
 
 def _part(part: str) -> dict[str, Member]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,7 +16,10 @@ from jobs.runs import manifest_of, script_api, with_manifest
 from jobs.script_tests import run_all
 from jobs.tryout import Mode, Tried, Would, try_script
 from rules import store as rule_list
+from rules.errors import ActionRefused
+from rules.script_params import complete, declared_or_none
 from rules.store import EntryKind, NothingToPublish, StaleDraft, Stored
+from rules.vocabulary import ScriptParam
 from sandbox.contract import Checked, Manifest
 from sandbox.errors import ServiceUnavailable
 from tickets.errors import ItemNotFound
@@ -30,6 +33,8 @@ from web.labels import Labels
 from web.limits import limiter, person
 from web.names_store import names
 from web.refusals import full_stop, said
+from web.rules_document import EditRefused
+from web.rules_forms import given_widget, read_given
 from web.scripts_api import completion
 from web.scripts_settings import settings
 from web.scripts_tests import stored_script as _script
@@ -97,10 +102,12 @@ def switch(code: str) -> ResponseReturnValue:
 @pages.get("/scripts/api.json")
 @needs(PERMISSION)
 def api() -> ResponseReturnValue:
-    """The names the editor completes."""
+    """The names the editor completes; with `code` those of this script's parameters, too."""
+    code = request.args.get("code", "")
     with services().db.read() as connection:
         desk = services().live.current(connection)
-    return jsonify(completion(desk))
+        takes = declared_or_none(_script(connection, code).working) if code else ()
+    return jsonify(completion(desk, takes))
 
 
 @pages.post("/scripts/check")
@@ -179,6 +186,10 @@ def _editor(
         labels=labels,
         recent=recent,
         used=used,
+        given=[
+            given_widget(f"p.{one.name}", one, read_given(request.form, f"p.{one.name}", one))
+            for one in declared_or_none(stored.working)
+        ],
         item=request.values.get("item", recent[0].id if recent else "", type=str),
         mode=_mode().value,
         limits=services().sandbox.limits,
@@ -196,6 +207,13 @@ def _words() -> dict[str, str]:
         "one": gettext("1 problem."),
         "many": gettext("{n} problems."),
         "line": gettext("Line {line}:"),
+        "saved": gettext("Draft saved"),
+        "saving": gettext("Saving …"),
+        "unsaved": gettext("Not saved: Deskhand cannot be reached. It is tried again with your next change."),
+        "clash": gettext("Not saved: somebody else saved this script. Save it yourself to see both."),
+        "tooMany": gettext("Too many tries in a minute. Nothing was run; wait a moment."),
+        "failed": gettext("That did not work. Nothing was run."),
+        "away": gettext("Deskhand cannot be reached. Nothing was run."),
     }
 
 
@@ -213,17 +231,23 @@ def _effect_tone(effect: Would) -> tuple[str, str]:
 @pages.post("/scripts/<code>")
 @needs(PERMISSION)
 def save(code: str) -> ResponseReturnValue:
-    """Save the draft."""
+    """Save the draft. The page's own script does so while somebody types, and is told the count to go on from."""
     source = _sent_source()
     seen = request.form.get("seen", -1, type=int)
+    by_itself = request.headers.get("X-Part") == "1"
+    saved = seen
     with services().db.write() as connection:
         stored = _script(connection, code)
         try:
-            rule_list.save_draft(connection, code, _content(stored, source), author=me().key, seen=seen, now=now())
+            content = _content(stored, source)
+            if not by_itself or content != _plain(stored.working) or stored.draft_count != seen:
+                saved = rule_list.save_draft(connection, code, content, author=me().key, seen=seen, now=now())
         except StaleDraft as stale:
             clash = str(stale)
         else:
             clash = ""
+    if by_itself:
+        return (jsonify(error=clash), 409) if clash else jsonify(seen=saved)
     if clash:
         # Both stand on the page; what is in the editor is theirs to save on top, or to copy from.
         return _editor(stored, source, problem=clash, theirs=_source(stored.working), status=409)
@@ -257,7 +281,7 @@ def try_it(code: str) -> ResponseReturnValue:
         stored = _script(connection, code)
         desk = services().live.current(connection)
         labels = Labels(names(connection), desk.vocabulary.custom_fields)
-    tried, problem = _try(source)
+    tried, problem = _try(source, declared_or_none(stored.working))
     if not part:
         return _editor(stored, source, tried=tried, problem=problem, status=422 if problem else 200)
     return render_template(
@@ -271,12 +295,22 @@ def try_it(code: str) -> ResponseReturnValue:
     )
 
 
-def _try(source: str) -> tuple[Tried | None, str]:
+def _given(takes: Sequence[ScriptParam]) -> dict[str, JSON]:
+    """The parameters of the try's form. Raises `ActionRefused`."""
+    given = {one.name: read_given(request.form, f"p.{one.name}", one) for one in takes}
+    return complete(takes, {name: value for name, value in given.items() if value is not None})
+
+
+def _try(source: str, takes: Sequence[ScriptParam]) -> tuple[Tried | None, str]:
     wanted = request.form.get("item", "").strip().removeprefix("#")
     if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= 9):
         return None, gettext("Enter the number of a ticket to try it on.")
     try:
-        return try_script(services(), source, int(wanted), me(), _mode()), ""
+        given = _given(takes)
+    except (ActionRefused, EditRefused) as refused:
+        return None, gettext("%(why)s Nothing was run.", why=full_stop(str(refused)))
+    try:
+        return try_script(services(), source, int(wanted), me(), _mode(), params=given), ""
     except ItemNotFound:
         return None, gettext("There is no ticket %(n)s, or it is not visible to you. Nothing was run.", n=wanted)
 

@@ -89,8 +89,54 @@ def test_a_try_runs_what_is_typed_and_an_old_result_says_so(served: Served, buil
     expect(page.locator("#stale")).to_be_hidden()
     page.keyboard.type("\nlog(2)")
     expect(page.locator("#stale")).to_be_visible()
-    assert stored(served).draft is None
+    assert stored(served).live_version == 1
     assert served.desk.state(1)["priority"] == "normal"
+
+
+def test_what_is_typed_is_saved_by_itself_and_two_editors_lose_nothing(
+    served: Served, built: None, visit: Visit
+) -> None:
+    """Saving by hand goes on from the draft's own saves; whoever is late is told and keeps the text."""
+    page, other = opened(visit), opened(visit)
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("log('mine')")
+    expect(page.locator("#autosave")).to_have_text("Draft saved")
+    assert "log('mine')" in (stored(served).draft or {})["source"]
+    other.locator(".cm-content").click()
+    other.keyboard.press("Control+End")
+    other.keyboard.type("log('late')")
+    expect(other.locator("#autosave")).to_contain_text("somebody else saved this script")
+    assert "late" not in (stored(served).draft or {})["source"]
+    other.keyboard.press("Control+s")
+    expect(other.get_by_role("alert")).to_contain_text("The editor holds your text")
+    expect(other.locator(".cm-content")).to_contain_text("log('late')")
+    page.keyboard.type("\nlog('more')")
+    page.keyboard.press("Control+s")
+    expect(page.locator(".notice.ok")).to_have_text("The draft is saved.")
+    assert "log('more')" in (stored(served).draft or {})["source"]
+
+
+def test_the_mouse_over_a_name_says_what_it_is(served: Served, built: None, visit: Visit) -> None:
+    page = opened(visit)
+    page.locator(".cm-content").get_by_text("set_priority").hover()
+    expect(page.locator(".ed-hover")).to_contain_text("set_priority(priority: str)")
+
+
+def test_the_parameters_of_the_draft_are_completed_and_tried(served: Served, built: None, visit: Visit) -> None:
+    with served.desk.services.db.write() as connection:
+        draft = {"source": "ticket.add_tags([params.tone])\n", "params": [{"name": "tone", "label": "Tone"}]}
+        seen = rule_list.entry(connection, "S01").draft_count
+        now = served.desk.clock.now()
+        rule_list.save_draft(connection, "S01", {"name": "Enrich", **draft}, author="dev", seen=seen, now=now)
+    page = opened(visit)
+    page.get_by_label("Tone").fill("warm")
+    page.locator("#try").click()
+    expect(page.locator("#tried")).to_contain_text("warm")
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("params.to")
+    expect(page.locator(".cm-tooltip-autocomplete")).to_contain_text("tone")
 
 
 def test_problems_are_listed_with_their_line_and_publishing_is_closed(

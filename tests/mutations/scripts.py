@@ -8,6 +8,7 @@ PARAMS = "tests/rules/test_script_params.py::"
 SETTINGS = "tests/web/test_scripts_settings.py::"
 FILES = "tests/web/test_rules_files_scripts.py::"
 REFUSALS = "tests/web/test_refusals.py::"
+PAGES = "tests/web/test_scripts_pages.py::"
 LISTED = "tests/jobs/test_listed_scripts.py::"
 
 MUTATIONS = (
@@ -164,5 +165,19 @@ MUTATIONS = (
         "    if line is not None:\n",
         "    if False:\n",
         REFUSALS + "test_the_line_and_what_was_not_done_are_told_around_the_refusal",
+    ),
+    Mutation(
+        "scripts: a draft that saves itself saves over nobody",
+        "web/scripts_pages.py",
+        "        return (jsonify(error=clash), 409) if clash else jsonify(seen=saved)\n",
+        "        return jsonify(seen=saved)\n",
+        PAGES + "test_the_pages_own_script_saves_without_leaving_the_page",
+    ),
+    Mutation(
+        "scripts: a try refuses wrong parameters",
+        "web/scripts_pages.py",
+        "    return complete(takes, {name: value for name, value in given.items() if value is not None})\n",
+        "    return given\n",
+        PAGES + "test_a_try_gets_the_parameters_that_are_typed_and_refuses_wrong_ones",
     ),
 )

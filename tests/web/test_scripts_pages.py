@@ -130,6 +130,42 @@ def test_saving_keeps_a_draft_and_leaves_live_as_it_is(desk: Desk, developer: Fl
     assert after.content["source"] == GOOD
 
 
+def test_the_pages_own_script_saves_without_leaving_the_page(desk: Desk, developer: FlaskClient) -> None:
+    code = a_script(desk)
+    seen = stored(desk).draft_count
+    part = {"X-Part": "1"}
+    same = send(developer, f"/scripts/{code}", {"source": GOOD, "seen": seen}, headers=part)
+    assert same.get_json() == {"seen": seen}
+    assert stored(desk).draft is None
+    first = send(developer, f"/scripts/{code}", {"source": "log(1)\n", "seen": seen}, headers=part)
+    assert first.get_json() == {"seen": seen + 1}
+    assert (stored(desk).draft or {})["source"] == "log(1)\n"
+    late = send(developer, f"/scripts/{code}", {"source": "log(2)\n", "seen": seen}, headers=part)
+    assert (late.status_code, "saved this draft" in late.get_json()["error"]) == (409, True)
+    assert (stored(desk).draft or {})["source"] == "log(1)\n"
+
+
+def test_a_try_gets_the_parameters_that_are_typed_and_refuses_wrong_ones(desk: Desk, developer: FlaskClient) -> None:
+    code = a_script(desk, live=False)
+    ticket = desk.ticket()
+    desk.work()
+    with desk.services.db.write() as connection:
+        draft = {**stored(desk).working, "params": [{"name": "days", "type": "number", "default": 3}]}
+        seen = stored(desk).draft_count
+        rule_list.save_draft(connection, code, draft, author="dev", seen=seen, now=desk.clock.now())
+    before = dump(desk.services.db)
+    source = "ticket.add_note('days ' + str(params.days))\n"
+    for given, note in (("7", "days 7"), ("", "days 3")):
+        tried = send(developer, f"/scripts/{code}/try", {"source": source, "item": ticket, "p.days": given})
+        assert note in words(text_of(tried))
+    wrong = send(developer, f"/scripts/{code}/try", {"source": source, "item": ticket, "p.days": "many"})
+    assert wrong.status_code == 422
+    assert "Days takes a number, not a text. Nothing was run." in words(text_of(wrong))
+    assert dump(desk.services.db) == before
+    offered = developer.get(f"/scripts/api.json?code={code}").get_json()["globals"]["params"]["members"]
+    assert offered == {"days": {"kind": "property", "type": "number", "doc": "Days. Left out: 3."}}
+
+
 def test_a_script_somebody_else_saved_shows_both_and_loses_neither(desk: Desk, developer: FlaskClient) -> None:
     code = a_script(desk)
     seen = stored(desk).draft_count

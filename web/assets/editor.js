@@ -7,7 +7,7 @@ import { HighlightStyle, bracketMatching, foldGutter, foldKeymap, indentOnInput,
 import { lintGutter, lintKeymap, linter } from "@codemirror/lint";
 import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
 import { EditorState } from "@codemirror/state";
-import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, keymap, lineNumbers } from "@codemirror/view";
+import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, hoverTooltip, keymap, lineNumbers } from "@codemirror/view";
 import { tags as t } from "@lezer/highlight";
 
 const CHECK_AFTER_MS = 350;
@@ -49,6 +49,9 @@ const theme = EditorView.theme({
   ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--ed-sel)", color: "var(--ed-fg)" },
   ".cm-completionDetail": { color: "var(--ed-dim)", fontStyle: "normal", marginLeft: "1em" },
   ".cm-completionInfo": { maxWidth: "320px", fontFamily: "var(--sans)" },
+  ".ed-hover": { padding: "6px 10px", maxWidth: "420px", fontFamily: "var(--sans)" },
+  ".ed-hover code": { fontFamily: "var(--mono)", fontSize: "12px" },
+  ".ed-hover p": { margin: "2px 0 0", color: "var(--ed-dim)" },
   ".cm-diagnostic": { fontFamily: "var(--sans)", borderLeftWidth: "3px", maxWidth: "520px" },
   ".cm-diagnostic-error": { borderLeftColor: "var(--bad)" },
   ".cm-diagnostic-warning": { borderLeftColor: "var(--warn)" },
@@ -95,6 +98,32 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+const own = (table, name) => (table && Object.hasOwn(table, name) ? table[name] : undefined);
+
+// The members of something in api.json, its own or its type's; and what a dotted path leads to.
+const membersOf = (api, member) => member && (member.members ?? own(api.types, member.type)?.members);
+const reached = (api, path) => path.slice(1).reduce((at, name) => own(membersOf(api, at), name), own(api.globals, path[0]));
+const isCode = (state, pos) => !["Comment", "String", "FormatString"].includes(syntaxTree(state).resolveInner(pos, 1).name);
+
+// What a name is, under the mouse: its signature and its sentence, from the same list as completion.
+function hover(api, view, pos) {
+  if (!isCode(view.state, pos)) return null;
+  const line = view.state.doc.lineAt(pos);
+  for (const found of line.text.matchAll(/[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*/g)) {
+    const from = line.from + found.index;
+    if (pos < from || pos > from + found[0].length) continue;
+    // Up to the end of the word under the mouse: over `ticket` of `ticket.add_tags` it is the ticket.
+    const rest = found[0].slice(pos - from).match(/^\w*/)[0].length;
+    const path = found[0].slice(0, pos - from + rest);
+    const member = reached(api, path.split("."));
+    if (!member || (!member.doc && !member.sig)) return null;
+    const start = from + path.length - path.split(".").at(-1).length;
+    const dom = element("div", { class: "ed-hover" }, element("code", {}, path.split(".").at(-1) + (member.sig ?? "")), element("p", {}, member.doc ?? ""));
+    return { pos: start, end: from + path.length, create: () => ({ dom }) };
+  }
+  return null;
+}
+
 // Names and members from api.json, a walk along the types of what stands before the dot.
 function completions(api) {
   const option = (name, member) => {
@@ -102,9 +131,8 @@ function completions(api) {
     const one = { label: name, type: kind, detail: member.sig ?? member.type ?? "", info: member.doc || undefined, boost: 2 };
     return member.snippet ? snippetCompletion(member.snippet, one) : one;
   };
-  const own = (table, name) => (table && Object.hasOwn(table, name) ? table[name] : undefined);
-  const members = (member) => member && (member.members ?? own(api.types, member.type)?.members);
-  const reach = (path) => path.slice(1).reduce((at, name) => own(members(at), name), own(api.globals, path[0]));
+  const members = (member) => membersOf(api, member);
+  const reach = (path) => reached(api, path);
   const options = (table) => Object.entries(table).map(([name, member]) => option(name, member));
 
   return (context) => {
@@ -197,6 +225,7 @@ class Editor {
       syntaxHighlighting(colours),
       theme,
       autocompletion({ override: [(context) => completions(this.api)(context), localCompletionSource, globalCompletion] }),
+      hoverTooltip((view, pos) => hover(this.api, view, pos)),
       textarea.dataset.check ? [lintGutter(), linter((view) => this.check(view), { delay: CHECK_AFTER_MS })] : [],
       EditorView.contentAttributes.of(attributes),
       EditorView.updateListener.of((update) => {

@@ -1,12 +1,63 @@
-// The script page beside its editor: what is typed is what is tried, and a result that is older than the text says so.
+// The script page beside its editor: what is typed is saved by itself and is what is tried, and a result that is older
+// than the text says so.
 
+const SAVE_AFTER_MS = 2500;
 const source = document.querySelector("textarea[data-editor]");
+const words = JSON.parse(source.dataset.words);
 const form = document.getElementById("try-form");
 const copy = form.elements.source;
 const tried = document.getElementById("tried");
 const stale = document.getElementById("stale");
+const draft = document.getElementById("source-form");
+const state = document.getElementById("autosave");
 
 source.addEventListener("input", () => { if (tried.childElementCount) stale.hidden = false; });
+
+// The draft. One save at a time, each from the count the one before it left; nothing is saved over anybody.
+let timer = 0, saving = null, stopped = false;
+
+draft.addEventListener("input", () => {
+  clearTimeout(timer);
+  if (!stopped) timer = setTimeout(save, SAVE_AFTER_MS);
+});
+
+function save() {
+  clearTimeout(timer);
+  timer = 0;
+  saving = (saving ?? Promise.resolve()).then(put).finally(() => { saving = null; });
+  return saving;
+}
+
+async function put() {
+  if (stopped) return;
+  state.textContent = words.saving;
+  try {
+    const answer = await fetch(draft.action, { method: "POST", body: new FormData(draft), headers: { "X-Part": "1" } });
+    if (answer.status === 409) { stopped = true; state.textContent = words.clash; return; }
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    const { seen } = await answer.json();
+    for (const field of document.querySelectorAll('input[name="seen"]')) field.value = seen;
+    state.textContent = words.saved;
+  } catch {
+    state.textContent = words.unsaved;
+  }
+}
+
+// Saving by hand waits for a save that is on its way: it would be taken for somebody else's.
+draft.addEventListener("submit", (event) => {
+  clearTimeout(timer);
+  timer = 0;
+  if (!saving) return;
+  event.preventDefault();
+  const { submitter } = event;
+  saving.finally(() => setTimeout(() => draft.requestSubmit(submitter)));
+});
+
+// Whoever leaves the page leaves no text behind.
+window.addEventListener("pagehide", () => {
+  if (!timer || stopped) return;
+  fetch(draft.action, { method: "POST", body: new FormData(draft), headers: { "X-Part": "1" }, keepalive: true }).catch(() => {});
+});
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -20,10 +71,10 @@ form.addEventListener("submit", async (event) => {
     const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { "X-Part": "1" } });
     const text = await answer.text();
     if (answer.ok) tried.innerHTML = text;
-    else say(answer.status === 429 ? "Too many tries in a minute. Nothing was run; wait a moment." : "That did not work. Nothing was run.");
+    else say(answer.status === 429 ? words.tooMany : words.failed);
     stale.hidden = source.value === before;
   } catch {
-    say("Deskhand cannot be reached. Nothing was run.");
+    say(words.away);
   } finally {
     tried.classList.remove("busy");
     button.disabled = false;
