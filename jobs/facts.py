@@ -234,7 +234,8 @@ def _lookups(
         wanted = lookup_key(spec, facts, vocabulary)
         if not isinstance(wanted, LookupKey) or args_key(dict(wanted.args)) != row.args_key:
             continue  # asked about somebody else, e.g. before the customer was corrected
-        answered_for_us = row.answered_at is not None and row.answered_at >= event.at
+        # By its chain, or by the time: the clocks of two hosts differ, so an answer may seem older than its question.
+        answered_for_us = row.answered_at is not None and (row.root_id == event.root_id or row.answered_at >= event.at)
         stale = row.fresh_until is not None and row.fresh_until.isoformat() < facts.now
         if stale and not answered_for_us:
             continue  # too old for a new decision: unknown, so it is asked again
@@ -294,6 +295,7 @@ _READ_LOOKUPS = select(
             "fetched_at",
             "fresh_until",
             "answered_at",
+            "root_id",
         )
     )
 ).where(_LOOKUPS.c.item_id == bindparam("item"))

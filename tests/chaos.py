@@ -1,10 +1,12 @@
 """./run chaos: the product's real processes under load while they are killed; then everything is counted.
 
-An outside process feeds changes through the store and keeps a ledger of what was accepted. Meanwhile at least one
-process a second is killed (-9), Redis is flushed and killed, PostgreSQL is crashed, drain workers are paused beyond
-their lease, and one commit in ten is never announced. Afterwards: every accepted event has had its effect exactly once,
-in its item's order; every e-mail it caused reached a real SMTP server at least once under one Message-ID; nothing of
-ours is left running. A plain one-job-per-event RQ handler goes through the same, and must show losses.
+An outside process feeds changes through the store and keeps a ledger of what was accepted; tables answer, ask a CRM and
+run a script that asks it, too. Meanwhile at least one process a second is killed (-9), workers of every kind, the
+sandbox service and the clock; Redis is flushed and killed, PostgreSQL is crashed, SQLite finds no room to write, drain
+workers are paused beyond their lease, clocks jump an hour ahead and half an hour back, and one commit in ten is never
+announced. Afterwards: every accepted event has had its effect exactly once, in its item's order; every e-mail it caused
+reached a real SMTP server at least once under one Message-ID; nothing of ours is left running. An ordinary RQ handler,
+one job per event, goes through the same, and must show losses.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import re
+import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,25 +33,26 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.outbox import header_id
 from jobs.queues import Queues, Work
-from jobs.services import connect_redis
-from jobs.tables import DecisionRow, OutboxRow
+from jobs.services import ShiftedClock, connect_redis
+from jobs.tables import LookupRow, OutboxRow, RunRow
+from rules.store import EntryKind
 from run_tool.commands import children_of_this_process, die_with_parent, inherit_orphans, tail
 from run_tool.places import ROOT
 from run_tool.postgres_server import NOBODY, _initdb, _stop, _wait_for, postgres_binaries
 from tests import chaos_plain
+from tests.chaos_count import Found, count
+from tests.connectors.upstream import Upstream, as_json
 from tests.environment.redis import RedisServer
-from tests.jobs.desk import a_working_desk, table
+from tests.jobs.desk import a_desk_with_a_crm, publish, table
 from tests.jobs.sink import MailSink, a_mail_sink
 from tickets import people, store
 from tickets.db import Database
 from tickets.events import Actor, ActorKind
 from tickets.item import ItemKind
 from tickets.migrate import upgrade
-from tickets.store import AnyRow, NewMessage
-from tickets.tables import EventRow, Lane, Message
-from tickets.values import utc_now
+from tickets.store import NewMessage
+from tickets.tables import EventRow, Lane
 
 WORKERS = ("drain", "drain", "scripts", "enrichment", "outbox", "clock", "sandbox")
 MAIL_FROM = "help@chaos.example"
@@ -64,9 +68,19 @@ PAUSE_EVERY_S = 9
 POSTGRES_EVERY_S = 14
 #: Of how many kills one hits a worker of the control, too; seconds until the outside process has to be at work.
 PLAIN_EVERY = 4
+#: In a run of this many seconds every process has to die at least once.
+EACH_DIES_S = 30
 START_S = 60
+#: Seconds between jumps of the clock and how long each lasts; how far they go, in seconds, in turn.
+JUMP_EVERY_S = 11
+JUMP_S = 3
+JUMPS_S = (3600, -1800)
+#: Seconds between the times in which nothing can be written, how long each lasts, and how far files may grow then.
+FULL_EVERY_S = 13
+FULL_S = 2
+FULL_BYTES = 64 * 1024
 #: Seconds until all work must be done once the blows end, and until the control has had its chance.
-QUIET_S = 90
+QUIET_S = 150
 CONTROL_S = 10
 #: Messages of one ticket: fewer than the outbox's cap per ticket, so that every one must be sent.
 PER_TICKET = 6
@@ -85,7 +99,34 @@ rows:
   - id: r1
     then: {s1: {text: "We answer you about {{ticket.subject}}.", public: true}}
 """
-_MARK = re.compile(r"\[c(\d+)\]")
+#: What every new ticket asks of the sandbox and of the CRM.
+SCRIPT = """
+try:
+    known = crm.find_customer(email=customer.email)
+    ticket.add_note("S01: " + known.name)
+except Unavailable:
+    ticket.add_note("S01: the CRM is away")
+"""
+RUN_ALL = """
+code: C02
+name: Run a script about everything new
+kind: ticket
+triggers: [{on: created}]
+hit: every
+steps: [{id: s1, do: run_script}]
+rows: [{id: r1, then: {s1: {script: S01}}}]
+"""
+ASK_ALL = """
+code: C03
+name: Tag by tier
+kind: ticket
+triggers: [{on: created}]
+hit: first
+wait_s: 60
+columns: [{id: c1, field: crm.find_customer.tier, op: is}]
+steps: [{id: s1, do: add_tags}]
+rows: [{id: r1, if: {c1: {value: gold}}, then: {s1: {tags: [gold]}}}]
+"""
 
 
 # The outside process ---------------------------------------------------------------------------------------------
@@ -93,6 +134,7 @@ _MARK = re.compile(r"\[c(\d+)\]")
 
 def feed(url: str, redis_url: str, folder: Path, seconds: float, seed: int) -> None:
     """Hand in changes as the web would, and write down what was accepted before the next one."""
+    clock = ShiftedClock(folder / "clock")
     rng = random.Random(seed)
     db = Database(url)
     redis = connect_redis(redis_url)
@@ -106,11 +148,11 @@ def feed(url: str, redis_url: str, folder: Path, seconds: float, seed: int) -> N
             ledger.write(f"try {number}\n")
             try:
                 if not tickets or rng.random() < 0.3:
-                    tickets.append((_create(db, number), 1, f"c{number}@customer.example"))
+                    tickets.append((_create(db, number, clock.now()), 1, f"c{number}@customer.example"))
                 else:
                     at = rng.randrange(len(tickets))
                     item_id, count, address = tickets[at]
-                    _write_again(db, item_id, number, address)
+                    _write_again(db, item_id, number, address, clock.now())
                     tickets[at] = (item_id, count + 1, address)
                     if count + 1 == PER_TICKET:
                         del tickets[at]
@@ -129,8 +171,7 @@ def feed(url: str, redis_url: str, folder: Path, seconds: float, seed: int) -> N
     db.close()
 
 
-def _create(db: Database, number: int) -> int:
-    now = utc_now()
+def _create(db: Database, number: int, now: datetime) -> int:
     address = f"c{number}@customer.example"
     with db.write() as connection:
         person = people.person_for(connection, email=address, name=f"Customer {number}", language="en", now=now)
@@ -144,14 +185,14 @@ def _create(db: Database, number: int) -> int:
         ).item_id
 
 
-def _write_again(db: Database, item_id: int, number: int, address: str) -> None:
+def _write_again(db: Database, item_id: int, number: int, address: str, now: datetime) -> None:
     with db.write() as connection:
         item = store.read_item(connection, item_id, lock=True)
         person = item.state["customer"]
         assert isinstance(person, int)
         actor = Actor(ActorKind.CUSTOMER, str(person), "Customer")
         message = _message(number, person, address)
-        store.change_item(connection, item, lines=(), actor=actor, now=utc_now(), messages=(message,))
+        store.change_item(connection, item, lines=(), actor=actor, now=now, messages=(message,))
 
 
 def _message(number: int, person: int, address: str) -> NewMessage:
@@ -273,6 +314,12 @@ class Fleet:
             self.running[name].send_signal(signal.SIGSTOP)
             self.paused[name] = time.monotonic() + LEASE_S + PAUSE_EXTRA_S
 
+    def room_for_files(self, limit: int, *others: int) -> None:
+        """How large a file may be that these processes, and the others given, write to from now on."""
+        for pid in [*(one.pid for one in self.running.values()), *others]:
+            with suppress(ProcessLookupError, PermissionError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
     def stop(self) -> list[str]:
         """SIGTERM to all; the names of those that had to be killed after 15 s."""
         for process in self.running.values():
@@ -292,19 +339,6 @@ class Fleet:
 
 
 # One run ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Found:
-    """What the count came to; `faults` are the sentences that make it fail."""
-
-    submitted: int = 0
-    applied: int = 0
-    unsure: int = 0
-    mails: int = 0
-    copies: int = 0
-    control: tuple[int, int] = (0, 0)
-    faults: list[str] = field(default_factory=list)
 
 
 def main() -> int:
@@ -348,13 +382,18 @@ def rampage(folder: Path, kind: str, seconds: float, seed: int) -> Found:
             stack.callback(postgres.stop)
         url = postgres.url if postgres else f"sqlite:///{folder}/chaos.db"
         upgrade(url)
-        with a_working_desk(url, folder, redis_url=redis.url) as services:
-            table(services, ANSWER_ALL)
+        crm = Upstream(lambda _: as_json([{"id": "c1", "name": "Camille", "tier": "gold"}]))
+        stack.callback(crm.close)
+        with a_desk_with_a_crm(url, folder, crm.url, "", redis_url=redis.url) as services:
+            publish(services, EntryKind.SCRIPT, {"code": "S01", "name": "Ask the CRM", "source": SCRIPT})
+            for content in (ANSWER_ALL, RUN_ALL, ASK_ALL):
+                table(services, content)
         fleet = _fleet(folder, url, redis.url, sink)
         try:
             fleet.keep_up()
             counts = _blows(fleet, redis, postgres, rng, (folder, url, seconds, seed))
-            print(", ".join(f"{count} {what}" for what, count in sorted(counts.items())), flush=True)
+            print(", ".join(f"{times} {what}" for what, times in sorted(counts.items())), flush=True)
+            print("deaths: " + ", ".join(f"{times} {name}" for name, times in sorted(fleet.deaths.items())), flush=True)
             found = Found()
             db = Database(url)
             quiet_s = _wait_for_quiet(db, fleet)
@@ -364,12 +403,15 @@ def rampage(folder: Path, kind: str, seconds: float, seed: int) -> Found:
                 print(f"quiet {quiet_s:.1f} s after the last blow", flush=True)
             _let_the_control_finish(redis.url, folder, fleet)
             found.faults += [f"{one} did not end on SIGTERM" for one in fleet.stop()]
-            _count(found, db, sink, folder)
+            count(found, db, sink, folder, MAIL_FROM)
             db.close()
         finally:
             fleet.stop()
         if counts["kills"] < seconds * 0.95:
             found.faults.append(f"only {counts['kills']} kills in {seconds:.0f} s: at least one a second is promised")
+        spared = sorted(one for one in fleet.commands if not one.startswith("plain") and not fleet.deaths[one])
+        if spared and seconds >= EACH_DIES_S:
+            found.faults.append(f"never killed: {', '.join(spared)}")
         if found.faults:
             for log in sorted((folder / "logs").glob("*.log")):
                 print(f"--- {log.stem}\n{tail(log.read_text(errors='replace'), 8)}")
@@ -391,6 +433,11 @@ def _fleet(folder: Path, url: str, redis_url: str, sink: MailSink) -> Fleet:
         "DESKHAND_MAIL_FROM": MAIL_FROM,
         "DESKHAND_LEASE_S": str(LEASE_S),
         "DESKHAND_OUTBOX_LEASE_S": str(LEASE_S),
+        "DESKHAND_RUN_LEASE_S": "10",
+        "DESKHAND_LOOKUP_DEADLINE_S": "2",
+        "DESKHAND_LOOKUP_RETRY_S": "2",
+        "DESKHAND_ADDRESS_CEILING": "127.0.0.0/8",
+        "DESKHAND_TEST_CLOCK": str(folder / "clock"),
     }
     commands: dict[str, list[str]] = {}
     for kind in WORKERS:
@@ -427,7 +474,10 @@ def _blows(
         time.sleep(0.05)
     begun = time.monotonic()
     due = {"kills": 1.0, "flushes": 3.0, "deaths of Redis": 8.0, "pauses": 5.0, "crashes of PostgreSQL": 10.0}
-    redis_back = 0.0
+    due["jumps of the clock"] = 4.0
+    if postgres is None:
+        due["times without room"] = 6.0
+    redis_back = clock_back = room_back = 0.0
     while (at := time.monotonic() - begun) < seconds:
         fleet.keep_up()
         if at >= due["kills"]:
@@ -457,7 +507,25 @@ def _blows(
             postgres.crash()
             counts["crashes of PostgreSQL"] += 1
             due["crashes of PostgreSQL"] = at + POSTGRES_EVERY_S
+        if at >= due["jumps of the clock"]:
+            (folder / "clock").write_text(str(JUMPS_S[counts["jumps of the clock"] % len(JUMPS_S)]))
+            clock_back = at + JUMP_S
+            counts["jumps of the clock"] += 1
+            due["jumps of the clock"] = at + JUMP_EVERY_S
+        if clock_back and at >= clock_back:
+            (folder / "clock").write_text("0")
+            clock_back = 0.0
+        if at >= due.get("times without room", at + 1):
+            fleet.room_for_files(FULL_BYTES, feeder.pid)
+            room_back = at + FULL_S
+            counts["times without room"] += 1
+            due["times without room"] = at + FULL_EVERY_S
+        if room_back and at >= room_back:
+            fleet.room_for_files(resource.RLIM_INFINITY, feeder.pid)
+            room_back = 0.0
         time.sleep(0.05)
+    (folder / "clock").write_text("0")
+    fleet.room_for_files(resource.RLIM_INFINITY, feeder.pid)
     redis.start()
     feeder.wait(60)
     client.close()
@@ -480,6 +548,8 @@ def _left(db: Database) -> dict[str, int]:
             "events": select(func.count()).where(EventRow.status.in_(("pending", "waiting"))),
             "lanes": select(func.count()).where(Lane.due_at.is_not(None)),
             "mails": select(func.count()).where(OutboxRow.status == "due"),
+            "runs": select(func.count()).where(RunRow.finished_at.is_(None)),
+            "lookups": select(func.count()).where(LookupRow.due_at.is_not(None)),
         }
         return {name: connection.execute(query).scalar_one() for name, query in counted.items()}
 
@@ -495,99 +565,7 @@ def _let_the_control_finish(redis_url: str, folder: Path, fleet: Fleet) -> None:
     client.close()
 
 
-# Counting --------------------------------------------------------------------------------------------------------
-
-
-def _count(found: Found, db: Database, sink: MailSink, folder: Path) -> None:
-    ledger = [line.split() for line in (folder / "ledger").read_text().splitlines()]
-    tried = {int(line[1]) for line in ledger if line[0] == "try"}
-    accepted = {int(line[1]) for line in ledger if line[0] == "ok"}
-    with db.read() as connection:
-        rows = connection.execute(
-            select(
-                Message.id,
-                Message.item_id,
-                Message.seq,
-                Message.author_kind,
-                Message.text,
-                EventRow.id.label("event_id"),
-                EventRow.root_id,
-            )
-            .join(EventRow, (EventRow.item_id == Message.item_id) & (EventRow.seq == Message.seq))
-            .order_by(Message.item_id, Message.seq)
-        ).all()
-        statuses = Counter(connection.execute(select(EventRow.status)).scalars())
-        events = connection.execute(select(func.count()).select_from(EventRow)).scalar_one()
-        decided = connection.execute(select(func.count(func.distinct(DecisionRow.event_id)))).scalar_one()
-        unsent = Counter(connection.execute(select(OutboxRow.status)).scalars())
-    asked = [row for row in rows if row.author_kind == "customer"]
-    answers = [row for row in rows if row.author_kind == "bot"]
-    there = Counter(_number(row.text) for row in asked)
-    # A commit whose answer was lost on the way: what is there counts as accepted.
-    found.unsure = len(set(there) - accepted)
-    found.submitted = len(accepted | set(there))
-    # Which event an answer is for is said by the root of its own event, not by the words in it.
-    number_of = {row.event_id: _number(row.text) for row in asked}
-    answered = Counter(number_of.get(row.root_id, -1) for row in answers)
-    found.applied = len(set(answered) - {-1})
-    _say(found, "accepted and gone", accepted - set(there))
-    _say(found, "never handed in", set(there) - tried)
-    _say(found, "handed in once and there twice", {one for one, times in there.items() if times > 1})
-    _say(found, "never decided", set(there) - set(answered))
-    _say(found, "decided twice", {one for one, times in answered.items() if times > 1})
-    _say(found, "items out of order", _out_of_order(asked, answers))
-    if set(statuses) - {"done"}:
-        found.faults.append(f"events that are not done: {dict(statuses)}")
-    if decided != events:
-        found.faults.append(f"{events} events, but {decided} of them have a decision")
-    _count_mails(found, sink, {f"<{header_id(row.item_id, row.id, MAIL_FROM)}>" for row in answers}, unsent)
-    _count_control(found, ledger, folder)
-
-
-def _count_mails(found: Found, sink: MailSink, expected: set[str], statuses: Counter[str]) -> None:
-    ids = sink.ids()
-    found.mails, found.copies = len(set(ids)), len(ids) - len(set(ids))
-    _say(found, "mails that never arrived", expected - set(ids))
-    _say(found, "mails nobody wrote", set(ids) - expected)
-    if set(statuses) - {"sent"}:
-        found.faults.append(f"mails that are not noted as sent: {dict(statuses)}")
-    print(f"{found.mails} mails arrived, each under one Message-ID; {found.copies} copies after a kill", flush=True)
-    print(f"{found.unsure} commits whose answer was lost were found to have happened", flush=True)
-
-
-def _count_control(found: Found, ledger: list[list[str]], folder: Path) -> None:
-    submitted = {int(line[1]) for line in ledger if line[0] == "plain"}
-    plain = folder / "plain"
-    done = Counter(int(line) for line in plain.read_text().split()) if plain.exists() else Counter()
-    lost, doubled = len(submitted - set(done)), sum(1 for times in done.values() if times > 1)
-    found.control = (lost, doubled)
-    print(f"control, one RQ job per event: {len(submitted)} submitted, {lost} lost, {doubled} doubled", flush=True)
-    if not lost:
-        found.faults.append("the control lost nothing: the blows are too weak for this run to prove anything")
-
-
-def _out_of_order(asked: list[AnyRow], answers: list[AnyRow]) -> set[int]:
-    """Items whose answers are not in the order of what they answer."""
-    place = {row.event_id: row.seq for row in asked}
-    last: dict[int, int] = {}
-    wrong = set()
-    for row in answers:
-        item_id, at = row.item_id, place.get(row.root_id, 0)
-        if at <= last.get(item_id, 0):
-            wrong.add(item_id)
-        last[item_id] = at
-    return wrong
-
-
-def _number(text: str) -> int:
-    match = _MARK.search(text)
-    return int(match[1]) if match else -1
-
-
-def _say(found: Found, what: str, which: set[int] | set[str]) -> None:
-    if which:
-        shown = ", ".join(str(one) for one in sorted(which, key=str)[:8])
-        found.faults.append(f"{len(which)} {what}: {shown}{' ...' if len(which) > 8 else ''}")
+# Orphans -------------------------------------------------------------------------------------------------------
 
 
 def _orphans() -> list[str]:

@@ -69,9 +69,12 @@ CRM = {
 
 
 @contextmanager
-def a_desk_with_a_crm(database_url: str, folder: Path, crm_url: str, sandbox_socket: str) -> Iterator[Services]:
+def a_desk_with_a_crm(
+    database_url: str, folder: Path, crm_url: str, sandbox_socket: str, **settings: Any
+) -> Iterator[Services]:
     """A working desk with the connection `crm` to this address, and the sandbox at this socket."""
-    with a_working_desk(database_url, folder, address_ceiling="127.0.0.0/8", sandbox_socket=sandbox_socket) as services:
+    given = {"address_ceiling": "127.0.0.0/8", "sandbox_socket": sandbox_socket, **settings}
+    with a_working_desk(database_url, folder, **given) as services:
         with services.db.write() as connection:
             config: dict[str, Any] = {**CRM, "base_url": crm_url}
             connections.save_connection(

@@ -334,6 +334,17 @@ def test_what_a_clock_that_was_ahead_put_off_is_due_when_it_is_put_right(desk: S
     assert clock.mend(desk) == 0
 
 
+def test_an_answer_counts_although_the_clock_of_its_question_was_ahead(desk: Services, crm: Upstream) -> None:
+    """With two hosts whose clocks differ it was asked again and again, until the wait was over."""
+    table(desk, BY_TIER)
+    ticket = a_ticket(desk.db, now=desk.clock.now() + timedelta(seconds=3))
+    with desk.db.write() as connection:
+        connection.execute(update(Lane).values(due_at=desk.clock.now()))
+    work(desk)
+    assert item(desk, ticket.item_id).state["priority"] == "high"
+    assert len(crm.asked) == 1
+
+
 def test_what_waits_on_purpose_is_not_hurried(desk: Services) -> None:
     table(desk, BY_TIER)
     ticket = a_ticket(desk.db)

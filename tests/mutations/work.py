@@ -41,6 +41,13 @@ MUTATIONS = (
         FAULTS + "test_an_event_that_ends_every_worker_is_set_aside_and_the_lane_goes_on",
     ),
     Mutation(
+        "an answer is known by its chain",
+        "jobs/facts.py",
+        "(row.root_id == event.root_id or row.answered_at >= event.at)",
+        "row.answered_at >= event.at",
+        FAULTS + "test_an_answer_counts_although_the_clock_of_its_question_was_ahead",
+    ),
+    Mutation(
         "a rehearsal is taken back",
         "jobs/parked.py",
         "            raise _TakenBack\n",

@@ -1,0 +1,141 @@
+"""What ./run chaos counts afterwards: the outside ledger of what was accepted against what is there."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from jobs.outbox import header_id
+from jobs.tables import DecisionRow, OutboxRow, RunRow
+from tests.jobs.sink import MailSink
+from tickets.db import Database
+from tickets.store import AnyRow
+from tickets.tables import EventRow, Message, WorkItem
+
+_MARK = re.compile(r"\[c(\d+)\]")
+
+
+@dataclass
+class Found:
+    """What the count came to; `faults` are the sentences that make it fail."""
+
+    submitted: int = 0
+    applied: int = 0
+    unsure: int = 0
+    mails: int = 0
+    copies: int = 0
+    control: tuple[int, int] = (0, 0)
+    faults: list[str] = field(default_factory=list)
+
+
+def count(found: Found, db: Database, sink: MailSink, folder: Path, mail_from: str) -> None:
+    """Count, print what can be told, and add a sentence to `faults` for everything that is not as promised."""
+    ledger = [line.split() for line in (folder / "ledger").read_text().splitlines()]
+    tried = {int(line[1]) for line in ledger if line[0] == "try"}
+    accepted = {int(line[1]) for line in ledger if line[0] == "ok"}
+    refused = {int(line[1]) for line in ledger if line[0] == "unsure"}
+    with db.read() as connection:
+        rows = connection.execute(
+            select(
+                Message.id,
+                Message.item_id,
+                Message.seq,
+                Message.author_kind,
+                Message.public,
+                Message.text,
+                EventRow.id.label("event_id"),
+                EventRow.root_id,
+            )
+            .join(EventRow, (EventRow.item_id == Message.item_id) & (EventRow.seq == Message.seq))
+            .order_by(Message.item_id, Message.seq)
+        ).all()
+        statuses = Counter(connection.execute(select(EventRow.status)).scalars())
+        events = connection.execute(select(func.count()).select_from(EventRow)).scalar_one()
+        decided = connection.execute(select(func.count(func.distinct(DecisionRow.event_id)))).scalar_one()
+        unsent = Counter(connection.execute(select(OutboxRow.status)).scalars())
+        tags = {row.id: row.tags or [] for row in connection.execute(select(WorkItem.id, WorkItem.tags))}
+        runs = Counter(connection.execute(select(RunRow.item_id).where(RunRow.status == "finished")).scalars())
+        ended_badly = Counter(connection.execute(select(RunRow.status).where(RunRow.status != "finished")).scalars())
+    asked = [row for row in rows if row.author_kind == "customer"]
+    answers = [row for row in rows if row.author_kind == "bot" and row.public]
+    noted = Counter(row.item_id for row in rows if row.author_kind == "bot" and not row.public)
+    there = Counter(_number(row.text) for row in asked)
+    # A commit whose answer was lost on the way: what is there counts as accepted.
+    found.unsure = len(set(there) - accepted)
+    found.submitted = len(accepted | set(there))
+    # Which event an answer is for is said by the root of its own event, not by the words in it.
+    number_of = {row.event_id: _number(row.text) for row in asked}
+    answered = Counter(number_of.get(row.root_id, -1) for row in answers)
+    found.applied = len(set(answered) - {-1})
+    _say(found, "accepted and gone", accepted - set(there))
+    _say(found, "never handed in", set(there) - tried)
+    _say(found, "handed in once and there twice", {one for one, times in there.items() if times > 1})
+    _say(found, "never decided", set(there) - set(answered))
+    _say(found, "decided twice", {one for one, times in answered.items() if times > 1})
+    _say(found, "tickets whose script was not run", set(tags) - set(runs))
+    _say(found, "tickets whose script was applied more than once, or not", {one for one in tags if noted[one] != 1})
+    _say(
+        found, "tickets without what the CRM knows", {one for one, found_tags in tags.items() if found_tags != ["gold"]}
+    )
+    if ended_badly:
+        found.faults.append(f"runs that did not end well: {dict(ended_badly)}")
+    # The last one may have been cut off with its process.
+    _say(found, "handed in without an answer", tried - accepted - refused - {max(tried, default=0)})
+    print(f"{len(refused - set(there))} refused, each with its error; {sum(runs.values())} scripts run", flush=True)
+    _say(found, "items out of order", _out_of_order(asked, answers))
+    if set(statuses) - {"done"}:
+        found.faults.append(f"events that are not done: {dict(statuses)}")
+    if decided != events:
+        found.faults.append(f"{events} events, but {decided} of them have a decision")
+    _count_mails(found, sink, {f"<{header_id(row.item_id, row.id, mail_from)}>" for row in answers}, unsent)
+    _count_control(found, ledger, folder)
+
+
+def _count_mails(found: Found, sink: MailSink, expected: set[str], statuses: Counter[str]) -> None:
+    ids = sink.ids()
+    found.mails, found.copies = len(set(ids)), len(ids) - len(set(ids))
+    _say(found, "mails that never arrived", expected - set(ids))
+    _say(found, "mails nobody wrote", set(ids) - expected)
+    if set(statuses) - {"sent"}:
+        found.faults.append(f"mails that are not noted as sent: {dict(statuses)}")
+    print(f"{found.mails} mails arrived, each under one Message-ID; {found.copies} copies after a kill", flush=True)
+    print(f"{found.unsure} commits whose answer was lost were found to have happened", flush=True)
+
+
+def _count_control(found: Found, ledger: list[list[str]], folder: Path) -> None:
+    submitted = {int(line[1]) for line in ledger if line[0] == "plain"}
+    plain = folder / "plain"
+    done = Counter(int(line) for line in plain.read_text().split()) if plain.exists() else Counter()
+    lost, doubled = len(submitted - set(done)), sum(1 for times in done.values() if times > 1)
+    found.control = (lost, doubled)
+    print(f"control, one RQ job per event: {len(submitted)} submitted, {lost} lost, {doubled} doubled", flush=True)
+    if not lost:
+        found.faults.append("the control lost nothing: the blows are too weak for this run to prove anything")
+
+
+def _out_of_order(asked: list[AnyRow], answers: list[AnyRow]) -> set[int]:
+    """Items whose answers are not in the order of what they answer."""
+    place = {row.event_id: row.seq for row in asked}
+    last: dict[int, int] = {}
+    wrong = set()
+    for row in answers:
+        item_id, at = row.item_id, place.get(row.root_id, 0)
+        if at <= last.get(item_id, 0):
+            wrong.add(item_id)
+        last[item_id] = at
+    return wrong
+
+
+def _number(text: str) -> int:
+    match = _MARK.search(text)
+    return int(match[1]) if match else -1
+
+
+def _say(found: Found, what: str, which: set[int] | set[str]) -> None:
+    if which:
+        shown = ", ".join(str(one) for one in sorted(which, key=str)[:8])
+        found.faults.append(f"{len(which)} {what}: {shown}{' ...' if len(which) > 8 else ''}")
