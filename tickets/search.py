@@ -22,8 +22,8 @@ MOST_WORDS = 12
 WORD_CHARS = 60
 #: Characters of a subject and text that are indexed on PostgreSQL; a tsvector may not pass 1 MB.
 INDEXED_CHARS = 100_000
-#: Characters around the first word found, in the line that shows where it stands.
-AROUND_CHARS = 60
+#: Characters before and after the first word found, in the line that shows where it stands.
+BEFORE_CHARS, AFTER_CHARS = 24, 96
 
 #: Letters whose accents PostgreSQL leaves away in both the index and the question. SQLite's tokenizer knows them all.
 _ACCENTED = "àáâãäåāăąçćčďđèéêëēėęěìíîïīįłľĺñńňòóôõöøōőŕřśšşșťţțùúûüūůűųýÿžźż"
@@ -139,7 +139,9 @@ def around(said: str, words: Sequence[str]) -> str:
     if not starts:
         return ""
     first = min(starts)
-    begin, end = max(0, first - AROUND_CHARS), first + AROUND_CHARS
+    begin, end = max(0, first - BEFORE_CHARS), first + AFTER_CHARS
+    if begin:  # at the beginning of a word
+        begin = line.find(" ", begin, first) + 1 or begin
     return ("…" if begin else "") + line[begin:end].strip() + ("…" if end < len(line) else "")
 
 
