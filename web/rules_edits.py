@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flask_babel import gettext
 from werkzeug.datastructures import MultiDict
 
-from rules.action import ParamType
-from rules.actions import ACTIONS
-from rules.operators import OPERATORS, Operand, default_operator
-from rules.parse import MAX_NOTE_CHARS
+from rules.operators import OPERATORS
+from rules.parse import MAX_NOTE_CHARS, MAX_ROWS
 from rules.table import EVERY_TIME, OTHERWISE
 from rules.vocabulary import Vocabulary
-from tickets.item import FieldType
 from tickets.values import JSON, json_problem
 from web import rules_document as documents
 from web import rules_groups
 from web.rules_document import IF, THEN, Document, EditRefused
-from web.rules_forms import compact, read_condition, read_settings, read_step
-from web.rules_words import AT_MOST, field_or_none
+from web.rules_forms import read_condition, read_settings, read_step
+from web.rules_text import from_text
+from web.rules_words import AT_MOST
 
 #: Most rows and cells in one paste, and the longest paste, in characters.
-PASTE_ROWS = 500
-PASTE_CHARS = 200_000
+PASTE_ROWS = MAX_ROWS
+PASTE_CHARS = 1_500_000
 #: Longest way to arm a row again, in characters.
 MAX_REARM_CHARS = 40
 
@@ -222,8 +220,8 @@ def paste(document: Document, row: str, column: str, text: str, desk: Desk) -> D
     A comma inside a cell means "or", as in the grid; labels are taken for keys. Raises `EditRefused`."""
     if len(text) > PASTE_CHARS:
         raise EditRefused(gettext("A paste has at most %(n)s characters.", n=PASTE_CHARS))
-    lines = [line for line in csv.reader(io.StringIO(text), delimiter="\t") if any(cell.strip() for cell in line)]
-    if not lines:
+    lines = list(csv.reader(io.StringIO(text.strip("\r\n")), delimiter="\t"))
+    if not any(cell.strip() for line in lines for cell in line):
         raise EditRefused(gettext("There is nothing to paste."))
     if len(lines) > PASTE_ROWS:
         raise EditRefused(gettext("A paste has at most %(n)s rows, not %(found)s.", n=PASTE_ROWS, found=len(lines)))
@@ -240,74 +238,21 @@ def paste(document: Document, row: str, column: str, text: str, desk: Desk) -> D
                 left=len(heads) - at,
             )
         )
-    changed = document
-    ids = [one["id"] for one in document["rows"]]
-    start = documents.row_at(document, row)
+    changed = copy.deepcopy(document)
+    rows = changed["rows"]
+    start = documents.row_at(changed, row)
+    taken = [*desk.taken, *(one["id"] for one in rows)]
+    if start + len(lines) > MAX_ROWS:
+        raise EditRefused(gettext("A table has at most %(n)s rows. Nothing was pasted.", n=MAX_ROWS))
+    number = int(documents.new_id("r", taken)[1:])
     for offset, line in enumerate(lines):
-        if start + offset >= len(ids):
-            changed, new = documents.add_row(changed, desk.taken)
-            ids.append(new)
+        if start + offset >= len(rows):
+            rows.append({"id": f"r{number}", IF: {}, THEN: {}})
+            number += 1
         for (side, head), cell in zip(heads[at:], line, strict=False):
-            value = _from_text(side, head, cell.strip(), desk.vocabulary)
-            changed = documents.set_cell(changed, ids[start + offset], head["id"], value)
+            value = from_text(side, head, cell.strip(), desk.vocabulary)
+            if value is None:
+                rows[start + offset][side].pop(head["id"], None)
+            else:
+                rows[start + offset][side][head["id"]] = value
     return changed
-
-
-def _from_text(side: str, head: Mapping[str, Any], text: str, vocabulary: Vocabulary) -> JSON:
-    """One pasted cell. What is not understood stays as text, and its cell says so."""
-    if not text:
-        return None
-    if side == THEN:
-        return _step_from_text(head, text, vocabulary)
-    found = field_or_none(str(head.get("field", "")), vocabulary)
-    default = str(head.get("op") or default_operator(found.type if found else None).key)
-    # "is" comes last: it begins many others.
-    for operator in sorted(OPERATORS.values(), key=lambda one: -len(one.label)):
-        prefixes = (operator.label, operator.sentence.partition("{value}")[0].strip())
-        prefix = next((one for one in prefixes if text.casefold().startswith(f"{one.casefold()} ")), "")
-        if operator.operand is Operand.NONE and text.casefold() in {one.casefold() for one in prefixes}:
-            return {"op": operator.key}
-        if prefix and operator.key not in ("is", "changed"):
-            return compact(operator.key, _members(text[len(prefix) :], found, vocabulary), default)
-    return compact(default, _members(text, found, vocabulary), default)
-
-
-def _members(text: str, found: Any, vocabulary: Vocabulary) -> list[JSON]:
-    keys = {label.casefold(): key for key, label in (found.options or {}).items()} if found is not None else {}
-    if found is not None and found.type is FieldType.BOOL:
-        keys = {"yes": "true", "no": "false", gettext("Yes").casefold(): "true", gettext("No").casefold(): "false"}
-    lists = {key.casefold(): key for key in vocabulary.lists}
-    lists |= {one.label.casefold(): key for key, one in vocabulary.lists.items()}
-    form = MultiDict[str, str]()
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    named = {part: list_of(part, lists) for part in parts}
-    form.setlist("x.value", [keys.get(part.casefold(), part) for part in parts if not named[part]])
-    form.setlist("x.list", [key for key in named.values() if key])
-    cell = read_condition(form, {"id": "x", "field": found.key if found else "", "op": "any_of"}, vocabulary, "UTC")
-    value = cell.get("value") if isinstance(cell, Mapping) else None
-    return list(value) if isinstance(value, list) else [value]
-
-
-def list_of(text: str, lists: Mapping[str, str]) -> str:
-    """The key of the named list that a pasted "list VIPs" means, "" for anything else. `lists`: folded name to key."""
-    for word in ("list", gettext("list %(name)s", name="").strip().casefold()):
-        name = text.casefold().removeprefix(f"{word} ").strip()
-        if name != text.casefold() and name in lists:
-            return lists[name]
-    return ""
-
-
-def _step_from_text(head: Mapping[str, Any], text: str, vocabulary: Vocabulary) -> JSON:
-    """The text goes into the action's first parameter, the one people fill."""
-    record = ACTIONS.get(str(head.get("do", "")))
-    if record is None:
-        return None
-    param = next((one for one in record.params if one.required), record.params[0])
-    labels = {label.casefold(): key for key, label in (param.options(vocabulary) if param.options else {}).items()}
-    if param.type in (ParamType.CHOICES, ParamType.TAGS):
-        return {param.key: [labels.get(part.strip().casefold(), part.strip()) for part in text.split(",")]}
-    for one in record.params:
-        by_label = {label.casefold(): key for key, label in (one.options(vocabulary) if one.options else {}).items()}
-        if text.casefold() in by_label:
-            return {one.key: by_label[text.casefold()]}
-    return {param.key: labels.get(text.casefold(), text)}

@@ -31,7 +31,7 @@ from rules.triggers import TRIGGERS
 from rules.vocabulary import Vocabulary
 from tickets.people import Permission
 from web import rules_document as documents
-from web import rules_groups, rules_store, rules_words, scripts_content, shipped
+from web import rules_groups, rules_store, rules_text, rules_words, scripts_content, shipped
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
@@ -684,6 +684,27 @@ def roll_back(code: str) -> ResponseReturnValue:
         version = rule_list.roll_back(connection, code, number, author=me().key, now=now())
     flash(gettext("Version %(version)s is live; it says what version %(old)s said.", version=version, old=number), "ok")
     return redirect(url_for("rules.table", code=code))
+
+
+@pages.get("/rules/<code>.<any(csv, tsv):form>")
+@needs(PERMISSION)
+def export_grid(code: str, form: str) -> ResponseReturnValue:
+    """The grid for a spreadsheet: TSV is cells alone, to be pasted back; CSV has row numbers and headings, too."""
+    with services().db.read() as connection:
+        found = _open(connection, code)
+    cells = rules_text.lines(found.document, found.vocabulary)
+    if form == "csv":
+        heads = [(IF, one) for one in found.document["columns"]] + [("then", one) for one in found.document["steps"]]
+        labels = [rules_words.column_label(head, side, found.vocabulary) for side, head in heads]
+        rows = [[gettext("Row"), *labels], *([str(number), *line] for number, line in enumerate(cells, 1))]
+        text = rules_text.separated(rows, ",")
+    else:
+        text = rules_text.separated(cells, "\t")
+    return Response(
+        text,
+        mimetype="text/csv" if form == "csv" else "text/tab-separated-values",
+        headers={"Content-Disposition": f'attachment; filename="{json.dumps(code)[1:-1]}.{form}"'},
+    )
 
 
 @pages.get("/rules/<code>.yaml")

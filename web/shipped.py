@@ -30,11 +30,12 @@ DEFAULTS = (
     "A17_published",
     "A02_portal_invitation",
     "A11_answered_waits",
+    "A07_close_the_silent",
     "A20_finished",
     "A06_task_status",
     "A28_project_status",
 )
-#: What a new table may begin with, in the order of the page. Each file is one table without a code.
+#: What a new table may begin with, in the order of the page. Each file is one table; it gets a code of its own.
 RECIPES = (
     "H5_department",
     "H9_vip",
@@ -50,6 +51,9 @@ RECIPES = (
     "O27_due_date_moved",
     "O28_timesheet_approved",
     "T6_next_stage",
+    "H12_delayed_answer",
+    "W12_time_in_status",
+    "W13_no_action",
 )
 
 
@@ -93,8 +97,8 @@ def recipes() -> Mapping[str, Recipe]:
 
 
 def _recipe(key: str) -> Recipe:
-    text = _text(f"recipes/{key}")
-    content: dict[str, Any] = files.load(text)
+    text = _text(f"recipes/{key}" if (EXAMPLES / "recipes" / f"{key}.yaml").exists() else key)
+    content: dict[str, Any] = {name: value for name, value in files.load(text).items() if name != "code"}
     doc = text.partition("\n")[0].removeprefix("# ")
     return Recipe(key, str(content["name"]), doc, tidy(content))
 

@@ -283,7 +283,7 @@ def test_a_word_nobody_knows_is_pasted_as_it_is_so_that_its_cell_says_so() -> No
         ("r1", "s2", "a\tb", "2 columns wide, but from here there are 1"),
         ("otherwise", "s1", "Billing", "Choose a cell of a row"),
         ("r1", "c1", "\n \n", "nothing to paste"),
-        ("r1", "c1", "x\n" * 501, "at most 500 rows, not 501"),
+        ("r1", "c1", "x\n" * 5_001, "at most 5000 rows, not 5001"),
     ],
 )
 def test_a_paste_that_does_not_fit_is_refused(row: str, column: str, text: str, sentence: str) -> None:

@@ -120,7 +120,7 @@ def test_o32_a_new_desk_has_its_tables_on_and_a_filled_one_is_left_alone(
 ) -> None:
     with desk.services.db.read() as connection:
         entries = {one.code: one for one in rule_list.entries(connection)}
-        assert {"A02", "A06", "A11", "A17", "A20", "A28"} <= set(entries)
+        assert {"A02", "A06", "A07", "A11", "A17", "A20", "A28"} <= set(entries)
         assert all(one.enabled and one.live_version == 1 for one in entries.values())
         assert desk.services.live.current(connection).broken == {}
     assert "A17" in text_of(ana.get("/rules"))
