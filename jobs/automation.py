@@ -136,6 +136,10 @@ def _handle(services: Services, token: str, read: Read) -> bool:
             more = applied is not None or last_seq > read.event.seq
             if not more:
                 lanes.release(connection, item.id, token, due_at=None)
+    log.info(
+        "event.done" if waiting_until is None else "event.waits",
+        extra={"event": read.event.id, "item": read.event.item_id, "steps": len(outcomes), "decide_us": decide_us},
+    )
     for work in hints:
         services.queues.hint(work)
     return more

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.clock import due
 from jobs.outbox import undelivered, waiting_unsent
@@ -75,6 +76,19 @@ def _sandbox(services: Services) -> list[Finding]:
             state = State.MISSING if layer.required else State.WARNING
             findings.append(Finding(f"sandbox: {name}", state, layer.reason or "missing", "docs/threats.md"))
     return findings
+
+
+def oldest_due_s(services: Services) -> float | None:
+    """For how many seconds the oldest event that waits for a worker has been due; 0 when none is.
+
+    None when the database cannot be asked."""
+    now = services.clock.now()
+    try:
+        with services.db.read() as connection:
+            oldest = connection.execute(select(func.min(Lane.due_at)).where(Lane.due_at <= now)).scalar_one()
+    except SQLAlchemyError:
+        return None
+    return 0.0 if oldest is None else round((now - oldest).total_seconds(), 1)
 
 
 def _work(services: Services) -> list[Finding]:

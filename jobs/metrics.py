@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select
 from connectors.store import CallTable, connections
 from jobs.services import Services
 from jobs.tables import DecisionRow, LookupRow, OutboxRow, RunRow
+from tickets.events import EventKind
 from tickets.tables import EventRow, Lane
 
 #: Minutes that "lately" means, and how many of the newest decisions the lag is taken from.
@@ -76,6 +77,7 @@ def _figures(services: Services, connection: Connection) -> Iterable[Figure]:
     )
     yield from _due(connection, now)
     yield _lag(connection)
+    yield _lateness(connection, lately)
     yield _by(
         "deskhand_outbox",
         "Deliveries that wait (due) or were given up (failed, capped).",
@@ -119,6 +121,22 @@ def _lag(connection: Connection) -> Figure:
     for share in (0.5, 0.95, 1.0):
         if lags:
             figure.samples.append(({"quantile": str(share)}, lags[min(len(lags) - 1, int(share * len(lags)))]))
+    return figure
+
+
+def _lateness(connection: Connection, lately: Any) -> Figure:
+    said = f"Seconds from the time a rule waited for to its event, of the last {LATELY_MIN} minutes, at most {NEWEST}."
+    figure = Figure("deskhand_timer_lateness_seconds", "gauge", said)
+    payloads = connection.execute(
+        select(EventRow.payload)
+        .where(EventRow.at > lately, EventRow.kind == EventKind.TIMER)
+        .order_by(EventRow.at.desc())
+        .limit(NEWEST)
+    ).scalars()
+    late = sorted(float(one.get("late_s", 0)) for one in payloads)
+    for share in (0.5, 0.95, 1.0):
+        if late:
+            figure.samples.append(({"quantile": str(share)}, late[min(len(late) - 1, int(share * len(late)))]))
     return figure
 
 

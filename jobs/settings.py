@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     )
     keep_answers_days: int = Field(90, ge=1, description="Days until stored answers of connections are dropped.")
     keep_sent_days: int = Field(30, ge=1, description="Days until the record of a sent e-mail is dropped.")
-    log_json: bool = Field(False, description="Whether workers log JSON, one object per line.")
+    log_json: bool = Field(False, description="Whether all processes log JSON, one object per line.")
     metrics_token: str = Field("", description="Who sends this as a bearer token may read /metrics; empty: nobody.")
     web_body_mb: int = Field(30, ge=1, description="Largest request body, in megabytes.")
     script_wall_s: float = Field(10, gt=0, le=45, description="Seconds one run of a script may take, waiting included.")

@@ -41,6 +41,7 @@ from web import (
     outbox_pages,
     pipelines_pages,
     portal,
+    request_log,
     rules_pages,
     rules_templates,
     runs_pages,
@@ -126,6 +127,7 @@ def create_app(services: Services) -> APIFlask:
     bundles.install(app)
     shell.install(app)
     errors.install(app)
+    request_log.install(app)
     csrf.exempt(inbound.programs)
     csrf.exempt(api.pages)
     csrf.exempt(chat.programs)

@@ -34,6 +34,7 @@ def ready() -> ResponseReturnValue:
     missing = [one for one in findings if one.state is State.MISSING]
     body = {
         "status": "not ready" if missing else "ready",
+        "oldest_due_s": doctor.oldest_due_s(services()),
         "missing": [{"name": one.name, "todo": one.todo} for one in missing],
         "parts": {one.name: one.state for one in findings},
     }

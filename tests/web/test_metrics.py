@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from jobs.tables import OutboxRow
 from tests.web.desk import Desk
+from tickets.events import EventKind
+from tickets.tables import EventRow
 from web import create_app
 
 TOKEN = "a token for the tests"
@@ -75,3 +77,15 @@ def test_mail_that_was_given_up_is_counted(desk: Desk, prometheus: FlaskClient) 
     assert counted['deskhand_outbox{status="due"}'] == 1
     assert counted['deskhand_outbox{status="failed"}'] == 2
     assert 'deskhand_outbox{status="sent"}' not in counted
+
+
+def test_how_late_times_came_is_told(desk: Desk, prometheus: FlaskClient) -> None:
+    assert not any(name.startswith("deskhand_timer_lateness") for name in figures(prometheus))
+    item_id = desk.ticket()
+    with desk.services.db.write() as connection:
+        connection.execute(
+            update(EventRow)
+            .where(EventRow.item_id == item_id)
+            .values(kind=EventKind.TIMER, payload={"late_s": 7}, at=desk.clock.now())
+        )
+    assert figures(prometheus)['deskhand_timer_lateness_seconds{quantile="0.95"}'] == 7

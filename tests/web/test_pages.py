@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -9,6 +10,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from jobs.logs import JsonLines
 from tests.environment.redis import RedisServer
 from tests.environment.sandbox import SandboxService
 from tests.web.desk import Desk, a_desk, send
@@ -94,7 +96,28 @@ def test_ready_when_database_redis_and_sandbox_are(
     assert answer.json is not None
     assert answer.json["missing"] == []
     assert answer.status_code == 200
+    assert answer.json["oldest_due_s"] == 0
+    desk.ticket()
+    desk.clock.move(seconds=90)
+    late = client.get("/readyz")
+    assert (late.status_code, late.json and late.json["oldest_due_s"]) == (200, 90)
     assert client.get("/healthz").json == {"status": "ok"}
+
+
+def test_what_people_change_is_logged_by_ids_and_what_they_read_is_not(
+    desk: Desk, agent: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    item_id = desk.ticket()
+    caplog.set_level("INFO")
+    agent.get(f"/tickets/{item_id}")
+    assert [one for one in caplog.records if one.message == "web.change"] == []
+    send(agent, f"/tickets/{item_id}/messages", {"text": "A secret", "kind": "note"})
+    desk.work()
+    lines = [json.loads(JsonLines().format(one)) for one in caplog.records if one.name.startswith(("web", "jobs"))]
+    change = next(one for one in lines if one["event"] == "web.change")
+    assert (change["page"], change["item"], change["user"], change["status"]) == ("ticket.write", item_id, "ana", 303)
+    assert [one["item"] for one in lines if one["event"] == "event.done"] == [item_id, item_id]
+    assert "A secret" not in json.dumps(lines)
 
 
 def test_not_ready_names_what_is_missing_and_nothing_that_should_stay_inside(client: FlaskClient, desk: Desk) -> None:
