@@ -7,8 +7,7 @@ same thing by the same thing everywhere, so that a question asked with an e-mail
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -16,16 +15,19 @@ from sqlalchemy import select
 
 from jobs.facts import gather
 from jobs.live import Desk
+from jobs.masking import Mask
 from jobs.services import Services
 from jobs.tables import RunRow
 from jobs.tryout import RecordedGateway, Tried, answers_of, try_on
 from rules.errors import ActionRefused, FactsInvalid
 from rules.facts import Facts
 from rules.script_params import complete, declared_or_none
+from rules.vocabulary import GivenType
 from sandbox.client import Sandbox
 from tickets import store
 from tickets.errors import ItemNotFound
 from tickets.events import EventKind, undo
+from tickets.item import STATE_FIELDS, FieldType
 from tickets.people import Viewer
 from tickets.values import JSON, json_problem
 
@@ -220,100 +222,26 @@ def from_run(services: Services, code: str, content: Mapping[str, Any], run_id: 
         before = [one for one in later if one.seq <= ended]
         now = row.started_at or services.clock.now()
         facts = gather(connection, event, item, before, desk.vocabulary, now, own_root_stays=True)
-    mask = Mask(facts.customer)
+    calls = [{key: one[key] for key in _CALL if key in one} for one in row.outcome.get("calls", ())[:MAX_CALLS]]
+    mask = Mask(facts.customer, row.params, calls, {key: facts.item[key] for key in facts.item if key not in _KEPT})
+    chosen = {one.name for one in declared_or_none(content) if one.type not in (GivenType.TEXT, GivenType.TEXTS)}
     test = ScriptTest(
         name=f"Like run {row.id}",
-        facts=mask.facts(replace(facts, context={}, lookups={}, run=None)),
-        params=cast(Mapping[str, JSON], mask.value(row.params)),
-        calls=tuple(
-            cast(Mapping[str, Any], mask.value({key: one[key] for key in _CALL if key in one}))
-            for one in row.outcome.get("calls", ())[:MAX_CALLS]
-        ),
+        facts=mask.facts(replace(facts, context={}, lookups={}, run=None), _kept(desk)),
+        params={name: value if name in chosen else mask.value(value, name) for name, value in row.params.items()},
+        calls=tuple(mask.call(one) for one in calls),
         expect={},
     )
     nothing: Mapping[str, JSON] = {"status": "", "error": "", "effects": []}
     return replace(test, expect=run_test(services.sandbox, desk, content, replace(test, expect=nothing)).got)
 
 
-_EMAIL = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+")
-#: Anything with nine digits or more and what people write between them; a moment is none.
-_PHONE = re.compile(r"\+?\d(?:[ ()./-]?\d){8,}")
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,}(?: ?[A-Z0-9]{1,4})?\b")
-_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ][\d:.]+(?:Z|[+-]\d{2}:?\d{2})?)?")
-#: Keys whose whole value names or locates a person, whatever it looks like.
-_PERSONAL = re.compile(
-    r"(?:^|_)(?:name|firstname|lastname|surname|phone|mobile|fax|address|street|city|zip|zipcode|postcode|postal_code"
-    r"|iban|bic|vat|vat_code|tax_id|birthday|birth_date|date_of_birth|ip|contact)(?:$|_)"
-)
+#: Fields of an item that hold keys of the desk, moments and switches: nothing that somebody wrote.
+_KEPT = frozenset(STATE_FIELDS) - {"subject", "tags", "customer"} | {"kind", "created_at"}
+_WRITTEN = frozenset({FieldType.TEXT, FieldType.LONG_TEXT})
 
 
-class Mask:
-    """Replaces what names or reaches a person; the same text by the same replacement wherever it stands."""
-
-    def __init__(self, customer: Mapping[str, JSON] | None) -> None:
-        self._known: dict[tuple[str, str], str] = {}
-        self._names: list[str] = []
-        if customer is not None and isinstance(customer.get("name"), str):
-            whole = " ".join(str(customer["name"]).split())
-            # The longest first: "Ann Marie Ek" before "Ann".
-            self._names = sorted({whole, *whole.split()} - {""}, key=len, reverse=True)
-        self._name = _pattern(self._names)
-
-    def facts(self, facts: Facts) -> Facts:
-        """The facts without personal data. What the customer wrote is replaced whole: it may hold anything."""
-        message = None
-        if facts.message is not None:
-            message = {key: self.value(value, key) for key, value in facts.message.items()}
-            message |= {key: "(what the customer wrote)" for key in ("text", "new_text") if message.get(key)}
-        event = {key: self.value(value, key) for key, value in facts.event.items()}
-        event["actor_ref"] = "someone"
-        return replace(
-            facts,
-            item={key: _ours(key, self.value(value, key)) for key, value in facts.item.items()},
-            customer=(
-                None
-                if facts.customer is None
-                else {key: _ours(key, self.value(value, key)) for key, value in facts.customer.items()}
-            ),
-            message=message,
-            event=event,
-        )
-
-    def value(self, value: JSON, key: str = "") -> JSON:
-        """A JSON value without personal data."""
-        if isinstance(value, str):
-            return self._as("Person", value) if value and _PERSONAL.search(key.casefold()) else self.text(value)
-        if isinstance(value, Mapping):
-            return {name: self.value(inner, name) for name, inner in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.value(inner, key) for inner in value]
-        return value
-
-    def text(self, text: str) -> str:
-        """A text with addresses, numbers of telephones and accounts, and the customer's name replaced."""
-        if _MOMENT.fullmatch(text):
-            return text
-        text = _EMAIL.sub(lambda found: self._email(found[0]), text)
-        text = _IBAN.sub(lambda found: self._as("Account", found[0]), text)
-        text = _PHONE.sub(lambda found: found[0] if _MOMENT.match(found[0]) else self._as("Number", found[0]), text)
-        return text if self._name is None else self._name.sub(lambda found: self._as("Person", found[0]), text)
-
-    def _email(self, address: str) -> str:
-        return self._known.setdefault(("email", address.casefold()), f"person{self._count('email')}@example.com")
-
-    def _as(self, kind: str, text: str) -> str:
-        return self._known.setdefault((kind, " ".join(text.split()).casefold()), f"{kind} {self._count(kind)}")
-
-    def _count(self, kind: str) -> int:
-        return sum(one == kind for one, _ in self._known) + 1
-
-
-def _ours(key: str, value: JSON) -> JSON:
-    """The numbers of the ticket and its customer lead back to the person as well."""
-    return 1 if key in ("id", "customer") and isinstance(value, int) else value
-
-
-def _pattern(names: Sequence[str]) -> re.Pattern[str] | None:
-    """The customer's names as whole words; single letters are left, they name nobody."""
-    words = [re.escape(one) for one in names if len(one) > 1]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE) if words else None
+def _kept(desk: Desk) -> frozenset[str]:
+    """The item's fields that a mask leaves alone: those, and the desk's own that offer choices."""
+    fields = desk.vocabulary.custom_fields.items()
+    return _KEPT | {f"fields.{key}" for key, field in fields if field.options or field.type not in _WRITTEN}

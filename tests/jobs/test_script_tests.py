@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from jobs.script_tests import BadTest, Mask, RunNotFound, ScriptTest, from_run, run_all, run_test
+from jobs.masking import Mask
+from jobs.script_tests import BadTest, RunNotFound, ScriptTest, from_run, run_all, run_test
 from jobs.services import Services
 from jobs.tables import RunRow
 from rules import files

@@ -9,6 +9,7 @@ SETTINGS = "tests/web/test_scripts_settings.py::"
 FILES = "tests/web/test_rules_files_scripts.py::"
 REFUSALS = "tests/web/test_refusals.py::"
 PAGES = "tests/web/test_scripts_pages.py::"
+MASKING = "tests/jobs/test_masking.py::"
 LISTED = "tests/jobs/test_listed_scripts.py::"
 
 MUTATIONS = (
@@ -179,5 +180,40 @@ MUTATIONS = (
         "    return complete(takes, {name: value for name, value in given.items() if value is not None})\n",
         "    return given\n",
         PAGES + "test_a_try_gets_the_parameters_that_are_typed_and_refuses_wrong_ones",
+    ),
+    Mutation(
+        "scripts: names are masked whatever their accents",
+        "jobs/masking.py",
+        '        apart = unicodedata.normalize("NFD", text)\n',
+        "        apart = text\n",
+        MASKING + "test_the_customers_name_and_address_get_through_in_no_form",
+    ),
+    Mutation(
+        "scripts: keys are masked, too",
+        "jobs/masking.py",
+        "            return {self.text(name): self.value(inner, name)",
+        "            return {name: self.value(inner, name)",
+        MASKING + "test_the_customers_name_and_address_get_through_in_no_form",
+    ),
+    Mutation(
+        "scripts: free text is masked whole",
+        "jobs/masking.py",
+        "            if words >= WORDS or (",
+        "            if False and (",
+        MASKING + "test_what_reaches_or_locates_a_person_gets_through_in_no_form",
+    ),
+    Mutation(
+        "scripts: whoever an answer names is masked everywhere",
+        "jobs/masking.py",
+        "for part in (customer, *beside) for one",
+        "for part in (customer,) for one",
+        MASKING + "test_whoever_an_answer_names_is_looked_for_everywhere",
+    ),
+    Mutation(
+        "scripts: the subject is masked",
+        "jobs/masking.py",
+        '        if key == "subject":\n',
+        "        if False:\n",
+        MASKING + "test_facts_keep_the_desks_keys_and_lose_what_people_wrote",
     ),
 )
