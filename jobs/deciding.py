@@ -127,7 +127,7 @@ def _is_over(connection: Connection, event: Event, item: Item) -> bool:
     if event.payload.get("trigger") == "schedule":
         return False
     watched = store.watched(connection, item)
-    return clocks.current_episode(connection, str(event.payload["timer"]), watched) != event.payload["episode"]
+    return clocks.current_episode(connection, str(event.payload["timer"]), item.id, watched) != event.payload["episode"]
 
 
 def _with_run(connection: Connection, read: Read) -> Read:

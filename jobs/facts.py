@@ -17,7 +17,7 @@ from jobs.tables import LedgerRow, LookupRow, RunRow
 from rules.facts import Facts, LookupKey
 from rules.fields import lookup_key
 from rules.vocabulary import Vocabulary
-from tickets import people
+from tickets import levels, people
 from tickets.db import table_of
 from tickets.errors import PersonNotFound
 from tickets.events import Event, EventKind, undo
@@ -59,7 +59,7 @@ def gather(
         lookups={},
         run=_run(connection, event),
         now=iso(now),
-        clock=clock_facts(item),
+        clock={**clock_facts(item), **(level_facts(connection, item.id, now) if vocabulary.slas else {})},
     )
     lookups = _lookups(connection, item.id, facts, vocabulary, event)
     return facts if not lookups else Facts(**{**_fields(facts), "lookups": lookups})
@@ -100,6 +100,17 @@ def clock_facts(item: Item) -> dict[str, JSON]:
         "first_reply_at": stamps.first_reply_at,
     }
     return {key: iso(at) for key, at in moments.items() if at is not None}
+
+
+def level_facts(connection: Connection, item_id: int, now: datetime) -> dict[str, JSON]:
+    """How the item's service levels stand."""
+    facts: dict[str, JSON] = {}
+    for target, clock in levels.clocks_of(connection, [item_id]).get(item_id, {}).items():
+        facts["policy"] = clock.policy
+        facts[f"{target.value}_state"] = clock.state(now).value
+        if clock.due_at is not None:
+            facts[f"{target.value}_due"] = iso(clock.due_at)
+    return facts
 
 
 def ledger(connection: Connection, item_id: int) -> dict[str, dict[str, JSON]]:

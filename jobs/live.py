@@ -22,10 +22,10 @@ from rules.parse import parse_table
 from rules.script_params import declared_or_none
 from rules.store import EntryKind, Stored
 from rules.vocabulary import FieldSpec, LookupSpec, NamedList, Template, TemplateText, Vocabulary
-from tickets import lists
+from tickets import clocks, lists
 from tickets.item import FieldType, ItemKind
 from tickets.store import custom_fields, pipelines
-from tickets.tables import Brand, BusinessCalendar, Location, LocationGroup, Team, User
+from tickets.tables import Brand, BusinessCalendar, Location, LocationGroup, SlaPolicy, Team, User
 
 #: The kind of connection that webhooks go to.
 WEBHOOK = "webhook"
@@ -133,6 +133,8 @@ def vocabulary(connection: Connection) -> Vocabulary:
         brands=_labels(connection, Brand.key, Brand.label),
         locations=_labels(connection, Location.key, Location.label),
         calendars=_labels(connection, BusinessCalendar.key, BusinessCalendar.label),
+        hours=clocks.calendars(connection),
+        slas=_labels(connection, SlaPolicy.key, SlaPolicy.label),
         location_groups=_labels(connection, LocationGroup.key, LocationGroup.label),
         webhooks={
             one.name: one.label

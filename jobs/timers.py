@@ -21,13 +21,14 @@ from jobs.services import Services
 from rules import store as rule_list
 from rules.store import VersionRow
 from rules.triggers import TRIGGERS
-from tickets import clocks
+from tickets import clocks, store
 from tickets.calendar import Calendar
 from tickets.clocks import BEFORE, FIRED, WAITING, NewEvent, Trigger
 from tickets.db import table_of, upsert
-from tickets.events import CLOCK, EventKind
+from tickets.events import CLOCK, Cause, EventKind
 from tickets.item import CUSTOM, FINISHED, STATE_FIELDS
 from tickets.schedule import next_tick
+from tickets.snooze import asleep, wake
 from tickets.stamps import Stamps
 from tickets.store import AnyRow
 from tickets.tables import Brand, ClockState, Timer, TimeTrigger, WorkItem
@@ -91,7 +92,7 @@ def _synced(connection: Connection) -> int:
 
 
 def _learn(connection: Connection, desk: Desk, synced_at: datetime | None, now: datetime) -> None:
-    stored = set(connection.execute(select(_TRIGGERS.c.key)).scalars())
+    stored = set(connection.execute(select(_TRIGGERS.c.key)).scalars()) - {clocks.RECOUNT_KEY}
     live = {timer_key(code, rule): (code, kind, rule) for code, kind, rule in _time_rules(desk)}
     gone = sorted(stored - live.keys())
     if gone:
@@ -147,6 +148,8 @@ def walk(services: Services, *, items: int = WALK) -> int:
         row = connection.execute(_TO_WALK.limit(1).with_for_update(skip_locked=True)).one_or_none()
         if row is None:
             return 0
+        if row.key == clocks.RECOUNT_KEY:
+            return _recount(connection, row.walked_to, services.clock.now())
         rule = TimeRule.from_json(row.rule)
         first = row.walked_to == SOON_FIRST
         query = _soon(rule, row.kind, row.since) if first else _next_items(rule, row.kind, row.walked_to, items)
@@ -162,6 +165,20 @@ def walk(services: Services, *, items: int = WALK) -> int:
         walked_to = 0 if first else found[-1].id if len(found) == items else None
         connection.execute(update(_TRIGGERS).where(_TRIGGERS.c.key == row.key).values(walked_to=walked_to))
     return len(found) or int(first)
+
+
+def _recount(connection: Connection, after: int, now: datetime) -> int:
+    """Work out the service levels, and so the timers, of the next items anew."""
+    query = select(_ITEMS.c.id).where(_ITEMS.c.id > after).order_by(_ITEMS.c.id).limit(FIRE)
+    ids = list(connection.execute(query.with_for_update()).scalars())
+    for item_id in ids:
+        clocks.keep(connection, item_id, store.watched(connection, store.read_item(connection, item_id)), now)
+    one = _TRIGGERS.c.key == clocks.RECOUNT_KEY
+    if len(ids) == FIRE:
+        connection.execute(update(_TRIGGERS).where(one).values(walked_to=ids[-1]))
+    else:
+        connection.execute(delete(_TRIGGERS).where(one))
+    return len(ids) or 1
 
 
 _TO_WALK = (
@@ -257,7 +274,9 @@ def fire(services: Services, *, items: int = FIRE) -> int:
         events: dict[int, NewEvent] = {}
         for row in connection.execute(_DUE_OF, {"now": now, "items": sorted(locked)}).all():
             trigger = live.get(row.key)
-            if trigger is None:
+            if row.key == clocks.SNOOZE_KEY:
+                _wake(connection, row.item_id, now)
+            elif trigger is None:
                 connection.execute(_FORGET, {"item": row.item_id, "timer": row.key})
             elif row.due_at < trigger.since:
                 connection.execute(_SETTLE, {"item": row.item_id, "timer": row.key, "became": BEFORE})
@@ -266,6 +285,16 @@ def fire(services: Services, *, items: int = FIRE) -> int:
                 connection.execute(_SETTLE, {"item": row.item_id, "timer": row.key, "became": FIRED})
         clocks.append(connection, list(events.values()), EventKind.TIMER, CLOCK, now)
     return len(due) if locked else 0
+
+
+def _wake(connection: Connection, item_id: int, now: datetime) -> None:
+    """Bring a snoozed item back: nothing is decided, what was put away comes out on time."""
+    item = store.read_item(connection, item_id, lock=True)
+    if not asleep(item.state):
+        connection.execute(_FORGET, {"item": item_id, "timer": clocks.SNOOZE_KEY})
+        return
+    lines = [store.Lines(wake(item.state), Cause("system", label="Its snooze ended: the time came"))]
+    store.change_item(connection, item, lines=lines, actor=CLOCK, now=now)
 
 
 def _payload(trigger: Trigger, episode: str, due_at: datetime, now: datetime) -> dict[str, JSON]:

@@ -18,6 +18,7 @@ from rules.outgoing_actions import OUTGOING_ACTIONS
 from rules.outside_actions import OUTSIDE_ACTIONS
 from rules.state_actions import STATE_ACTIONS
 from rules.templates import MAX_TEXT_CHARS, text_problems
+from rules.time_actions import TIME_ACTIONS
 from rules.vocabulary import Vocabulary
 from tickets.effects import AddTo, Effect, RemoveFrom, SetField, apply
 from tickets.item import MAX_TAG_CHARS
@@ -93,6 +94,7 @@ def _by_key(records: tuple[Action, ...]) -> Mapping[str, Action]:
 #: The order of the forms and of the docs.
 _RECORDS: tuple[Action, ...] = (
     *STATE_ACTIONS,
+    *TIME_ACTIONS,
     *ITEM_ACTIONS,
     *MESSAGE_ACTIONS,
     *OUTGOING_ACTIONS,

@@ -15,7 +15,7 @@ from rules.facts import Facts, Known, Missing
 from rules.fields import Field
 from rules.fields import field as field_by_key
 from rules.look import Look
-from rules.operators import OPERATORS, Looks, Operator, Takes, Test, list_names, type_for, with_lists
+from rules.operators import OPERATORS, Looks, Operator, Takes, Test, list_names, type_for, with_hours, with_lists
 from rules.table import OTHERWISE, Clause, Condition, Group, GroupKind, Row, Table
 from rules.templates import shown
 from rules.trace import MAX_SHOWN_CHARS, cut
@@ -123,7 +123,7 @@ class CompiledCondition:
             return cls(cell.column, name, operator, cell.value, None, None, expected, found)
         expected = _expected(operator, cell.value, found, vocabulary)
         try:
-            operand = with_lists(cell.value, vocabulary.lists)
+            operand = with_hours(operator, with_lists(cell.value, vocabulary.lists), vocabulary.hours)
             test = operator.test(type_for(operator, found.type, operand), operand)
         except ConditionFailed as error:
             return cls(cell.column, name, operator, cell.value, None, None, expected, str(error))

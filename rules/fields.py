@@ -16,6 +16,8 @@ from rules.facts import Facts, Known, LookupKey, Missing, Reading, Unknown
 from rules.vocabulary import FieldSpec, LookupSpec, Vocabulary
 from tickets.events import ActorKind, EventKind
 from tickets.item import CUSTOM, LANGUAGES, STATE_FIELDS, FieldType, ItemKind, StateField
+from tickets.sla import STATE_LABELS, TARGET_LABELS, Target
+from tickets.snooze import AWAITED
 from tickets.values import JSON
 
 #: How long the name of a field may be, in characters, and how deep its path may go, in parts.
@@ -126,6 +128,16 @@ def _moment(key: str, label: str) -> FieldRecord:
     return FieldRecord(f"ticket.{key}", label, "Ticket", FieldType.TIME, _clock(key, label))
 
 
+def _level(target: Target, label: str) -> tuple[FieldRecord, ...]:
+    """One clock of the service level: when it is due, and how it stands."""
+    due, state = f"{target.value}_due", f"{target.value}_state"
+    states = {one.value: words for one, words in STATE_LABELS.items()}
+    return (
+        FieldRecord(f"sla.{due}", f"{label} due", "SLA", FieldType.TIME, _clock(due, f"{label} due")),
+        FieldRecord(f"sla.{state}", f"{label} is", "SLA", FieldType.CHOICE, _clock(state, f"{label} is"), states),
+    )
+
+
 _NO_PART = {
     "customer": "The ticket has no customer",
     "message": "The event brought no message",
@@ -139,6 +151,9 @@ _FROM_VOCABULARY: Mapping[str, Callable[[Vocabulary], Mapping[str, str]]] = {
     "assignees": lambda vocabulary: vocabulary.users,
     "brand": lambda vocabulary: vocabulary.brands,
     "location": lambda vocabulary: vocabulary.locations,
+    "sla": lambda vocabulary: vocabulary.slas,
+    "snoozed_for": lambda _vocabulary: AWAITED,
+    "snoozed_from": lambda vocabulary: vocabulary.statuses,
     "status": lambda vocabulary: vocabulary.statuses,
     "priority": lambda vocabulary: vocabulary.priorities,
 }
@@ -212,11 +227,20 @@ _RECORDS: tuple[FieldRecord, ...] = (
         {kind.value: kind.capitalize() for kind in ItemKind},
     ),
     FieldRecord("ticket.created_at", "Created at", "Ticket", FieldType.TIME, _item("created_at", "Created at")),
+    FieldRecord(
+        "sla.policy",
+        "SLA policy that counts",
+        "SLA",
+        FieldType.CHOICE,
+        _clock("policy", "SLA policy that counts"),
+        options_from=lambda vocabulary: vocabulary.slas,
+    ),
     _moment("last_modified", "Last modified by a person"),
     _moment("status_since", "In this status since"),
     _moment("unanswered_since", "Customer waits for a reply since"),
     _moment("replied_at", "We wait for the customer since"),
     _moment("first_reply_at", "First replied at"),
+    *(one for target, label in TARGET_LABELS.items() for one in _level(target, label)),
     _record("customer", "name", "Customer's name", FieldType.TEXT),
     _record("customer", "email", "Customer's e-mail", FieldType.TEXT),
     _record("customer", "emails", "Customer's e-mails", FieldType.CHOICES),

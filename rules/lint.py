@@ -244,6 +244,8 @@ def _covers_as(type: FieldType, wide: Condition, narrow: Condition, *, untyped: 
         return False  # values of any type may come: a comparison that fails on some is not covered by one that does not
     if wide_op.takes is not narrow_op.takes or wide_op.takes is Takes.PATTERN:
         return False
+    if wide_op.takes is Takes.CALENDAR:
+        return wide.op == narrow.op and wide.value == narrow.value
     if wide_op.takes is Takes.DURATION:
         return wide.op == narrow.op and _lasts(wide, narrow)
     if narrow.op in ("is", "any_of") and type is not FieldType.CHOICES:

@@ -21,6 +21,8 @@ import re2
 
 from rules.errors import ConditionFailed, OperandRefused, no_such
 from rules.vocabulary import NamedList
+from tickets.calendar import Calendar, is_working
+from tickets.errors import BadValue
 from tickets.item import FieldType
 from tickets.values import JSON, from_iso, iso
 
@@ -65,6 +67,7 @@ class Takes(StrEnum):
     VALUES = "values"  # of the field's own type
     DURATION = "duration"  # "72 h"
     PATTERN = "pattern"  # a regular expression
+    CALENDAR = "calendar"  # a business calendar, by its key
 
 
 _SCALAR = frozenset(
@@ -400,6 +403,32 @@ def _younger(type: FieldType, operand: JSON) -> Test:
     return lambda age_s: not older(age_s)
 
 
+def _in_hours(_type: FieldType, operand: JSON) -> Test:
+    """The operand is the calendar itself, as JSON: `with_hours` has put it in the place of its key."""
+    if not isinstance(operand, Mapping):
+        raise ConditionFailed(f"There is no calendar {_shown(operand)}")
+    try:
+        calendar = Calendar.from_json(operand)
+    except BadValue as error:
+        raise ConditionFailed(f"The calendar cannot be read: {error}") from None
+    return lambda value: is_working(calendar, _time(value))
+
+
+def _out_of_hours(type: FieldType, operand: JSON) -> Test:
+    working = _in_hours(type, operand)
+    return lambda value: not working(value)
+
+
+def with_hours(operator: Operator, operand: JSON, hours: Mapping[str, Calendar]) -> JSON:
+    """The operand with the calendar it names in its place. Raises `ConditionFailed` for one that is gone."""
+    if operator.takes is not Takes.CALENDAR:
+        return operand
+    found = hours.get(str(operand))
+    if found is None:
+        raise ConditionFailed(no_such("calendar", operand, list(hours)))
+    return found.to_json()
+
+
 def _has_all(_type: FieldType, operand: JSON) -> Test:
     wanted = frozenset(fold(_text(one)) for one in _values(operand))
     return lambda value: wanted.issubset(map(fold, _members(value)))
@@ -614,6 +643,26 @@ _RECORDS: tuple[Operator, ...] = (
         takes=Takes.DURATION,
     ),
     Operator(
+        "in_working_time",
+        "is in the working time of",
+        _TIMES,
+        Operand.ONE,
+        _in_hours,
+        "is in the working time of {value}",
+        "Work is done at that time, by this calendar: its hours, without its holidays.",
+        takes=Takes.CALENDAR,
+    ),
+    Operator(
+        "out_of_working_time",
+        "is out of the working time of",
+        _TIMES,
+        Operand.ONE,
+        _out_of_hours,
+        "is out of the working time of {value}",
+        "No work is done at that time, by this calendar.",
+        takes=Takes.CALENDAR,
+    ),
+    Operator(
         "fresh_within",
         "was fetched within",
         _ALL,
@@ -775,6 +824,8 @@ def _clean_special(takes: Takes, value: JSON) -> str:
     try:
         if takes is Takes.DURATION:
             return clean_duration(value)
+        if takes is Takes.CALENDAR:
+            return _text(value)
         pattern = _text(value)
         _pattern(pattern)
     except ConditionFailed as error:

@@ -27,6 +27,7 @@ from rules.operators import (
     Looks,
     Operand,
     Operator,
+    Takes,
     clean_operand,
     default_operator,
     for_values,
@@ -426,6 +427,8 @@ class _Parser:
         """The operand as stored. Named lists stay names; what is in them must suit the field all the same."""
         if found.type is not None and found.type not in operator.types:
             raise OperandRefused(f"{found.label} is compared with one value, not with several or a list.")
+        if operator.takes is Takes.CALENDAR and value not in self.vocabulary.calendars:
+            raise OperandRefused(no_such("calendar", value, self.vocabulary.calendars))
         type = type_for(operator, found.type, value)
         names = list(dict.fromkeys(list_names(value)))
         if not names:

@@ -16,6 +16,7 @@ from tickets.events import EventKind
 from tickets.item import FieldType
 from tickets.kinds import STAGE
 from tickets.schedule import clean_cron, clean_zone
+from tickets.sla import TARGET_LABELS
 from tickets.timers import MOMENTS, On, TimeRule
 from tickets.values import JSON
 
@@ -194,6 +195,14 @@ def _schedule_rule(params: Params) -> TimeRule:
     return TimeRule(On.SCHEDULE, schedule=str(params["cron"]), zone=str(params.get("zone") or "UTC"))
 
 
+def _near_rule(params: Params) -> TimeRule:
+    return TimeRule(On.SLA, by="near", target=str(params["target"]))
+
+
+def _breached_rule(params: Params) -> TimeRule:
+    return TimeRule(On.SLA, by="breached", target=str(params["target"]))
+
+
 def _offset_s(params: Params) -> int:
     return duration_s(params["by"]) if params.get("by") else 0
 
@@ -223,6 +232,13 @@ _WORKING = TriggerParam(
     "in the working time of",
     "A calendar: only its working time counts. Left out: all time does.",
     lambda vocabulary: vocabulary.calendars,
+)
+_TARGET = TriggerParam(
+    "target",
+    "its target",
+    "Which of the policy's targets.",
+    lambda _vocabulary: {target.value: label for target, label in TARGET_LABELS.items()},
+    required=True,
 )
 _DATE = TriggerParam("field", "date", "Which date or time of the ticket.", date_fields, required=True)
 
@@ -352,6 +368,24 @@ _RECORDS: tuple[TriggerRecord, ...] = (
         ),
         _timed(_after_rule),
         _after_rule,
+    ),
+    TriggerRecord(
+        "sla_near",
+        "is close to breaching",
+        "Little of the time that the SLA policy gives is left; the policy says how little.",
+        frozenset({EventKind.TIMER}),
+        (_TARGET,),
+        _timed(_near_rule),
+        _near_rule,
+    ),
+    TriggerRecord(
+        "sla_breached",
+        "breaches",
+        "The time that the SLA policy gives is over.",
+        frozenset({EventKind.TIMER}),
+        (_TARGET,),
+        _timed(_breached_rule),
+        _breached_rule,
     ),
     TriggerRecord(
         "schedule",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import cast
 
+from tickets.calendar import Calendar
 from tickets.item import FieldType, ItemKind, StateField
 from tickets.kinds import STATUSES_OF, Pipeline, fields_of, priorities_of, statuses_of
 from tickets.values import JSON
@@ -121,6 +122,10 @@ class Vocabulary:
     #: What scripts declare to take, by their code; one that is not here takes any names.
     script_params: Mapping[str, tuple[ScriptParam, ...]] = field(default_factory=dict)
     lookups: Mapping[str, LookupSpec] = field(default_factory=dict)
+    #: SLA policies.
+    slas: Mapping[str, str] = field(default_factory=dict)
+    #: What the business calendars are, for conditions on working time.
+    hours: Mapping[str, Calendar] = field(default_factory=dict)
     #: Business calendars, for what counts working time only.
     calendars: Mapping[str, str] = field(default_factory=dict)
     #: Known paths of context cards, "<card>.<path>"; others may be used too, but then have no type and no menu.

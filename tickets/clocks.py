@@ -7,21 +7,25 @@ that is over. `append` puts events that nobody wrote by hand into lanes: the ite
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
 
+from tickets import levels
 from tickets.calendar import Calendar
 from tickets.db import UtcDateTime, table_of, upsert
 from tickets.events import Actor, EventKind
+from tickets.snooze import SNOOZED, UNTIL
 from tickets.tables import Brand, BusinessCalendar, EventRow, Lane, Timer, TimeTrigger, WorkItem
 from tickets.timers import On, TimeRule, Wanted, Watched, wanted
-from tickets.values import JSON
+from tickets.values import JSON, from_iso, iso
 
 #: What became of a timer's episode.
 WAITING, FIRED, BEFORE = "waiting", "fired", "before"
+#: Timers of no table: the end of a snooze; and the walk that works out service levels anew.
+SNOOZE_KEY, RECOUNT_KEY = "*snooze", "*levels"
 
 _ITEMS, _EVENTS, _LANES = table_of(WorkItem), table_of(EventRow), table_of(Lane)
 _TRIGGERS, _TIMERS = table_of(TimeTrigger), table_of(Timer)
@@ -47,8 +51,15 @@ def triggers(connection: Connection) -> list[Trigger]:
     return [
         Trigger(row.key, row.entry, row.kind, TimeRule.from_json(row.rule), row.since, row.walked_to)
         for row in connection.execute(_READ_TRIGGERS)
-        if row.rule["on"] != On.SCHEDULE
+        if row.rule["on"] != On.SCHEDULE and row.key != RECOUNT_KEY
     ]
+
+
+def recount(connection: Connection, now: datetime) -> None:
+    """Have every item's service levels worked out anew, in batches: a policy or a calendar changed."""
+    values = {"entry": "", "kind": "any", "rule": TimeRule(On.SLA).to_json(), "since": now, "walked_to": 0}
+    statement = upsert(connection, _TRIGGERS).values(key=RECOUNT_KEY, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
 
 
 def calendars(connection: Connection) -> dict[str, Calendar]:
@@ -69,9 +80,11 @@ def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> 
     """Bring the item's timers in line with what it is now. An episode that fired, or is none of its rule's, stays so.
 
     One that is due already (a date in the past was set) is due now: late, but once."""
+    item = replace(item, clocks=levels.keep_clocks(connection, item_id, item, now))
     live = [one for one in triggers(connection) if one.covers(item.kind)]
     stored = {row.key: row for row in connection.execute(_READ_TIMERS, {"item": item_id})}
-    if not live and not stored:
+    sleeps = item.state.get("status") == SNOOZED and item.state.get(UNTIL) is not None
+    if not live and not stored and not sleeps:
         return
     named = any(one.rule.calendar for one in live)
     by_key = calendars(connection) if named else {}
@@ -80,6 +93,10 @@ def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> 
         found = wanted(one.rule, item, by_key)
         if found is not None:
             want[one.key] = found
+    if sleeps:
+        until = from_iso(str(item.state[UNTIL]))
+        want[SNOOZE_KEY] = Wanted(f"snoozed until {iso(until)}", until)
+        live.append(Trigger(SNOOZE_KEY, "", item.kind, TimeRule(On.DATE, field=UNTIL), now))
     gone = [key for key in stored if key not in want]
     if gone:
         connection.execute(_DROP_TIMERS, {"item": item_id, "gone": gone})
@@ -101,10 +118,12 @@ def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> 
         connection.execute(statement.on_conflict_do_update(index_elements=["item_id", "key"], set_=values))
 
 
-def current_episode(connection: Connection, key: str, item: Watched) -> str:
+def current_episode(connection: Connection, key: str, item_id: int, item: Watched) -> str:
     """The episode that this trigger's timer stands for now, "" when the item waits for nothing of it any more."""
     for one in triggers(connection):
         if one.key == key:
+            if one.rule.on is On.SLA:
+                item = replace(item, clocks=levels.clocks_of(connection, [item_id]).get(item_id, {}))
             found = wanted(one.rule, item, calendars(connection) if one.rule.calendar else {})
             return found.episode if found is not None else ""
     return ""

@@ -86,6 +86,10 @@ STATE_FIELDS: Mapping[str, StateField] = {
         StateField("published", "Published", FieldType.BOOL),
         StateField("archived", "Archived", FieldType.BOOL),
         StateField("due_at", "Due date", FieldType.TIME),
+        StateField("sla", "SLA policy", FieldType.CHOICE),
+        StateField("snoozed_until", "Snoozed until", FieldType.TIME),
+        StateField("snoozed_for", "Snoozed until the answer of", FieldType.CHOICE),
+        StateField("snoozed_from", "Status before it was snoozed", FieldType.CHOICE),
     )
 }
 

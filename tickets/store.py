@@ -33,6 +33,7 @@ from tickets.kinds import (
     pipeline_of,
 )
 from tickets.people import Viewer
+from tickets.snooze import FROM, asleep, forget, wake, woken_by
 from tickets.stamps import Stamps, after_messages
 from tickets.tables import (
     Attachment,
@@ -78,6 +79,10 @@ _STATE_COLUMNS = (
     "published",
     "archived",
     "due_at",
+    "sla",
+    "snoozed_until",
+    "snoozed_for",
+    "snoozed_from",
 )
 _STAMP_COLUMNS = ("status_since", "modified_at", "unanswered_since", "replied_at", "first_reply_at")
 _READ_ITEM = select(
@@ -344,7 +349,7 @@ def change_item(
     state: Mapping[str, JSON] = item.state
     changes: list[Change] = []
     history: list[tuple[Change, Cause]] = []
-    for line in lines:
+    for line in [*lines, *_waking(item, lines, messages)]:
         effects = line.effects if item.kind not in STAGED else _in_place(connection, line.effects)
         state, made = apply(state, [_checked(item.kind, effect, custom) for effect in effects])
         changes.extend(made)
@@ -365,7 +370,6 @@ def change_item(
     # The statement differs only in which columns it sets, so there are four of it and each is compiled once.
     connection.execute(_UPDATE_ITEM, {"item": item.id, **head, **(_columns(state) if total else {})})
     connection.execute(_APPEND, {"item": item.id, "last_seq": seq, "now": now})
-    clocks.keep(connection, item.id, watched(connection, replace(item, state=state, stamps=stamps)), now)
     if kind is None:
         kind = EventKind.MESSAGE if messages else EventKind.CHANGED if total else EventKind.CONTEXT
     # Triggers look at one message per event: what the customer sees counts before a note beside it.
@@ -391,6 +395,8 @@ def change_item(
                 for change, cause in history
             ],
         )
+    # After the history: service levels are worked out from it.
+    clocks.keep(connection, item.id, watched(connection, replace(item, state=state, stamps=stamps)), now)
     return Written(item.id, event_id, seq, total, tuple(message_ids))
 
 
@@ -538,6 +544,18 @@ _APPEND = (
 )
 
 # Inside ----------------------------------------------------------------------------------------------------------
+
+
+def _waking(item: Item, lines: Sequence[Lines], messages: Sequence[NewMessage]) -> list[Lines]:
+    """What ends the item's sleep in this write: the answer it slept for, or another status that it is given."""
+    if not asleep(item.state):
+        return []
+    written = [effect for line in lines for effect in line.effects]
+    if any(effect.field == "status" for effect in written):
+        again = any(isinstance(effect, SetField) and effect.field == FROM for effect in written)
+        return [] if again else [Lines(forget(item.state), Cause("system", label="Its snooze is over"))]
+    reason = woken_by(item.state, [(one.author, one.public) for one in messages])
+    return [Lines(wake(item.state), Cause("system", label=f"Its snooze ended: {reason}"))] if reason else []
 
 
 def _clean(kind: str, state: Mapping[str, JSON], custom: Mapping[str, StateField]) -> dict[str, JSON]:

@@ -194,6 +194,11 @@ class WorkItem(Base):
     published: Mapped[bool | None]
     archived: Mapped[bool | None]
     due_at: Mapped[str | None] = mapped_column(String(40))
+    #: The SLA policy it was given; null = the first that covers it.
+    sla: Mapped[str | None] = mapped_column(Key)
+    snoozed_until: Mapped[str | None] = mapped_column(String(40))
+    snoozed_for: Mapped[str | None] = mapped_column(String(20))
+    snoozed_from: Mapped[str | None] = mapped_column(String(40))
     fields: Mapped[dict[str, Any]]
     version: Mapped[int]
     last_seq: Mapped[int]
@@ -335,6 +340,33 @@ class BusinessCalendar(Base):
     label: Mapped[str] = mapped_column(String(200))
     body: Mapped[dict[str, Any]]
     updated_at: Mapped[datetime]
+
+
+class SlaPolicy(Base):
+    """By when customers are answered. `body` is `tickets.sla.Policy` as JSON; the first in order that covers counts."""
+
+    __tablename__ = "sla_policies"
+    key: Mapped[str] = mapped_column(Key, primary_key=True)
+    label: Mapped[str] = mapped_column(String(200))
+    position: Mapped[int]
+    enabled: Mapped[bool]
+    body: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime]
+
+
+class SlaClockRow(Base):
+    """One clock of one item, as last worked out; `tickets.sla.SlaClock` is its value."""
+
+    __tablename__ = "sla_clocks"
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    target: Mapped[str] = mapped_column(String(20), primary_key=True)
+    policy: Mapped[str] = mapped_column(Key)
+    start: Mapped[datetime]
+    due_at: Mapped[datetime | None]
+    near_at: Mapped[datetime | None]
+    left_s: Mapped[int | None]
+    met_at: Mapped[datetime | None]
+    breached_at: Mapped[datetime | None]
 
 
 class TimeTrigger(Base):

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from tickets.calendar import Calendar, add_working
 from tickets.errors import BadValue
 from tickets.item import FINISHED
+from tickets.sla import SlaClock, Target
 from tickets.stamps import Stamps
 from tickets.values import JSON, from_iso, iso
 
@@ -45,7 +46,7 @@ class TimeRule:
     """What one trigger of one table waits for.
 
     `offset_s` counts from the beginning of the episode, in seconds; below 0 for "before a date". In the working time of
-    `calendar` when it names one. `statuses` empty: any. `by`: whose reply is missing. `target` and `near_s` are of
+    `calendar` when it names one. `statuses` empty: any. `by`: whose reply is missing. `target` is of
     service levels. `schedule` is a cron line in `zone`."""
 
     on: On
@@ -86,16 +87,6 @@ def timer_key(entry: str, rule: TimeRule) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """One running clock of a service level, as timers see it: since when, due when (None while it is paused)."""
-
-    policy: str
-    start: datetime
-    due_at: datetime | None
-    near_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Watched:
     """What of an item the timers look at. `zone` is its brand's: a date without a time begins there at midnight."""
 
@@ -104,7 +95,7 @@ class Watched:
     created_at: datetime
     stamps: Stamps
     zone: str = "UTC"
-    clocks: Mapping[str, Clock] = field(default_factory=dict)
+    clocks: Mapping[Target, SlaClock] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +117,8 @@ def wanted(rule: TimeRule, item: Watched, calendars: Mapping[str, Calendar]) -> 
         if rule.statuses and status not in rule.statuses:
             return None
         begin, name = item.stamps.status_since, f"{status} since"
+    elif rule.on is On.SLA:
+        return _level(rule, item.clocks.get(Target(rule.target)))
     elif status in FINISHED:
         return None
     elif rule.on is On.REPLY:
@@ -139,6 +132,15 @@ def wanted(rule: TimeRule, item: Watched, calendars: Mapping[str, Calendar]) -> 
         return None
     due_at = _due(rule, begin, calendars)
     return None if due_at is None else Wanted(f"{name} {iso(begin)}"[:EPISODE_CHARS], due_at)
+
+
+def _level(rule: TimeRule, clock: SlaClock | None) -> Wanted | None:
+    if clock is None or clock.met_at is not None:
+        return None
+    due_at = clock.near_at if rule.by == "near" else clock.breached_at or clock.due_at
+    return (
+        None if due_at is None else Wanted(f"{clock.policy} {clock.target} {iso(clock.start)}"[:EPISODE_CHARS], due_at)
+    )
 
 
 def moment(name: str, item: Watched) -> datetime | None:

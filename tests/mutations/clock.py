@@ -8,6 +8,8 @@ LEDGER = "tests/jobs/test_ledger.py::"
 REARM = "tests/rules/test_rearm.py::"
 TIMERS = "tests/jobs/test_timers.py::"
 TIMES = "tests/jobs/test_examples_of_time.py::"
+SLA = "tests/tickets/test_sla.py::"
+SNOOZE = "tests/jobs/test_snooze.py::"
 CALENDAR = "tests/tickets/test_calendar.py::"
 
 MUTATIONS = (
@@ -87,6 +89,34 @@ MUTATIONS = (
         "    if actor.kind.is_person:\n        stamps = replace(stamps, modified_at=now)\n",
         "    if actor:\n        stamps = replace(stamps, modified_at=now)\n",
         TIMES + "test_a07_closes_what_no_person_touched_for_a_week",
+    ),
+    Mutation(
+        "a pausing status stops the clock",
+        "tickets/sla.py",
+        "status not in policy.pauses and status not in FINISHED",
+        "status not in FINISHED",
+        SLA + "test_a_pausing_status_stops_the_clock_and_what_is_left_is_kept",
+    ),
+    Mutation(
+        "a breach is for good",
+        "tickets/sla.py",
+        "        if known is not None and known.start == start:\n",
+        "        if False:\n",
+        SLA + "test_a_changed_policy_counts_from_the_start_and_never_takes_a_breach_back",
+    ),
+    Mutation(
+        "the customer's answer wakes a ticket",
+        "tickets/snooze.py",
+        '        if author == "customer" and public:\n',
+        "        if False:\n",
+        SNOOZE + "test_whose_answer_wakes_a_ticket",
+    ),
+    Mutation(
+        "a snoozed ticket comes back on time",
+        "jobs/timers.py",
+        "            if row.key == clocks.SNOOZE_KEY:\n",
+        "            if False:\n",
+        SNOOZE + "test_a_snoozed_ticket_comes_back_on_time_with_the_status_it_had",
     ),
     Mutation(
         "holidays are not worked",

@@ -77,6 +77,8 @@ MUTATIONS = (
         "pattern.fullmatch(without_accents(_text(value))) is not None",
     ),
     _operator("matches, with accents", "pattern.search(without_accents(_text(value)))", "pattern.search(_text(value))"),
+    _operator("in_working_time", "lambda value: is_working(calendar, _time(value))", "lambda value: True"),
+    _operator("out_of_working_time", "return lambda value: not working(value)", "return lambda value: False"),
     _operator("older_than", "_number(age_s) >= limit_s", "_number(age_s) > limit_s"),
     _operator(
         "newer_than",

@@ -11,10 +11,14 @@ from rules.parse import parse_table
 from rules.table import Table
 from rules.trace import RowVerdict
 from rules.vocabulary import FieldSpec, LookupSpec, NamedList, Template, TemplateText, Vocabulary
+from tickets.calendar import Calendar
 from tickets.item import FieldType, StateField
 from tickets.kinds import Pipeline, Stage
 
 NOW = "2026-11-21T09:31:00.000000+00:00"
+
+#: Monday to Friday, nine to five, in UTC.
+OFFICE = {"zone": "UTC", "week": {day: [["09:00", "17:00"]] for day in ("mon", "tue", "wed", "thu", "fri")}}
 
 DESK = Vocabulary(
     teams={"billing": "Billing", "first_line": "First line", "platform": "Platform"},
@@ -83,6 +87,9 @@ DESK = Vocabulary(
         ),
     },
     context={"payments.duplicate": FieldSpec("Duplicate payment", FieldType.BOOL)},
+    calendars={"office": "Office"},
+    hours={"office": Calendar.from_json(OFFICE)},
+    slas={"gold": "Gold"},
     lists={
         "WRITTEN": NamedList("Written channels", ("email", "form")),
         "MONEY": NamedList("Words for money", ("refund", "no refund-42")),

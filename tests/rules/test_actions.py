@@ -57,6 +57,24 @@ PLANS: list[tuple[str, dict[str, Any], tuple[Effect, ...]]] = [
         {"users": ["ana"], "teams": ["billing"], "text": "See {{ticket.id}}"},
         (Notify(("ana",), ("billing",), "See 4812"),),
     ),
+    ("set_due_date", {"for": "2 days"}, (SetField("due_at", "2026-11-23T09:31:00.000000+00:00"),)),
+    # NOW is a Saturday: two hours of work later it is Monday, eleven.
+    (
+        "set_due_date",
+        {"for": "2 h", "calendar": "office"},
+        (SetField("due_at", "2026-11-23T11:00:00.000000+00:00"),),
+    ),
+    ("apply_sla", {"policy": "gold"}, (SetField("sla", "gold"),)),
+    (
+        "snooze",
+        {"for": "4 h", "answer": "team"},
+        (
+            SetField("status", "snoozed"),
+            SetField("snoozed_until", "2026-11-21T13:31:00.000000+00:00"),
+            SetField("snoozed_for", "team"),
+            SetField("snoozed_from", "open"),
+        ),
+    ),
     ("set_published", {"published": True}, (SetField("published", True),)),
     ("archive", {"archived": True}, (SetField("archived", True),)),
     (

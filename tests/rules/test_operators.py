@@ -18,9 +18,10 @@ from rules.operators import (
     has_keyword,
     operators_for,
     type_for,
+    with_hours,
 )
 from rules.trace import RowVerdict
-from tests.rules.desk import a_table, decided, some_facts, tagging, tags_of
+from tests.rules.desk import DESK, a_table, decided, some_facts, tagging, tags_of
 from tickets.item import FieldType
 
 T, L, C, S = FieldType.TEXT, FieldType.LONG_TEXT, FieldType.CHOICE, FieldType.CHOICES
@@ -69,6 +70,8 @@ CASES: list[tuple[str, FieldType, Any, Any, Any]] = [
     ("older_than", W, "72 h", 72 * 3600, 72 * 3600 - 1),
     ("newer_than", W, "3 days", 72 * 3600 - 1, 72 * 3600),
     ("newer_than", W, "1 min", -5, 61),
+    ("in_working_time", W, "office", "2026-11-20T16:59:00+00:00", "2026-11-20T17:00:00+00:00"),
+    ("out_of_working_time", W, "office", "2026-11-21T12:00:00+00:00", "2026-11-20T12:00:00+00:00"),
     ("fresh_within", T, "2 w", 14 * 86400 - 1, 14 * 86400),
     ("starts_with", T, ["re:", "fw"], "RE: hello", "about re:"),
     ("starts_with", T, ["20-"], "20-7714", "120-7714"),
@@ -90,7 +93,8 @@ def test_an_operator_says_yes_to_one_value_and_no_to_its_twin(
 ) -> None:
     operator = OPERATORS[key]
     assert type in operator.types
-    test = operator.test(type, clean_operand(operator, type, operand))
+    operand = with_hours(operator, clean_operand(operator, type, operand), DESK.hours)
+    test = operator.test(type, operand)
     assert test(yes) is True
     if no is not None:
         assert test(no) is False
@@ -122,6 +126,8 @@ def test_a_missing_value_makes_positive_operators_false_and_negative_ones_true(k
     }.get(operator.operand, ("ticket.fields.amount", 1))
     if FieldType.NUMBER not in operator.types:
         name, value = ("ticket.tags", "vip") if FieldType.CHOICES in operator.types else ("ticket.subject", "vip")
+    if operator.takes is Takes.CALENDAR:
+        name, value = "ticket.due_at", "office"
     if operator.takes is Takes.DURATION:
         name, value = "context.payments.duplicate" if operator.looks is Looks.FETCHED else "ticket.due_at", "1 h"
     cell = {"op": key} if value is None else {"op": key, "value": value}
@@ -135,7 +141,7 @@ def test_an_unknown_value_satisfies_no_operator(key: str) -> None:
     types = {M: "receivable", T: "address.country", S: "groups", W: "since"}
     path = next(path for type, path in types.items() if type in operator.types)
     value = {Operand.PAIR: ["1", "2"], Operand.NONE: None}.get(operator.operand, "1")
-    value = "1 h" if operator.takes is Takes.DURATION else value
+    value = {Takes.DURATION: "1 h", Takes.CALENDAR: "office"}.get(operator.takes, value)
     cell = {"op": key} if value is None else {"op": key, "value": value}
     columns = [{"id": "c1", "field": f"erp.find_party.{path}"}]
     table = a_table([tagging("hit", c1=cell)], columns=columns, wait_s=0)

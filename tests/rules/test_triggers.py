@@ -135,6 +135,16 @@ CASES: list[tuple[dict[str, Any], tuple[str, dict[str, Any]], tuple[str, dict[st
         ("timer", timed("after_date", field="ticket.created_at", by="7 d")),
     ),
     (
+        {"on": "sla_near", "target": "first_reply"},
+        ("timer", timed("sla_near", target="first_reply")),
+        ("timer", timed("sla_breached", target="first_reply")),
+    ),
+    (
+        {"on": "sla_breached", "target": "resolution"},
+        ("timer", timed("sla_breached", target="resolution")),
+        ("timer", timed("sla_breached", target="next_reply")),
+    ),
+    (
         {"on": "schedule", "cron": "0  9 * * 1"},
         ("timer", timed("schedule", cron="0 9 * * 1")),
         ("timer", timed("schedule", cron="0 9 * * 1", zone="Europe/Paris")),

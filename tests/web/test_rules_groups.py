@@ -149,6 +149,8 @@ def cells() -> Iterator[tuple[Field, Operator, dict[str, JSON]]]:
             samples: list[JSON] = list(field.options or ()) or SAMPLES[field.type or FieldType.TEXT]
             if operator.takes is Takes.DURATION:
                 samples = ["72 h"]
+            if operator.takes is Takes.CALENDAR:
+                samples = ["office"]
             cell: dict[str, JSON] = {"op": operator.key}
             match operator.operand:
                 case Operand.ONE:

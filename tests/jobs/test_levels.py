@@ -1,0 +1,154 @@
+"""Service levels on tickets: kept with every write, near and over as events, worked out anew when a policy changes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from jobs.services import Services
+from rules import store as rule_list
+from tests.builders import MORNING, a_ticket
+from tests.jobs.desk import clock_of, item, table
+from tests.jobs.test_examples_of_time import bells, example
+from tests.jobs.test_timers import save, say, tags, tick
+from tickets import clocks, levels
+from tickets.sla import SlaClock, State, Target
+from tickets.tables import EventRow, SlaPolicy
+
+FOUR_HOURS: dict[str, Any] = {
+    "targets": {"first_reply": 4 * 3_600, "resolution": 24 * 3_600},
+    "near_s": 3_600,
+    "pauses": ["waiting_customer"],
+}
+
+
+def a_policy(services: Services, key: str = "standard", **body: Any) -> None:
+    with services.db.write() as connection:
+        connection.execute(
+            insert(SlaPolicy).values(
+                key=key, label=key, position=1, enabled=True, body={**FOUR_HOURS, **body}, updated_at=MORNING
+            )
+        )
+        rule_list.bump(connection)
+
+
+def clock(services: Services, item_id: int, target: Target = Target.FIRST_REPLY) -> SlaClock:
+    with services.db.read() as connection:
+        return levels.clocks_of(connection, [item_id])[item_id][target]
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_h14_close_to_the_limit_reprioritises_and_over_it_escalates(desk: Services, answered: bool) -> None:
+    a_policy(desk)
+    example(desk, "H14_near_breach")
+    item_id = a_ticket(desk.db, team="first_line").item_id
+    clock_of(desk).forward(hours=3)
+    if answered:
+        say(desk, item_id, "agent")
+    tick(desk)
+    state = item(desk, item_id).state
+    assert (state["priority"], state["team"]) == ("normal" if answered else "high", "first_line")
+    clock_of(desk).forward(hours=1)
+    tick(desk)
+    state = item(desk, item_id).state
+    expected = ("normal", "first_line", []) if answered else ("urgent", "billing", ["ana"])
+    assert (state["priority"], state["team"], bells(desk)) == expected
+
+
+def test_a_note_or_the_bot_does_not_meet_a_target(desk: Services) -> None:
+    a_policy(desk)
+    item_id = a_ticket(desk.db).item_id
+    say(desk, item_id, "agent", public=False)
+    say(desk, item_id, "bot")
+    assert clock(desk, item_id).met_at is None
+    say(desk, item_id, "agent")
+    assert clock(desk, item_id).met_at == MORNING
+
+
+def test_waiting_for_the_customer_pauses_and_the_time_goes_on_where_it_was(desk: Services) -> None:
+    a_policy(desk)
+    item_id = a_ticket(desk.db).item_id
+    clock_of(desk).forward(hours=2)
+    save(desk, item_id, status="waiting_customer")
+    assert clock(desk, item_id, Target.RESOLUTION).left_s == 22 * 3_600
+    clock_of(desk).forward(days=9)
+    tick(desk)
+    assert clock(desk, item_id, Target.RESOLUTION).state(desk.clock.now()) is State.PAUSED
+    save(desk, item_id, status="open")
+    due_at = clock(desk, item_id, Target.RESOLUTION).due_at
+    assert due_at == desk.clock.now() + timedelta(hours=22)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_changed_policy_is_worked_out_from_the_start_but_takes_no_breach_back(desk: Services, late: bool) -> None:
+    a_policy(desk)
+    item_id = a_ticket(desk.db).item_id
+    tick(desk)
+    clock_of(desk).forward(hours=5 if late else 2)
+    events = events_of(desk, item_id)
+    with desk.db.write() as connection:
+        body = {**FOUR_HOURS, "targets": {"first_reply": 10 * 3_600}}
+        connection.execute(update(SlaPolicy).values(body=body))
+        clocks.recount(connection, desk.clock.now())
+    tick(desk)
+    found = clock(desk, item_id)
+    assert found.due_at is not None
+    assert (found.due_at - MORNING).total_seconds() == 10 * 3_600
+    assert found.state(desk.clock.now()) is (State.BREACHED if late else State.RUNNING)
+    # It is no change of the ticket: no event, no new version.
+    assert events_of(desk, item_id) == events
+
+
+def events_of(services: Services, item_id: int) -> int:
+    with services.db.read() as connection:
+        return len(connection.execute(select(EventRow.id).where(EventRow.item_id == item_id)).all())
+
+
+def test_a_rule_gives_a_ticket_another_policy(desk: Services) -> None:
+    a_policy(desk)
+    a_policy(desk, "vip", targets={"first_reply": 3_600})
+    table(
+        desk,
+        """
+code: A30
+name: VIPs
+triggers: [{on: created}]
+steps: [{id: s1, do: apply_sla}]
+rows: [{id: r1, then: {s1: {policy: vip}}}]
+""",
+    )
+    item_id = a_ticket(desk.db).item_id
+    assert clock(desk, item_id).policy == "standard"
+    tick(desk)
+    found = clock(desk, item_id)
+    assert (found.policy, (found.due_at - MORNING).total_seconds()) == ("vip", 3_600)  # type: ignore[operator]
+
+
+def test_conditions_see_how_the_clocks_stand(desk: Services) -> None:
+    a_policy(desk)
+    table(
+        desk,
+        """
+code: A31
+name: How it stands
+triggers: [{on: message, by: customer}]
+columns:
+  - {id: c1, field: sla.first_reply_state}
+  - {id: c2, field: sla.first_reply_due, op: older_than}
+  - {id: c3, field: sla.policy}
+steps: [{id: s1, do: add_tags}]
+rows: [{id: r1, if: {c1: breached, c2: 1 h, c3: standard}, then: {s1: {tags: [late]}}}]
+""",
+    )
+    item_id = a_ticket(desk.db).item_id
+    clock_of(desk).forward(hours=4)
+    say(desk, item_id, "customer")
+    tick(desk)
+    assert tags(desk, item_id) == []
+    clock_of(desk).forward(hours=1)
+    say(desk, item_id, "customer")
+    tick(desk)
+    assert tags(desk, item_id) == ["late"]

@@ -1,0 +1,111 @@
+"""Snoozed tickets are out of the way until a time comes or somebody answers, and come back with the status they had."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from jobs.services import Services
+from tests.builders import ANA, BY_ANA, MORNING, a_ticket
+from tests.jobs.desk import clock_of, decisions, item, table
+from tests.jobs.test_timers import save, say, tick
+from tickets import store
+from tickets.snooze import snooze
+
+
+def put_away(services: Services, item_id: int, *, hours: int | None = None, awaits: str = "") -> None:
+    with services.db.write() as connection:
+        current = store.read_item(connection, item_id, lock=True)
+        until = None if hours is None else services.clock.now() + timedelta(hours=hours)
+        lines = [store.Lines(snooze(current.state, until, awaits), BY_ANA)]
+        store.change_item(connection, current, lines=lines, actor=ANA, now=services.clock.now())
+
+
+def left(services: Services, item_id: int) -> tuple[str, list[str]]:
+    state = item(services, item_id).state
+    return str(state["status"]), sorted(key for key in state if key.startswith("snoozed"))
+
+
+def test_a_snoozed_ticket_comes_back_on_time_with_the_status_it_had(desk: Services) -> None:
+    item_id = a_ticket(desk.db, status="waiting_team").item_id
+    put_away(desk, item_id, hours=4)
+    assert item(desk, item_id).state["status"] == "snoozed"
+    clock_of(desk).forward(hours=4, seconds=-1)
+    tick(desk)
+    assert item(desk, item_id).state["status"] == "snoozed"
+    clock_of(desk).forward(seconds=1)
+    tick(desk)
+    assert left(desk, item_id) == ("waiting_team", [])
+    # Coming back is no person's modification.
+    assert item(desk, item_id).stamps.modified_at == MORNING
+
+
+@pytest.mark.parametrize(
+    ("awaits", "author", "public", "woken"),
+    [
+        ("customer", "customer", True, True),
+        ("", "customer", True, True),
+        ("customer", "agent", True, False),
+        ("team", "agent", False, True),
+        ("team", "bot", True, False),
+    ],
+)
+def test_whose_answer_wakes_a_ticket(desk: Services, awaits: str, author: str, public: bool, woken: bool) -> None:
+    item_id = a_ticket(desk.db).item_id
+    put_away(desk, item_id, hours=48, awaits=awaits)
+    say(desk, item_id, author, public=public)
+    tick(desk)
+    assert left(desk, item_id)[0] == ("open" if woken else "snoozed")
+    clock_of(desk).forward(hours=48)
+    save(desk, item_id, status="solved")
+    tick(desk)
+    assert left(desk, item_id) == ("solved", [])
+
+
+def test_a_ticket_that_sleeps_until_an_answer_has_no_time(desk: Services) -> None:
+    item_id = a_ticket(desk.db).item_id
+    put_away(desk, item_id, awaits="customer")
+    clock_of(desk).forward(days=400)
+    tick(desk)
+    assert item(desk, item_id).state["status"] == "snoozed"
+    say(desk, item_id, "customer")
+    assert left(desk, item_id) == ("open", [])
+
+
+SNOOZING = """
+code: H11
+name: Put away what waits for another team
+triggers: [{on: changed, field: status, to: waiting_team}]
+columns: [{id: by, field: event.actor}]
+steps: [{id: s1, do: snooze}, {id: s2, do: set_due_date}]
+rows: [{id: r1, if: {by: agent}, then: {s1: {for: 2 d, answer: team}, s2: {for: 3 d}}}]
+"""
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_h11_a_rule_puts_tickets_away_and_they_come_back(desk: Services, enabled: bool) -> None:
+    if enabled:
+        table(desk, SNOOZING)
+    item_id = a_ticket(desk.db).item_id
+    tick(desk)
+    save(desk, item_id, status="waiting_team")
+    tick(desk)
+    state = item(desk, item_id).state
+    assert state["status"] == ("snoozed" if enabled else "waiting_team")
+    assert state.get("due_at") == ("2026-11-24T09:30:00.000000+00:00" if enabled else None)
+    clock_of(desk).forward(days=2)
+    tick(desk)
+    # Coming back into the status is a change by the clock, which the rule does not look at.
+    assert left(desk, item_id) == ("waiting_team", [])
+
+
+def test_a_time_that_is_past_is_refused_and_nothing_is_put_away(desk: Services) -> None:
+    table(desk, SNOOZING.replace("{for: 2 d, answer: team}", '{until: "2026-11-01T09:00+01:00"}'))
+    item_id = a_ticket(desk.db).item_id
+    tick(desk)
+    save(desk, item_id, status="waiting_team")
+    tick(desk)
+    state = item(desk, item_id).state
+    assert (state["status"], state.get("due_at")) == ("waiting_team", None)
+    assert any("snoozed until a time to come" in note for note in decisions(desk, item_id)[-1].notes)
