@@ -7,7 +7,7 @@ import decimal
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import Any, Literal, Protocol, TypeAlias, assert_never, get_args
 
 from sandbox.errors import BadContract
 from sandbox.wire import JSON
@@ -58,6 +58,7 @@ class ScriptApi:
     connections: Mapping[str, Mapping[str, Method]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
+        """Its short form, in which it crosses with every run: what may be called and how, no words about it."""
         return {
             "actions": {name: _method_to_json(method) for name, method in self.actions.items()},
             "connections": {
@@ -71,9 +72,9 @@ class ScriptApi:
         """Read what `to_json` wrote. Raises `BadContract`."""
         try:
             return cls(
-                {name: _method_from_json(one) for name, one in data["actions"].items()},
+                {name: method_from_json(name, one) for name, one in data["actions"].items()},
                 {
-                    name: {key: _method_from_json(one) for key, one in operations.items()}
+                    name: {key: method_from_json(key, one) for key, one in operations.items()}
                     for name, operations in data["connections"].items()
                 },
             )
@@ -321,17 +322,26 @@ def type_problem(param: Param, value: object) -> str | None:
         return None
     text = isinstance(value, str)
     whole = isinstance(value, int) and not isinstance(value, bool)
-    wanted, fits = {
-        "text": ("text", text),
-        "number": ("a number", whole or isinstance(value, float)),
-        "integer": ("a whole number", whole),
-        "decimal": ("an exact number: a Decimal, text or a whole number", whole or (text and _is_decimal(str(value)))),
-        "bool": ("True or False", isinstance(value, bool)),
-        "date": ("a date, YYYY-MM-DD", text and _is_date(str(value))),
-        "list": ("a list", isinstance(value, list)),
-        "any": ("", True),
-        "json": ("", True),
-    }[param.type]
+    match param.type:
+        case "text":
+            wanted, fits = "text", text
+        case "number":
+            wanted, fits = "a number", whole or isinstance(value, float)
+        case "integer":
+            wanted, fits = "a whole number", whole
+        case "decimal":
+            wanted = "an exact number: a Decimal, text or a whole number"
+            fits = whole or (text and _is_decimal(str(value)))
+        case "bool":
+            wanted, fits = "True or False", isinstance(value, bool)
+        case "date":
+            wanted, fits = "a date, YYYY-MM-DD", text and _is_date(str(value))
+        case "list":
+            wanted, fits = "a list", isinstance(value, list)
+        case "any" | "json":
+            return None
+        case _:
+            assert_never(param.type)
     return None if fits else f"{param.name} takes {wanted}, not {_kind(value)}"
 
 
@@ -357,21 +367,20 @@ def _kind(value: object) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def _method_to_json(method: Method) -> dict[str, Any]:
-    return {
-        "name": method.name,
-        "doc": method.doc,
-        "writes": method.writes,
-        "params": [{"name": p.name, "type": p.type, "required": p.required, "doc": p.doc} for p in method.params],
-    }
+def _method_to_json(method: Method) -> list[Any]:
+    return [method.writes, *([one.name, one.type, one.required] for one in method.params)]
 
 
-def _method_from_json(data: Mapping[str, Any]) -> Method:
-    params = []
-    for one in data["params"]:
-        if one["type"] not in get_args(ParamType):
+def method_from_json(name: str, data: Sequence[Any]) -> Method:
+    """One method of the short form. Raises `BadContract`."""
+    try:
+        writes, *listed = data
+        params = tuple(Param(str(one), kind, bool(required)) for one, kind, required in listed)
+    except (TypeError, ValueError) as error:
+        raise BadContract(f"This is not a method: {error}") from error
+    for param in params:
+        if param.type not in get_args(ParamType):
             raise BadContract(
-                f"{one['name']!r} has the type {one['type']!r}; use one of {', '.join(get_args(ParamType))}"
+                f"{param.name!r} has the type {param.type!r}; use one of {', '.join(get_args(ParamType))}"
             )
-        params.append(Param(str(one["name"]), one["type"], bool(one["required"]), str(one.get("doc", ""))))
-    return Method(str(data["name"]), tuple(params), str(data.get("doc", "")), bool(data.get("writes", False)))
+    return Method(name, params, "", bool(writes))

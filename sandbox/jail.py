@@ -135,34 +135,40 @@ def address_space_bytes() -> int:
         return int(file.read().split()[0]) * resource.getpagesize()
 
 
-def rlimits(base_bytes: int, memory_mb: int, cpu_s: int) -> None:
-    """The kernel's own bounds for one child. SIGXCPU at `cpu_s`, SIGKILL a second later.
-
-    Raises `LayerMissing` when one of them does not hold afterwards."""
-    wanted: Mapping[int, tuple[int, int]] = {
-        resource.RLIMIT_AS: (base_bytes + memory_mb * 1024 * 1024,) * 2,
-        resource.RLIMIT_CPU: (cpu_s, cpu_s + 1),
-        resource.RLIMIT_FSIZE: (0, 0),
-        resource.RLIMIT_NOFILE: (8, 8),
-        resource.RLIMIT_CORE: (0, 0),
-        resource.RLIMIT_NPROC: (0, 0),
-        resource.RLIMIT_STACK: (8 << 20, 8 << 20),
-        resource.RLIMIT_MEMLOCK: (0, 0),
-        resource.RLIMIT_MSGQUEUE: (0, 0),
-    }
-    try:
-        # A host may already allow less than we ask for; raising a hard limit is not ours to do.
-        hards = {kind: resource.getrlimit(kind)[1] for kind in wanted}
-        bounded = {
-            kind: (_least(soft, hards[kind]), _least(hard, hards[kind])) for kind, (soft, hard) in wanted.items()
+def rlimits_for_all() -> None:
+    """The bounds that every child has in common and the zygote can live with. Raises `LayerMissing`."""
+    _bound(
+        {
+            resource.RLIMIT_FSIZE: (0, 0),
+            resource.RLIMIT_CORE: (0, 0),
+            resource.RLIMIT_STACK: (8 << 20, 8 << 20),
+            resource.RLIMIT_MEMLOCK: (0, 0),
+            resource.RLIMIT_MSGQUEUE: (0, 0),
         }
-        for kind, bounds in bounded.items():
-            resource.setrlimit(kind, bounds)
-        held = all(resource.getrlimit(kind) == bounds for kind, bounds in bounded.items())
+    )
+
+
+def rlimits(base_bytes: int, memory_mb: int, cpu_s: int) -> None:
+    """The kernel's own bounds for one child, on top of what it has from the zygote. SIGXCPU at `cpu_s`, SIGKILL a
+    second later. Raises `LayerMissing` when one of them cannot be set."""
+    _bound(
+        {
+            resource.RLIMIT_AS: (base_bytes + memory_mb * 1024 * 1024,) * 2,
+            resource.RLIMIT_CPU: (cpu_s, cpu_s + 1),
+            resource.RLIMIT_NOFILE: (8, 8),
+            resource.RLIMIT_NPROC: (0, 0),
+        }
+    )
+
+
+def _bound(wanted: Mapping[int, tuple[int, int]]) -> None:
+    try:
+        for kind, (soft, hard) in wanted.items():
+            # A host may already allow less than we ask for; raising a hard limit is not ours to do.
+            most = resource.getrlimit(kind)[1]
+            resource.setrlimit(kind, (_least(soft, most), _least(hard, most)))
     except (ValueError, OSError) as error:
         raise LayerMissing(f"rlimits: {error}") from error
-    if not held:
-        raise LayerMissing("rlimits: a limit was set but does not hold")
 
 
 def _least(wanted: int, hard: int) -> int:

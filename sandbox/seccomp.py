@@ -142,50 +142,66 @@ def numbers(names: list[str], machine: str) -> list[int]:
     return [number for number in found if number is not None]
 
 
-def _head(machine: str) -> list[bytes]:
-    program = [_do(_LD, 4), _jump(_JEQ, _ARCHES[machine][1], 1, 0), _do(_RET, _KILL), _do(_LD, 0)]
-    if machine == "x86_64":
-        # The x32 ABI reaches the same kernel functions under other numbers.
-        program += [_jump(_JGE, _X32, 0, 1), _do(_RET, _KILL)]
-    return program
-
-
-def _answer(number: int, action: int) -> list[bytes]:
-    return [_jump(_JEQ, number, 0, 1), _do(_RET, action)]
-
-
-def _tail(machine: str) -> list[bytes]:
-    program: list[bytes] = []
-    for number in numbers(["mmap", "mprotect"], machine):
-        # The third argument is prot; its low half lies at offset 32 on both (little endian) machines.
-        program += [_jump(_JEQ, number, 0, 4), _do(_LD, 32), _jump(_JSET, _PROT_EXEC, 0, 1)]
-        program += [_do(_RET, _KILL), _do(_RET, _ALLOW)]
-    # ENOSYS, not EPERM: glibc then falls back to clone, which is judged by its own line.
-    for number in numbers(["clone3"], machine):
-        program += _answer(number, _ERRNO | errno.ENOSYS)
-    return [*program, _do(_RET, _KILL)]
-
-
 def child_program(machine: str, fd: int) -> bytes:
     """The filter of a child that may only read and write `fd`."""
-    program = _head(machine)
-    for number in numbers(CHILD_ALLOW, machine):
-        program += _answer(number, _ALLOW)
-    for number in numbers(["read", "write"], machine):
-        program += [_jump(_JEQ, number, 0, 4), _do(_LD, 16), _jump(_JEQ, fd, 0, 1)]
-        program += [_do(_RET, _ALLOW), _do(_RET, _ERRNO | errno.EPERM)]
-    for number in numbers(CHILD_EPERM, machine):
-        program += _answer(number, _ERRNO | errno.EPERM)
-    return b"".join(program + _tail(machine))
+    answers = dict.fromkeys(numbers(CHILD_EPERM, machine), "EPERM")
+    answers |= dict.fromkeys(numbers(CHILD_ALLOW, machine), "ALLOW")
+    answers |= dict.fromkeys(numbers(["read", "write"], machine), "OWN_FD")
+    return _program(machine, answers, fd)
 
 
 def zygote_program(machine: str) -> bytes:
     """The filter of the zygote, which every child inherits under its own."""
-    program = _head(machine)
-    allowed = numbers(ZYGOTE_ALLOW, machine)
-    for number in allowed:
-        program += _answer(number, _ALLOW)
-    for number in numbers(CHILD_EPERM, machine):
-        if number not in allowed:
-            program += _answer(number, _ERRNO | errno.EPERM)
-    return b"".join(program + _tail(machine))
+    answers = dict.fromkeys(numbers(CHILD_EPERM, machine), "EPERM")
+    answers |= dict.fromkeys(numbers(ZYGOTE_ALLOW, machine), "ALLOW")
+    return _program(machine, answers, 0)
+
+
+def _program(machine: str, answers: dict[int, str], fd: int) -> bytes:
+    """A search tree over the call's number, then one block per answer. What has no answer kills.
+
+    A tree because of the kernel: when a filter is installed, it runs it once for every call there is, to know which
+    ones are always allowed; asking for one number after the other made that the dearest part of a child's jail."""
+    answers |= dict.fromkeys(numbers(["mmap", "mprotect"], machine), "NO_EXEC")
+    # ENOSYS, not EPERM: glibc then falls back to clone, which is judged by its own line.
+    answers |= dict.fromkeys(numbers(["clone3"], machine), "ENOSYS")
+    head = [_do(_LD, 4), _jump(_JEQ, _ARCHES[machine][1], 1, 0), _do(_RET, _KILL), _do(_LD, 0)]
+    if machine == "x86_64":
+        # The x32 ABI reaches the same kernel functions under other numbers.
+        head += [_jump(_JGE, _X32, 0, 1), _do(_RET, _KILL)]
+    blocks = {
+        "KILL": [_do(_RET, _KILL)],
+        "ALLOW": [_do(_RET, _ALLOW)],
+        "EPERM": [_do(_RET, _ERRNO | errno.EPERM)],
+        "ENOSYS": [_do(_RET, _ERRNO | errno.ENOSYS)],
+        "OWN_FD": [
+            _do(_LD, 16),
+            _jump(_JEQ, fd, 0, 1),
+            _do(_RET, _ALLOW),
+            _do(_RET, _ERRNO | errno.EPERM),
+        ],
+        # The third argument is prot; its low half lies at offset 32 on both (little endian) machines.
+        "NO_EXEC": [_do(_LD, 32), _jump(_JSET, _PROT_EXEC, 0, 1), _do(_RET, _KILL), _do(_RET, _ALLOW)],
+    }
+    tree = _tree(sorted(answers))
+    starts, at = {}, len(tree)
+    for name, block in blocks.items():
+        starts[name] = at
+        at += len(block)
+    made = []
+    for index, (code, value, yes, no) in enumerate(tree):
+        if code == _JEQ:
+            # A leaf: the answer of this number, or of none.
+            made.append(_jump(_JEQ, value, starts[answers[value]] - index - 1, starts["KILL"] - index - 1))
+        else:
+            made.append(_jump(code, value, yes, no))
+    return b"".join(head + made + [one for block in blocks.values() for one in block])
+
+
+def _tree(ordered: list[int]) -> list[tuple[int, int, int, int]]:
+    """Instructions that come to the leaf of a number: (code, value, jump if so, jump if not), leaves without jumps."""
+    if len(ordered) == 1:
+        return [(_JEQ, ordered[0], 0, 0)]
+    middle = len(ordered) // 2
+    low, high = _tree(ordered[:middle]), _tree(ordered[middle:])
+    return [(_JGE, ordered[middle], len(low), 0), *low, *high]

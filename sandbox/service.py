@@ -262,6 +262,7 @@ class Service:
         caller = Caller(talk)
         self._callers[talk.fileno()] = caller
         self._selector.register(talk, selectors.EVENT_READ, lambda: self._hear(caller))
+        self._hear(caller)  # most callers have said what they want by now
 
     def _hear(self, caller: Caller) -> None:
         try:

@@ -14,6 +14,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 #: Some editors put it at the start of a file; Python takes it for a letter of the first name.
 BYTE_ORDER_MARK = "\ufeff"
+_BAD = re.compile("[\x00" + BYTE_ORDER_MARK + "".join(BIDI) + "]")
 
 
 #: Control characters that would move a terminal's cursor or hide text; line feeds and tabs stay.
@@ -50,19 +51,20 @@ def source_problem(source: str, limits: Limits) -> Problem | None:
         )
     if size > limits.source_kb * 1024:
         return _problem(1, 0, f"The script has {size} bytes; {limits.source_kb} kB are allowed", "Split it in two.")
-    for index, char in enumerate(source):
-        if char == "\x00" or char == BYTE_ORDER_MARK or char in BIDI:
-            line, column = _place(source, index)
-            if char == BYTE_ORDER_MARK:
-                message = "A byte order mark (U+FEFF) stands here"
-                return _problem(line, column, message, "Delete it, or save the file as UTF-8 without one.")
-            what = (
-                "A NUL character"
-                if char == "\x00"
-                else f"An invisible character that changes reading order (U+{ord(char):04X})"
-            )
-            return _problem(line, column, f"{what} stands here", "Delete it. It could hide what the script does.")
-    return None
+    found = _BAD.search(source)
+    if found is None:
+        return None
+    line, column = _place(source, found.start())
+    char = found[0]
+    if char == BYTE_ORDER_MARK:
+        message = "A byte order mark (U+FEFF) stands here"
+        return _problem(line, column, message, "Delete it, or save the file as UTF-8 without one.")
+    what = (
+        "A NUL character"
+        if char == "\x00"
+        else f"An invisible character that changes reading order (U+{ord(char):04X})"
+    )
+    return _problem(line, column, f"{what} stands here", "Delete it. It could hide what the script does.")
 
 
 def _place(source: str, index: int) -> tuple[int, int]:

@@ -70,6 +70,9 @@ def serve(
     layers["no new privileges"] = _raise_wall(jail.no_new_privs)
     layers["undumpable"] = _raise_wall(jail.undumpable)
     layers["landlock"] = _raise_wall(jail.landlock)
+    rlimits = _raise_wall(jail.rlimits_for_all)
+    if rlimits:
+        layers["rlimits"] = rlimits
     layers["no capabilities"] = _raise_wall(jail.no_capabilities)
     machine = seccomp.arch()
     filter_of_child = jail.Program(seccomp.child_program(machine, CHILD_FD))

@@ -34,18 +34,9 @@ class Namespace:
 
 def build(now: real_datetime.datetime, seed: int) -> dict[str, Namespace]:
     """All facades of one run, by name. `now` is its one moment, `seed` its randomness."""
-    return {
-        "json": Namespace("json", {"loads": loads, "dumps": dumps}),
-        "re": _regex(),
-        "math": Namespace("math", {n: getattr(real_math, n) for n in dir(real_math) if not n.startswith("_")}),
-        "datetime": _datetime(now),
-        "decimal": Namespace(
-            "decimal",
-            {"Decimal": real_decimal.Decimal, "InvalidOperation": real_decimal.InvalidOperation}
-            | {n: getattr(real_decimal, n) for n in dir(real_decimal) if n.startswith("ROUND_")},
-        ),
-        "random": _random(seed),
-    }
+    # One child runs one script, so the classes may carry the run's clock.
+    Moment._now = Day._now = now.astimezone(real_datetime.UTC)
+    return {**_SAME_FOR_ALL, "random": _random(seed)}
 
 
 class Log:
@@ -275,9 +266,7 @@ Moment.__name__ = Moment.__qualname__ = "datetime"
 Day.__name__ = Day.__qualname__ = "date"
 
 
-def _datetime(now: real_datetime.datetime) -> Namespace:
-    # One child runs one script, so the class may carry the run's clock.
-    Moment._now = Day._now = now.astimezone(real_datetime.UTC)
+def _datetime() -> Namespace:
     return Namespace(
         "datetime",
         {
@@ -292,15 +281,35 @@ def _datetime(now: real_datetime.datetime) -> Namespace:
 
 
 def _random(seed: int) -> Namespace:
-    source = real_random.Random(seed)
-    members = {
-        n: getattr(source, n)
-        for n in ("random", "randint", "randrange", "choice", "choices", "sample", "uniform", "gauss")
-    }
+    made: list[real_random.Random] = []
+
+    def source() -> real_random.Random:
+        # Made at its first use: its state is large, and most scripts never ask.
+        if not made:
+            made.append(real_random.Random(seed))
+        return made[0]
+
+    def method(name: str) -> Callable[..., Any]:
+        return lambda *given, **named: getattr(source(), name)(*given, **named)
 
     def shuffle(given: list[Any]) -> None:
         if type(given) is not list:
             raise Forbidden("Only a list of the script's own can be shuffled", "Make a copy with list(...) first.")
-        source.shuffle(given)
+        source().shuffle(given)
 
-    return Namespace("random", members | {"shuffle": shuffle})
+    names = ("random", "randint", "randrange", "choice", "choices", "sample", "uniform", "gauss")
+    return Namespace("random", {name: method(name) for name in names} | {"shuffle": shuffle})
+
+
+#: Made before the first fork, so that children share their pages.
+_SAME_FOR_ALL = {
+    "json": Namespace("json", {"loads": loads, "dumps": dumps}),
+    "re": _regex(),
+    "math": Namespace("math", {n: getattr(real_math, n) for n in dir(real_math) if not n.startswith("_")}),
+    "datetime": _datetime(),
+    "decimal": Namespace(
+        "decimal",
+        {"Decimal": real_decimal.Decimal, "InvalidOperation": real_decimal.InvalidOperation}
+        | {n: getattr(real_decimal, n) for n in dir(real_decimal) if n.startswith("ROUND_")},
+    ),
+}

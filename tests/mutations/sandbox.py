@@ -102,22 +102,22 @@ MUTATIONS = (
     Mutation(
         "seccomp: what is not named kills",
         "sandbox/seccomp.py",
-        "    return [*program, _do(_RET, _KILL)]",
-        "    return [*program, _do(_RET, _ALLOW)]",
+        '"KILL": [_do(_RET, _KILL)],',
+        '"KILL": [_do(_RET, _ALLOW)],',
         LAYERS + "test_a_call_that_is_not_named_kills",
     ),
     Mutation(
         "seccomp: clone3",
         "sandbox/seccomp.py",
-        "program += _answer(number, _ERRNO | errno.ENOSYS)",
-        "program += _answer(number, _ALLOW)",
+        '"ENOSYS": [_do(_RET, _ERRNO | errno.ENOSYS)],',
+        '"ENOSYS": [_do(_RET, _ALLOW)],',
         LAYERS + "test_only_the_zygote_forks_and_nobody_by_clone3",
     ),
     Mutation(
         "seccomp: files and sockets of the zygote",
         "sandbox/seccomp.py",
-        "        if number not in allowed:\n            program += _answer(number, _ERRNO | errno.EPERM)",
-        "        if number not in allowed:\n            program += _answer(number, _ALLOW)",
+        'numbers(CHILD_EPERM, machine), "EPERM")\n    answers |= dict.fromkeys(numbers(ZYGOTE_ALLOW',
+        'numbers(CHILD_EPERM, machine), "ALLOW")\n    answers |= dict.fromkeys(numbers(ZYGOTE_ALLOW',
         LAYERS + "test_what_opens_a_way_out_is_refused_to_both",
     ),
     # rlimits
@@ -532,8 +532,8 @@ MUTATIONS = (
     Mutation(
         "invisible characters in the source",
         "sandbox/source.py",
-        'if char == "\\x00" or char == BYTE_ORDER_MARK or char in BIDI:',
-        "if False:",
+        "    if found is None:\n        return None\n",
+        "    return None\n",
         BOMBS + "test_some_sources_are_not_even_parsed",
     ),
     Mutation(
@@ -547,7 +547,7 @@ MUTATIONS = (
         "checking runs nothing",
         "sandbox/child/main.py",
         "            manifest = compiled.manifest\n",
-        "            exec(compiled.code, self._names(start, api))\n            manifest = compiled.manifest\n",
+        "            exec(compiled.code, self._names(start, _SCOPE))\n            manifest = compiled.manifest\n",
         CHECK + "test_checking_runs_nothing",
     ),
     # Every hook and every builtin of ours, in turn
@@ -581,8 +581,8 @@ MUTATIONS = (
     Mutation(
         "a shuffled fact",
         "sandbox/child/facades.py",
-        'members | {"shuffle": shuffle}',
-        'members | {"shuffle": source.shuffle}',
+        '| {"shuffle": shuffle}',
+        '| {"shuffle": method("shuffle")}',
         EVERY_GUARD + "test_a_member_of_a_facade_is_no_way_out[random.shuffle]",
     ),
     Mutation(
@@ -741,8 +741,8 @@ MUTATIONS = (
     ),
     _forged(
         "exact JSON: 64 bit",
-        "            if not -(2**63) <= part < 2**63:",
-        "            if not -(2**99) <= part < 2**99:",
+        "            if not -(2**63) <= part < 2**63:  # type: ignore[operator]\n                return f",
+        "            if not -(2**99) <= part < 2**99:\n                return f",
         "huge_int",
         "sandbox/wire.py",
     ),

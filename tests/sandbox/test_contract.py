@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sandbox import seccomp
-from sandbox.contract import CallFailed, Param, ScriptApi, type_problem
+from sandbox.contract import CallFailed, Method, Param, ScriptApi, type_problem
 from sandbox.errors import BadContract, ProtocolError
 from sandbox.limits import Limits
 from sandbox.wire import Reader, decode, encode, exact, problem
 from tests.sandbox.hosts import API
 
 
-def test_an_api_survives_its_json_form() -> None:
-    assert ScriptApi.from_json(json.loads(json.dumps(API.to_json()))) == API
+def test_an_api_survives_its_json_form_but_for_the_words_about_it() -> None:
+    def wordless(methods: Mapping[str, Method]) -> dict[str, Method]:
+        return {
+            name: replace(one, doc="", params=tuple(replace(param, doc="") for param in one.params))
+            for name, one in methods.items()
+        }
+
+    read = ScriptApi.from_json(json.loads(json.dumps(API.to_json())))
+    assert read.actions == wordless(API.actions)
+    assert read.connections == {name: wordless(one) for name, one in API.connections.items()}
 
 
 @pytest.mark.parametrize(
@@ -25,11 +35,9 @@ def test_an_api_survives_its_json_form() -> None:
     [
         {},
         {"actions": [], "connections": {}},
-        {"actions": {"a": {"name": "a"}}, "connections": {}},
-        {
-            "actions": {"a": {"name": "a", "params": [{"name": "p", "type": "code", "required": True}]}},
-            "connections": {},
-        },
+        {"actions": {"a": []}, "connections": {}},
+        {"actions": {"a": [True, ["p", "text"]]}, "connections": {}},
+        {"actions": {"a": [True, ["p", "code", True]]}, "connections": {}},
     ],
 )
 def test_what_is_not_an_api_is_refused(data: dict[str, Any]) -> None:
