@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, jsonify, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy import Connection
@@ -63,6 +63,15 @@ VIEWS = ("timeline", "messages", "automation")
 def page(item_id: int) -> ResponseReturnValue:
     """The whole ticket."""
     return _show(item_id)
+
+
+@pages.get("/tickets/<int:item_id>/version")
+@needs(Permission.WORK_TICKETS)
+def version(item_id: int) -> ResponseReturnValue:
+    """How often the ticket was changed: an open page asks, and shows what is new."""
+    with services().db.read() as connection:
+        item = items.read_item(connection, item_id, viewer=me())
+    return jsonify(version=item.version)
 
 
 def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200) -> ResponseReturnValue:

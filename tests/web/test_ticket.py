@@ -390,3 +390,11 @@ def test_every_problem_of_a_form_is_shown_at_once_and_nothing_is_made(desk: Desk
     assert page.count('aria-invalid="true"') == 5
     with desk.services.db.read() as connection:
         assert connection.execute(select(WorkItem.id)).all() == []
+
+
+def test_a_page_may_ask_whether_its_ticket_changed_and_only_of_one_it_may_see(desk: Desk, agent: FlaskClient) -> None:
+    ticket, hidden = desk.ticket("Lamp"), desk.ticket("Secret", team="ethics")
+    first = agent.get(f"/tickets/{ticket}/version").json
+    send(agent, f"/tickets/{ticket}/tags", {"add": "vip"})
+    assert (first, agent.get(f"/tickets/{ticket}/version").json) == ({"version": 1}, {"version": 2})
+    assert agent.get(f"/tickets/{hidden}/version").status_code == 404
