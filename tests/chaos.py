@@ -44,7 +44,7 @@ from tests import chaos_plain
 from tests.chaos_count import Found, count
 from tests.connectors.upstream import Upstream, as_json
 from tests.environment.redis import RedisServer
-from tests.jobs.desk import a_desk_with_a_crm, publish, table
+from tests.jobs.desk import a_desk_with_a_crm, free_port, publish, table
 from tests.jobs.sink import MailSink, a_mail_sink
 from tickets import people, store
 from tickets.db import Database
@@ -213,7 +213,9 @@ class Postgres:
     """A PostgreSQL server that can be crashed. What it said was committed survives that: nothing is left unsynced
     that the operating system would not still have."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, listen: str = "") -> None:
+        """On a socket in this folder, and with `listen` on a free port of that address, too."""
+        folder.mkdir(mode=0o700, exist_ok=True)
         found = postgres_binaries(Path(psycopg.__file__).parent.parent)
         if found is None:
             raise SystemExit("There is no PostgreSQL here; nothing was started. Use --database sqlite.")
@@ -224,12 +226,21 @@ class Postgres:
             self._as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
             os.chown(folder, NOBODY, NOBODY)
         _initdb(found, folder / "data", self._as_nobody)
+        self._listen, self._port = listen, free_port() if listen else 5432
+        if listen:
+            with (folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {listen.rpartition('.')[0]}.0/24 trust\n")
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"postgresql+psycopg://deskhand@/postgres?host={quote(str(folder), safe='')}"
+        self.url = f"postgresql+psycopg://deskhand@/postgres?host={quote(str(folder), safe='')}&port={self._port}"
+
+    def url_at(self, address: str) -> str:
+        """The server as another host reaches it."""
+        return f"postgresql+psycopg://deskhand@{address}:{self._port}/postgres"
 
     def start(self) -> None:
         settings = {
-            "listen_addresses": "",
+            "listen_addresses": self._listen,
+            "port": str(self._port),
             "unix_socket_directories": str(self._folder),
             "fsync": "off",
             "synchronous_commit": "on",
@@ -248,7 +259,7 @@ class Postgres:
                 preexec_fn=die_with_parent,
                 **self._as_nobody,  # type: ignore[call-overload]
             )
-        _wait_for(self._folder / ".s.PGSQL.5432", self._process, self._folder / "log")
+        _wait_for(self._folder / f".s.PGSQL.{self._port}", self._process, self._folder / "log")
 
     def crash(self) -> None:
         """Immediate shutdown, and up again after it has recovered."""
@@ -376,7 +387,6 @@ def rampage(folder: Path, kind: str, seconds: float, seed: int) -> Found:
         stack.callback(redis.stop)
         postgres = None
         if kind == "postgres":
-            (folder / "pg").mkdir(mode=0o700)
             postgres = Postgres(folder / "pg")
             postgres.start()
             stack.callback(postgres.stop)

@@ -49,10 +49,10 @@ class MailSink:
 
 
 @contextmanager
-def a_mail_sink() -> Iterator[MailSink]:
+def a_mail_sink(host: str = "127.0.0.1") -> Iterator[MailSink]:
     port = free_port()
-    sink = MailSink(f"smtp://127.0.0.1:{port}")
-    controller = Controller(sink, hostname="127.0.0.1", port=port)
+    sink = MailSink(f"smtp://{host}:{port}")
+    controller = Controller(sink, hostname=host, port=port)
     controller.start()
     try:
         yield sink
