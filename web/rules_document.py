@@ -7,6 +7,8 @@ table is said by `rules.parse`, cell by cell. Nothing here knows of Flask or the
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
@@ -285,6 +287,11 @@ def canonical(document: Mapping[str, Any]) -> Document:
         if not plain.get(key):
             plain.pop(key, None)
     return plain
+
+
+def stamp(value: object) -> str:
+    """What a form carries of the cell or row it shows, to find out whether somebody changed that since."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _listed(value: object) -> list[Any]:

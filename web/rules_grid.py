@@ -14,7 +14,7 @@ from rules.errors import Problem, TableInvalid
 from rules.parse import parse_table
 from rules.table import OTHERWISE
 from rules.vocabulary import Vocabulary
-from web.rules_document import IF, THEN, Document, tidy
+from web.rules_document import IF, THEN, Document, stamp, tidy
 from web.rules_words import ChangeLine, Words, cell_words, changes, column_label, field_or_none, members
 
 #: Rows on one page of the grid: more would make the browser slow.
@@ -55,12 +55,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`changed`: differs from the live version. `bad`: has a problem."""
+    """`changed`: differs from the live version. `bad`: has a problem. `stamp`: what its form carries of it."""
 
     column: Column
     words: Words
     changed: bool
     bad: bool
+    stamp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,8 @@ def _row(
             if old_row is not None and was_head is not None:
                 was = cell_words(was_head, side, old_row[side].get(column.id), vocabulary)
             changed = old_row is not None and words != was
-            made.append(Cell(column, words, changed, column.id in places.cells.get(id, {})))
+            bad = column.id in places.cells.get(id, {})
+            made.append(Cell(column, words, changed, bad, stamp(row[side].get(column.id))))
         return tuple(made)
 
     return RowView(

@@ -302,6 +302,7 @@ def row(code: str, row: str) -> ResponseReturnValue:
     return render_template(
         "rules_cell.html" if only else "rules_row.html",
         forms=forms,
+        was=documents.stamp(data[heads[0][0]].get(only) if only else data),
         row=row,
         data=data,
         number=at + 1 if row != OTHERWISE else 0,
@@ -466,9 +467,10 @@ def save(code: str) -> ResponseReturnValue:
             edited = edit(found.document, request.form, desk)
         except EditRefused as refused:
             return _refused(refused, code)
-        if seen != found.stored.draft_count:
+        if seen != found.stored.draft_count and not _apart(found.document, request.form):
             return _stale(found, edited.document)
-        rule_list.save_draft(connection, code, edited.document, author=me().key, seen=seen, now=now())
+        count = found.stored.draft_count
+        rule_list.save_draft(connection, code, edited.document, author=me().key, seen=count, now=now())
         found = _open(connection, code)
     if not _part():
         target = request.form.get("next", "")
@@ -497,13 +499,33 @@ def _refused(refused: EditRefused, code: str) -> ResponseReturnValue:
     return redirect(url_for("rules.table", code=code))
 
 
+def _apart(document: Document, form: Mapping[str, str]) -> bool:
+    """Whether what this form changes is still what its editor saw: somebody changed something else meanwhile."""
+    if form.get("do") not in ("cell", "row") or "was" not in form:
+        return False
+    row = next((one for one in document["rows"] if one["id"] == form.get("row")), None)
+    if row is None:
+        return False
+    return form["was"] == documents.stamp(
+        row if form["do"] == "row" else documents.cell(document, row["id"], form.get("column", ""))
+    )
+
+
 def _stale(found: Open, mine: Document) -> ResponseReturnValue:
-    """Somebody saved since this page was opened: both versions side by side, nothing saved."""
+    """Somebody changed the same since this page was opened: both versions side by side, nothing saved."""
+    row = request.form.get("row", "")
+    both = []
+    for heading, document in ((gettext("Saved"), found.document), (gettext("Yours"), mine)):
+        one = next((one for one in document["rows"] if one["id"] == row), None)
+        if one is not None:
+            both.append((heading, rules_words.row_sentence(document, one, found.vocabulary)))
     kept = [(key, value) for key, value in request.form.items(multi=True) if key not in ("seen", "csrf_token")]
     page = render_template(
         "rules_conflict.html",
         lines=rules_words.changes(found.document, mine, found.vocabulary),
         kept=kept,
+        both=both,
+        name=rules_words.row_name(found.document, row) if row else "",
         **_view(found),
     )
     return (jsonify(html=page, document=found.document), 409) if _part() else (page, 409)

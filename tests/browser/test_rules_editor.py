@@ -171,7 +171,8 @@ def test_two_people_see_that_they_met_and_choose(triage: Served, visit: Visit) -
     ion.get_by_role("radio", name="Low").check()
     ion.locator("#pop").get_by_role("button", name="Save").click()
     expect(ion.locator("#ask")).to_contain_text("Ana Nowak saved this draft since you opened it")
-    expect(ion.locator("#ask")).to_contain_text("Urgent")
+    expect(ion.locator("#ask .versus section").nth(0)).to_contain_text("Set priority: Urgent")
+    expect(ion.locator("#ask .versus section").nth(1)).to_contain_text("Set priority: Low")
     assert rows(triage)[1]["then"]["s2"] == {"priority": "urgent"}
     ion.get_by_role("button", name="Put my change on top").click()
     expect(cell(ion, "r2", "s2")).to_have_text("Low")
@@ -179,6 +180,38 @@ def test_two_people_see_that_they_met_and_choose(triage: Served, visit: Visit) -
     assert rows(triage)[1]["then"]["s2"] == {"priority": "low"}
     ion.keyboard.press("Control+z")
     expect(cell(ion, "r2", "s2")).to_have_text("Urgent")  # hers, not what was there before her
+
+
+def test_two_people_in_different_cells_do_not_disturb_each_other(triage: Served, visit: Visit) -> None:
+    ana, ion = opened(visit), opened(visit, "ion")
+    cell(ana, "r2", "s2").click()
+    ana.get_by_role("radio", name="Urgent").check()
+    ana.locator("#pop").get_by_role("button", name="Save").click()
+    expect(cell(ana, "r2", "s2")).to_have_text("Urgent")
+    cell(ion, "r2", "s1").click()
+    ion.get_by_role("radio", name="Sales").check()
+    ion.locator("#pop").get_by_role("button", name="Save").click()
+    expect(cell(ion, "r2", "s1")).to_have_text("Sales")
+    expect(cell(ion, "r2", "s2")).to_have_text("Urgent")
+    assert rows(triage)[1]["then"] == {"s1": {"team": "sales"}, "s2": {"priority": "urgent"}}
+
+
+def test_a_group_is_made_and_read_back_from_the_keyboard_alone(triage: Served, visit: Visit) -> None:
+    page = opened(visit)
+    cell(page, "r1", "c1").focus()
+    page.keyboard.press("g")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Groups of row 1")
+    page.get_by_role("button", name="Add group").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("What the new condition looks at").select_option("message.text")
+    page.get_by_role("button", name="Add condition").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Values").fill("refund")
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Save", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("tr.groups")).to_contain_text("at least one of (Message contains refund)")
+    assert rows(triage)[0]["groups"] == [{"any": [{"field": "message.text", "value": ["refund"]}]}]
 
 
 def test_a_paste_from_a_spreadsheet_is_shown_and_then_saved(triage: Served, visit: Visit) -> None:

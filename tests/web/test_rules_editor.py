@@ -510,3 +510,28 @@ def test_a_template_somebody_else_saved_is_not_overwritten(desk: Desk, manager: 
     assert late.status_code == 409
     assert "Second" in text_of(late)
     assert stored(desk, code).working["texts"]["en"]["body"] == "First"
+
+
+def test_forms_of_two_people_in_different_rows_are_both_saved_and_in_one_row_are_shown(
+    desk: Desk, manager: FlaskClient
+) -> None:
+    desk.publish()
+
+    def of(path: str) -> dict[str, str]:
+        """What the form on this page carries of the row."""
+        page = text_of(manager.get(f"/rules/A01/rows/{path}"))
+        (form,) = [part for part in page.split("<form") if 'name="was"' in part]
+        return dict(re.findall(r'name="(was|seen|do|row|column)" value="([^"]*)"', form.partition("</form>")[0]))
+
+    first, second, third = of("r1?only=s1"), of("r2"), of("r1?only=s1")
+    assert send(manager, "/rules/A01/edit", {**first, "s1.team": "billing"}).status_code == 302
+    assert send(manager, "/rules/A01/edit", {**second, "s1.team": "sales"}).status_code == 302
+    assert stored(desk).draft_count == int(first["seen"]) + 2
+    now = [row["then"] for row in stored(desk).working["rows"]]
+    assert now == [{"s1": {"team": "billing"}}, {"s1": {"team": "sales"}}]
+    answer = send(manager, "/rules/A01/edit", {**third, "s1.team": "sales"})
+    assert answer.status_code == 409
+    page = words(text_of(answer))
+    assert "Saved Row 1 Channel: Chat → Assign team: Billing" in page
+    assert "Yours Row 1 Channel: Chat → Assign team: Sales" in page
+    assert [row["then"] for row in stored(desk).working["rows"]] == now

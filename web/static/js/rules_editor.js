@@ -258,6 +258,8 @@ document.addEventListener("submit", async (event) => {
   event.stopImmediatePropagation();
   const data = new FormData(form, event.submitter);
   const inside = pop.contains(form) || ask.contains(form);
+  // What the grid showed counts, not what the popover fetched: somebody may have saved in between.
+  if (pop.contains(form) && data.has("was") && state.opener?.element?.dataset.was) data.set("was", state.opener.element.dataset.was);
   // A question shows the draft as it is now, which is newer than what this page was opened with.
   if (ask.contains(form)) state.seen = Number(data.get("seen"));
   if (await send(data)) { if (inside) { if (ask.open) ask.close(); close(); } }
