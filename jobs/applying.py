@@ -37,6 +37,7 @@ from tickets.effects import (
     RemoveFrom,
     RunScript,
     SendMail,
+    SendRequest,
     SetContext,
     SetField,
     SuggestReply,
@@ -77,6 +78,7 @@ def apply_outcomes(
     runs: list[tuple[Outcome, RunScript]] = []
     asks: list[LookUp] = []
     links: list[tuple[Outcome, CreateItem | LinkTo]] = []
+    requests: list[tuple[Outcome, SendRequest]] = []
     state: Mapping[str, JSON] = item.state
     for outcome in outcomes:
         if outcome.result != "done":
@@ -122,6 +124,8 @@ def apply_outcomes(
                     asks.append(effect)
                 case CreateItem() | LinkTo():
                     links.append((outcome, effect))
+                case SendRequest():
+                    requests.append((outcome, effect))
                 case Follow():
                     try:
                         beside.follow(connection, item.id, effect)
@@ -170,6 +174,13 @@ def apply_outcomes(
         if not_told:
             outcome.result, outcome.reason = "skipped", not_told
         hints.add(Work.OUTBOX)
+    for outcome, wanted in requests:
+        key = f"ev{event.id}:{outcome.row_key}:{outcome.step}"
+        try:
+            beside.send_request(services, connection, item, wanted, key=key, cause=outcome.cause, now=now)
+            hints.add(Work.OUTBOX)
+        except beside.NotPossible as error:
+            outcome.result, outcome.reason = "skipped", str(error)
     for outcome, run in runs:
         if _queue_run(connection, read, outcome, run, root, anchor, now):
             hints.add(Work.SCRIPTS)

@@ -17,7 +17,7 @@ from rq.timeouts import BaseTimeoutException
 from sqlalchemy import Connection, update
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from jobs import lanes
+from jobs import automove, lanes
 from jobs.applying import apply_outcomes
 from jobs.deciding import AWAITED, Outcome, Read, decide_rows, go_on, outcome_of, read_event, run_outcomes, wait_is_over
 from jobs.holding import Held
@@ -133,7 +133,10 @@ def _handle(services: Services, token: str, read: Read) -> bool:
             lanes.release(connection, item.id, token, due_at=waiting_until)
             more = False
         else:
-            more = applied is not None or last_seq > read.event.seq
+            # Once the event is decided to its end, so that a rule that moves the job comes before.
+            automove.tell_owners(connection, read, now, longest=services.settings.depth_per_root)
+            moved = automove.consider(connection, read, now, longest=services.settings.depth_per_root)
+            more = moved or applied is not None or last_seq > read.event.seq
             if not more:
                 lanes.release(connection, item.id, token, due_at=None)
     log.info(

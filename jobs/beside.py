@@ -10,15 +10,18 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from jobs.portal_mail import queue_request
+from jobs.services import Services
 from jobs.telling import MOST_FOLLOWERS
-from tickets import linking, store
+from tickets import linking, people, requests, store
 from tickets.assignment import next_of
 from tickets.db import upsert
-from tickets.effects import AssignNext, CreateItem, Follow, LinkTo, SetField
-from tickets.errors import BadValue, ItemNotFound, UnknownField
+from tickets.effects import AssignNext, CreateItem, Follow, LinkTo, SendRequest, SetField
+from tickets.errors import BadValue, ItemNotFound, PersonNotFound, UnknownField
 from tickets.events import AUTOMATION, Cause
 from tickets.item import Item, ItemKind
 from tickets.kinds import STAGE
+from tickets.questions import Purpose
 from tickets.tables import Follower
 from tickets.values import JSON
 
@@ -92,6 +95,36 @@ def create(
         after={"way": effect.way, "item": item.id},
     )
     return Beside(made.item_id, linking.other_way(effect.way), made=True)
+
+
+def send_request(
+    services: Services,
+    connection: Connection,
+    item: Item,
+    effect: SendRequest,
+    *,
+    key: str,
+    cause: Cause,
+    now: datetime,
+) -> None:
+    """Ask the item's customer, once per `key`. Raises `NotPossible`."""
+    found = requests.question_list(connection, effect.questions, Purpose.REQUEST)
+    if found is None:
+        raise NotPossible(f"there is no list of questions {effect.questions}; nobody was asked")
+    number = item.state.get("customer")
+    if not isinstance(number, int):
+        raise NotPossible("the item has no customer; nobody was asked")
+    try:
+        person = people.customer(connection, number)
+    except PersonNotFound as error:
+        raise NotPossible("its customer was erased; nobody was asked") from error
+    ask = requests.QuestionsToAsk(found[0].label, found[1], effect.questions, effect.sign_in)
+    try:
+        made = requests.send(connection, ask, person=person.id, item=item.id, key=key, cause=cause, now=now)
+    except BadValue as error:
+        raise NotPossible(f"{error}; nobody was asked") from error
+    if made is not None:
+        queue_request(services, connection, made, person, item.id, now, remind_h=effect.remind_h)
 
 
 def link(

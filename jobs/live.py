@@ -24,8 +24,9 @@ from rules.store import EntryKind, Stored
 from rules.vocabulary import FieldSpec, LookupSpec, NamedList, Template, TemplateText, Vocabulary
 from tickets import clocks, lists
 from tickets.item import FieldType, ItemKind
+from tickets.questions import Purpose
 from tickets.store import custom_fields, pipelines
-from tickets.tables import Brand, BusinessCalendar, Location, LocationGroup, SlaPolicy, Team, User
+from tickets.tables import Brand, BusinessCalendar, Location, LocationGroup, QuestionList, SlaPolicy, Team, User
 
 #: The kind of connection that webhooks go to.
 WEBHOOK = "webhook"
@@ -144,6 +145,9 @@ def vocabulary(connection: Connection) -> Vocabulary:
         custom_fields=custom_fields(connection, ItemKind.TICKET),
         other_fields={kind: custom_fields(connection, kind) for kind in ItemKind if kind is not ItemKind.TICKET},
         pipelines=pipelines(connection),
+        requests=_questions(connection, Purpose.REQUEST),
+        forms=_questions(connection, Purpose.FORM),
+        procedures=_questions(connection, Purpose.PROCEDURE),
         templates={
             one.code: template(one.code, one.content, enabled=one.enabled)
             for one in stored
@@ -193,6 +197,13 @@ def _scripts(stored: list[Stored]) -> dict[str, LiveScript]:
         for one in stored
         if one.kind is EntryKind.SCRIPT and one.content is not None and one.live_version is not None
     }
+
+
+def _questions(connection: Connection, purpose: Purpose) -> dict[str, str]:
+    """The active lists of questions of this purpose: key and label."""
+    mine = (QuestionList.purpose == purpose, QuestionList.active)
+    rows = connection.execute(select(QuestionList.key, QuestionList.label).where(*mine).order_by(QuestionList.key))
+    return {row.key: row.label for row in rows}
 
 
 def _labels(connection: Connection, key: Any, label: Any) -> dict[str, str]:

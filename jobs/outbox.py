@@ -29,6 +29,7 @@ from jobs.letters import (
     may_still_see,
     message_letter,
 )
+from jobs.portal_mail import NotWanted, portal_letter
 from jobs.services import Services
 from jobs.suggestions import publish_itself
 from jobs.tables import OutboxRow
@@ -224,7 +225,7 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
     except Capped as reason:
         _give_up(services, row, token, "capped", str(reason))
         return 0
-    except NotNeeded as reason:
+    except (NotNeeded, NotWanted) as reason:
         _end(services, row, token, "cancelled", str(reason))
         return 0
     except JobTimeoutException:
@@ -254,6 +255,8 @@ def _send_mail(services: Services, row: AnyRow) -> None:
         match row.kind:
             case "email":
                 mail = message_letter(services, connection, row)
+            case "portal":
+                mail = portal_letter(services, connection, row)
             case "digest":
                 written = digest_letter(services, connection, row)
                 if written is None:

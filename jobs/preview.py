@@ -39,6 +39,7 @@ from tickets.effects import (
     RemoveFrom,
     RunScript,
     SendMail,
+    SendRequest,
     SetContext,
     SetField,
     SuggestReply,
@@ -439,6 +440,8 @@ def effect_words(effect: Effect) -> tuple[str, str]:
             return "follow", ", ".join(users)
         case CreateItem(kind=kind, subject=subject):
             return "item", f"{kind}: {_short(subject)}"
+        case SendRequest(questions=questions):
+            return "request", questions
         case LinkTo(item=item, way=way):
             return "link", f"{way} {item}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rules.action import Action, Desk, Param, Params, ParamType, texts
 from rules.errors import ActionRefused, no_such
 from rules.vocabulary import Vocabulary
-from tickets.effects import AddTo, AssignNext, CreateItem, Effect, Follow, LinkTo, SetField
+from tickets.effects import AddTo, AssignNext, CreateItem, Effect, Follow, LinkTo, SendRequest, SetField
 from tickets.item import FINISHED, ItemKind
 from tickets.kinds import APPROVAL, APPROVALS, KIND_LABELS, PIPELINE, STAGE, pipeline_of
 from tickets.values import JSON
@@ -14,6 +14,13 @@ from tickets.values import JSON
 NEXT_STAGE = "next"
 TURNS = {"round_robin": "In turn", "fewest_open": "Who has the fewest open"}
 WAYS = {"part_of": "it is part of this one", "contains": "it contains this one", "relates": "it relates to this one"}
+#: How often a request is reminded of, and the hours between two reminders.
+REMINDERS = {
+    "never": ("Never", 0),
+    "daily": ("Every day", 24),
+    "every_3_days": ("Every 3 days", 72),
+    "weekly": ("Every week", 168),
+}
 #: The tag that says that nobody was answered.
 HANDLED_TAG = "no reply needed"
 #: The longest subject of an item that a rule creates, in characters.
@@ -100,6 +107,14 @@ def _link(params: Params, _desk: Desk) -> tuple[Effect, ...]:
     if not (number.isascii() and number.isdigit() and 0 < int(number) < 2**31):
         raise ActionRefused(f"{str(params['number'])[:20]!r} is not the number of an item.")
     return (LinkTo(int(number), str(params.get("way") or "relates")),)
+
+
+def _send_request(params: Params, _desk: Desk) -> tuple[Effect, ...]:
+    return (
+        SendRequest(
+            str(params["questions"]), bool(params.get("sign_in")), REMINDERS[str(params.get("remind") or "never")][1]
+        ),
+    )
 
 
 def _follow(params: Params, _desk: Desk) -> tuple[Effect, ...]:
@@ -258,6 +273,37 @@ ITEM_ACTIONS: tuple[Action, ...] = (
         ),
         _create_item,
         _check_create,
+    ),
+    Action(
+        "send_request",
+        "Send request",
+        "Ask the customer a list of questions, linked to this item; nothing where the item has no customer.",
+        (
+            Param(
+                "questions",
+                "Questions",
+                ParamType.CHOICE,
+                "The list of questions.",
+                options=lambda vocabulary: vocabulary.requests,
+            ),
+            Param(
+                "sign_in",
+                "Only after signing in",
+                ParamType.BOOL,
+                "Yes: the customer signs in to the portal to answer. No: the link in the mail is enough.",
+                required=False,
+                default=False,
+            ),
+            Param(
+                "remind",
+                "Reminders",
+                ParamType.CHOICE,
+                "How often the customer is reminded, at most five times.",
+                required=False,
+                options=lambda _vocabulary: {key: label for key, (label, _) in REMINDERS.items()},
+            ),
+        ),
+        _send_request,
     ),
     Action(
         "link",

@@ -138,8 +138,28 @@ def _stages(vocabulary: Vocabulary) -> dict[str, str]:
     return {stage.key: stage.label for one in vocabulary.pipelines.values() for stage in one.stages}
 
 
+def _answered(param: str, purpose: str) -> Callable[[Params, Vocabulary], Matches]:
+    """The event's payload says which list of questions was answered, and what it is for."""
+
+    def matcher(params: Params, _vocabulary: Vocabulary) -> Matches:
+        wanted = params.get(param)
+
+        def matches(facts: Facts) -> bool:
+            payload = facts.event.get("payload")
+            payload = payload if isinstance(payload, Mapping) else {}
+            if facts.event.get("kind") == EventKind.REQUEST:
+                return purpose == "request" and wanted in (None, payload.get("list"))
+            return payload.get("purpose") == purpose and wanted in (None, payload.get("form"))
+
+        return matches
+
+    return matcher
+
+
 #: The events in which fields of an existing item change.
-_CHANGING = frozenset({EventKind.CHANGED, EventKind.MESSAGE, EventKind.CONTEXT, EventKind.SCRIPT})
+_CHANGING = frozenset(
+    {EventKind.CHANGED, EventKind.MESSAGE, EventKind.CONTEXT, EventKind.SCRIPT, EventKind.REQUEST, EventKind.FORM}
+)
 
 
 # Time ---------------------------------------------------------------------------------------------------------------
@@ -289,6 +309,42 @@ _RECORDS: tuple[TriggerRecord, ...] = (
         _CHANGING | {EventKind.CREATED},
         (TriggerParam("stage", "stage", "Which stage; left out: any.", _stages),),
         _stage,
+    ),
+    TriggerRecord(
+        "request_completed",
+        "has a request that was completed",
+        "A customer answered a request that belongs to it, or somebody here set it to completed.",
+        frozenset({EventKind.REQUEST}),
+        (TriggerParam("questions", "questions", "Which list; left out: any.", lambda vocabulary: vocabulary.requests),),
+        _answered("questions", "request"),
+    ),
+    TriggerRecord(
+        "linked_done",
+        "has a part that was finished",
+        "An item that is part of it was finished.",
+        frozenset({EventKind.LINKED}),
+        (),
+        _always,
+    ),
+    TriggerRecord(
+        "form_answered",
+        "has a form that was answered",
+        "A reporter answered a form; what opens an item is this, too.",
+        frozenset({EventKind.CREATED, EventKind.FORM}),
+        (TriggerParam("form", "form", "Which form; left out: any.", lambda vocabulary: vocabulary.forms),),
+        _answered("form", "form"),
+    ),
+    TriggerRecord(
+        "procedure_answered",
+        "has a procedure that was answered",
+        "A handler answered a procedure on it.",
+        frozenset({EventKind.FORM}),
+        (
+            TriggerParam(
+                "procedure", "procedure", "Which procedure; left out: any.", lambda vocabulary: vocabulary.procedures
+            ),
+        ),
+        _answered("procedure", "procedure"),
     ),
     TriggerRecord(
         "context_updated",

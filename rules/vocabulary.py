@@ -132,6 +132,10 @@ class Vocabulary:
     context: Mapping[str, FieldSpec] = field(default_factory=dict)
     #: Named lists, by the name that cells use: {"list": "VIPS"}.
     lists: Mapping[str, NamedList] = field(default_factory=dict)
+    #: Lists of questions by what they are for: key and label.
+    requests: Mapping[str, str] = field(default_factory=dict)
+    forms: Mapping[str, str] = field(default_factory=dict)
+    procedures: Mapping[str, str] = field(default_factory=dict)
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
     #: This desk's own fields of the other kinds, by kind; see `of`.
     other_fields: Mapping[str, Mapping[str, StateField]] = field(default_factory=dict)

@@ -171,11 +171,20 @@ class LinkTo:
     way: str
 
 
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """Ask the item's customer a list of questions. `remind_h`: hours between reminders, 0 for none."""
+
+    questions: str
+    sign_in: bool = False
+    remind_h: int = 0
+
+
 StateEffect: TypeAlias = SetField | AddTo | RemoveFrom
 #: What leaves the house, or is told to somebody.
 Telling: TypeAlias = Notify | SendMail | SuggestReply | CallWebhook
 Effect: TypeAlias = (
-    StateEffect | PostMessage | Telling | SetContext | RunScript | LookUp | AssignNext | Follow | CreateItem | LinkTo
+    StateEffect | PostMessage | Telling | SetContext | RunScript | LookUp | AssignNext | Follow | CreateItem | LinkTo | SendRequest
 )
 
 

@@ -115,6 +115,9 @@ class Person(Base):
     name: Mapped[str] = mapped_column(String(200), default="")
     language: Mapped[str] = mapped_column(String(10), default="")
     anonymous: Mapped[bool] = mapped_column(default=False)
+    zone: Mapped[str] = mapped_column(String(60), default="")  # IANA; "" is UTC
+    #: Of the code by which somebody without a name comes back to the portal.
+    code_sha256: Mapped[str | None] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime]
 
 
@@ -160,6 +163,72 @@ class StageRow(Base):
     position: Mapped[int]
     #: Whether a job moves on by itself once everything linked to it is done.
     automove: Mapped[bool] = mapped_column(default=False)
+
+
+class QuestionList(Base):
+    """A list of questions to use again: a request, a form or a procedure; see `tickets.questions`."""
+
+    __tablename__ = "question_lists"
+    key: Mapped[str] = mapped_column(Key, primary_key=True)
+    label: Mapped[str] = mapped_column(String(200))
+    purpose: Mapped[str] = mapped_column(String(20))
+    kind: Mapped[str] = mapped_column(String(20), default="ticket")  # of item, for forms and procedures
+    questions: Mapped[list[Any]]
+    anonymous: Mapped[bool] = mapped_column(default=False)  # whether a reporter may stay unknown
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class RequestRow(Base):
+    """Questions to one customer, linked to an item now or later. `status`: open, completed, withdrawn."""
+
+    __tablename__ = "requests"
+    __table_args__ = (Index("ix_requests_item", "item_id", "status"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(120), unique=True)  # the same step never sends twice
+    person_id: Mapped[int] = mapped_column(ForeignKey("persons.id"), index=True)
+    item_id: Mapped[int | None] = mapped_column(ForeignKey("items.id"))
+    list_key: Mapped[str] = mapped_column(String(60), default="")  # of the list it was made from, "" for none
+    title: Mapped[str] = mapped_column(String(300))
+    questions: Mapped[list[Any]]
+    answers: Mapped[dict[str, Any]]
+    sign_in: Mapped[bool] = mapped_column(default=False)
+    status: Mapped[str] = mapped_column(String(20), default="open")
+    version: Mapped[int] = mapped_column(default=1)
+    cause: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    completed_at: Mapped[datetime | None]
+    completed_by: Mapped[str] = mapped_column(String(200), default="")
+
+
+class RequestFile(Base):
+    """A file that answers a question of a request."""
+
+    __tablename__ = "request_files"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    request_id: Mapped[int] = mapped_column(ForeignKey("requests.id"), index=True)
+    question: Mapped[str] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(String(255))
+    media_type: Mapped[str] = mapped_column(String(120))
+    size: Mapped[int]
+    blob: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
+
+
+class PortalToken(Base):
+    """A way into the portal: a link that opens one request, or a link and a code that sign a person in once.
+
+    Only hashes are kept; the text is worked out from `salt` with the installation's own key when a mail is written."""
+
+    __tablename__ = "portal_tokens"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(20))  # request, sign_in
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    salt: Mapped[str] = mapped_column(String(64))
+    person_id: Mapped[int] = mapped_column(ForeignKey("persons.id"), index=True)
+    request_id: Mapped[int | None] = mapped_column(ForeignKey("requests.id"), index=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
 
 
 class Rotation(Base):

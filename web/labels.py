@@ -99,6 +99,9 @@ def event_word(kind: str) -> str:
         EventKind.CONTEXT: gettext("facts from outside"),
         EventKind.SCRIPT: gettext("a script finished"),
         EventKind.TIMER: gettext("a time came"),
+        EventKind.REQUEST: gettext("a request was completed"),
+        EventKind.LINKED: gettext("a linked item was done"),
+        EventKind.FORM: gettext("questions were answered"),
         EventKind.LATE_ANSWER: gettext("a late answer"),
     }
     return next((word for known, word in words.items() if known == kind), kind)

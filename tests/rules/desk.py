@@ -53,6 +53,9 @@ DESK = Vocabulary(
         )
     },
     other_fields={"task": {"effort": StateField("fields.effort", "Effort", FieldType.NUMBER)}},
+    requests={"papers": "Papers"},
+    forms={"report": "Report"},
+    procedures={"inquiry": "Inquiry"},
     scripts={"double_charge": "Double charge"},
     lookups={
         "erp.find_party": LookupSpec(

@@ -24,6 +24,7 @@ from tickets.effects import (
     RemoveFrom,
     RunScript,
     SendMail,
+    SendRequest,
     SetContext,
     SetField,
     SuggestReply,
@@ -95,6 +96,8 @@ PLANS: list[tuple[str, dict[str, Any], tuple[Effect, ...]]] = [
         {"kind": "job", "subject": "Return", "stage": "collect", "customer": False},
         (CreateItem("job", "Return", "part_of", stage="collect", customer=False),),
     ),
+    ("send_request", {"questions": "papers", "remind": "daily"}, (SendRequest("papers", remind_h=24),)),
+    ("send_request", {"questions": "papers", "sign_in": True}, (SendRequest("papers", sign_in=True),)),
     ("link", {"number": "#12", "way": "part_of"}, (LinkTo(12, "part_of"),)),
     (
         "notify",

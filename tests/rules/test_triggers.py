@@ -82,6 +82,22 @@ CASES: list[tuple[dict[str, Any], tuple[str, dict[str, Any]], tuple[str, dict[st
         ("changed", {"changes": {"fields.stage": ["collect", "prepare"]}}),
         ("changed", {"changes": {"fields.stage": ["prepare", "review"]}}),
     ),
+    (
+        {"on": "request_completed", "questions": "papers"},
+        ("request_completed", {"payload": {"list": "papers"}}),
+        ("request_completed", {"payload": {"list": "other"}}),
+    ),
+    ({"on": "linked_done"}, ("linked_done", {}), ("request_completed", {"payload": {"list": "papers"}})),
+    (
+        {"on": "form_answered", "form": "report"},
+        ("created", {"payload": {"purpose": "form", "form": "report"}}),
+        ("created", {}),
+    ),
+    (
+        {"on": "procedure_answered"},
+        ("form_answered", {"payload": {"purpose": "procedure", "form": "inquiry"}}),
+        ("form_answered", {"payload": {"purpose": "form", "form": "report"}}),
+    ),
     ({"on": "context_updated"}, ("context_updated", {}), ("changed", {"changes": SOLVED})),
     (
         {"on": "context_updated", "key": "billing"},
