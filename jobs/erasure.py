@@ -32,6 +32,9 @@ from tickets.tables import (
     Notification,
     Person,
     PersonAddress,
+    PortalToken,
+    RequestFile,
+    RequestRow,
     WorkItem,
 )
 
@@ -74,6 +77,7 @@ def erase(services: Services, person_id: int, *, by: str) -> Erased:
         )
         blobs = _messages(connection, person_id, items, addresses, done)
         blobs |= _inbound(connection, items, addresses, done)
+        blobs |= _requests(connection, person_id, done)
         _asked_outside(connection, items, addresses, done)
         for some in _chunks(items):
             _items(connection, some, done)
@@ -82,7 +86,11 @@ def erase(services: Services, person_id: int, *, by: str) -> Erased:
         _drop_unused(connection, blobs, done)
         search.forget(connection)
         connection.execute(delete(PersonAddress).where(PersonAddress.person_id == person_id))
-        connection.execute(update(Person).where(Person.id == person_id).values(name="", language="", anonymous=True))
+        connection.execute(
+            update(Person)
+            .where(Person.id == person_id)
+            .values(name="", language="", anonymous=True, zone="", code_sha256=None)
+        )
     log.info("person.erased", extra={"person": person.id, "by": by, **done.rows})
     return done
 
@@ -110,6 +118,16 @@ def _messages(
     # The mails those messages came in.
     for some in _chunks(sorted(ids)):
         blobs |= _forget_mails(connection, InboundMail.message_id.in_(some), done)
+    return blobs
+
+
+def _requests(connection: Connection, person_id: int, done: Erased) -> set[str]:
+    """What they were asked and answered, with the files, and their ways into the portal; the blobs that went."""
+    connection.execute(delete(PortalToken).where(PortalToken.person_id == person_id))
+    theirs = select(RequestRow.id).where(RequestRow.person_id == person_id)
+    files = delete(RequestFile).where(RequestFile.request_id.in_(theirs)).returning(RequestFile.blob)
+    blobs = set(connection.execute(files).scalars())
+    done.count("requests", connection.execute(delete(RequestRow).where(RequestRow.person_id == person_id)).rowcount)
     return blobs
 
 
@@ -149,12 +167,17 @@ def _items(connection: Connection, items: Sequence[int], done: Erased) -> None:
         kept = {name: value for name, value in row.fields.items() if CUSTOM + name not in texts}
         connection.execute(update(WorkItem).where(WorkItem.id == row.id).values(subject=ERASED, fields=kept))
         for event in connection.execute(
-            select(EventRow.id, EventRow.changes, EventRow.actor_kind).where(EventRow.item_id == row.id)
+            select(EventRow.id, EventRow.changes, EventRow.actor_kind, EventRow.payload).where(
+                EventRow.item_id == row.id
+            )
         ).all():
             changes = [
                 one if one["field"] not in texts else {**one, "before": None, "after": None} for one in event.changes
             ]
             values: dict[str, Any] = {"changes": changes, "error": ""}
+            if "answers" in event.payload:
+                said = ("answers", "title")
+                values["payload"] = {key: value for key, value in event.payload.items() if key not in said}
             if event.actor_kind in ("customer", "third_party"):
                 values["actor_name"] = ""
             connection.execute(update(EventRow).where(EventRow.id == event.id).values(values))
@@ -255,6 +278,7 @@ def _drop_unused(connection: Connection, blobs: Iterable[str], done: Erased) -> 
     for some in _chunks(sorted(blobs)):
         used = set(connection.execute(select(Attachment.blob).where(Attachment.blob.in_(some))).scalars())
         used |= set(connection.execute(select(InboundMail.blob).where(InboundMail.blob.in_(some))).scalars())
+        used |= set(connection.execute(select(RequestFile.blob).where(RequestFile.blob.in_(some))).scalars())
         unused = [one for one in some if one not in used]
         done.count("files", connection.execute(delete(Blob).where(Blob.sha256.in_(unused))).rowcount)
 

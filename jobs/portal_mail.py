@@ -92,10 +92,14 @@ _WORDS: Mapping[str, _Words] = {
 }
 
 
-def queue_sign_in(services: Services, connection: Connection, person: people.Customer, now: datetime) -> None:
-    """Queue a link and a code for this person. Raises `tokens.TooManySignIns`."""
+def queue_sign_in(
+    services: Services, connection: Connection, person: people.Customer, email: str, now: datetime
+) -> None:
+    """Queue a link and a code for this person, to the one of their addresses that was named.
+
+    Raises `tokens.TooManySignIns`."""
     token = tokens.new(connection, services.settings.keys.session, person=person.id, request=None, now=now)
-    _queue(connection, f"sign_in:{token}", person, token, None, now)
+    _queue(connection, f"sign_in:{token}", person, email, token, None, now)
 
 
 def queue_request(
@@ -118,22 +122,28 @@ def queue_request(
         every = timedelta(hours=min(max(remind_h, REMIND_H[0]), REMIND_H[1]))
         times += [now + every * number for number in range(1, min(reminders, MOST_REMINDERS) + 1)]
     for number, at in enumerate(times):
-        _queue(connection, f"request:{request}:{token}:{number}", person, token, item, at)
+        _queue(connection, f"request:{request}:{token}:{number}", person, person.email, token, item, at)
     return True
 
 
 def _queue(
-    connection: Connection, key: str, person: people.Customer, token: int, item: int | None, at: datetime
+    connection: Connection,
+    key: str,
+    person: people.Customer,
+    email: str,
+    token: int,
+    item: int | None,
+    at: datetime,
 ) -> None:
     connection.execute(
         upsert(connection, OutboxRow)
         .values(
             key=key,
             kind="portal",
-            recipient=person.email,
+            recipient=email,
             item_id=item,
             # No message has the number 0: a mail of this kind carries none.
-            payload={"message_id": 0, TOKEN: token, "to": person.email, "name": person.name, "number": key},
+            payload={"message_id": 0, TOKEN: token, "to": email, "name": person.name, "number": key},
             status="due",
             due_at=at,
             tries=0,

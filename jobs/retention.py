@@ -17,6 +17,7 @@ from connectors.store import prune as prune_connectors
 from jobs.services import Services
 from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RunRow
 from tickets.db import table_of
+from tickets.tables import PortalToken
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ BATCH = 500
 ROUNDS = 20
 #: Hours an Idempotency-Key is remembered at least; the API itself forgets them after a day.
 KEY_H = 48
+#: Days after which a way into the portal that ran out is forgotten.
+TOKEN_DAYS = 7
 
 
 def prune(services: Services) -> Mapping[str, int]:
@@ -38,6 +41,7 @@ def prune(services: Services) -> Mapping[str, int]:
         # A run that has not ended has no finished_at and is never dropped.
         "runs": _drop(services, RunRow, RunRow.finished_at < decided_before, "id"),
         "sent": _drop(services, OutboxRow, (OutboxRow.status == "sent") & (OutboxRow.sent_at < sent_before), "id"),
+        "portal_tokens": _drop(services, PortalToken, PortalToken.expires_at < now - timedelta(days=TOKEN_DAYS), "id"),
         "keys": _drop(services, IdempotencyKey, IdempotencyKey.created_at < now - timedelta(hours=KEY_H), "key"),
     }
     with services.db.write() as connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +14,9 @@ from sqlalchemy import Connection, and_, bindparam, delete, insert, select, upda
 from tickets.db import table_of, upsert
 from tickets.errors import PersonNotFound
 from tickets.tables import Person, PersonAddress, TeamMember, User
+
+#: Groups of four hexadecimal digits in the code of an anonymous person: 16 random bits each.
+CODE_GROUPS = 5
 
 
 class Permission(StrEnum):
@@ -152,3 +157,55 @@ def person_for(connection: Connection, *, email: str, name: str, language: str, 
     winner = person_by_email(connection, email)
     assert winner is not None
     return winner
+
+
+# The portal --------------------------------------------------------------------------------------------------------
+
+
+def new_code(connection: Connection, person: int) -> str:
+    """A code by which somebody without an address comes back to the portal; shown once, kept as a hash."""
+    code = "-".join(secrets.token_hex(2) for _ in range(CODE_GROUPS))
+    connection.execute(update(Person).where(Person.id == person).values(code_sha256=_code_hash(code)))
+    return code
+
+
+def person_by_code(connection: Connection, code: str) -> int | None:
+    """The person with this code, or None. Capitals, spaces and dashes do not matter."""
+    wanted = _code_hash(code)
+    return connection.execute(select(Person.id).where(Person.code_sha256 == wanted)).scalar_one_or_none()
+
+
+def has_code(connection: Connection, person: int) -> bool:
+    found = connection.execute(select(Person.code_sha256).where(Person.id == person)).scalar_one_or_none()
+    return found is not None
+
+
+def _code_hash(code: str) -> str:
+    plain = "".join(char for char in code.casefold() if char.isalnum())
+    return hashlib.sha256(b"portal code:" + plain.encode()).hexdigest()
+
+
+def verify(connection: Connection, person: int, email: str) -> None:
+    """Note that this address of theirs was proved: a mail to it was read."""
+    connection.execute(
+        update(PersonAddress)
+        .where(PersonAddress.person_id == person, PersonAddress.kind == "email", PersonAddress.address == email)
+        .values(verified=True)
+    )
+
+
+def zone_of(connection: Connection, person: int) -> str:
+    """Their time zone, "" when they chose none."""
+    return connection.execute(select(Person.zone).where(Person.id == person)).scalar_one_or_none() or ""
+
+
+def set_ways(connection: Connection, person: int, *, language: str, zone: str) -> None:
+    """The language and zone somebody wants to be written to and shown in."""
+    connection.execute(update(Person).where(Person.id == person).values(language=language, zone=zone))
+
+
+def anonymous_person(connection: Connection, language: str, now: datetime) -> int:
+    """Somebody who does not say who they are."""
+    return connection.execute(
+        insert(Person).values(name="", language=language, anonymous=True, created_at=now).returning(Person.id)
+    ).scalar_one()

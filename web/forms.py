@@ -41,12 +41,24 @@ def looks_like_email(text: str) -> bool:
 
 def received_files() -> list[NewAttachment]:
     """The files of the field "files". Names lose their folders; nothing is written to disk here."""
+    return files_of("files")
+
+
+def files_of(field: str) -> list[NewAttachment]:
+    """The files of this field, with names that are only names."""
     return [
         NewAttachment(
-            name=(file.filename or "file").replace("\\", "/").rpartition("/")[2][:255] or "file",
+            name=_file_name(file.filename or ""),
             media_type=(file.mimetype or "application/octet-stream")[:120],
             data=file.read(),
         )
-        for file in request.files.getlist("files")
+        for file in request.files.getlist(field)
         if file.filename
     ]
+
+
+def _file_name(given: str) -> str:
+    """The last part of a path, without what could end a header, hide an ending or lead to another folder."""
+    name = given.replace("\\", "/").rpartition("/")[2]
+    name = "".join(char for char in name if char.isprintable()).strip(" .")
+    return name[-255:] or "file"

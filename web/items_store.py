@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, not_, or_, select
 
-from tickets import search
+from tickets import requests, search
 from tickets.assignment import holds
 from tickets.item import FINISHED
 from tickets.linking import LinkKind
@@ -140,7 +140,7 @@ def _lines(connection: Connection, who: Viewer, theirs: ColumnElement[bool], *, 
 
 
 def progress(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Of each item: how many items are part of it, and how many of those are not finished."""
+    """Of each item: how many items and requests belong to it, and how many of those are not done."""
     if not ids:
         return {}
     unfinished = case((WorkItem.status.in_(sorted(FINISHED)), 0), else_=1)
@@ -150,7 +150,11 @@ def progress(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int,
         .where(Link.from_item.in_(ids), Link.kind == LinkKind.CONTAINS)
         .group_by(Link.from_item)
     )
-    return {row[0]: (int(row[1]), int(row[2])) for row in rows}
+    found = {row[0]: (int(row[1]), int(row[2])) for row in rows}
+    for item_id, (asked, still_open) in requests.counted(connection, ids).items():
+        total, unfinished_parts = found.get(item_id, (0, 0))
+        found[item_id] = (total + asked, unfinished_parts + still_open)
+    return found
 
 
 def _conditions(connection: Connection, who: Viewer, wanted: Wanted) -> list[ColumnElement[bool]]:

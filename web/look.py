@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from tickets.item import LANGUAGES
 from tickets.values import JSON, from_iso
+from web import portal_session
 from web.access import may, viewer_or_none
 from web.bundles import file
 from web.context import now
@@ -130,7 +131,14 @@ def install(app: Flask) -> None:
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
-        moment=moment, clock=clock, ago=ago, duration=duration, file_size=file_size, initials=initials, plain=plain
+        moment=moment,
+        clock=clock,
+        ago=ago,
+        duration=duration,
+        file_size=file_size,
+        initials=initials,
+        plain=plain,
+        pairs=lambda keys: [(key, key) for key in keys],
     )
     app.jinja_env.filters.update(said=said, full_stop=full_stop)
     app.jinja_env.globals.update(
@@ -138,6 +146,7 @@ def install(app: Flask) -> None:
         theme=theme,
         may=may,
         viewer=viewer_or_none,
+        portal_customer=portal_session.customer,
         style_nonce=style_nonce,
         language=lambda: str(get_locale() or "en"),
         ngettext=ngettext,
@@ -146,15 +155,23 @@ def install(app: Flask) -> None:
 
 def _locale() -> str:
     known = tuple(LANGUAGES)
+    if _in_portal():
+        chosen = portal_session.language()
+        return chosen or request.accept_languages.best_match(known, default="en") or "en"
     viewer = viewer_or_none()
     if viewer is not None and viewer.language in known:
         return viewer.language
     return request.accept_languages.best_match(known, default="en") or "en"
 
 
+def _in_portal() -> bool:
+    """Pages for customers are in their language and zone, whoever else is signed in in this browser."""
+    return (request.blueprint or "").startswith("portal_")
+
+
 def _zone() -> str:
     viewer = viewer_or_none()
-    zone = viewer.zone if viewer is not None else "UTC"
+    zone = (portal_session.zone() if _in_portal() else viewer.zone if viewer is not None else "") or "UTC"
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError):

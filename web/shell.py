@@ -36,7 +36,16 @@ PLACES: tuple[Place, ...] = (
     Place("inbox", lazy_gettext("Inbox"), "inbox", "inbox.page", Permission.WORK_TICKETS),
     Place("items", lazy_gettext("Work"), "layers", "items.start", Permission.WORK_TICKETS),
     Place("outbox", lazy_gettext("Outbox"), "arrow-right", "outbox.page", Permission.WORK_TICKETS),
+    Place("requests", lazy_gettext("Requests"), "send", "requests.index", Permission.WORK_TICKETS),
     Place("rules", lazy_gettext("Rules"), "table-2", "rules.index", Permission.EDIT_RULES, lazy_gettext("Automate")),
+    Place(
+        "questions",
+        lazy_gettext("Questions"),
+        "clipboard-list",
+        "questions.index",
+        Permission.EDIT_RULES,
+        lazy_gettext("Automate"),
+    ),
     Place(
         "scripts",
         lazy_gettext("Scripts"),

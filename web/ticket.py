@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy import Connection
 
+from jobs.automove import pending
 from jobs.forecast import forecast
 from jobs.outbox import queue_message
 from jobs.queues import Work
@@ -20,6 +21,7 @@ from jobs.telling import tell_of_message
 from rules.actions import step_sentence
 from rules.vocabulary import Vocabulary
 from tickets import people
+from tickets import requests as customer_requests
 from tickets import store as items
 from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
 from tickets.errors import AttachmentRefused, BadValue, ItemNotFound, PersonNotFound, StaleItem
@@ -28,8 +30,9 @@ from tickets.item import CHANNELS, FINISHED, LANGUAGES, PRIORITIES, STATE_FIELDS
 from tickets.kinds import KIND_LABELS, KIND_PLURALS, STAGE, STAGED, pipeline_of, priorities_of, statuses_of
 from tickets.linking import LinkKind
 from tickets.people import Customer, Permission, Viewer
+from tickets.questions import Purpose, questions_from
 from tickets.values import JSON
-from web import links, seen_store, ticket_store
+from web import links, requests_store, seen_store, ticket_store
 from web.access import me, needs
 from web.cards import Card, card, told_apart
 from web.coming import words as coming_words
@@ -96,6 +99,13 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         desk = services().live.current(connection)
         details = inputs(editable(labels.names, labels.custom), item.state, viewer.zone)
         stages = _stages(connection, item)
+        requests = customer_requests.of_item(connection, item_id)
+        counts_pending = pending(connection, item_id)
+        procedures = [
+            (one.key, one.label, questions_from(one.questions))
+            for one in requests_store.question_lists(connection, Purpose.PROCEDURE, active=True)
+            if one.kind == item.kind
+        ]
         entries = timeline(past)
         told_of = {told.other for entry in entries if isinstance(entry, Changed) for told in entry.links}
         reachable = ticket_store.visible_of(connection, viewer, sorted(told_of))
@@ -137,6 +147,9 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         kind_plural=KIND_PLURALS[item.kind],
         details=[(one, shown_as(one)) for one in details],
         stages=stages,
+        requests=requests,
+        pending=counts_pending,
+        procedures=procedures,
         finished=FINISHED,
         tables=[entry for entry in desk.ruleset.entries if entry.enabled and entry.table is not None],
         origins=origins(past),

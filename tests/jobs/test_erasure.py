@@ -18,7 +18,7 @@ from jobs.tables import IdempotencyKey, LookupRow, OutboxRow, RunRow
 from tests.builders import ANA, BY_ANA, a_ticket
 from tests.jobs.desk import item, table, work
 from tests.jobs.test_automation import TRIAGE
-from tickets import people, store
+from tickets import people, requests, store, tokens
 from tickets.db import Base
 from tickets.effects import SetField
 from tickets.errors import PersonNotFound
@@ -76,6 +76,32 @@ def dana(desk: Services) -> int:
     assert done.item_id is not None
     now = desk.clock.now()
     asked = {"email": address}
+    with desk.db.write() as connection:
+        person = people.person_by_email(connection, address)
+        assert person is not None
+        questions = requests.questions_from(
+            [{"key": "plan", "label": "What for?"}, {"key": "f", "label": "F", "type": "file"}]
+        )
+        request = requests.send(
+            connection,
+            requests.QuestionsToAsk("About IBAN-4711", questions),
+            person=person,
+            item=done.item_id,
+            key="k",
+            cause=BY_ANA,
+            now=now,
+        )
+        assert request is not None
+        tokens.new(connection, "secret", person=person, request=request, now=now)
+        requests.save(
+            connection,
+            requests.read(connection, request),
+            {"plan": "a secret plan"},
+            seen_version=1,
+            files={"f": [NewAttachment("20-7714.txt", "text/plain", b"a secret plan again")]},
+        )
+        requests.complete(connection, request, actor=ANA, now=now)
+    work(desk)
     digest = hashlib.sha256(
         json.dumps({"order": "20-7714"}, sort_keys=True, separators=(",", ":")).encode()
     ).hexdigest()

@@ -68,6 +68,9 @@ ASKED = {
     "pipelines": Permission.SETTINGS,
     "messages": Permission.EDIT_RULES,
     "outbox": Permission.WORK_TICKETS,
+    "procedures": Permission.WORK_TICKETS,
+    "questions": Permission.EDIT_RULES,
+    "requests": Permission.WORK_TICKETS,
     "rules": Permission.EDIT_RULES,
     "runs": Permission.WORK_TICKETS,
     "scripts": Permission.EDIT_SCRIPTS,
@@ -77,7 +80,20 @@ ASKED = {
     "templates": Permission.EDIT_RULES,
     "ticket": Permission.WORK_TICKETS,
 }
-OPEN = {"api", "chat", "chat_messages", "health", "inbound", "metrics", "portal", "signin"}
+OPEN = {
+    "api",
+    "chat",
+    "chat_messages",
+    "health",
+    "inbound",
+    "metrics",
+    "portal",
+    "portal_forms",
+    "portal_items",
+    "portal_requests",
+    "portal_signin",
+    "signin",
+}
 
 
 def test_every_page_asks_for_the_permission_of_its_part(app: APIFlask) -> None:

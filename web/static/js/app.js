@@ -133,3 +133,38 @@ document.addEventListener("click", (event) => {
   if (opener) document.getElementById(opener.dataset.dialog)?.showModal();
   if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
 });
+
+// A form marked data-autosave keeps what is written a moment after the last key. Files, and sending, are for its buttons.
+for (const form of document.querySelectorAll("form[data-autosave]")) {
+  const told = form.querySelector("[data-autosave-said]");
+  let timer = 0, busy = false, again = false, sends = null;
+  const save = async () => {
+    if (busy) { again = true; return; }
+    busy = true;
+    again = false;
+    const body = new FormData(form);
+    for (const field of form.querySelectorAll("input[type=file]")) body.delete(field.name);
+    body.set("auto", "1");
+    told.textContent = form.dataset.saving;
+    try {
+      const answer = await fetch(form.action, { method: "POST", body, credentials: "same-origin" });
+      const kept = await answer.json();
+      if (kept.version) form.elements.version.value = kept.version;
+      told.textContent = answer.ok ? form.dataset.saved : (kept.problem || kept.error || form.dataset.unsaved);
+    } catch {
+      told.textContent = form.dataset.unsaved;
+    }
+    busy = false;
+    if (sends) { const button = sends; sends = null; form.requestSubmit(button); } else if (again) save();
+  };
+  form.addEventListener("input", (event) => {
+    if (event.target.type === "file") return;
+    clearTimeout(timer);
+    timer = setTimeout(save, 800);
+  });
+  form.addEventListener("submit", (event) => {
+    clearTimeout(timer);
+    // What is being saved comes first, or sending would look like a second person's answer.
+    if (busy) { event.preventDefault(); event.stopPropagation(); sends = event.submitter; }
+  });
+}
