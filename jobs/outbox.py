@@ -293,6 +293,8 @@ def _end(services: Services, row: AnyRow, token: str, status: str, reason: str) 
 
 def _over_cap(connection: Connection, row: AnyRow, now: datetime) -> str:
     """Why this automatic mail is held back, "" when it is not. What a person wrote is never held back."""
+    if row.kind == "portal":
+        return ""  # bounded where they are made: sign-ins per hour, open requests, reminders
     if row.kind == "email":
         automatic = connection.execute(
             select(Message.automatic).where(Message.id == row.payload["message_id"])

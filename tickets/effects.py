@@ -184,7 +184,17 @@ StateEffect: TypeAlias = SetField | AddTo | RemoveFrom
 #: What leaves the house, or is told to somebody.
 Telling: TypeAlias = Notify | SendMail | SuggestReply | CallWebhook
 Effect: TypeAlias = (
-    StateEffect | PostMessage | Telling | SetContext | RunScript | LookUp | AssignNext | Follow | CreateItem | LinkTo | SendRequest
+    StateEffect
+    | PostMessage
+    | Telling
+    | SetContext
+    | RunScript
+    | LookUp
+    | AssignNext
+    | Follow
+    | CreateItem
+    | LinkTo
+    | SendRequest
 )
 
 
