@@ -17,7 +17,7 @@ from jobs import retention, timers
 from jobs.outbox import sendable
 from jobs.queues import Work
 from jobs.services import Services
-from jobs.tables import LookupRow, OutboxRow, RunRow
+from jobs.tables import LookupRow, MailAccount, OutboxRow, RunRow
 from tickets.tables import EventRow, Lane
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ def due(services: Services, connection: Connection) -> set[Work]:
         (Work.DRAIN, Lane, ()),
         (Work.SCRIPTS, RunRow, ()),
         (Work.ENRICHMENT, LookupRow, ()),
+        (Work.ENRICHMENT, MailAccount, (MailAccount.enabled.is_(True),)),
         (Work.OUTBOX, OutboxRow, sendable(services)),
     ):
         columns = table.__table__.c

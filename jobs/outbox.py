@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rq.timeouts import JobTimeoutException
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
 
 from connectors.channels.smtp import TIMEOUT_S, MailNotTaken, MailRefused, MailServer, send
 from jobs.claims import claim
@@ -29,15 +29,16 @@ from jobs.letters import (
     may_still_see,
     message_letter,
 )
+from jobs.mailboxes import server_for
 from jobs.portal_mail import NotWanted, portal_letter
 from jobs.services import Services
 from jobs.suggestions import publish_itself
-from jobs.tables import OutboxRow
+from jobs.tables import MailAccount, OutboxRow
 from jobs.webhooks import HookNotTaken, HookRefused, send_hook
 from tickets import store
 from tickets.events import Cause
 from tickets.store import AnyRow
-from tickets.tables import Message, Seen
+from tickets.tables import Message, Seen, WorkItem
 
 __all__ = ["deliver", "queue_message", "retry", "sendable", "undelivered", "waiting_unsent"]
 
@@ -148,7 +149,10 @@ def waiting_unsent(connection: Connection) -> int:
 def sendable(services: Services) -> tuple[ColumnElement[bool], ...]:
     """What of the outbox can be worked on in this installation."""
     due = OutboxRow.status == "due"
-    return (due,) if services.settings.smtp_url else (due, OutboxRow.kind.in_(("reply", "webhook")))
+    if services.settings.smtp_url:
+        return (due,)
+    own = exists().where(MailAccount.kind == "smtp", MailAccount.enabled)
+    return (due, or_(OutboxRow.kind.in_(("reply", "webhook")), own))
 
 
 def _claim(services: Services, token: str) -> list[AnyRow]:
@@ -252,6 +256,7 @@ def _send_mail(services: Services, row: AnyRow) -> None:
         held = _over_cap(connection, row, services.clock.now())
         if held:
             raise Capped(held)
+        server, sender = _server(services, connection, row)
         match row.kind:
             case "email":
                 mail = message_letter(services, connection, row)
@@ -266,9 +271,24 @@ def _send_mail(services: Services, row: AnyRow) -> None:
                 if row.kind == "notice" and not may_still_see(connection, row):
                     raise NotNeeded("this colleague may not see the ticket any more")
                 mail = direct_letter(services, connection, row)
+    if sender:
+        mail.replace_header("From", sender)
     # A send has some six answers to wait for; all of them should fit into the lease.
     timeout_s = min(TIMEOUT_S, services.settings.outbox_lease_s / 6)
-    send(MailServer.from_url(services.settings.smtp_url), mail, timeout_s=timeout_s)
+    send(server, mail, timeout_s=timeout_s)
+
+
+def _server(services: Services, connection: Connection, row: AnyRow) -> tuple[MailServer, str]:
+    """Where this mail is handed in, and its sender where that is not the installation's."""
+    brand = None
+    if row.item_id is not None:
+        brand = connection.execute(select(WorkItem.brand).where(WorkItem.id == row.item_id)).scalar_one_or_none()
+    own = server_for(services, connection, brand)
+    if own is not None:
+        return own
+    if not services.settings.smtp_url:
+        raise MailNotTaken("no mail server is set for this brand")
+    return MailServer.from_url(services.settings.smtp_url), ""
 
 
 def _seen_meanwhile(connection: Connection, row: AnyRow) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tickets.db import Base
@@ -203,3 +203,27 @@ class IdempotencyKey(Base):
     status: Mapped[int]
     body: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
+
+
+class MailAccount(Base):
+    """How a mailbox is looked into ("imap") or sent from ("smtp"). `sealed` holds its password.
+
+    For "imap": `validity` and `uid` say up to where it was read, `due_at` when to look again, `last_error` why the last
+    look failed."""
+
+    __tablename__ = "mail_accounts"
+    __table_args__ = (UniqueConstraint("mailbox", "kind"), Index("ix_mail_accounts_due", "due_at"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mailbox: Mapped[str] = mapped_column(ForeignKey("mailboxes.key"))
+    kind: Mapped[str] = mapped_column(String(10))
+    config: Mapped[dict[str, Any]]  # host, port, security, user, folder
+    sealed: Mapped[str] = mapped_column(Text)
+    enabled: Mapped[bool]
+    validity: Mapped[int | None] = mapped_column(BigInteger)
+    uid: Mapped[int] = mapped_column(BigInteger)
+    due_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    token: Mapped[str | None] = mapped_column(String(32))
+    tries: Mapped[int]
+    last_error: Mapped[str] = mapped_column(Text)
+    checked_at: Mapped[datetime | None]

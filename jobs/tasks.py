@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs import automation, enrichment, outbox, runs
+from jobs import automation, enrichment, mailboxes, outbox, runs
 from jobs.services import Services
 
 _services: Services | None = None
@@ -23,7 +23,7 @@ def scripts() -> int:
 
 
 def enrichment_due() -> int:
-    return enrichment.enrich(_need())
+    return enrichment.enrich(_need()) + mailboxes.collect(_need())
 
 
 def outbox_due() -> int:

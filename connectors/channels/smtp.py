@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import smtplib
+import socket
 import ssl
 from dataclasses import dataclass
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
+
+from connectors.addresses import AddressCeiling
+from connectors.channels.dialling import CannotDial, dial
+from connectors.errors import AddressRefused
 
 #: Seconds the server may take for each answer.
 TIMEOUT_S = 20
@@ -30,6 +35,10 @@ class MailServer:
     user: str = ""
     password: str = ""
     tls: bool = False
+    #: Whether to encrypt by STARTTLS even without a user.
+    starttls: bool = False
+    #: For servers that people entered: what they may be. None: the environment chose this one.
+    ceiling: AddressCeiling | None = None
 
     @classmethod
     def from_url(cls, url: str) -> MailServer:
@@ -52,7 +61,9 @@ def send(server: MailServer, mail: EmailMessage, *, timeout_s: float = TIMEOUT_S
     """Hand in this mail; when this returns the server has taken it. Raises `MailNotTaken`, `MailRefused`."""
     try:
         smtp = _open(server, timeout_s)
-    except (OSError, smtplib.SMTPException) as error:
+    except AddressRefused as error:
+        raise MailRefused(error.sentence) from None
+    except (OSError, smtplib.SMTPException, CannotDial) as error:
         raise MailNotTaken(f"{server.host}:{server.port}: {_words(error)}") from error
     try:
         smtp.send_message(mail)
@@ -75,21 +86,37 @@ def send(server: MailServer, mail: EmailMessage, *, timeout_s: float = TIMEOUT_S
 
 
 def _open(server: MailServer, timeout_s: float) -> smtplib.SMTP:
-    if server.tls:
-        smtp: smtplib.SMTP = smtplib.SMTP_SSL(
-            server.host, server.port, timeout=timeout_s, context=ssl.create_default_context()
-        )
+    if server.ceiling is not None:
+        smtp: smtplib.SMTP = _Guarded(server, server.ceiling, timeout_s)
+    elif server.tls:
+        smtp = smtplib.SMTP_SSL(server.host, server.port, timeout=timeout_s, context=ssl.create_default_context())
     else:
         smtp = smtplib.SMTP(server.host, server.port, timeout=timeout_s)
     try:
+        if not server.tls and (server.user or server.starttls):
+            smtp.starttls(context=ssl.create_default_context())
         if server.user:
-            if not server.tls:
-                smtp.starttls(context=ssl.create_default_context())
             smtp.login(server.user, server.password)
     except BaseException:
         smtp.close()
         raise
     return smtp
+
+
+class _Guarded(smtplib.SMTP):
+    """SMTP on a connection whose address was checked."""
+
+    def __init__(self, server: MailServer, ceiling: AddressCeiling, timeout_s: float) -> None:
+        self._server, self._ceiling = server, ceiling
+        super().__init__(server.host, server.port, timeout=timeout_s)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        # A password is only ever sent encrypted: by TLS from the start, or by STARTTLS before signing in.
+        encrypted = self._server.tls or self._server.starttls or bool(self._server.user)
+        made = dial(host, port, encrypted=encrypted, ceiling=self._ceiling, timeout_s=timeout)
+        if self._server.tls:
+            return ssl.create_default_context().wrap_socket(made, server_hostname=host)
+        return made
 
 
 def _words(error: Exception) -> str:

@@ -66,6 +66,7 @@ ASKED = {
     "items": Permission.WORK_TICKETS,
     "mailboxes": Permission.SETTINGS,
     "pipelines": Permission.SETTINGS,
+    "mailservers": Permission.SETTINGS,
     "messages": Permission.EDIT_RULES,
     "outbox": Permission.WORK_TICKETS,
     "procedures": Permission.WORK_TICKETS,
