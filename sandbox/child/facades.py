@@ -11,11 +11,10 @@ import json as real_json
 import math as real_math
 import random as real_random
 import re as real_re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import re2
-
+from sandbox.child.patterns import FLAGS, Pattern, ReError, compiled
 from sandbox.child.values import Forbidden, plain
 
 
@@ -76,146 +75,34 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-# re, in linear time
-
-
-class ReError(ValueError):
-    """The pattern is not one that RE2 understands."""
-
-
-class Pattern:
-    """A compiled pattern."""
-
-    __slots__ = ("_compiled", "pattern")
-
-    def __init__(self, pattern: str, flags: int) -> None:
-        self.pattern = pattern
-        self._compiled = _compile(pattern, flags)
-
-    def search(self, text: str) -> Match | None:
-        return _match(self._compiled.search(_text(text)))
-
-    def match(self, text: str) -> Match | None:
-        return _match(self._compiled.match(_text(text)))
-
-    def fullmatch(self, text: str) -> Match | None:
-        return _match(self._compiled.fullmatch(_text(text)))
-
-    def findall(self, text: str) -> list[Any]:
-        return list(self._compiled.findall(_text(text)))
-
-    def finditer(self, text: str) -> Iterator[Match]:
-        return iter([Match(found) for found in self._compiled.finditer(_text(text))])
-
-    def split(self, text: str, maxsplit: int = 0) -> list[Any]:
-        return list(self._compiled.split(_text(text), maxsplit))
-
-    def sub(self, repl: str | Callable[[Match], str], text: str, count: int = 0) -> str:
-        return self.subn(repl, text, count)[0]
-
-    def subn(self, repl: str | Callable[[Match], str], text: str, count: int = 0) -> tuple[str, int]:
-        if type(repl) is str:
-            made, times = self._compiled.subn(repl, _text(text), count)
-        else:
-            made, times = self._compiled.subn(lambda found: _text(repl(Match(found))), _text(text), count)  # type: ignore[operator]
-        return str(made), int(times)
-
-
-class Match:
-    """One match."""
-
-    __slots__ = ("_found",)
-
-    def __init__(self, found: Any) -> None:
-        self._found = found
-
-    def group(self, *groups: int | str) -> Any:
-        return self._found.group(*groups)
-
-    def groups(self, default: Any = None) -> tuple[Any, ...]:
-        return tuple(self._found.groups(default))
-
-    def groupdict(self, default: Any = None) -> dict[str, Any]:
-        return dict(self._found.groupdict(default))
-
-    def start(self, group: int | str = 0) -> int:
-        return int(self._found.start(group))
-
-    def end(self, group: int | str = 0) -> int:
-        return int(self._found.end(group))
-
-    def span(self, group: int | str = 0) -> tuple[int, int]:
-        start, end = self._found.span(group)
-        return int(start), int(end)
-
-    def __getitem__(self, group: int | str) -> Any:
-        return self._found.group(group)
-
-
-_FLAGS = {
-    "IGNORECASE": 2,
-    "I": 2,
-    "MULTILINE": 8,
-    "M": 8,
-    "DOTALL": 16,
-    "S": 16,
-    "ASCII": 256,
-    "A": 256,
-    "UNICODE": 32,
-    "U": 32,
-}
-_LETTERS = {2: "i", 8: "m", 16: "s"}
-_HARMLESS = 256 | 32
-_END = real_re.compile(r"(?<!\\)((?:\\\\)*)\\Z")
-
-
-def _compile(pattern: str, flags: int) -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    unknown = flags & ~(sum(_LETTERS) | _HARMLESS)
-    if unknown:
-        raise ReError("Only re.I, re.M, re.S, re.A and re.U are available")
-    letters = "".join(letter for flag, letter in _LETTERS.items() if flags & flag)
-    # \Z is Python's word for what RE2 calls \z.
-    text = _END.sub(r"\1\\z", _text(pattern))
-    try:
-        return re2.compile(f"(?{letters}){text}" if letters else text, options)
-    except re2.error as error:
-        said = error.args[0] if error.args else ""
-        why = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-        raise ReError(f"{why[:200]}. Patterns have no lookahead, lookbehind or back-references") from None
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise TypeError("Patterns work on text")
-    return value
-
-
-def _match(found: Any) -> Match | None:
-    return None if found is None else Match(found)
+# re, in linear time: see `patterns`
 
 
 def _regex() -> Namespace:
-    def pattern(of: str | Pattern, flags: int) -> Pattern:
-        return of if type(of) is Pattern else Pattern(of, flags)  # type: ignore[arg-type]
-
     def by_name(name: str) -> Callable[..., Any]:
         def call(of: str | Pattern, text: str, flags: int = 0) -> Any:
-            return getattr(pattern(of, flags), name)(text)
+            return getattr(compiled(of, flags), name)(text)
 
         return call
 
     def sub(of: str | Pattern, repl: Any, text: str, count: int = 0, flags: int = 0) -> str:
-        return pattern(of, flags).sub(repl, text, count)
+        return compiled(of, flags).sub(repl, text, count)
+
+    def subn(of: str | Pattern, repl: Any, text: str, count: int = 0, flags: int = 0) -> tuple[str, int]:
+        return compiled(of, flags).subn(repl, text, count)
 
     def split(of: str | Pattern, text: str, maxsplit: int = 0, flags: int = 0) -> list[Any]:
-        return pattern(of, flags).split(text, maxsplit)
+        return compiled(of, flags).split(text, maxsplit)
+
+    def escape(text: str) -> str:
+        if type(text) is not str:
+            raise TypeError("Patterns work on text")
+        return real_re.escape(text)
 
     members: dict[str, Any] = {n: by_name(n) for n in ("search", "match", "fullmatch", "findall", "finditer")}
-    members |= {"sub": sub, "split": split, "escape": lambda text: str(re2.escape(_text(text))), "error": ReError}
-    members["compile"] = lambda text, flags=0: pattern(text, flags)
-    return Namespace("re", members | _FLAGS)
+    members |= {"sub": sub, "subn": subn, "split": split, "escape": escape, "error": ReError}
+    members["compile"] = lambda text, flags=0: compiled(text, flags)
+    return Namespace("re", members | {name: int(flag) for name, flag in FLAGS.items()})
 
 
 # datetime, with a clock that stands still

@@ -17,7 +17,8 @@ from typing import Any
 from RestrictedPython.Guards import guarded_iter_unpack_sequence, guarded_unpack_sequence
 
 from sandbox import names
-from sandbox.child.facades import Day, Log, Match, Moment, Namespace, Pattern
+from sandbox.child.facades import Day, Log, Moment, Namespace
+from sandbox.child.patterns import Match, Pattern
 from sandbox.child.values import (
     Ambiguous,
     Forbidden,

@@ -11,7 +11,7 @@ from types import GeneratorType
 import pytest
 
 from sandbox import names
-from sandbox.child import facades, guards
+from sandbox.child import facades, guards, patterns
 from tests.attacks.judge import harmless, refused
 from tests.sandbox.hosts import Host
 
@@ -172,6 +172,7 @@ FACADES = {
     "re.findall": ("re.findall('((a{100}){100}){100}', 'a')", "RUNTIME"),
     "re.finditer": ("re.finditer('a', ticket)", "RUNTIME"),
     "re.sub": ("re.sub('a', lambda found: crm, 'a')", "RUNTIME"),
+    "re.subn": ("re.subn('a', print, 'a')", "RUNTIME"),
     "re.split": ("re.split('a', ticket)", "RUNTIME"),
     "re.escape": ("re.escape(ticket)", "RUNTIME"),
     "re.compile": ("re.compile('a', 128)", "RUNTIME"),
@@ -253,8 +254,8 @@ EXAMPLES = {
     datetime.timezone: "datetime.UTC",
     type(datetime.date(2000, 1, 1).isocalendar()): "now().isocalendar()",
     decimal.Decimal: "decimal.Decimal(1)",
-    facades.Pattern: "re.compile('a')",
-    facades.Match: "re.match('a', 'a')",
+    patterns.Pattern: "re.compile('a')",
+    patterns.Match: "re.match('a', 'a')",
 }
 
 

@@ -27,6 +27,7 @@ LANGUAGE = "tests/sandbox/test_language.py::"
 LAYERS = "tests/sandbox/test_layers.py::"
 RUN = "tests/sandbox/test_run.py::"
 HOST_LIMITS = "tests/sandbox/test_host_limits.py::"
+PATTERNS = "tests/sandbox/test_patterns.py::"
 ASKING = "tests/sandbox/test_asking.py::"
 SERVICE = "tests/sandbox/test_service.py::"
 CHECK = "tests/sandbox/test_check.py::"
@@ -601,10 +602,24 @@ MUTATIONS = (
     ),
     Mutation(
         "flags of patterns",
-        "sandbox/child/facades.py",
-        "    if unknown:\n",
-        "    if False:\n",
+        "sandbox/child/patterns.py",
+        "        if flags & ~_ALL_FLAGS:\n",
+        "        if False:\n",
         EVERY_GUARD + "test_a_member_of_a_facade_is_no_way_out[re.compile]",
+    ),
+    Mutation(
+        "patterns that cannot be linear",
+        "sandbox/child/patterns.py",
+        "            raise ReError(_NOT_LINEAR)\n",
+        '            return ""\n',
+        IMPORTS + "test_patterns_that_cannot_be_linear_are_refused_with_a_reason",
+    ),
+    Mutation(
+        "edges of words beyond ASCII",
+        "sandbox/child/patterns.py",
+        "if not self._edges or _text(text).isascii()",
+        "if True or _text(text).isascii()",
+        PATTERNS + "test_edges_letters_digits_and_spaces_are_those_of_every_alphabet",
     ),
     Mutation(
         "names of imports",

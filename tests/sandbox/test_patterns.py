@@ -1,0 +1,122 @@
+r"""`re` in scripts says what Python's says, for every alphabet, except for what cannot be matched in linear time."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from sandbox.child.patterns import MOST_CHARS, MOST_EDGES, Pattern, ReError
+from tests.sandbox.hosts import Host
+
+EDGES = {
+    "french": (r"\bété\b", "un été, l'été, étés", ["été", "été"]),
+    "polish": (r"\bżółw\b", "żółw żółwie (żółw)", ["żółw", "żółw"]),
+    "greek": (r"\b\w+\b", "καλή μέρα", ["καλή", "μέρα"]),
+    "cyrillic": (r"\bсчёт\b", "счёта счёт", ["счёт"]),
+    "begins_beyond_ascii": (r"\bé", "é aé é", ["é", "é"]),
+    "not_an_edge": (r"\Bé\B", "aéa é", ["é"]),
+    "digits": (r"\d+", "٣٤ 12", ["٣٤", "12"]),
+    "spaces": (r"\S+", "a\u00a0b\u2003c", ["a", "b", "c"]),
+    "no_letters": (r"\W+", "é—ü", ["—"]),
+    "ascii_only": (r"(?a)\w+", "été", ["t"]),
+    "any_case": (r"(?i)\bÉTÉ\b", "été", ["été"]),
+    "two_edges_at_one_place": (r"\b\bé\b\b", "é", ["é"]),
+    "only_edges": (r"\b", "é ü", ["", "", "", ""]),
+    "repeated": (r"(?:\bé\b ?)+", "é é é", ["é é é"]),
+    "groups": (r"\b(\w)(\w*)\b", "été ü", [("é", "té"), ("ü", "")]),
+    "lines": (r"(?m)^\bé\b$", "é\né\néa", ["é", "é"]),
+    "end": (r"é\b\Z", "é é", ["é"]),
+    "verbose": ("(?x) \\b é \\b  # a letter", "é", ["é"]),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_edges_letters_digits_and_spaces_are_those_of_every_alphabet(name: str) -> None:
+    pattern, text, found = EDGES[name]
+    assert Pattern(pattern, 0).findall(text) == found == re.findall(pattern, text)
+
+
+def said(how: Any, *given: Any) -> Any:
+    match = how(*given)
+    return None if match is None else (match.group(), match.groups(), match.span())
+
+
+PARTS = st.sampled_from(
+    [r"\b", r"\B", r"\w", r"\W", r"\d", r"\s", "é", "a", ".", "[^a]", "[aé]", r"[\wé]", "(a|é)", "(?:é)", "1", " "]
+)
+TIMES = st.sampled_from(["", "", "", "*", "+", "?", "{1,2}", "+?"])
+
+
+@given(st.lists(st.tuples(PARTS, TIMES), min_size=1, max_size=4), st.text("aé1 -_\nż", min_size=1, max_size=8))
+@example([(r"\b", ""), (r"\w", "+"), (r"\b", "")], "é-ż a_1")
+@settings(max_examples=150, deadline=None)
+def test_what_is_found_is_what_python_finds(parts: list[tuple[str, str]], text: str) -> None:
+    pattern = "".join(part + ("" if part in (r"\b", r"\B") else times) for part, times in parts)
+    ours = Pattern(pattern, 0)
+    for how in ("search", "match", "fullmatch"):
+        assert said(getattr(ours, how), text) == said(getattr(re.compile(pattern), how), text)
+    if not re.compile(pattern).match(""):  # where nothing at all is found, Python 3.7 and RE2 go on differently
+        assert ours.findall(text) == re.findall(pattern, text)
+        assert ours.split(text) == re.split(pattern, text)
+        assert ours.subn("<\\g<0>>", text) == re.subn(pattern, "<\\g<0>>", text)
+
+
+SUBSTITUTIONS = [
+    (r"(a)(é)", r"\2\1", "aé aé", "éa éa"),
+    (r"(?P<x>é)", r"[\g<x>]", "é", "[é]"),
+    (r"(a)|(b)", r"\1-\2", "ab", "a--b"),
+    (r"a", r"\\\n", "a", "\\\n"),
+    (r"\bé", r"\g<0>!", "é aé", "é! aé"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "put", "text", "made"), SUBSTITUTIONS)
+def test_a_replacement_is_filled_in_as_python_does(pattern: str, put: str, text: str, made: str) -> None:
+    assert Pattern(pattern, 0).sub(put, text) == made == re.sub(pattern, put, text)
+
+
+REFUSED = {
+    r"(?=a)": "no lookahead",
+    r"(?<!a)b": "no lookahead, lookbehind",
+    r"(a)\1": "back-references",
+    r"(?>a)": "no atomic group",
+    r"a*+": "no possessive repeat",
+    r"(a)?(?(1)b|c)": "back-references",
+    "(": "missing ), unterminated subpattern at position 0",
+    "a{1001}": "repeated more than 1000 times",
+    r"\b" * (MOST_EDGES + 1): f"at most {MOST_EDGES}",
+    "a" * (MOST_CHARS + 1): f"at most {MOST_CHARS} characters",
+    "(" * 2_000 + ")" * 2_000: "nested too deeply",
+}
+
+
+@pytest.mark.parametrize("pattern", REFUSED, ids=lambda one: one[:20])
+def test_what_cannot_be_matched_in_linear_time_is_refused_with_a_reason(pattern: str) -> None:
+    with pytest.raises(ReError, match=re.escape(REFUSED[pattern])):
+        Pattern(pattern, 0)
+
+
+@pytest.mark.parametrize("pattern", [r"(a+)+$", r"\b(é+)+\b$", r"(.*?,){11}P", r"(\w|é)*\b!"])
+def test_time_grows_with_the_text_and_not_faster(pattern: str) -> None:
+    def took_s(length: int) -> float:
+        began = time.process_time()
+        for _ in range(3):
+            Pattern(pattern, 0).search("é" + "a" * length + "b,")
+        return time.process_time() - began
+
+    took_s(1_000)
+    assert took_s(80_000) < 40 * max(took_s(8_000), 0.001)
+
+
+def test_a_script_finds_words_of_its_own_language(host: Host) -> None:
+    source = r"""
+m = re.search(r"\bnuméro\s+(?P<n>\d+)\b", "Le numéro 42é, le numéro 43.")
+print(m["n"], m.start(), m.span("n"), re.sub(r"\bété\b", "hiver", "l'été"), re.subn("é", "e", "été"))
+print(re.compile(r"(?x) \w+ # word", re.I).findall("Été à"), re.split(r"\W+", "à, b"))
+"""
+    assert host.logged(source) == ["43 18 (25, 27) l'hiver ('ete', 2)", "['Été', 'à'] ['à', 'b']"]
