@@ -30,7 +30,7 @@ QUEUES = {
     "all": lazy_gettext("All open"),
     "waiting": lazy_gettext("Waiting"),
     "closed": lazy_gettext("Closed"),
-    "any": lazy_gettext("All"),
+    "any": lazy_gettext("Everything"),
 }
 #: Longest search text, in characters, and the furthest page that can be asked for.
 TEXT_CHARS = 200
