@@ -164,9 +164,13 @@ def _lists_widget(id: str, found: Field | None, chosen: Sequence[str], vocabular
     """The named lists that may stand in a cell beside values of its own; none for yes or no and for a person's id."""
     if found is not None and found.type in (FieldType.BOOL, FieldType.PERSON) and not chosen:
         return ()
-    labels = {key: one.label for key, one in vocabulary.lists.items()} | {
-        name: name for name in chosen if name not in vocabulary.lists
-    }
+    options = found.options if found is not None else None
+    labels = {
+        key: one.label
+        for key, one in vocabulary.lists.items()
+        # A list of e-mail addresses is of no use among the priorities.
+        if options is None or key in chosen or all(value in options for value in one.values)
+    } | {name: name for name in chosen if name not in vocabulary.lists}
     if not labels:
         return ()
     choices = tuple(Choice(key, label, key in chosen) for key, label in labels.items())
