@@ -61,6 +61,7 @@ ASKED = {
     "bell": "signed in",
     "coming": Permission.WORK_TICKETS,
     "connections": Permission.EDIT_CONNECTIONS,
+    "hours": Permission.SETTINGS,
     "inbox": Permission.WORK_TICKETS,
     "lists": Permission.EDIT_RULES,
     "items": Permission.WORK_TICKETS,

@@ -1,0 +1,164 @@
+"""Calendars and SLA policies as settings: made, tried, in use, and refused with what is wrong."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from tests.web.desk import Desk, send, sign_in
+from tickets import levels
+from tickets.sla import Target
+from tickets.tables import BusinessCalendar, SettingChange, SlaPolicy, TimeTrigger
+
+WEEK = {"mon": "09:00-12:00, 13:00-17:00", "tue": "9:00-17:00", "wed": "", "thu": "", "fri": "", "sat": "", "sun": ""}
+OFFICE: dict[str, object] = {
+    "label": "Office",
+    "zone": "Europe/Paris",
+    **WEEK,
+    "country": "FR",
+    "subdivision": "",
+    "off": "2026-12-24 Eve",
+}
+POLICY: dict[str, object] = {
+    "label": "Standard",
+    "first_reply": "4 h",
+    "next_reply": "",
+    "resolution": "16 h",
+    "near": "1 h",
+    "calendar": "office",
+    "pauses": ["waiting_customer"],
+    "enabled": "1",
+}
+
+
+@pytest.fixture
+def settings(desk: Desk, app: APIFlask) -> FlaskClient:
+    browser: FlaskClient = app.test_client()
+    sign_in(browser, desk.user("root", "admin"))
+    return browser
+
+
+def test_a_calendar_is_made_shown_and_stored_as_it_was_written(desk: Desk, settings: FlaskClient) -> None:
+    answer = send(settings, "/calendars/new", OFFICE)
+    assert (answer.status_code, answer.location) == (303, "/calendars/office")
+    page = settings.get("/calendars/office").get_data(as_text=True)
+    assert 'value="09:00-12:00, 13:00-17:00"' in page
+    assert "2026-12-24 Eve" in page
+    listed = settings.get("/calendars").get_data(as_text=True)
+    assert "Christmas Day" in listed
+    with desk.services.db.read() as connection:
+        body = connection.execute(select(BusinessCalendar.body)).scalar_one()
+        assert (body["zone"], body["week"]["tue"], body["country"]) == ("Europe/Paris", [["09:00", "17:00"]], "FR")
+        assert connection.execute(select(SettingChange.part, SettingChange.key)).all() == [("calendars", "office")]
+
+
+def test_the_days_of_a_calendar_file_join_those_that_are_there(desk: Desk, settings: FlaskClient) -> None:
+    send(settings, "/calendars/new", OFFICE)
+    file = b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261231\r\nSUMMARY:Stock-taking\r\nEND:VEVENT\r\n"
+    send(settings, "/calendars/office", {**OFFICE, "ics": (io.BytesIO(file), "off.ics")})
+    with desk.services.db.read() as connection:
+        off = connection.execute(select(BusinessCalendar.body)).scalar_one()["off"]
+    assert off == {"2026-12-24": "Eve", "2026-12-31": "Stock-taking"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"mon": "17:00-09:00"}, "ends before it begins"),
+        ({"zone": "Mars"}, "is not a time zone"),
+        ({"off": "24.12. Eve"}, "is not a date"),
+        ({"label": ""}, "It needs a name"),
+        ({"subdivision": "ZZ"}, "FR has no region"),
+    ],
+)
+def test_what_is_no_calendar_is_refused_with_the_form_as_it_was(
+    wrong: dict[str, str], said: str, desk: Desk, settings: FlaskClient
+) -> None:
+    answer = send(settings, "/calendars/new", {**OFFICE, **wrong})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert said in page
+    assert "13:00-17:00" in page or "mon" in wrong
+    with desk.services.db.read() as connection:
+        assert connection.execute(select(BusinessCalendar.key)).all() == []
+
+
+def test_a_calendar_that_a_policy_counts_by_is_not_deleted(desk: Desk, settings: FlaskClient) -> None:
+    send(settings, "/calendars/new", OFFICE)
+    send(settings, "/sla/new", POLICY)
+    page = send(settings, "/calendars/office/delete").get_data(as_text=True)
+    assert "Standard still counts by this calendar" in page
+    send(settings, "/sla/standard/delete")
+    assert send(settings, "/calendars/office/delete").status_code == 303
+    with desk.services.db.read() as connection:
+        assert connection.execute(select(BusinessCalendar.key)).all() == []
+
+
+def test_a_policy_is_live_for_new_tickets_and_those_there_are_are_worked_out_anew(
+    desk: Desk, settings: FlaskClient
+) -> None:
+    assert send(settings, "/sla/new", {**POLICY, "calendar": ""}).status_code == 303
+    with desk.services.db.read() as connection:
+        body = connection.execute(select(SlaPolicy.body)).scalar_one()
+        assert connection.execute(select(TimeTrigger.walked_to)).scalar_one() == 0
+    assert (body["targets"], body["near_s"], body["pauses"]) == (
+        {"first_reply": 14_400, "resolution": 57_600},
+        3_600,
+        ["waiting_customer"],
+    )
+    item_id = desk.ticket("Refund")
+    with desk.services.db.read() as connection:
+        found = levels.clocks_of(connection, [item_id])[item_id]
+    assert set(found) >= {Target.RESOLUTION}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"first_reply": "", "resolution": ""}, "needs at least one target"),
+        ({"first_reply": "soon"}, "is not a duration"),
+        ({"calendar": "nights"}, "There is no such calendar"),
+        ({"label": " "}, "It needs a name"),
+    ],
+)
+def test_what_is_no_policy_is_refused(wrong: dict[str, str], said: str, desk: Desk, settings: FlaskClient) -> None:
+    answer = send(settings, "/sla/new", {**POLICY, "calendar": "", **wrong})
+    assert answer.status_code == 422
+    assert said in answer.get_data(as_text=True)
+    with desk.services.db.read() as connection:
+        assert connection.execute(select(SlaPolicy.key)).all() == []
+
+
+def test_trying_a_policy_shows_when_it_would_be_due_and_which_pauses_counted(desk: Desk, settings: FlaskClient) -> None:
+    send(settings, "/calendars/new", OFFICE)
+    send(settings, "/sla/new", POLICY)
+    tried = "/sla/standard?created=2026-11-23T10:00"
+    plain = due_times(settings.get(tried).get_data(as_text=True))
+    paused = settings.get(
+        tried + "&at0=2026-11-23T11:00&status0=waiting_customer&at1=2026-11-23T14:00&status1=open"
+    ).get_data(as_text=True)
+    assert len(plain) == 2
+    # 4 h of work from 10:00 with a break at noon; 11:00 to 14:00 were 2 h of work that did not count.
+    assert "15:00" in plain[0]
+    assert "Tue" in due_times(paused)[0] or "17:00" in due_times(paused)[0]
+    assert ">pause<" in paused
+    still = settings.get(tried + "&at0=2026-11-23T11:00&status0=waiting_customer").get_data(as_text=True)
+    assert "3 h left" in still
+    assert "A time is written like" in settings.get("/sla/standard?created=tomorrow").get_data(as_text=True)
+
+
+def due_times(page: str) -> list[str]:
+    return re.findall(r"<td><b><time[^>]*>([^<]*)</time>", page)
+
+
+def test_the_order_of_policies_is_changed(desk: Desk, settings: FlaskClient) -> None:
+    for label in ("First", "Second"):
+        send(settings, "/sla/new", {**POLICY, "calendar": "", "label": label})
+    send(settings, "/sla/second/move", {"by": "-1"})
+    with desk.services.db.read() as connection:
+        assert [one.key for one in levels.policies(connection)] == ["second", "first"]

@@ -1,0 +1,144 @@
+"""Calendars and SLA policies as the settings pages read and write them. A save is live with the next event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from rules import store as rule_list
+from tickets import clocks, journal
+from tickets.calendar import Calendar
+from tickets.db import upsert
+from tickets.errors import BadValue, SettingRefused
+from tickets.journal import Change
+from tickets.sla import Policy
+from tickets.store import AnyRow
+from tickets.tables import BusinessCalendar, SlaPolicy
+from tickets.values import JSON
+
+#: Most calendars, and most policies, of one desk.
+MAX_CALENDARS, MAX_POLICIES = 50, 50
+#: Where an entry of the rule list names a calendar or a policy.
+_NAMED = ("calendar", "policy", "value")
+
+
+def calendars(connection: Connection) -> dict[str, tuple[str, Calendar]]:
+    """Every calendar by key: its name and what it is."""
+    rows = connection.execute(
+        select(BusinessCalendar.key, BusinessCalendar.label, BusinessCalendar.body).order_by(BusinessCalendar.label)
+    )
+    return {row.key: (row.label, Calendar.from_json(row.body)) for row in rows}
+
+
+def save_calendar(connection: Connection, key: str, label: str, calendar: Calendar, by: Change) -> str:
+    """Store a calendar, a new one under a key of its own, and have service levels worked out anew. Returns the key."""
+    known = calendars(connection)
+    if not key and len(known) >= MAX_CALENDARS:
+        raise SettingRefused(f"There are {MAX_CALENDARS} calendars already. Nothing was saved.")
+    before = {"label": known[key][0], **known[key][1].to_json()} if key in known else None
+    label = journal.clean_label(label)
+    key = key or journal.key_from(label, known)
+    values = {"label": label, "body": calendar.to_json(), "updated_at": by.now}
+    statement = upsert(connection, BusinessCalendar).values(key=key, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+    journal.record(connection, by, "calendars", key, before, {"label": label, **calendar.to_json()})
+    _live(connection, by.now)
+    return key
+
+
+def delete_calendar(connection: Connection, key: str, by: Change) -> None:
+    """Delete a calendar that nothing uses. Raises `BadValue` with who does."""
+    used = [one.label for one, _ in policies(connection) if one.calendar == key] + _entries_that_name(connection, key)
+    if used:
+        raise BadValue(f"{', '.join(used)} still counts by this calendar. Nothing was deleted.")
+    known = calendars(connection).get(key)
+    connection.execute(delete(BusinessCalendar).where(BusinessCalendar.key == key))
+    if known is not None:
+        journal.record(connection, by, "calendars", key, {"label": known[0], **known[1].to_json()}, None)
+    _live(connection, by.now)
+
+
+def policies(connection: Connection) -> list[tuple[Policy, bool]]:
+    """Every policy in order, and whether it is switched on."""
+    return [(Policy.from_json(row.key, row.label, row.body), row.enabled) for row in _rows(connection)]
+
+
+def save_policy(connection: Connection, key: str, policy: Policy, enabled: bool, by: Change) -> str:
+    """Store a policy, a new one last in order, and have the clocks of all tickets worked out anew. Returns the key."""
+    known = {one.key: one for one, _ in policies(connection)}
+    if not key and len(known) >= MAX_POLICIES:
+        raise SettingRefused(f"There are {MAX_POLICIES} policies already. Nothing was saved.")
+    label = journal.clean_label(policy.label)
+    body = policy.to_json()
+    before = known[key].to_json() if key in known else None
+    if key:
+        connection.execute(
+            update(SlaPolicy)
+            .where(SlaPolicy.key == key)
+            .values(label=label, enabled=enabled, body=body, updated_at=by.now)
+        )
+    else:
+        key = journal.key_from(label, known)
+        last = connection.execute(select(func.coalesce(func.max(SlaPolicy.position), 0))).scalar_one()
+        values = {"label": label, "position": last + 1, "enabled": enabled, "body": body, "updated_at": by.now}
+        connection.execute(upsert(connection, SlaPolicy).values(key=key, **values))
+    journal.record(connection, by, "sla", key, before, {"label": label, "enabled": enabled, **body})
+    _live(connection, by.now)
+    return key
+
+
+def move_policy(connection: Connection, key: str, by: int, now: datetime) -> None:
+    """Move a policy up (-1) or down (1): the first that covers a ticket counts."""
+    order = [row.key for row in _rows(connection)]
+    place = order.index(key)
+    other = place + by
+    if not 0 <= other < len(order):
+        return
+    order[place], order[other] = order[other], order[place]
+    for position, one in enumerate(order, 1):
+        connection.execute(update(SlaPolicy).where(SlaPolicy.key == one).values(position=position))
+    _live(connection, now)
+
+
+def delete_policy(connection: Connection, key: str, by: Change) -> None:
+    """Delete a policy that no rule applies. Raises `BadValue` with which one does."""
+    used = _entries_that_name(connection, key)
+    if used:
+        raise BadValue(f"{', '.join(used)} still applies this policy. Nothing was deleted.")
+    known = next((one for one, _ in policies(connection) if one.key == key), None)
+    connection.execute(delete(SlaPolicy).where(SlaPolicy.key == key))
+    if known is not None:
+        journal.record(connection, by, "sla", key, {"label": known.label, **known.to_json()}, None)
+    _live(connection, by.now)
+
+
+def _live(connection: Connection, now: datetime) -> None:
+    rule_list.bump(connection)
+    clocks.recount(connection, now)
+
+
+def _rows(connection: Connection) -> list[AnyRow]:
+    columns = (SlaPolicy.key, SlaPolicy.label, SlaPolicy.enabled, SlaPolicy.body)
+    return list(connection.execute(select(*columns).order_by(SlaPolicy.position, SlaPolicy.key)))
+
+
+def _entries_that_name(connection: Connection, key: str) -> list[str]:
+    found = []
+    for entry in rule_list.entries(connection):
+        if any(named == key for part in (entry.content, entry.draft) if part for named in _names(part)):
+            found.append(f"{entry.code} {entry.name}")
+    return found
+
+
+def _names(data: JSON | Mapping[str, Any]) -> Iterator[JSON]:
+    waiting: list[Any] = [data]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            yield from (part[name] for name in _NAMED if isinstance(part.get(name), str))
+            waiting.extend(part.values())
+        elif isinstance(part, (list, tuple)):
+            waiting.extend(part)
