@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import cast
 
 from rules.decision import Entry, RowSteps
 from rules.errors import ConditionFailed, RulesError, UnknownField
-from rules.facts import Facts, Known, Missing
+from rules.facts import Facts, Known, Missing, Unknown
 from rules.fields import Field
 from rules.fields import field as field_by_key
 from rules.look import Look
 from rules.operators import OPERATORS, Looks, Operator, Takes, Test, list_names, type_for, with_hours, with_lists
-from rules.table import OTHERWISE, Clause, Condition, Group, GroupKind, Row, Table
+from rules.table import OTHERWISE, Clause, Condition, Group, GroupKind, Row, Table, WhenUnknown
 from rules.templates import shown
 from rules.trace import MAX_SHOWN_CHARS, cut
 from rules.triggers import TRIGGERS, Matches
@@ -112,10 +113,17 @@ class CompiledCondition:
     test: Test | None
     expected: str  # "is any of Gold, Platinum"
     broken: str = ""  # why it can never be decided in this vocabulary
-    treat: bool | None = None  # what an unknown value counts as
+    unknown: WhenUnknown = WhenUnknown.WAIT
 
     @classmethod
-    def of(cls, name: str, found: Field | str, cell: Condition, vocabulary: Vocabulary) -> CompiledCondition:
+    def of(
+        cls,
+        name: str,
+        found: Field | str,
+        cell: Condition,
+        vocabulary: Vocabulary,
+        unknown: WhenUnknown = WhenUnknown.WAIT,
+    ) -> CompiledCondition:
         """The cell on the field called `name`; `found` is that field, or why there is none."""
         operator = OPERATORS[cell.op]
         if isinstance(found, str):
@@ -130,7 +138,7 @@ class CompiledCondition:
         if operand == [] and list_names(cell.value):
             # Nothing is in the list: nothing is one of these, everything is none of these, nothing holds all of them.
             test = _constant(operator.when_missing)
-        return cls(cell.column, name, operator, operand, found, test, expected)
+        return cls(cell.column, name, operator, operand, found, test, expected, unknown=unknown)
 
     @classmethod
     def of_clause(cls, clause: Clause, vocabulary: Vocabulary) -> CompiledCondition:
@@ -140,6 +148,16 @@ class CompiledCondition:
     @property
     def words(self) -> str:
         return f"{self.field.label if self.field is not None else self.name} {self.expected}"
+
+    def _unknown(self, reading: Unknown, look: Look) -> Answer:
+        """What the condition counts as while nobody can tell the value."""
+        if self.unknown is WhenUnknown.WAIT:
+            return Undecided(reading.reason, reading.lookup, reading.worth_waiting)
+        if self.unknown is WhenUnknown.SKIP:
+            return Undecided(reading.reason, reading.lookup, worth_waiting=False)
+        if reading.worth_waiting and look.may_wait:
+            return Undecided(reading.reason, reading.lookup, worth_waiting=True)
+        return self.unknown is WhenUnknown.MATCH
 
     def ask(self, look: Look) -> Answer:
         """Yes, no or undecided. Anything that goes wrong in here makes it undecided, with the reason."""
@@ -155,7 +173,7 @@ class CompiledCondition:
                 return test(reading.value if self.operator.looks is Looks.VALUE else look.age_s(self.operator, reading))
             if isinstance(reading, Missing):
                 return self.operator.when_missing
-            return Undecided(reading.reason, reading.lookup, reading.worth_waiting)
+            return self._unknown(reading, look)
         except RulesError as error:
             return Undecided(f"{found.label}: {error}", failed=True)
         except Exception as error:
@@ -195,6 +213,7 @@ class CompiledTable:
     kinds: frozenset[EventKind]
     keys: frozenset[str]
     scope: CompiledGroup | None
+    stops: frozenset[str]  # keys of the rows that end the list
     #: Made when first needed, and the same in every decision: steps planned ahead by row key, code for the rows.
     steps: dict[str, RowSteps] = field(default_factory=dict, repr=False, compare=False)
     made: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
@@ -203,13 +222,14 @@ class CompiledTable:
     def of(cls, entry: Entry, order: int, table: Table, vocabulary: Vocabulary) -> CompiledTable:
         names = {column.id: column.field for column in table.columns}
         found = {id: _field_or_reason(name, vocabulary) for id, name in names.items()}
+        unknown = {column.id: column.unknown for column in table.columns}
         rows = tuple(
             CompiledRow.of(
                 f"{entry.code}/{row.id}",
                 row,
                 number,
                 tuple(
-                    CompiledCondition.of(names[cell.column], found[cell.column], cell, vocabulary)
+                    CompiledCondition.of(names[cell.column], found[cell.column], cell, vocabulary, unknown[cell.column])
                     for cell in row.conditions
                 ),
                 vocabulary,
@@ -236,7 +256,23 @@ class CompiledTable:
             frozenset(chain.from_iterable(kinds for kinds, _ in triggers)),
             frozenset(row.key for row in rows) | ({otherwise_key} if otherwise_key else frozenset()),
             CompiledGroup.of(Group(GroupKind.ALL, table.scope), "", "", vocabulary) if table.scope else None,
+            frozenset(row.key for row in rows if row.row.stop),
         )
+
+    def reads(self) -> frozenset[str]:
+        """The state fields that its conditions and its scope look at."""
+        known = self.made.get("reads")
+        if known is None:
+            leaves = [one for row in self.rows for one in row.conditions]
+            groups = [group for row in self.rows for group in row.groups] + ([self.scope] if self.scope else [])
+            leaves += [one for group in groups for one, _, _ in group.leaves]
+            known = self.made["reads"] = frozenset(
+                key
+                for one in leaves
+                if one.field is not None and one.operator.looks is not Looks.CHANGE
+                for key in one.field.reads
+            )
+        return cast("frozenset[str]", known)
 
     def covers(self, look: Look) -> bool:
         """Whether the item, as earlier rules left it, is in the table's scope. Raises `ConditionFailed`."""

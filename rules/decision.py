@@ -79,7 +79,7 @@ class Decision:
 
     `fired` are the keys of all rows that fired, also those whose steps change nothing. `staged` are the state fields
     written so far, with their values then (None = emptied); give them back when resuming after a wait. `stopped` says
-    why the rest of the list was not looked at, "" when it was."""
+    why the rest of the list was not looked at when a limit was reached; `ended_by` is the row that ended the list."""
 
     planned: tuple[Planned, ...]
     fired: tuple[str, ...]
@@ -89,3 +89,4 @@ class Decision:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
     stopped: str = ""
+    ended_by: str = ""

@@ -71,6 +71,7 @@ def decide(
         tuple(run.skipped),
         tuple(run.notes),
         run.stopped,
+        run.ended_by,
     )
 
 
@@ -85,7 +86,8 @@ def explain_entry(
     effects_left: int,
 ) -> EntryTrace:
     """What `rules.explain.explain` shows: the decision about this one entry, with every row and condition kept."""
-    ruleset = compile_ruleset(0, [replace(entry, enabled=True)], vocabulary, index_from=NO_INDEX)
+    alone = [replace(entry, enabled=True)]
+    ruleset = compile_ruleset(0, alone, vocabulary, index_from=NO_INDEX, short_trace_from=NO_INDEX)
     over = frozenset({entry.code}) if wait_over else frozenset()
     run = TracedPass(ruleset, facts, held, staged, over, None, effects_left)
     if not ruleset.tables:

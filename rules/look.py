@@ -21,6 +21,7 @@ class Look:
     def __init__(self, facts: Facts, staged: Mapping[str, JSON]) -> None:
         self.facts = facts.with_state(staged)
         self.staged_by: dict[str, str] = dict.fromkeys(staged, "earlier rules")
+        self.may_wait = False  # whether the table being decided waits for answers that are on their way
         self._own: dict[str, JSON] | None = None  # the item of `facts`, once something was staged
         self._readings: dict[str, tuple[Field, Reading]] = {}
         changes = facts.event.get("changes")

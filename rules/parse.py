@@ -56,6 +56,7 @@ from rules.table import (
     StepColumn,
     Table,
     Trigger,
+    WhenUnknown,
 )
 from rules.triggers import TRIGGERS, clean_trigger
 from rules.vocabulary import Vocabulary
@@ -94,7 +95,10 @@ _TABLE_KEYS = (
     "otherwise",
     "note",
     "scope",
+    "run_again",
 )
+
+_ROW_KEYS = ("id", "note", "rearm", "stop", "if", "groups", "then")
 
 
 def parse_table(data: Mapping[str, JSON], vocabulary: Vocabulary) -> Table:
@@ -122,14 +126,23 @@ def dump_table(table: Table) -> dict[str, JSON]:
     data["triggers"] = [{"on": trigger.on, **trigger.params} for trigger in table.triggers]
     data["hit"] = table.hit.value
     data["wait_s"] = NEVER_WITHOUT if table.wait_s is None else table.wait_s
+    if table.run_again:
+        data["run_again"] = True
     if table.scope:
         data["scope"] = [_dump_member(member) for member in table.scope]
-    data["columns"] = [{"id": column.id, "field": column.field, "op": column.op} for column in table.columns]
+    data["columns"] = [_dump_column(column) for column in table.columns]
     data["steps"] = [{"id": step.id, "do": step.do} for step in table.steps]
     data["rows"] = [_dump_row(row, ops) for row in table.rows]
     if table.otherwise is not None:
         rearm = {} if table.otherwise_rearm == EVERY_TIME else {"rearm": table.otherwise_rearm}
         data["otherwise"] = {**rearm, "then": {step.column: dict(step.params) for step in table.otherwise}}
+    return data
+
+
+def _dump_column(column: Column) -> dict[str, JSON]:
+    data: dict[str, JSON] = {"id": column.id, "field": column.field, "op": column.op}
+    if column.unknown is not WhenUnknown.WAIT:
+        data["unknown"] = column.unknown.value
     return data
 
 
@@ -147,6 +160,8 @@ def _dump_row(row: Row, ops: Mapping[str, str]) -> dict[str, JSON]:
         data["note"] = row.note
     if row.rearm != EVERY_TIME:
         data["rearm"] = row.rearm
+    if row.stop:
+        data["stop"] = True
     data["if"] = cells
     if row.groups:
         data["groups"] = [_dump_member(group) for group in row.groups]
@@ -215,6 +230,7 @@ class _Parser:
             note=self._text(data.get("note"), {"table": "note"}, "note", MAX_NOTE_CHARS),
             scope=self._scope(data.get("scope")),
             otherwise_rearm=self._otherwise_rearm(data.get("otherwise")),
+            run_again=self._bool(data.get("run_again", False), {"table": "run_again"}),
         )
         if len(table.columns) + len(table.steps) > MAX_COLUMNS:
             count = len(table.columns) + len(table.steps)
@@ -252,7 +268,7 @@ class _Parser:
     def _columns(self, data: JSON) -> tuple[Column, ...]:
         columns = []
         for number, one in enumerate(self._list(data, {"table": "columns"}, "columns", MAX_COLUMNS), 1):
-            head = self._head(one, number, "columns", ("id", "field", "op"))
+            head = self._head(one, number, "columns", ("id", "field", "op", "unknown"))
             if head is None:
                 continue
             id, where = head, {"column": head}
@@ -271,7 +287,8 @@ class _Parser:
             if operator is None:
                 self.broken.add(id)
                 continue
-            column = Column(id, name, operator.key)
+            unknown = self._choice(one.get("unknown", "wait"), list(WhenUnknown), where, "policy for unknown values")
+            column = Column(id, name, operator.key, WhenUnknown(unknown))
             self.columns[id] = (column, found)
             columns.append(column)
         return tuple(columns)
@@ -350,9 +367,7 @@ class _Parser:
                 self.report({"row": id}, "duplicate_id", f"Two rows have the id {id!r}.")
                 continue
             seen.add(id)
-            self._known_keys(
-                one, ("id", "note", "rearm", "if", "groups", "then"), lambda _key, id=id: {"row": id}, "key of a row"
-            )
+            self._known_keys(one, _ROW_KEYS, lambda _key, id=id: {"row": id}, "key of a row")
             rows.append(
                 Row(
                     id,
@@ -361,6 +376,7 @@ class _Parser:
                     self._text(one.get("note"), {"row": id}, "note", MAX_NOTE_CHARS),
                     self._groups(one.get("groups"), id),
                     self._rearm(one.get("rearm"), {"row": id}),
+                    self._bool(one.get("stop", False), {"row": id}),
                 )
             )
         return tuple(rows)

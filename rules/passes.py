@@ -7,7 +7,7 @@ worked out by the same pass once more, when somebody wants to know (rules.tracin
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -28,6 +28,8 @@ from tickets.values import JSON
 
 #: Most sentences one decision says about what it could not do.
 MAX_NOTES = 50
+#: How often tables that ask for it are decided again in one pass.
+MOST_AGAIN = 5
 _NOTHING = Bucket(())
 
 
@@ -78,7 +80,11 @@ class Pass:
         self.skipped: list[Skipped] = []
         self.notes: list[str] = []
         self.wait: Wait | None = None
-        self.stopped = ""
+        self.stopped = self.ended_by = ""
+        self.now = 0  # the place of the table being decided, then counted on, to tell what came after what
+        self.decided_at: dict[int, int] = {}  # by place, of tables that ran again
+        self.written_at: dict[str, int] = {}
+        self.short_trace = False
         self.possible: Possible | None = None  # set once the tables of an indexed bucket are gone through
         self.first_bit = self.next_bit = 0  # of the table being decided, and of the one behind it
 
@@ -95,9 +101,45 @@ class Pass:
             except RulesError as error:
                 self.unclear(compiled, str(error))
                 continue
+            self.now = compiled.order + 1
             self.table(compiled)
-            if self.wait is not None or self.stopped:
-                break
+            if self.wait is not None or self.stopped or self.ended_by:
+                return
+        if self.ruleset.again and self.written_at and self.only_rows is None:
+            self.run_again()
+
+    def run_again(self) -> None:
+        """Decide the tables once more that asked for it and read what later ones wrote. No row fires twice."""
+        facts = self.look.facts
+        again = [one for one in self.ruleset.again if one.runs_on(facts)]
+        self.possible = None
+        self.now = len(self.ruleset.entries) + 1
+        for _ in range(MOST_AGAIN):
+            tables = [one for one in again if self.wants_again(one)]
+            if not tables:
+                return
+            for compiled in tables:
+                if not self.wants_again(compiled):
+                    continue
+                self.now += 1
+                self.decided_at[compiled.order] = self.now
+                # It waited the first time, if it was to wait at all.
+                self.wait_over |= {compiled.entry.code}
+                self.held |= set(self.fired)
+                try:
+                    if compiled.covers(self.look):
+                        self.table(compiled)
+                except RulesError as error:
+                    self.unclear(compiled, str(error))
+                if self.stopped or self.ended_by:
+                    return
+        if any(self.wants_again(one) for one in again):
+            self.note(f"Tables ran again {MOST_AGAIN} times, which is the most, and what they read still changes.")
+
+    def wants_again(self, compiled: CompiledTable) -> bool:
+        """Whether a field it reads was written since it was decided: by an entry behind it, unless it ran again."""
+        since = self.decided_at.get(compiled.order, compiled.order + 1)
+        return any(self.written_at.get(name, 0) > since for name in compiled.reads())
 
     def _tables(self, after: str | None) -> Iterator[CompiledTable]:
         """The tables to decide, in order; with an index only those of which a row can match when their turn comes."""
@@ -105,9 +147,11 @@ class Pass:
         least = 0 if after is None else self._order_of(after)
         if self.only_rows is not None or bucket.index is None:
             tables = self.ruleset.tables if self.only_rows is not None else bucket.tables
+            self.short_trace = bucket.short_trace and self.only_rows is None
             yield from [one for one in tables if one.order >= least] if least else tables
             return
         possible = self.possible = bucket.index.start(self.look)
+        self.short_trace = bucket.short_trace
         orders = [one.order for one in bucket.tables] if least else []
         place = bisect_left(orders, least)
         if place == len(bucket.tables):
@@ -138,6 +182,8 @@ class Pass:
         """Decide one table: which rows fire, and what their steps plan."""
         sure, asked = self.found(compiled)
         first = compiled.table.hit is HitPolicy.FIRST
+        if compiled.stops and not asked:
+            self.end(compiled, [row.key for row in sure])
         if not asked:
             # The usual case: every row is certainly true or certainly false.
             held, only = self.held, self.only_rows
@@ -208,7 +254,16 @@ class Pass:
         """Take down for what the event waits, and what could not be decided."""
         if outcome.wait_for:
             self.wait = Wait(compiled.entry.code, outcome.wait_for, compiled.table.wait_s)
+        elif compiled.stops and not outcome.undecided:
+            matched = (row.key for row, truth in zip(outcome.rows, outcome.truths, strict=False) if truth is True)
+            self.end(compiled, matched)
         self.report_skipped(compiled, outcome)
+
+    def end(self, compiled: CompiledTable, matched: Iterable[str]) -> None:
+        """The list ends with this table when a row matches that says so, also when it is held back."""
+        self.ended_by = next((key for key in matched if key in compiled.stops), "")
+        if self.ended_by:
+            self.note(f"{self.ended_by} ends the rule list: what stands behind its table was not looked at.")
 
     # settling ---------------------------------------------------------------------------------------------------
 
@@ -221,17 +276,18 @@ class Pass:
         The places in `sure` are rows that certainly match. Looks at no row behind the one that decides a *first*
         table."""
         first = compiled.table.hit is HitPolicy.FIRST
+        never_without = compiled.table.wait_s is None
+        may_wait = (never_without or compiled.table.wait_s != 0) and compiled.entry.code not in self.wait_over
+        self.look.may_wait = may_wait
         truths: list[RowTruth] = []
         for at, row in enumerate(rows):
             truth = True if at in sure else row.truth(self.look)
             truths.append(truth)
             if first and (truth is True or certainly_failed(truth)):
                 break
-        never_without = compiled.table.wait_s is None
         matter = self.rows_that_matter(compiled, rows, truths, first=first, never_without=never_without)
-        may_wait = never_without or compiled.table.wait_s != 0
         wait_for: tuple[LookupKey, ...] = ()
-        if matter and may_wait and compiled.entry.code not in self.wait_over:
+        if matter and may_wait:
             wait_for = tuple(dict.fromkeys(key for at in matter for key in awaited(truths[at])))
         undecided = never_without and bool(matter) and not wait_for
         outcome = Outcome(truths, [], False, {}, rows, wait_for, undecided)
@@ -361,6 +417,7 @@ class Pass:
             self.effects_left -= 1
             self.planned.append(planned)
             self.staged[name] = value
+            self.written_at[name] = self.now
             self.look.put(name, value, key)
             if self.possible is not None and name in self.possible.index.read_by:
                 self.possible.staged((name,), self.look, self.next_bit)
@@ -369,6 +426,7 @@ class Pass:
     def stage(self, written: Mapping[str, JSON], key: str) -> None:
         if written:
             self.staged.update(written)
+            self.written_at.update(dict.fromkeys(written, self.now))
             self.look.stage(written, key)
             if self.possible is not None:
                 self.possible.staged(written, self.look, self.next_bit)

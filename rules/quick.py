@@ -47,7 +47,7 @@ _COST = {Form.TEXT: 10, Form.SET: 4, Form.MONEY: 3, Form.TIME: 3, Form.CHANGE: 2
 def form_of(condition: CompiledCondition) -> Form | None:
     """In which form the condition compares its field; None when it has no quick form."""
     found, operator = condition.field, condition.operator
-    if found is None or condition.test is None or condition.operand == [] or condition.treat is not None:
+    if found is None or condition.test is None or condition.operand == []:
         return None
     if operator.looks is Looks.CHANGE:
         return Form.CHANGE

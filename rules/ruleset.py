@@ -13,8 +13,10 @@ from rules.table import EVERY_TIME
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
 
-#: From how many rows for one kind of event on an index pays (./run bench rules).
-INDEX_FROM_ROWS = 100
+#: From how many rows for one kind of event on an index pays (./run bench rules); fewer are generated code.
+INDEX_FROM_ROWS = 350
+#: From how many on a trace keeps only the rows that decided.
+SHORT_TRACE_FROM_ROWS = 100
 #: More rows than any rule list has: decided row by row.
 NO_INDEX = 1 << 40
 
@@ -30,16 +32,24 @@ class RuleSet:
     by_kind: Mapping[str, Bucket] = field(repr=False, compare=False)
     #: How rows that do not fire every time are armed again, by row key.
     rearms: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    #: The tables that run again when what they read changes.
+    again: tuple[CompiledTable, ...] = field(default=(), repr=False, compare=False)
 
 
 def compile_ruleset(
-    revision: int, entries: Iterable[Entry], vocabulary: Vocabulary, *, index_from: int = INDEX_FROM_ROWS
+    revision: int,
+    entries: Iterable[Entry],
+    vocabulary: Vocabulary,
+    *,
+    index_from: int = INDEX_FROM_ROWS,
+    short_trace_from: int = SHORT_TRACE_FROM_ROWS,
 ) -> RuleSet:
     """The rule list ready to decide: entries in order, comparisons prepared, sorted by the events they run on.
 
     Never raises for a table that no longer fits the vocabulary (a connection that was removed): the rows concerned
     cannot be decided then, and say so. Events of a kind with `index_from` rows or more are decided with an index, which
-    changes nothing but the time. Raises `ValueError` for two entries with one code."""
+    changes nothing but the time; from `short_trace_from` rows on a trace keeps only the rows that decided.
+    Raises `ValueError` for two entries with one code."""
     ordered = tuple(sorted(entries, key=lambda entry: (entry.position, entry.code)))
     if len({entry.code for entry in ordered}) != len(ordered):
         raise ValueError("Two entries of the rule list have the same code")
@@ -55,10 +65,11 @@ def compile_ruleset(
         tables = tuple(one for one in compiled if kind in one.kinds)
         orders = tuple(one.order for one in tables)
         if orders not in buckets:
-            buckets[orders] = Bucket.of(tables, index_from)
+            buckets[orders] = Bucket.of(tables, index_from, short_trace_from)
         by_kind[kind.value] = buckets[orders]
     rearms = {key: how for one in compiled for key, how in rearmed_rows(one.entry.code, one.table) if how != EVERY_TIME}
-    return RuleSet(revision, ordered, vocabulary, compiled, by_kind, rearms)
+    again = tuple(one for one in compiled if one.table.run_again)
+    return RuleSet(revision, ordered, vocabulary, compiled, by_kind, rearms, again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +79,17 @@ class Bucket:
     The index has a bit for each row, and one for each otherwise row, which is always possible."""
 
     tables: tuple[CompiledTable, ...]
+    short_trace: bool = False  # keeps only the rows that decided
     index: RowIndex | None = None
     owner: tuple[int, ...] = ()  # bit -> place in `tables`
     begins: tuple[int, ...] = ()  # place in `tables` -> its first bit; one more for the end
 
     @classmethod
-    def of(cls, tables: tuple[CompiledTable, ...], index_from: int) -> Bucket:
-        if sum(len(one.rows) for one in tables) < index_from:
-            return cls(tables)
+    def of(cls, tables: tuple[CompiledTable, ...], index_from: int, short_trace_from: int) -> Bucket:
+        size = sum(len(one.rows) for one in tables)
+        short = size >= short_trace_from
+        if size < index_from:
+            return cls(tables, short)
         rows: list[CompiledRow | None] = []
         owner: list[int] = []
         begins: list[int] = []
@@ -85,4 +99,4 @@ class Bucket:
             if table.otherwise_key:
                 rows.append(None)
             owner += [place] * (len(rows) - len(owner))
-        return cls(tables, RowIndex(rows), tuple(owner), (*begins, len(rows)))
+        return cls(tables, short, RowIndex(rows), tuple(owner), (*begins, len(rows)))

@@ -33,13 +33,25 @@ class Trigger:
     params: Mapping[str, JSON] = field(default_factory=dict)
 
 
+class WhenUnknown(StrEnum):
+    """What a condition counts as whose field nobody can tell."""
+
+    WAIT = "wait"  # the event waits as long as the table says; then the row is skipped
+    SKIP = "skip"  # nobody asks or waits on its account; the row is skipped
+    MATCH = "match"  # after the table's wait it holds
+    NO_MATCH = "no_match"  # after the table's wait it does not hold
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A condition column: which field its cells look at, and with which operator unless a cell names its own."""
+    """A condition column: which field its cells look at, and with which operator unless a cell names its own.
+
+    `unknown` is what its cells count as while the field is unknown; an error is never counted as anything."""
 
     id: str
     field: str
     op: str
+    unknown: WhenUnknown = WhenUnknown.WAIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +110,8 @@ class Row:
     """Conditions and groups that must all hold, and the steps then done.
 
     Ids are stable: the ledger of fired rows goes by them. `rearm` says when it may fire again for the same item: every
-    time, once per episode, once per item, or at most once in a duration ("24 h"); `rules.rearm` reads it."""
+    time, once per episode, once per item, or at most once in a duration ("24 h"); `rules.rearm` reads it. When a row
+    with `stop` matches, also when it is held back, the rest of the rule list is not looked at."""
 
     id: str
     conditions: tuple[Condition, ...] = ()
@@ -106,6 +119,7 @@ class Row:
     note: str = ""
     groups: tuple[Group, ...] = ()
     rearm: str = EVERY_TIME
+    stop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +128,9 @@ class Table:
 
     `kind` is the kind of item it runs on, or "any". `wait_s` is how long an event waits here for lookups; None means
     that the table is never decided without them. `scope` must hold for any row, the otherwise row too. `otherwise` are
-    the steps when no row matched, None for no such row. `enabled` is only carried for import and export; the list
-    entry's switch is what counts."""
+    the steps when no row matched, None for no such row. With `run_again` it is decided again when a later entry changes
+    a field it reads; its rows fire once all the same. `enabled` is only carried for import and export; the list entry's
+    switch is what counts."""
 
     code: str
     name: str
@@ -131,6 +146,7 @@ class Table:
     note: str = ""
     scope: tuple[Member, ...] = ()
     otherwise_rearm: str = EVERY_TIME
+    run_again: bool = False
 
     def number_of(self, row_id: str) -> int:
         """The row's number as people count, from 1; 0 for the otherwise row and for one that is not there."""

@@ -40,7 +40,10 @@ class TracedPass(Pass):
 
     def table(self, compiled: CompiledTable) -> None:
         trace = self.traced(compiled, full=False)
-        if self.possible is None or trace.verdict is not Verdict.NOT_MATCHED:
+        at = next((at for at, one in enumerate(self.entries) if one.code == trace.code), None)
+        if at is not None:
+            self.entries[at] = _both_times(self.entries[at], trace)  # it ran again
+        elif not self.short_trace or trace.verdict is not Verdict.NOT_MATCHED:
             self.entries.append(trace)
 
     def traced(self, compiled: CompiledTable, *, full: bool) -> EntryTrace:
@@ -71,8 +74,8 @@ class TracedPass(Pass):
         )
 
     def rows_to_ask(self, compiled: CompiledTable) -> Sequence[CompiledRow]:
-        """All rows; with an index those that can match."""
-        if self.possible is None:
+        """All rows; of a long list those that can match."""
+        if not self.short_trace:
             return compiled.rows
         sure, asked = self.found(compiled)
         return sorted((*sure, *asked), key=lambda row: row.number)
@@ -133,8 +136,8 @@ class TracedPass(Pass):
                 break
             truth = outcome.truths[at] if at < len(outcome.truths) else row.truth(self.look)
             verdict = outcome.verdicts.get(row.key, RowVerdict.NOT_REACHED)
-            indexed = self.possible is not None and verdict is RowVerdict.NOT_MATCHED
-            if not full and (indexed or not self.has_room(verdict)):
+            passed_over = self.short_trace and verdict is RowVerdict.NOT_MATCHED
+            if not full and (passed_over or not self.has_room(verdict)):
                 traces.omitted += 1
                 continue
             seen: list[Seen] = []
@@ -171,6 +174,15 @@ class TracedPass(Pass):
             return self.unmatched_left >= 0
         self.deciding_left -= 1
         return self.deciding_left >= 0
+
+
+def _both_times(first: EntryTrace, again: EntryTrace) -> EntryTrace:
+    """A table that ran again: its rows as they were seen last, but those that fired as they were when they did."""
+    rows = {row.row: row for row in again.rows}
+    rows |= {row.row: row for row in first.rows if row.row not in rows or row.verdict is RowVerdict.FIRED}
+    ordered = tuple(sorted(rows.values(), key=lambda row: (row.number == 0, row.number)))
+    verdict = Verdict.MATCHED if Verdict.MATCHED in (first.verdict, again.verdict) else again.verdict
+    return replace(again, verdict=verdict, rows=ordered)
 
 
 class RowTraces:

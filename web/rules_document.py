@@ -18,7 +18,7 @@ from rules.errors import UnknownField
 from rules.fields import field
 from rules.operators import default_operator
 from rules.parse import MAX_COLUMNS, MAX_ROWS
-from rules.table import OTHERWISE
+from rules.table import OTHERWISE, WhenUnknown
 from rules.vocabulary import Vocabulary
 from tickets.values import JSON
 
@@ -130,6 +130,29 @@ def set_note(document: Document, row: str, note: str) -> Document:
     target.pop("note", None)
     if note:
         target["note"] = note
+    return changed
+
+
+def set_stop(document: Document, row: str, stop: bool) -> Document:
+    """The document in which this row ends the rule list when it matches, or does not."""
+    changed = copy.deepcopy(document)
+    target = changed["rows"][row_at(changed, row)]
+    target.pop("stop", None)
+    if stop:
+        target["stop"] = True
+    return changed
+
+
+def set_unknown(document: Document, column: str, unknown: str) -> Document:
+    """What cells of this column count as while nobody can tell the value; "wait" is the usual."""
+    changed = copy.deepcopy(document)
+    where = place(changed, column)
+    if where.side != IF:
+        raise EditRefused("Only columns on the left look at a value.")
+    head = changed["columns"][where.index]
+    head.pop("unknown", None)
+    if unknown != WhenUnknown.WAIT:
+        head["unknown"] = unknown
     return changed
 
 

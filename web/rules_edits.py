@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from rules.operators import OPERATORS
 from rules.parse import MAX_NOTE_CHARS, MAX_ROWS
-from rules.table import EVERY_TIME, OTHERWISE
+from rules.table import EVERY_TIME, OTHERWISE, WhenUnknown
 from rules.vocabulary import Vocabulary
 from tickets.values import JSON, json_problem
 from web import rules_document as documents
@@ -82,7 +82,12 @@ def _row(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
         changed = documents.set_note(changed, row, _note(form))
     if "rearm" in form:
         changed = documents.set_rearm(changed, row, _rearm(form))
-    return Edited(changed, row)
+    return Edited(_with_stop(changed, row, form), row)
+
+
+def _with_stop(document: Document, row: str, form: MultiDict[str, str]) -> Document:
+    """The row ends the list or not, where the form asked."""
+    return documents.set_stop(document, row, "stop" in form) if "stop_asked" in form and row != OTHERWISE else document
 
 
 def _note(form: MultiDict[str, str]) -> str:
@@ -107,7 +112,7 @@ def _rearm(form: MultiDict[str, str]) -> str:
 
 def _set_rearm(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:
     row = form.get("row", "")
-    return Edited(documents.set_rearm(document, row, _rearm(form)), row)
+    return Edited(_with_stop(documents.set_rearm(document, row, _rearm(form)), row, form), row)
 
 
 def _add_row(document: Document, form: MultiDict[str, str], desk: Desk) -> Edited:
@@ -147,7 +152,13 @@ def _column(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edite
     column, op = form.get("column", ""), form.get("op", "")
     if op not in OPERATORS:
         raise EditRefused(gettext("Choose how the column compares."))
-    return Edited(documents.set_operator(document, column, op), column=column)
+    changed = documents.set_operator(document, column, op)
+    if "unknown" in form:
+        unknown = form["unknown"]
+        if unknown not in list(WhenUnknown):
+            raise EditRefused(gettext("Choose what an unknown value counts as."))
+        changed = documents.set_unknown(changed, column, unknown)
+    return Edited(changed, column=column)
 
 
 def _delete_column(document: Document, form: MultiDict[str, str], _desk: Desk) -> Edited:

@@ -540,6 +540,9 @@ def read_settings(form: MultiDict[str, str], document: Document) -> Document:
     changed["kind"] = form.get("kind", "ticket") if form.get("kind", "ticket") in KINDS else ANY_KIND
     changed["hit"] = form.get("hit", "first")
     changed["wait_s"] = _read_wait(form)
+    changed.pop("run_again", None)
+    if "run_again" in form:
+        changed["run_again"] = True
     note = form.get("note", "").replace("\r\n", "\n").strip()
     changed.pop("note", None)
     if note:

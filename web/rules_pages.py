@@ -26,7 +26,7 @@ from rules.errors import TableInvalid
 from rules.listed import is_listed
 from rules.parse import KINDS
 from rules.store import EntryKind, EntryNotFound, NothingToPublish, StaleDraft, Stored, Version
-from rules.table import DEFAULT_WAIT_S, NEVER_WITHOUT, OTHERWISE
+from rules.table import DEFAULT_WAIT_S, NEVER_WITHOUT, OTHERWISE, WhenUnknown
 from rules.triggers import TRIGGERS
 from rules.vocabulary import Vocabulary
 from tickets.people import Permission
@@ -417,7 +417,10 @@ def column(code: str, column: str) -> ResponseReturnValue:
         abort(404)
     head = next((head for head in found.document["columns"] if head["id"] == column), None)
     ops = condition_form(head, None, found.vocabulary).ops if head is not None else ()
-    return render_template("rules_column.html", column=one, ops=ops, **_view(found))
+    outside = head is not None and rules_words.looks_outside(head, found.vocabulary)
+    unknown = str(head.get("unknown", WhenUnknown.WAIT)) if head is not None else ""
+    unknowns = rules_words.unknowns() if outside or unknown not in ("", WhenUnknown.WAIT) else {}
+    return render_template("rules_column.html", column=one, ops=ops, unknowns=unknowns, unknown=unknown, **_view(found))
 
 
 @pages.get("/rules/<code>/paste")

@@ -15,7 +15,15 @@ from rules.errors import UnknownField
 from rules.fields import Field, field
 from rules.operators import OPERATORS, Operand, default_operator, for_values, list_names
 from rules.parse import KINDS
-from rules.table import DEFAULT_WAIT_S, EVERY_TIME, NEVER_WITHOUT, ONCE_PER_EPISODE, ONCE_PER_ITEM, OTHERWISE
+from rules.table import (
+    DEFAULT_WAIT_S,
+    EVERY_TIME,
+    NEVER_WITHOUT,
+    ONCE_PER_EPISODE,
+    ONCE_PER_ITEM,
+    OTHERWISE,
+    WhenUnknown,
+)
 from rules.templates import shown
 from rules.triggers import TRIGGERS
 from rules.vocabulary import Vocabulary
@@ -209,6 +217,24 @@ def rearm(row: Mapping[str, Any]) -> tuple[str, str]:
     return (how, "") if how in rearms() and how != AT_MOST else (AT_MOST, how)
 
 
+def unknowns() -> dict[str, str]:
+    """What a condition may count as whose value nobody can tell."""
+    return {
+        WhenUnknown.WAIT: gettext("wait as the table says, then skip the row"),
+        WhenUnknown.SKIP: gettext("do not ask, and skip the row"),
+        WhenUnknown.MATCH: gettext("wait as the table says, then it holds"),
+        WhenUnknown.NO_MATCH: gettext("wait as the table says, then it does not hold"),
+    }
+
+
+def looks_outside(head: Mapping[str, Any], vocabulary: Vocabulary) -> bool:
+    """Whether a condition column looks at a fact from outside."""
+    try:
+        return field(str(head.get("field")), vocabulary).outside
+    except UnknownField:
+        return False
+
+
 def rearm_sentence(row: Mapping[str, Any]) -> str:
     """e.g. "fires at most once every 24 h"."""
     key, every = rearm(row)
@@ -228,6 +254,10 @@ def wait(document: Mapping[str, Any]) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     return gettext("not at all") if value == 0 else gettext("up to %(time)s for answers", time=duration(float(value)))
+
+
+def runs_again(document: Mapping[str, Any]) -> str:
+    return gettext("when a later entry changes what it reads") if document.get("run_again") else gettext("no")
 
 
 def waits_unusually(document: Mapping[str, Any]) -> bool:
@@ -303,6 +333,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any], vocabulary: Voc
             (gettext("Only for"), members(old.get("scope"), vocabulary), members(new.get("scope"), vocabulary)),
             (gettext("Uses"), hit(old), hit(new)),
             (gettext("Waits for answers"), wait(old), wait(new)),
+            (gettext("Runs again"), runs_again(old), runs_again(new)),
             (gettext("Note"), str(old.get("note") or ""), str(new.get("note") or "")),
         )
         if was != now
@@ -330,6 +361,9 @@ def _column_changes(old: Document, new: Document, vocabulary: Vocabulary) -> lis
                 lines.append(ChangeLine(gettext("Column"), "", gettext("%(label)s added", label=label)))
             elif column_label(was, side, vocabulary) != label:
                 lines.append(ChangeLine(gettext("Column"), column_label(was, side, vocabulary), label))
+            if was is not None and was.get("unknown") != head.get("unknown"):
+                said = [unknowns().get(str(one.get("unknown") or "wait"), "") for one in (was, head)]
+                lines.append(ChangeLine(gettext("%(label)s, while unknown", label=label), *said))
         kept_before = [id for id in before if id in after]
         kept_after = [id for id in after if id in before]
         if kept_before != kept_after:
@@ -362,6 +396,10 @@ def _row_changes(old: Document, new: Document, vocabulary: Vocabulary) -> list[C
                 )
             )
         lines += _rearm_changes(before[id], row, name)
+        if bool(before[id].get("stop")) != bool(row.get("stop")):
+            ends, goes_on = gettext("ends the rule list"), gettext("lets the rule list go on")
+            was_ends, now_ends = (ends, goes_on) if before[id].get("stop") else (goes_on, ends)
+            lines.append(ChangeLine(gettext("%(row)s, when it matches", row=name), was_ends, now_ends))
         was_groups, groups = members(before[id].get("groups"), vocabulary), members(row.get("groups"), vocabulary)
         if was_groups != groups:
             lines.append(ChangeLine(gettext("%(row)s, groups", row=name), was_groups, groups))

@@ -10,6 +10,7 @@ ENGINE = "tests/rules/test_engine.py::"
 INDEX = "tests/rules/test_index.py::"
 GROUPS = "tests/rules/test_groups.py::"
 FIELDS = "tests/rules/test_fields.py::"
+POLICIES = "tests/rules/test_policies.py::"
 PARSE = "tests/rules/test_parse.py::"
 ACTIONS = "tests/rules/test_actions.py::"
 TEMPLATES = "tests/rules/test_templates.py::"
@@ -286,22 +287,22 @@ MUTATIONS = (
     Mutation(
         "a table waits for what could still change it",
         "rules/passes.py",
-        "        may_wait = never_without or compiled.table.wait_s != 0",
-        "        may_wait = never_without",
+        "        may_wait = (never_without or compiled.table.wait_s != 0) and",
+        "        may_wait = never_without and",
         ENGINE + "test_a_table_waits_for_the_lookup_that_could_still_change_what_fires",
     ),
     Mutation(
         "a table with no wait decides at once",
         "rules/passes.py",
-        "        may_wait = never_without or compiled.table.wait_s != 0",
-        "        may_wait = True",
+        "        may_wait = (never_without or compiled.table.wait_s != 0) and",
+        "        may_wait =",
         ENGINE + "test_a_table_with_no_wait_decides_at_once",
     ),
     Mutation(
         "a wait ends",
         "rules/passes.py",
-        "and compiled.entry.code not in self.wait_over:",
-        "and True:",
+        "and compiled.entry.code not in self.wait_over\n",
+        "and True\n",
         ENGINE + "test_after_the_wait_unknown_rows_are_skipped_and_the_rest_decide",
     ),
     Mutation(
@@ -321,8 +322,8 @@ MUTATIONS = (
     Mutation(
         "the list stops where it waits",
         "rules/passes.py",
-        "            if self.wait is not None or self.stopped:",
-        "            if self.stopped:",
+        "            if self.wait is not None or self.stopped or self.ended_by:",
+        "            if self.stopped or self.ended_by:",
         ENGINE + "test_earlier_entries_stand_while_a_later_one_waits_and_it_goes_on_there",
     ),
     Mutation(
@@ -565,6 +566,63 @@ MUTATIONS = (
         '(script is None or run.get("script") == script) and',
         "",
         TRIGGERS + "test_a_trigger_runs_its_table_on_its_events_only",
+    ),
+    # Policies
+    Mutation(
+        "a column may say that nobody asks on its account",
+        "rules/compiled.py",
+        "            return Undecided(reading.reason, reading.lookup, worth_waiting=False)\n",
+        "            return Undecided(reading.reason, reading.lookup, reading.worth_waiting)\n",
+        POLICIES + "test_an_unknown_value_counts_as_its_column_says_once_the_wait_is_over",
+    ),
+    Mutation(
+        "what unknown counts as waits first",
+        "rules/compiled.py",
+        "        if reading.worth_waiting and look.may_wait:\n",
+        "        if False:\n",
+        POLICIES + "test_an_unknown_value_counts_as_its_column_says_once_the_wait_is_over",
+    ),
+    Mutation(
+        "a row that ends the list",
+        "rules/passes.py",
+        "            if self.wait is not None or self.stopped or self.ended_by:\n                return\n",
+        "            if self.wait is not None or self.stopped:\n                return\n",
+        POLICIES + "test_a_row_that_says_so_ends_the_list_with_its_table",
+    ),
+    Mutation(
+        "a table that waits ends no list",
+        "rules/passes.py",
+        "        elif compiled.stops and not outcome.undecided:\n",
+        "        if compiled.stops and not outcome.undecided:\n",
+        POLICIES + "test_a_table_that_waits_does_not_end_the_list_yet",
+    ),
+    Mutation(
+        "a table runs again",
+        "rules/passes.py",
+        "        if self.ruleset.again and self.written_at and self.only_rows is None:\n",
+        "        if False:\n",
+        POLICIES + "test_a_table_runs_again_when_a_later_entry_changes_a_field_it_reads",
+    ),
+    Mutation(
+        "only when it asked to",
+        "rules/ruleset.py",
+        "one for one in compiled if one.table.run_again",
+        "one for one in compiled if True",
+        POLICIES + "test_a_table_runs_again_when_a_later_entry_changes_a_field_it_reads",
+    ),
+    Mutation(
+        "a row fires once when its table runs again",
+        "rules/passes.py",
+        "                self.held |= set(self.fired)\n",
+        "",
+        POLICIES + "test_a_row_fires_once_however_often_its_table_runs",
+    ),
+    Mutation(
+        "running again has a bound",
+        "rules/passes.py",
+        "MOST_AGAIN = 5",
+        "MOST_AGAIN = 5_000",
+        POLICIES + "test_running_again_has_a_bound_that_is_reported",
     ),
     # Parsing
     _refusal(

@@ -472,17 +472,18 @@ def test_a_row_of_one_effect_stops_at_the_limit_too() -> None:
 def test_a_long_table_keeps_a_bounded_trace_with_the_deciding_row() -> None:
     rows = [tagging(f"r{at}", c1="chat") for at in range(1_000)] + [tagging("hit", c1="email")]
     listed = [Entry("A01", "Triage", 1, 0, table=a_table(rows))]
-    [entry] = decide(compile_ruleset(1, listed, DESK, index_from=NO_INDEX), EMAIL).trace.entries
+    [entry] = decide(compile_ruleset(1, listed, DESK, short_trace_from=NO_INDEX), EMAIL).trace.entries
     assert len(entry.rows) == MAX_TRACED_ROWS + 1
     assert entry.omitted == 1_000 - MAX_TRACED_ROWS
     assert (entry.rows[-1].row, entry.rows[-1].number, entry.rows[-1].verdict) == ("hit", 1_001, RowVerdict.FIRED)
 
 
-def test_with_an_index_the_trace_keeps_only_rows_that_decided() -> None:
-    rows = [tagging(f"r{at}", c1="chat") for at in range(1_000)] + [tagging("hit", c1="email"), tagging("later")]
+@pytest.mark.parametrize("before", [200, 1_000])
+def test_the_trace_of_a_long_list_keeps_only_rows_that_decided(before: int) -> None:
+    rows = [tagging(f"r{at}", c1="chat") for at in range(before)] + [tagging("hit", c1="email"), tagging("later")]
     [entry] = decided(EMAIL, a_table(rows)).trace.entries
-    assert [(row.row, row.number, row.verdict) for row in entry.rows] == [("hit", 1_001, RowVerdict.FIRED)]
-    assert entry.omitted == 1_000
+    assert [(row.row, row.number, row.verdict) for row in entry.rows] == [("hit", before + 1, RowVerdict.FIRED)]
+    assert entry.omitted == before
 
 
 class Counting(dict[str, Any]):

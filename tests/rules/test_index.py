@@ -100,7 +100,7 @@ def test_a_row_with_a_limit_is_left_exactly_when_it_matches_however_few_limits_a
 
 
 def test_a_staged_write_lets_later_rows_that_read_it_match() -> None:
-    rows = [tagging(f"r{at}", c1={"value": [f"t{at}"]}) for at in range(200)]
+    rows = [tagging(f"r{at}", c1={"value": [f"t{at}"]}) for at in range(400)]
     columns = [{"id": "c1", "field": "ticket.tags"}]
     later = a_table([*rows, tagging("hit", c1=["first"])], columns=columns, code="B")
     first = a_table([tagging("r1", "first")], code="A")
@@ -111,18 +111,19 @@ def test_a_staged_write_lets_later_rows_that_read_it_match() -> None:
 
 def test_many_tables_are_decided_in_order_from_the_one_that_waited() -> None:
     tables = [
-        a_table([tagging("r1", f"t{at}", c1="email" if at % 50 == 0 else "chat")], code=f"T{at}") for at in range(200)
+        a_table([tagging("r1", f"t{at}", c1="email" if at % 50 == 0 else "chat")], code=f"T{at}") for at in range(400)
     ]
     entries = [Entry(one.code, one.name, 1, at, table=one) for at, one in enumerate(tables)]
     ruleset = compile_ruleset(1, entries, DESK)
     email = some_facts({"channel": "email"})
-    assert decide(ruleset, email).fired == ("T0/r1", "T50/r1", "T100/r1", "T150/r1")
-    assert decide(ruleset, email, after="T50").fired == ("T50/r1", "T100/r1", "T150/r1")
-    assert decide(ruleset, email, after="T199").fired == ()
+    later = tuple(f"T{at}/r1" for at in range(200, 400, 50))
+    assert decide(ruleset, email).fired == ("T0/r1", "T50/r1", "T100/r1", "T150/r1", *later)
+    assert decide(ruleset, email, after="T50").fired == ("T50/r1", "T100/r1", "T150/r1", *later)
+    assert decide(ruleset, email, after="T399").fired == ()
 
 
 def test_first_means_the_first_row_only_with_an_index() -> None:
-    rows = [tagging(f"r{at}", c1="chat") for at in range(200)] + [tagging("hit", c1="email"), tagging("later")]
+    rows = [tagging(f"r{at}", c1="chat") for at in range(400)] + [tagging("hit", c1="email"), tagging("later")]
     assert decided(some_facts({"channel": "email"}), a_table(rows)).fired == ("A01/hit",)
     every = decided(some_facts({"channel": "email"}), a_table(rows, hit="every"))
     assert every.fired == ("A01/hit", "A01/later")
@@ -130,7 +131,7 @@ def test_first_means_the_first_row_only_with_an_index() -> None:
 
 def test_a_row_is_asked_when_its_lookup_is_unknown_and_left_out_when_another_cell_is_false() -> None:
     columns = [{"id": "c1", "field": "ticket.channel"}, {"id": "tier", "field": "erp.find_party.tier"}]
-    rows = [tagging(f"r{at}", c1="chat", tier="gold") for at in range(200)]
+    rows = [tagging(f"r{at}", c1="chat", tier="gold") for at in range(400)]
     table = a_table([*rows, tagging("rich", c1="email", tier="gold"), tagging("rest", c1="email")], columns=columns)
     waiting = decided(some_facts({"channel": "email"}), table)
     assert waiting.wait is not None
