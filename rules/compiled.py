@@ -289,8 +289,9 @@ class CompiledTable:
             return False
         kind = facts.event.get("kind")
         payload = facts.event.get("payload")
-        if kind == EventKind.TIMER and isinstance(payload, Mapping) and payload.get("entry") != self.entry.code:
-            return False  # the timer of another table
+        by_name = (EventKind.TIMER, EventKind.RUN_NOW)
+        if kind in by_name and isinstance(payload, Mapping) and payload.get("entry") != self.entry.code:
+            return False  # the timer of another table, or another one was run by hand
         return any(kind in kinds and matches(facts) for kinds, matches in self.triggers)
 
 

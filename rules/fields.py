@@ -188,6 +188,7 @@ EVENT_LABELS: Mapping[str, str] = {
     EventKind.CONTEXT.value: "Context updated",
     EventKind.SCRIPT.value: "Script finished",
     EventKind.TIMER.value: "A time came",
+    EventKind.RUN_NOW.value: "Run by hand",
     EventKind.REQUEST.value: "Request completed",
     EventKind.LINKED.value: "Linked item done",
     EventKind.FORM.value: "Form answered",

@@ -319,6 +319,14 @@ _RECORDS: tuple[TriggerRecord, ...] = (
         _answered("questions", "request"),
     ),
     TriggerRecord(
+        "run_now",
+        "is one that somebody runs this on",
+        "Somebody pressed this table's button on an item, or chose it for several.",
+        frozenset({EventKind.RUN_NOW}),
+        (),
+        _always,
+    ),
+    TriggerRecord(
         "linked_done",
         "has a part that was finished",
         "An item that is part of it was finished.",

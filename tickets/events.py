@@ -20,6 +20,7 @@ class EventKind(StrEnum):
     CONTEXT = "context_updated"  # facts from outside arrived or were written
     SCRIPT = "script_finished"  # a run ended, well or badly
     TIMER = "timer"  # a moment came that a time trigger waited for; nothing was changed
+    RUN_NOW = "run_now"  # somebody ran a table on it by hand
     REQUEST = "request_completed"  # a customer answered a request, or a person here said that it is done
     LINKED = "linked_done"  # an item that is part of this one was finished
     FORM = "form_answered"  # a form or a procedure was answered on an item that existed

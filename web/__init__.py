@@ -14,9 +14,11 @@ from flask import Blueprint
 from flask_wtf.csrf import CSRFProtect
 
 from web import (
+    absence,
     access,
     api,
     bell,
+    bulk,
     bundles,
     chat,
     coming,
@@ -77,6 +79,8 @@ PAGES: tuple[Blueprint, ...] = (
     inbox.pages,
     ticket.pages,
     items_pages.pages,
+    bulk.pages,
+    absence.pages,
     pipelines_pages.pages,
     bell.pages,
     coming.pages,

@@ -11,10 +11,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import format_datetime, gettext, lazy_gettext
 from sqlalchemy import Connection
 
-from tickets.item import MAX_TAG_CHARS, PRIORITIES, STATUSES
+from tickets.item import MAX_TAG_CHARS, PRIORITIES, STATUSES, ItemKind
 from tickets.people import Permission
 from web import inbox_store as store
 from web.access import me, needs
+from web.bulk import runnable
 from web.context import now, services
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
 from web.look import DAY, HOUR, MINUTE
@@ -46,6 +47,7 @@ def page() -> ResponseReturnValue:
         if "queue" not in request.args and not wanted.narrowed:
             wanted = replace(wanted, queue=_first_queue(connection))
         labels = Labels(names(connection))
+        desk = services().live.current(connection)
         found = store.inbox(connection, me(), wanted, labels.names.entries)
         tags = store.tags_in_use(connection, me())
     wanted = replace(wanted, page=found.page)
@@ -65,6 +67,7 @@ def page() -> ResponseReturnValue:
         changed=_changed,
         full=lambda at: format_datetime(at, "full"),
         nothing=_nothing(wanted),
+        runnable=runnable(desk, ItemKind.TICKET),
     )
 
 

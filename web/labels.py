@@ -99,6 +99,7 @@ def event_word(kind: str) -> str:
         EventKind.CONTEXT: gettext("facts from outside"),
         EventKind.SCRIPT: gettext("a script finished"),
         EventKind.TIMER: gettext("a time came"),
+        EventKind.RUN_NOW: gettext("run by hand"),
         EventKind.REQUEST: gettext("a request was completed"),
         EventKind.LINKED: gettext("a linked item was done"),
         EventKind.FORM: gettext("questions were answered"),

@@ -34,6 +34,7 @@ from tickets.questions import Purpose, questions_from
 from tickets.values import JSON
 from web import links, requests_store, seen_store, ticket_store
 from web.access import me, needs
+from web.bulk import runnable
 from web.cards import Card, card, told_apart
 from web.coming import words as coming_words
 from web.context import now, services
@@ -147,6 +148,7 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         kind_plural=KIND_PLURALS[item.kind],
         details=[(one, shown_as(one)) for one in details],
         stages=stages,
+        runnable=runnable(desk, item.kind),
         requests=requests,
         pending=counts_pending,
         procedures=procedures,

@@ -87,6 +87,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, dict[str, Any]], tuple[str, dict[st
         ("request_completed", {"payload": {"list": "papers"}}),
         ("request_completed", {"payload": {"list": "other"}}),
     ),
+    (
+        {"on": "run_now"},
+        ("run_now", {"payload": {"entry": "A01"}}),
+        ("run_now", {"payload": {"entry": "A02"}}),
+    ),
     ({"on": "linked_done"}, ("linked_done", {}), ("request_completed", {"payload": {"list": "papers"}})),
     (
         {"on": "form_answered", "form": "report"},
