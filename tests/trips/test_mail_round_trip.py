@@ -1,7 +1,7 @@
 """A mail's whole way, on a real IMAP and a real SMTP server, with the rules that a new desk has.
 
 Mail -> ticket -> a colleague replies in the page -> the customer gets one mail -> answers it with the quote
-below -> the same ticket, the newly written text alone -> the reply had set "waiting for customer" -> seven days -> closed.
+below -> the same ticket, newly written text alone -> the reply had set "waiting for customer" -> seven days -> closed.
 """
 
 from __future__ import annotations
