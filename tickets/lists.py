@@ -54,8 +54,7 @@ def save_list(connection: Connection, wanted: ListSpec, by: Change) -> ListSpec:
 
     Raises `SettingRefused`, `StaleSetting`; nothing is saved then."""
     label = clean_label(wanted.label)
-    if not _LIST_KEY.fullmatch(wanted.key):
-        raise SettingRefused(f"A list's key has capital letters, digits and _, a letter first, not {wanted.key!r}.")
+    check_list_key(wanted.key)
     members = clean_members(wanted.members, people=wanted.people)
     values = {
         "label": label,
@@ -88,6 +87,12 @@ def delete_list(connection: Connection, key: str, by: Change) -> None:
     if before is not None:
         connection.execute(delete(ListRow).where(ListRow.key == key))
         record(connection, by, "list", key, _said(before), None)
+
+
+def check_list_key(key: str) -> None:
+    """Raises `SettingRefused` for what cannot be a list's key."""
+    if not _LIST_KEY.fullmatch(key):
+        raise SettingRefused(f"A list's key has capital letters, digits and _, a letter first, not {key[:60]!r}.")
 
 
 def clean_members(given: Iterable[str], *, people: bool) -> tuple[str, ...]:

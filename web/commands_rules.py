@@ -31,12 +31,13 @@ from rules.engine import compile_ruleset, decide
 from rules.errors import FactsInvalid, TableInvalid
 from rules.store import EntryKind, EntryNotFound
 from rules.vocabulary import Vocabulary
-from tickets import people
+from tickets import lists, people
 from tickets.errors import ItemNotFound
+from tickets.journal import Change
 from tickets.people import Permission, Viewer
 from tickets.tables import Team
 from tickets.values import JSON
-from web import rules_files, rules_files_scripts, rules_offline, shipped
+from web import rules_files, rules_files_lists, rules_files_scripts, rules_offline, shipped
 from web.context import services
 
 P = ParamSpec("P")
@@ -148,11 +149,11 @@ def import_(file: Path, dry_run: bool, author: str, note: str, as_json: bool) ->
     """Publish the tables, templates and scripts of FILE: checked first, then all of them in one transaction or none."""
     try:
         entries = rules_files.read(_text(file), str(file))
+        named = rules_files_lists.read(_text(file), str(file))
         desk = _desk()
+        words = rules_files_lists.with_lists(desk.vocabulary, named)
         sandbox, api = services().sandbox, script_api(desk)
-        errors, hints = rules_files.problems(
-            entries, desk.vocabulary, str(file), lambda source: sandbox.check(source, api)
-        )
+        errors, hints = rules_files.problems(entries, words, str(file), lambda source: sandbox.check(source, api))
         with services().db.read() as db:
             stored = rule_list.entries(db)
         judged = rules_files_scripts.judge(sandbox, desk, entries, stored, str(file))
@@ -161,7 +162,10 @@ def import_(file: Path, dry_run: bool, author: str, note: str, as_json: bool) ->
             raise rules_files.FileRefused(errors)
         to_agree = frozenset(judged.gained) if services().settings.second_person else frozenset()
         with contextlib.suppress(_OnlyShown), services().db.write() as db:
-            steps = rules_files.plan(db, entries, desk.vocabulary, to_agree=to_agree)
+            saved = rules_files_lists.apply(db, named, Change(author[:60], services().clock.now()))
+            if saved:
+                rule_list.bump(db)
+            steps = rules_files.plan(db, entries, words, to_agree=to_agree)
             if any(one.asks for one in steps) and not _may_ask(db, author):
                 raise rules_files.FileRefused([_NOBODY_ASKS])
             note = note or f"Imported from {file.name}"
@@ -175,6 +179,7 @@ def import_(file: Path, dry_run: bool, author: str, note: str, as_json: bool) ->
         _print(
             {
                 "dry_run": dry_run,
+                "lists": {key: list(said) for key, said in saved.items()},
                 "entries": [
                     {
                         "code": one.entry.code,
@@ -189,6 +194,8 @@ def import_(file: Path, dry_run: bool, author: str, note: str, as_json: bool) ->
             }
         )
         return
+    for key, said in saved.items():
+        click.echo(f"list {key}: {'; '.join(said)}")
     for one in steps:
         click.echo(f"{one.entry.code} {one.entry.name}: {one.what}")
         for line in one.lines:
@@ -216,10 +223,12 @@ def defaults() -> None:
 
 @rules.command("export")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of the screen.")
-def export(out: Path | None) -> None:
-    """Print everything that is live as YAML that `import` reads back."""
+@JSON_FLAG
+def export(out: Path | None, as_json: bool) -> None:
+    """Print everything that is live, and the named lists, as YAML (or JSON) that `import` reads back."""
     with services().db.read() as db:
-        text = rules_files.export(rule_list.entries(db))
+        named = rules_files_lists.as_data(lists.lists(db))
+        text = rules_files.export(rule_list.entries(db), named, as_json=as_json)
     if out is None:
         click.echo(text, nl=False)
     else:
@@ -234,9 +243,11 @@ def lint(file: Path, as_json: bool) -> None:
     """Say what is wrong in FILE, with row and cell, in the words of this desk. Exit code 1 for what must be mended."""
     try:
         entries = rules_files.read(_text(file), str(file))
+        named = rules_files_lists.read(_text(file), str(file))
     except rules_files.FileRefused as refused:
         _stop(refused.problems, as_json=as_json)
-    errors, hints = rules_files.problems(entries, _desk().vocabulary, str(file), None)
+    words = rules_files_lists.with_lists(_desk().vocabulary, named)
+    errors, hints = rules_files.problems(entries, words, str(file), None)
     if as_json:
         _print({"problems": errors, "hints": hints})
     else:
@@ -261,6 +272,7 @@ def decide_(tables_file: Path, events_file: Path, words_file: Path | None, as_js
         entries = rules_files.read(_text(tables_file), str(tables_file))
         tables = [one.content for one in entries if one.kind is EntryKind.TABLE]
         words = rules_offline.vocabulary(_data(words_file)) if words_file is not None else rules_offline.assumed(tables)
+        words = rules_files_lists.with_lists(words, rules_files_lists.read(_text(tables_file), str(tables_file)))
         words = rules_files.with_entries(words, [one for one in entries if one.kind is not EntryKind.TABLE])
         errors, _ = rules_files.problems(entries, words, str(tables_file), None)
         if errors:

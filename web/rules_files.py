@@ -6,6 +6,7 @@ template texts, a script a source. The same data as in the editor; see docs/rule
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -38,6 +39,8 @@ _NOT_COMPARED = AGREED | {"code", "enabled", "manifest"}
 #: The parts of a script or template in words.
 _WORDS = {"source": "text", "texts": "text", "params": "list of parameters", "wait_s": "wait", "tests": "list of tests",
           "triggers": "list of triggers"}  # fmt: skip
+#: Where a file has its named lists; see `web.rules_files_lists`.
+NAMED_LISTS = "lists"
 _LISTS = {"templates": EntryKind.TEMPLATE, "scripts": EntryKind.SCRIPT, "tables": EntryKind.TABLE}
 
 
@@ -83,10 +86,12 @@ def read(text: str, name: str) -> list[FileEntry]:
     if problem is not None:
         raise FileRefused([f"{problem}"])
     found: list[tuple[EntryKind | None, Any]]
-    if isinstance(data, Mapping) and any(key in data for key in _LISTS):
-        unknown = sorted(set(data) - set(_LISTS))
+    if isinstance(data, Mapping) and any(key in data for key in (*_LISTS, NAMED_LISTS)):
+        unknown = sorted(set(data) - {*_LISTS, NAMED_LISTS})
         if unknown:
-            raise FileRefused([f"{name}: there is no list {unknown[0]!r}; a file has {', '.join(_LISTS)}"])
+            raise FileRefused(
+                [f"{name}: there is no list {unknown[0]!r}; a file has {', '.join((*_LISTS, NAMED_LISTS))}"]
+            )
         found = []
         for key, listed_kind in _LISTS.items():
             listed = data.get(key) or []
@@ -206,7 +211,11 @@ def place(entry: FileEntry, problem: Problem, vocabulary: Vocabulary, name: str)
         parts.append(f"row {number} ({row})" if number else f"row {row}")
     if column is not None:
         parts.append(f"column {column} ({heads[column]})" if column in heads else f"column {column}")
-    if row is None and column is None:
+    if problem.where.get("group"):
+        parts.append(f"group {problem.where['group']}")
+    elif problem.where.get("table") == "scope" and "index" in problem.where:
+        parts.append(f"scope, condition {int(problem.where['index']) + 1}")
+    elif row is None and column is None:
         parts.append(" ".join(str(one) for one in problem.where.values()))
     return f"{', '.join(parts)}: {problem.message}"
 
@@ -315,9 +324,9 @@ def apply(
     return done
 
 
-def export(entries: Sequence[Stored]) -> str:
-    """What is live, as a file that `read` reads back."""
-    data: dict[str, list[Any]] = {}
+def export(entries: Sequence[Stored], lists: Mapping[str, Any] | None = None, *, as_json: bool = False) -> str:
+    """What is live, and the named `lists`, as a file that `read` reads back: YAML, or JSON."""
+    data: dict[str, Any] = {NAMED_LISTS: dict(lists)} if lists else {}
     for key, kind in _LISTS.items():
         found = [
             {**_carried(one.content), "code": one.code, "name": one.name, **({} if one.enabled else {"enabled": False})}
@@ -326,4 +335,4 @@ def export(entries: Sequence[Stored]) -> str:
         ]
         if found:
             data[key] = found
-    return files.dump(data)
+    return json.dumps(data, ensure_ascii=False, indent=2) + "\n" if as_json else files.dump(data)

@@ -233,6 +233,7 @@ PARTS: Mapping[str, Part] = {
         Part("locations", lazy_gettext("Locations"), lazy_gettext("location"), places.locations, _place_form,
              _save_location, places.delete_location, "location"),
         Part("location_groups", lazy_gettext("Groups of locations"), lazy_gettext("group of locations"),
-             places.location_groups, _place_form, _save_group, places.delete_location_group, "", _locations),
+             places.location_groups, _place_form, _save_group, places.delete_location_group, "location_group",
+             _locations),
     )
 }  # fmt: skip

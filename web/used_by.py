@@ -41,6 +41,13 @@ _MAPPINGS = {
     "location": "locations",
     "script": "scripts",
     "template": "templates",
+    "location_group": "location_groups",
+    "calendar": "calendars",
+    "sla": "slas",
+    "request": "requests",
+    "form": "forms",
+    "procedure": "procedures",
+    "connection": "webhooks",
 }
 
 
@@ -120,6 +127,7 @@ def _places(
 
 def _of_table(content: Mapping[str, Any], vocabulary: Vocabulary) -> Iterator[tuple[str, Named]]:
     document = tidy(content)
+    vocabulary = vocabulary.of(document["kind"])
     for line in document["triggers"]:
         for one in _of_trigger(line, vocabulary):
             yield gettext("runs when"), one

@@ -344,3 +344,89 @@ def test_testing_a_connection_says_whether_it_works(desk: Desk, app: APIFlask) -
     assert shown.exit_code == 1
     assert json.loads(shown.output)["error"] == "address_refused"
     assert server.asked == []
+
+
+# Named lists in files ----------------------------------------------------------------------------------------------
+
+
+VIPS = {
+    "lists": {"VIPS": {"label": "VIPs", "people": True, "entries": ["Camille@customer.test"]}},
+    "tables": [
+        {
+            **TABLE,
+            "columns": [{"id": "c1", "field": "customer.email"}],
+            "rows": [{"id": "r1", "if": {"c1": {"list": "VIPS"}}, "then": {"s1": {"team": "billing"}}}],
+        }
+    ],
+}
+
+
+def test_a_file_brings_the_lists_that_its_tables_use(desk: Desk, app: APIFlask, tmp_path: Path) -> None:
+    path = a_file(tmp_path, VIPS)
+    before = dump(desk.services.db)
+    dry = flask(app, "rules", "import", path, "--dry-run")
+    assert "list VIPS: new" in dry.output
+    assert dump(desk.services.db) == before
+    done = flask(app, "rules", "import", path)
+    assert done.exit_code == 0, done.output
+    hit, miss = desk.ticket(), desk.ticket(email="paul@customer.test")
+    desk.work()
+    assert (desk.state(hit)["team"], desk.state(miss).get("team")) != (desk.state(miss).get("team"), "billing")
+    assert desk.state(hit)["team"] == "billing"
+    for flag in ((), ("--json",)):
+        text = flask(app, "rules", "export", *flag).output
+        kept = dump(desk.services.db)
+        again = flask(app, "rules", "import", a_file(tmp_path, text, "again.yaml"))
+        assert (again.exit_code, "list VIPS" in again.output) == (0, False), again.output
+        assert "0 of 1 entries" in again.output
+        assert dump(desk.services.db) == kept
+    VIPS_CHANGED = {**VIPS, "lists": {"VIPS": {"label": "VIPs", "people": True, "entries": ["paul@customer.test"]}}}
+    changed = flask(app, "rules", "import", a_file(tmp_path, VIPS_CHANGED))
+    assert "list VIPS: added: paul@customer.test; removed: camille@customer.test" in changed.output
+
+
+@pytest.mark.parametrize(
+    ("lists", "why"),
+    [
+        ([], "lists is a mapping"),
+        ({"vips": {"entries": []}}, "A list's key has capital letters"),
+        ({"VIPS": {"people": True, "entries": ["nobody"]}}, "list VIPS: Line 1: 'nobody' is not an e-mail address."),
+        ({"VIPS": {"members": []}}, "A list has no 'members'; it has label, people, entries."),
+        ({"VIPS": {"entries": [["a"]]}}, "Its entries are texts or numbers."),
+    ],
+)
+def test_a_list_that_is_none_is_refused_with_its_key_and_nothing_is_imported(
+    desk: Desk, app: APIFlask, tmp_path: Path, lists: object, why: str
+) -> None:
+    before = dump(desk.services.db)
+    done = flask(app, "rules", "import", a_file(tmp_path, {**VIPS, "lists": lists}))
+    assert done.exit_code == 1
+    assert why in done.output
+    assert dump(desk.services.db) == before
+
+
+def test_an_error_in_a_group_or_scope_names_file_row_group_and_what_is_allowed(
+    desk: Desk, app: APIFlask, tmp_path: Path
+) -> None:
+    bad = {"field": "ticket.priority", "value": "hgh"}
+    table = {**TABLE, "scope": [{"field": "ticket.brand", "value": "acne"}]}
+    table["rows"] = [{**TABLE["rows"][0], "groups": [{"any": [{"all": [bad]}]}]}]
+    done = flask(app, "rules", "lint", a_file(tmp_path, table))
+    assert done.exit_code == 1
+    assert "rules.yaml: A01, row 1 (" in done.output
+    assert "group 1.1.1: There is no priority 'hgh'. Did you mean 'high'? Allowed: low, normal" in done.output
+    assert "rules.yaml: A01, scope, condition 1: There is no brand 'acne'. Did you mean 'acme'?" in done.output
+
+
+def test_files_alone_are_decided_with_their_lists(tmp_path: Path, app: APIFlask) -> None:
+    event = {"kind": "created", "actor": "customer", "at": "2026-11-21T09:31:00+00:00"}
+    facts = [
+        {"item": {"id": 1, "kind": "ticket"}, "event": event, "customer": {"email": email}}
+        for email in ("camille@customer.test", "paul@customer.test")
+    ]
+    done = flask(
+        app, "rules", "decide", "--tables", a_file(tmp_path, VIPS), "--events", a_file(tmp_path, facts, "e.yaml")
+    )
+    assert done.exit_code == 0, done.output
+    assert "event 1: A01/r1" in done.output
+    assert "event 2: A01/r1" not in done.output

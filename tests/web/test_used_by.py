@@ -1,0 +1,50 @@
+"""Who uses what is read from the catalogues: whatever a step, column or trigger can name is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from apiflask import APIFlask
+
+from rules.action import ParamType
+from rules.actions import ACTIONS
+from rules.store import EntryKind, Stored
+from tests.rules.desk import DESK
+from tickets.values import JSON
+from web.used_by import _MAPPINGS, uses
+
+
+def entry(content: dict[str, JSON]) -> Stored:
+    return Stored("A01", EntryKind.TABLE, "T", 1, True, 1, content, None, 0, "", None)
+
+
+def named() -> Iterator[tuple[str, str, str, str]]:
+    """(action, parameter, part, key) of everything in this desk that a step can name."""
+    for action in ACTIONS.values():
+        for param in action.params:
+            options = param.options(DESK) if param.options else {}
+            for part, name in _MAPPINGS.items():
+                if options is getattr(DESK, name) and options:
+                    yield action.key, param.key, part, next(iter(options))
+
+
+STEPS = sorted(named())
+
+
+@pytest.mark.parametrize(("action", "param", "part", "key"), STEPS, ids=[f"{one[0]}-{one[1]}" for one in STEPS])
+def test_what_a_step_names_is_used(app: APIFlask, action: str, param: str, part: str, key: str) -> None:
+    many = next(one for one in ACTIONS[action].params if one.key == param).type in (ParamType.CHOICES, ParamType.TAGS)
+    value: JSON = [key] if many else key
+    table: dict[str, JSON] = {
+        "steps": [{"id": "s1", "do": action}],
+        "rows": [{"id": "r1", "then": {"s1": {param: value}}}],
+    }
+    with app.test_request_context():
+        (use,) = uses([entry(table)], part, key, DESK)
+        assert use.places[0].startswith("Row 1, ")
+        assert uses([entry(table)], part, "another", DESK) == []
+
+
+def test_steps_name_teams_users_brands_locations_scripts_and_more() -> None:
+    assert {part for _, _, part, _ in STEPS} >= {"team", "user", "script"}
