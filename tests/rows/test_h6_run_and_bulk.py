@@ -26,7 +26,7 @@ def events(desk: Desk) -> int:
         return connection.execute(select(func.count()).select_from(EventRow)).scalar_one()
 
 
-def test_h6_one_rule_does_all_of_it_on_arrival(agent: FlaskClient, desk: Desk) -> None:
+def test_h4_h6_one_rule_does_all_of_it_on_arrival(agent: FlaskClient, desk: Desk) -> None:
     rule = a_rule(desk, {"on": "created"}, then=STEPS)
     first = desk.ticket("Help")
     desk.work()

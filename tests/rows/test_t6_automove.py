@@ -70,7 +70,9 @@ def stage(mail_desk: MailDesk, job: int) -> object:
 
 
 @pytest.mark.parametrize("automove", [True, False], ids=["toggle on", "toggle off"])
-def test_t6_a_job_moves_when_the_client_has_answered_all_of_its_requests(mail_desk: MailDesk, automove: bool) -> None:
+def test_t2_t3_t6_t8_t9_a_job_moves_when_the_client_has_answered_all_of_its_requests(
+    mail_desk: MailDesk, automove: bool
+) -> None:
     staff = mail_desk.browser("ana", name="Ana Nowak")
     a_pipeline(mail_desk.desk, "Collect", "Prepare", "Review", automove=("Collect",) if automove else ())
     a_list(mail_desk)
