@@ -19,6 +19,7 @@ HELP = """\
 ./run bench NAME [--json FILE]   one benchmark, e.g. ./run bench engine
 ./run chaos [--seconds N]  kill workers and flush Redis under load, then count what was lost
 ./run mutate               switch off each guard in turn: a named test must fail each time
+./run fuzz [--seconds N]   random scripts into the jail and random bytes into its broker, until something is found
 ./run lock [--upgrade]     make the lock files anew
 ./run help                 this text
 
@@ -48,7 +49,7 @@ def main(args: list[str]) -> int:
         case "bench" if rest and rest[0].isidentifier():
             _must_exist(f"tests/bench/{rest[0]}.py")
             return openly([environment(dev=True), "-m", f"tests.bench.{rest[0]}", *rest[1:]])
-        case "chaos" | "mutate":
+        case "chaos" | "mutate" | "fuzz":
             _must_exist(f"tests/{command}.py", f"tests/{command}/__main__.py")
             return openly([environment(dev=True), "-m", f"tests.{command}", *rest])
         case "help" | "--help" | "-h":

@@ -620,7 +620,7 @@ def _pass(place: Any) -> ast.Pass:
 _SYNTAX_HINTS: Mapping[str, str] = {
     "'return' outside function": 'At the top level use stop("reason") to end the script.',
     "'await' outside function": "Leave it out; calls wait for their answer by themselves.",
-    "invalid syntax. Maybe you meant '==' or ':=' instead of '='?": "Compare with ==.",
+    "Maybe you meant '=='": "Compare with ==.",
     "too many nested parentheses": "Use fewer brackets.",
     "f-string": "Use the other kind of quotes inside the braces.",
 }
@@ -634,7 +634,7 @@ def _syntax(error: SyntaxError, source: str) -> Problem:
     if (end_line, end_column) <= (line, column):
         end_line, end_column = line, column + 1
     message = str(error.msg or "invalid syntax")[:200]
-    hint = next((text for start, text in _SYNTAX_HINTS.items() if message.startswith(start)), "")
+    hint = next((text for words, text in _SYNTAX_HINTS.items() if words in message), "")
     return Problem(line, column, end_line, end_column, Code.SYNTAX, "error", message, hint)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import Any
 
-from sandbox import wire
+from sandbox import names, wire
 from sandbox.child import facades, guards, values
 from sandbox.contract import Method, Problem, ScriptApi, method_from_json, type_problem
 from sandbox.errors import Code
@@ -448,8 +448,9 @@ def _explain(
         case AttributeError():
             return Code.ATTRIBUTE, text, place, hint
         case NameError():
-            wrong = getattr(error, "name", None) or ""
-            return Code.NAME, text, place, did_you_mean(str(wrong), {*scope, *scope["__builtins__"]}) if wrong else ""
+            wrong = str(getattr(error, "name", None) or "")
+            hint = names.INSTEAD.get(wrong) or did_you_mean(wrong, {*scope, *scope["__builtins__"]}) if wrong else ""
+            return Code.NAME, text, place, hint
         case RecursionError():
             return Code.RUNTIME, "The script's functions call each other without end", place, "Look at what stops them."
     name = type(error).__name__

@@ -99,6 +99,30 @@ def test_only_the_zygote_forks_and_nobody_by_clone3(machine: str) -> None:
     assert [verdict(one, ARCH[machine], call(machine, "clone3")) for one in (child, zygote)] == [ENOSYS, ENOSYS]
 
 
+HEADERS = {
+    "x86_64": (Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"), "x86_64"),
+    "aarch64": (Path("/usr/include/asm-generic/unistd.h"), "aarch64"),  # aarch64 takes its numbers from there
+}
+
+
+def test_the_numbers_of_both_tables_are_the_kernels(machine: str) -> None:
+    """aarch64's table cannot be run here; it is compared with the kernel's own list and decoded above."""
+    file, column = HEADERS[machine]
+    if not file.exists():
+        pytest.skip(f"{file} is not installed (linux-libc-dev)")
+    listed = {
+        name: int(number)
+        for name, number in re.findall(r"^#define __NR(?:3264)?_(\w+)\s+(\d+)$", file.read_text(), re.M)
+    }
+    if machine == "aarch64":
+        listed["newfstatat"] = listed["fstatat"]
+    at = ("x86_64", "aarch64").index(column)
+    ours = {name: pair[at] for name, pair in seccomp.NUMBERS.items()}
+    assert {name: number for name, number in ours.items() if number is not None and listed[name] != number} == {}
+    only_old = {name for name, number in ours.items() if number is None}
+    assert only_old & listed.keys() == set()
+
+
 # The processes of a running service ----------------------------------------------------------------------------------
 
 
