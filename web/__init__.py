@@ -61,6 +61,7 @@ from web import (
     settings_pages,
     shell,
     signin,
+    snooze_pages,
     ticket,
 )
 from web.context import EXTENSION
@@ -78,6 +79,7 @@ PAGES: tuple[Blueprint, ...] = (
     shell.pages,
     inbox.pages,
     ticket.pages,
+    snooze_pages.pages,
     items_pages.pages,
     bulk.pages,
     absence.pages,

@@ -18,6 +18,7 @@ from web.access import me, needs
 from web.bulk import runnable
 from web.context import now, services
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
+from web.levels_view import levels_of, pressing
 from web.look import DAY, HOUR, MINUTE
 from web.names_store import names
 from web.shell import waiting
@@ -30,6 +31,7 @@ QUEUES = {
     "unassigned": lazy_gettext("Unassigned"),
     "all": lazy_gettext("All open"),
     "waiting": lazy_gettext("Waiting"),
+    "snoozed": lazy_gettext("Snoozed"),
     "closed": lazy_gettext("Closed"),
     "any": lazy_gettext("Everything"),
 }
@@ -50,6 +52,7 @@ def page() -> ResponseReturnValue:
         desk = services().live.current(connection)
         found = store.inbox(connection, me(), wanted, labels.names.entries)
         tags = store.tags_in_use(connection, me())
+        levels = levels_of(connection, [line.id for line in found.lines], now())
     wanted = replace(wanted, page=found.page)
     return render_template(
         "inbox.html",
@@ -57,6 +60,7 @@ def page() -> ResponseReturnValue:
         found=found,
         labels=labels,
         tags=tags,
+        levels={item_id: pressing(some) for item_id, some in levels.items()},
         queues=[(label, _address(queue=key), key == wanted.queue, 0) for key, label in QUEUES.items()],
         statuses=STATUSES,
         priorities=PRIORITIES,

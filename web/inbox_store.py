@@ -13,6 +13,7 @@ from tickets.assignment import holds
 from tickets.events import AUTOMATION
 from tickets.item import FINISHED
 from tickets.people import Viewer
+from tickets.snooze import SNOOZED
 from tickets.tables import History, Person, PersonAddress, WorkItem
 from tickets.visibility import visible
 from web.seen_store import unread
@@ -21,7 +22,7 @@ from web.seen_store import unread
 PAGE_ROWS = 50
 COUNT_CAP = 1_000
 
-WAITING = ("waiting_customer", "waiting_team", "snoozed")
+WAITING = ("waiting_customer", "waiting_team")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +155,15 @@ def conditions(connection: Connection, who: Viewer, wanted: Filter) -> list[Colu
             parts.append(WorkItem.team.in_(sorted(who.teams)))
         case "unassigned":
             parts.append(WorkItem.assignees.is_(None))
+        case "snoozed":
+            parts.append(WorkItem.status == SNOOZED)
         case "waiting":
             parts.append(WorkItem.status.in_(WAITING))
     if wanted.status:
         parts.append(WorkItem.status == wanted.status)
     elif wanted.queue in ("mine", "teams", "unassigned", "all"):
-        parts.append(live)
+        # What sleeps is out of the way until it wakes; its own queue has it.
+        parts += [live, or_(WorkItem.status.is_(None), WorkItem.status != SNOOZED)]
     if wanted.team:
         parts.append(WorkItem.team == wanted.team)
     if wanted.priority:

@@ -42,6 +42,7 @@ from web.forms import LARGEST_KEY, looks_like_email, received_files
 from web.item_forms import inputs
 from web.items_pages import editable, shown_as
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels, event_word
+from web.levels_view import levels_of
 from web.look import age
 from web.mail_html import clean
 from web.names_store import names as all_names
@@ -96,6 +97,7 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         followers = seen_store.followers(connection, item_id)
         linked, links_hidden = links.linked(connection, viewer, item_id)
         coming = forecast(connection, item_id, now())
+        service_levels = levels_of(connection, [item_id], now()).get(item_id, [])
         suggested = suggestions(connection, item_id)
         desk = services().live.current(connection)
         details = inputs(editable(labels.names, labels.custom), item.state, viewer.zone)
@@ -135,6 +137,7 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         reachable=reachable,
         newest_message=max((row.id for rows in past.messages.values() for row in rows), default=0),
         coming=coming,
+        service_levels=service_levels,
         coming_words=coming_words,
         suggested=suggested,
         cut=past.cut,

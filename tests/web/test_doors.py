@@ -82,6 +82,7 @@ ASKED = {
     "runs": Permission.WORK_TICKETS,
     "scripts": Permission.EDIT_SCRIPTS,
     "settings": Permission.SETTINGS,
+    "snooze": Permission.WORK_TICKETS,
     "set_aside": Permission.EDIT_RULES,
     "shell": "signed in",
     "templates": Permission.EDIT_RULES,

@@ -1,0 +1,79 @@
+"""Snoozed tickets on the pages: out of the queues, in their own, and back; service levels beside them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import insert
+
+from jobs import timers
+from tests.web.desk import NOW, Desk, send
+from tickets.tables import SlaPolicy
+
+
+def listed(agent: FlaskClient, queue: str) -> bool:
+    return "Refund please" in agent.get(f"/?queue={queue}").get_data(as_text=True)
+
+
+def test_a_snoozed_ticket_leaves_the_queues_for_its_own_and_comes_back_on_time(desk: Desk, agent: FlaskClient) -> None:
+    item_id = desk.ticket("Refund please", assignees=["ana"])
+    assert listed(agent, "mine")
+    send(agent, f"/tickets/{item_id}/snooze", {"for": "4 h"})
+    assert desk.state(item_id)["status"] == "snoozed"
+    assert [queue for queue in ("mine", "all", "waiting", "snoozed") if listed(agent, queue)] == ["snoozed"]
+    page = agent.get(f"/tickets/{item_id}").get_data(as_text=True)
+    assert "back from its snooze" in page
+    desk.clock.move(hours=4)
+    timers.tick(desk.services, budget_s=5)
+    assert desk.state(item_id)["status"] == "open"
+    assert [queue for queue in ("mine", "all", "snoozed") if listed(agent, queue)] == ["mine", "all"]
+
+
+def test_a_ticket_is_woken_by_hand(desk: Desk, agent: FlaskClient) -> None:
+    item_id = desk.ticket("Refund please")
+    send(agent, f"/tickets/{item_id}/snooze", {"answer": "team"})
+    send(agent, f"/tickets/{item_id}/wake")
+    assert desk.state(item_id)["status"] == "open"
+    assert not [key for key in desk.state(item_id) if key.startswith("snoozed")]
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({}, "Say how long, until when"),
+        ({"for": "soon"}, "is not a duration"),
+        ({"until": "2026-01-01T09:00"}, "until a time to come"),
+        ({"until": "tomorrow"}, "A time is written like"),
+        ({"answer": "boss", "for": "1 d"}, "the answer of the customer or of another team"),
+    ],
+)
+def test_a_snooze_that_says_nothing_is_refused(
+    form: dict[str, object], said: str, desk: Desk, agent: FlaskClient
+) -> None:
+    item_id = desk.ticket()
+    answer = send(agent, f"/tickets/{item_id}/snooze", form)
+    assert answer.status_code == 422
+    assert said in answer.get_data(as_text=True)
+    assert desk.state(item_id)["status"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("hours", "status", "words"),
+    [(0, "open", "4 h left"), (3.5, "open", "30 min left"), (5, "open", "breached"), (1, "waiting_customer", "paused")],
+)
+def test_the_ticket_and_the_inbox_show_how_the_service_level_stands(
+    hours: float, status: str, words: str, desk: Desk, agent: FlaskClient
+) -> None:
+    with desk.services.db.write() as connection:
+        body = {"targets": {"first_reply": 14_400}, "pauses": ["waiting_customer"], "near_s": 3_600}
+        connection.execute(
+            insert(SlaPolicy).values(key="gold", label="Gold", position=1, enabled=True, body=body, updated_at=NOW)
+        )
+    item_id = desk.ticket("Refund please")
+    desk.clock.move(hours=hours)
+    send(agent, f"/tickets/{item_id}/fields/status", {"value": status})
+    for address in (f"/tickets/{item_id}", "/?queue=all"):
+        assert words in agent.get(address).get_data(as_text=True)
+    assert desk.clock.now() - NOW == timedelta(hours=hours)
