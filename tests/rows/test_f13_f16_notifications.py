@@ -53,7 +53,7 @@ def test_f13_without_people_it_is_told_to_those_attached_to_that_origin(mail_des
     assert mail_desk.bells() == [("ion", "From the outlet")]
 
 
-def test_f12_f14_f16_the_mail_has_the_subject_the_comment_and_a_button_to_the_ticket(mail_desk: MailDesk) -> None:
+def test_f5_f12_f14_f16_the_mail_has_the_subject_the_comment_and_a_button_to_the_ticket(mail_desk: MailDesk) -> None:
     ana = mail_desk.browser("ana")
     places(mail_desk)
     subject = "{{zone}} {{date}} {{customer}}"

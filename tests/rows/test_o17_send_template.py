@@ -27,7 +27,7 @@ def template(mail_desk: MailDesk, content: dict[str, Any] = HELLO, name: str = "
     return code
 
 
-def test_every_recipient_gets_one_in_their_language_and_nothing_is_posted(mail_desk: MailDesk) -> None:
+def test_o3_o17_every_recipient_gets_one_in_their_language_and_nothing_is_posted(mail_desk: MailDesk) -> None:
     for key in ("ana", "ion", "kim", "lea"):
         mail_desk.browser(key, teams=("sales",) if key == "kim" else ())
     with mail_desk.services.db.write() as connection:
@@ -60,7 +60,7 @@ def test_a_colleague_who_may_not_see_the_ticket_gets_none(mail_desk: MailDesk) -
     assert mail_desk.work() == []
 
 
-def test_a_message_is_posted_and_e_mailed_in_the_name_of_its_poster(mail_desk: MailDesk) -> None:
+def test_o2_o9_a_message_is_posted_and_e_mailed_in_the_name_of_its_poster(mail_desk: MailDesk) -> None:
     mail_desk.browser("lea", name="Lea Martin")
     template(mail_desk)
     mail_desk.desk.publish(a_table("post_message", {"template": "E01", "poster": "lea"}))
@@ -72,7 +72,7 @@ def test_a_message_is_posted_and_e_mailed_in_the_name_of_its_poster(mail_desk: M
     assert "<b>Lea Martin</b>" in page
 
 
-def test_an_internal_message_stays_in_the_house(mail_desk: MailDesk) -> None:
+def test_o9_an_internal_message_stays_in_the_house(mail_desk: MailDesk) -> None:
     template(mail_desk)
     mail_desk.desk.publish(a_table("post_message", {"template": "E01", "public": False}))
     ticket = mail_desk.desk.ticket("Parcel", language="en")
@@ -80,7 +80,7 @@ def test_an_internal_message_stays_in_the_house(mail_desk: MailDesk) -> None:
     assert len(mail_desk.said(ticket)) == 2
 
 
-def test_a_template_that_is_switched_off_is_neither_sent_nor_posted_and_the_rest_is_done(mail_desk: MailDesk) -> None:
+def test_o21_a_template_that_is_switched_off_is_not_sent_and_the_rest_of_its_row_is_done(mail_desk: MailDesk) -> None:
     code = template(mail_desk)
     table = a_table("post_message", {"template": "E01"})
     table["steps"].append({"id": "s2", "do": "add_tags"})

@@ -9,6 +9,9 @@ from rules import store as rule_list
 from tests.rows.maildesk import MailDesk, a_table, recipient, text_of
 from tests.rows.test_o17_send_template import HELLO, template
 from tests.web.desk import send
+from tickets import store as items
+from tickets.events import Actor, ActorKind
+from tickets.item import ItemKind
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ def page(client: FlaskClient, path: str = "/messages") -> str:
     return " ".join(client.get(path).get_data(as_text=True).split())
 
 
-def test_o5_every_message_is_listed_with_id_audience_languages_sender_and_state(
+def test_o1_o5_every_message_is_listed_with_id_audience_languages_sender_and_state(
     mail_desk: MailDesk, boss: FlaskClient
 ) -> None:
     template(mail_desk)
@@ -139,3 +142,79 @@ def test_an_agent_has_no_messages_centre_and_can_switch_nothing(mail_desk: MailD
         assert send(ana, f"/messages/{code}/{what}").status_code == 403
     with mail_desk.services.db.read() as connection:
         assert rule_list.entry(connection, code).enabled
+
+
+def test_o16_a_template_used_by_two_automations_stands_once_in_the_list_and_in_each_of_them(
+    mail_desk: MailDesk, boss: FlaskClient
+) -> None:
+    template(mail_desk)
+    first = mail_desk.desk.publish(a_table("post_message", {"template": "E01"}))
+    second = mail_desk.desk.publish(a_table("send_template", {"template": "E01", "to": ["customer"]}))
+    row = page(boss).split("E01</td>", 1)[1].split("</tr>")[0]
+    assert f"{first} Tests post_message" in row
+    assert f"{second} Tests send_template" in row
+    assert page(boss).count("E01</td>") == 1
+    for code in (first, second):
+        assert "Hello" in page(boss, f"/rules/{code}")
+
+
+def test_o10_a_message_is_kept_in_the_draft_and_said_only_once_it_is_published(
+    mail_desk: MailDesk, boss: FlaskClient
+) -> None:
+    table = a_table("post_message", {"text": "We received it."})
+    with mail_desk.services.db.write() as connection:
+        code = rule_list.create(
+            connection, rule_list.EntryKind.TABLE, "T", table, author="boss", now=mail_desk.desk.clock.now()
+        )
+    before = mail_desk.desk.ticket()
+    mail_desk.work()
+    assert "We received it." in page(boss)
+    send(boss, f"/rules/{code}/publish", {"seen": 1, "note": "Goes live"})
+    after = mail_desk.desk.ticket(email="b@customer.test")
+    mail_desk.work()
+    assert (len(mail_desk.said(before)), mail_desk.said(after)[1:]) == (1, [("bot", "We received it.")])
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_o15_messages_go_to_tickets_tasks_and_projects_and_stand_in_the_centre(
+    mail_desk: MailDesk, boss: FlaskClient, on: bool
+) -> None:
+    kinds = ("ticket", "task", "project")
+    for kind in kinds:
+        table = {**a_table("post_message", {"text": f"A {kind} begins.", "public": False}), "kind": kind}
+        code = mail_desk.desk.publish(table)
+        with mail_desk.services.db.write() as connection:
+            rule_list.switch(connection, code, enabled=on)
+    made = []
+    with mail_desk.services.db.write() as connection:
+        for kind in kinds:
+            item = items.create_item(
+                connection,
+                kind=ItemKind(kind),
+                state={"subject": kind},
+                actor=Actor(ActorKind.AGENT, "boss", "Bea Boss"),
+                now=mail_desk.desk.clock.now(),
+            )
+            made.append(item.item_id)
+    mail_desk.work()
+    said = [text for item_id in made for _, text in mail_desk.said(item_id)]
+    assert said == ([f"A {kind} begins." for kind in kinds] if on else [])
+    assert all(f"A {kind} begins." in page(boss) for kind in kinds)
+
+
+def test_o21_a_template_is_renamed_edited_and_switched_off_by_page(mail_desk: MailDesk, boss: FlaskClient) -> None:
+    code = template(mail_desk)
+    new = {"name": "Greeting", "en.body": "Good morning.", "seen": 2, "do": "publish", "note": "A better name"}
+    send(boss, f"/templates/{code}", new)
+    send(boss, f"/messages/{code}/switch", {"on": "0"})
+    row = page(boss).split(f"{code}</td>", 1)[1].split("</tr>")[0]
+    assert "Greeting" in row
+    assert ">off<" in row.replace(" ", "")
+    mail_desk.desk.publish(a_table("post_message", {"template": code}))
+    ticket = mail_desk.desk.ticket()
+    mail_desk.work()
+    assert len(mail_desk.said(ticket)) == 1
+    send(boss, f"/messages/{code}/switch", {"on": "1"})
+    again = mail_desk.desk.ticket(email="b@customer.test")
+    mail_desk.work()
+    assert mail_desk.said(again)[1:] == [("bot", "Good morning.")]
