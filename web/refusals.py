@@ -254,6 +254,26 @@ REFUSALS: Mapping[str, tuple[str, str, str]] = {
         "{given} nie jest godziną; napisz na przykład 09:00.",
         "{given} nu este o oră a zilei; scrieți de exemplu 09:00.",
     ),
+    "A snooze ends after a while or at a time, not both.": (
+        "Une mise en veille finit après un délai ou à une heure, pas les deux.",
+        "Uśpienie kończy się po pewnym czasie albo o danej porze, nie jedno i drugie.",
+        "O amânare se termină după un timp sau la o oră, nu ambele.",
+    ),
+    "A ticket is snoozed until a time to come, not until {given}.": (
+        "Un ticket est mis en veille jusqu'à une heure à venir, pas jusqu'à {given}.",
+        "Zgłoszenie usypia się do czasu, który nadejdzie, nie do {given}.",
+        "Un tichet este amânat până la o oră viitoare, nu până la {given}.",
+    ),
+    "Say how long, until when, or until whose answer the ticket sleeps.": (
+        "Dites combien de temps, jusqu'à quand ou jusqu'à la réponse de qui le ticket dort.",
+        "Podaj, jak długo, do kiedy lub do czyjej odpowiedzi zgłoszenie śpi.",
+        "Spuneți cât timp, până când sau până la răspunsul cui doarme tichetul.",
+    ),
+    "There is no calendar {given} any more.": (
+        "Il n'y a plus de calendrier {given}.",
+        "Nie ma już kalendarza {given}.",
+        "Nu mai există calendarul {given}.",
+    ),
     # What a script declares to take
     "{where} is a mapping, e.g. {example}.": (
         "{where} est une correspondance, p. ex. {example}.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask_babel import gettext
@@ -44,6 +44,40 @@ def problems_of(code: str, content: Mapping[str, Any], vocabulary: Vocabulary) -
     if not is_listed(content):
         return []
     return [one.message for one in parse.problems(as_table(code, content), words)]
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """An entry whose live version or draft names a script. `rows` are the numbers of the rows that run it."""
+
+    entry: Stored
+    rows: tuple[str, ...]
+    live: bool
+
+
+def uses(entries: Sequence[Stored], code: str) -> list[Use]:
+    """Who calls this script, row by row; of a table with a draft the rows of either. A draft alone is not live."""
+    found = []
+    for one in used_by(entries, code):
+        rows: dict[str, None] = {}
+        for content in (one.content, one.draft):
+            if one.kind is EntryKind.TABLE and content is not None:
+                rows |= dict.fromkeys(_rows_running(tidy(content), code))
+        found.append(Use(one, tuple(rows), bool(one.content) and bool(used_by([replace(one, draft=None)], code))))
+    return found
+
+
+def _rows_running(document: Mapping[str, Any], code: str) -> list[str]:
+    """The numbers of the rows whose steps run this script, "∞" for the last one."""
+    runs = {step["id"] for step in document["steps"] if step.get("do") == "run_script"}
+    rows = [(str(number), row["then"]) for number, row in enumerate(document["rows"], 1)]
+    if "otherwise" in document:
+        rows.append(("∞", document["otherwise"]["then"]))
+    return [
+        number
+        for number, then in rows
+        if any(isinstance(then.get(id), Mapping) and then[id].get("script") == code for id in runs)
+    ]
 
 
 def beside_source(

@@ -172,7 +172,7 @@ def _editor(
         desk = services().live.current(connection)
         labels = Labels(names(connection), desk.vocabulary.custom_fields)
         recent = runs_store.recent_tickets(connection, me())
-        used = rules_store.used_by(rule_list.entries(connection), stored.code)
+        used = scripts_content.uses(rule_list.entries(connection), stored.code)
     checked = services().sandbox.check(source, script_api(desk))
     page = render_template(
         "scripts_editor.html",
@@ -502,6 +502,7 @@ def versions(code: str) -> ResponseReturnValue:
         stored = _script(connection, code)
         every = rule_list.versions(connection, code)
         labels = Labels(names(connection))
+        words = services().live.current(connection).vocabulary
     numbers = {one.version: one for one in every}
     chosen = numbers.get(request.args.get("version", 0, type=int))
     old = numbers.get(request.args.get("against", chosen.version - 1 if chosen else 0, type=int))
@@ -514,6 +515,7 @@ def versions(code: str) -> ResponseReturnValue:
         chosen=chosen,
         against=old,
         lines=lines,
+        beside=scripts_content.beside_source(old.content if old else None, chosen.content, words) if chosen else [],
         labels=labels,
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import delete
@@ -162,3 +164,68 @@ def test_a_script_with_errors_is_not_run(desk: Services) -> None:
     assert tried.outcome.error is not None
     assert tried.outcome.error.line == 1
     assert tried.effects == ()
+
+
+# At the edge of the system: sockets -----------------------------------------------------------------------------
+
+#: Addresses outside this process's own host services that sockets of this process were connected to while watched.
+WATCHED: list[object] = []
+_WATCHING: list[bool] = []
+
+
+def _watch(event: str, args: tuple[object, ...]) -> None:
+    if _WATCHING and event in {"socket.connect", "socket.getaddrinfo", "socket.sendto"}:
+        WATCHED.append(args[1] if event == "socket.connect" else args)
+
+
+@pytest.fixture
+def connects() -> Iterator[list[object]]:
+    """Every connect and name lookup of this process's Python while the test runs. An audit hook cannot be taken off
+    again, so it is put on once and watches only here."""
+    if not hasattr(_watch, "on"):
+        sys.addaudithook(_watch)
+        _watch.on = True  # type: ignore[attr-defined]
+    WATCHED.clear()
+    _WATCHING.append(True)
+    yield WATCHED
+    _WATCHING.clear()
+
+
+def test_the_recorded_mode_connects_to_nothing_but_the_sandbox_and_the_live_mode_does(
+    desk: Services, crm: Upstream, connects: list[object], sandbox_service: SandboxService
+) -> None:
+    ticket = a_ticket(desk.db)
+    connects.clear()
+    try_script(desk, ASKS, ticket.item_id, ana(desk), Mode.RECORDED)
+    assert {str(one) for one in connects} == {str(sandbox_service.socket)}
+    assert crm.asked == []
+    connects.clear()
+    try_script(desk, ASKS, ticket.item_id, ana(desk), Mode.LIVE)
+    port = urlsplit(crm.url).port
+    assert [one for one in connects if isinstance(one, tuple) and port in one]
+    assert len(crm.asked) == 1
+
+
+def test_a_live_try_leaves_nothing_but_its_own_record(desk: Services, crm: Upstream) -> None:
+    """The answer and the audit line that asking always leaves; every other table is what it was, byte for byte."""
+    ticket = a_ticket(desk.db, priority="low")
+    source = ASKS + 'ticket.set_priority("high")\nticket.add_note("x")\nticket.post_message(text="x")\nstop("y")\n'
+    before = dump(desk.db)
+    tried = try_script(desk, source, ticket.item_id, ana(desk), Mode.LIVE)
+    assert tried.outcome.status == "stopped"
+    assert len(tried.effects) == 4
+    after = dump(desk.db)
+    assert {name for name in after if after[name] != before[name]} == {"connector_records", "connector_calls"}
+    assert len(crm.asked) == 1
+    assert {one.method for one in crm.asked} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    "source", ["1 / 0\n", "import os\n", "ticket.add_tags(['y' * 300])\n", "while True:\n    pass\n"]
+)
+def test_a_try_that_ends_badly_changes_nothing_either(desk: Services, source: str) -> None:
+    ticket = a_ticket(desk.db)
+    before = dump(desk.db)
+    tried = try_script(desk, f"ticket.set_priority('high')\n{source}", ticket.item_id, ana(desk), Mode.RECORDED)
+    assert tried.effects == ()
+    assert dump(desk.db) == before

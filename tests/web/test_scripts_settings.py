@@ -245,3 +245,27 @@ def test_a_version_that_would_put_a_live_row_wrong_is_not_published(desk: Desk, 
     assert publish(desk, manager).status_code == 302
     with desk.services.db.read() as connection:
         assert desk.services.live.current(connection).broken == {}
+
+
+def test_the_script_names_the_tables_and_rows_that_run_it_live_or_in_a_draft(desk: Desk, manager: FlaskClient) -> None:
+    with_params(desk, PARAMS)
+    a_row(desk, {"script": "S01", "params": {"days": 1}})
+    assert "Runs it A01, row 1 only in a draft" in words(text_of(manager.get("/scripts/S01")))
+    with desk.services.db.write() as connection:
+        seen = rule_list.entry(connection, "A01").draft_count
+        rule_list.publish(connection, "A01", author="mia", note="", seen=seen, now=desk.clock.now())
+    page = words(text_of(manager.get("/scripts/S01")))
+    assert "Runs it A01, row 1" in page
+    assert "only in a draft" not in page
+
+
+def test_two_versions_are_compared_beside_their_source_too(desk: Desk, developer: FlaskClient) -> None:
+    a_script(desk)
+    settings(desk, developer, t0__on="created", wait_s="30")
+    publish(desk, developer)
+    page = words(text_of(developer.get("/scripts/S01/versions?version=2&against=1")))
+    assert "No difference." in page
+    assert "Runs from when a row runs it to a ticket is created" in page
+    assert "Rules wait for it, seconds from 0 to 30" in page
+    same = words(text_of(developer.get("/scripts/S01/versions?version=2&against=2")))
+    assert "Rules wait for it, seconds from" not in same
