@@ -29,6 +29,7 @@ from rules.store import EntryKind, EntryNotFound, NothingToPublish, StaleDraft, 
 from rules.table import DEFAULT_WAIT_S, NEVER_WITHOUT, OTHERWISE, WhenUnknown
 from rules.triggers import TRIGGERS
 from rules.vocabulary import Vocabulary
+from tickets import journal
 from tickets.people import Permission
 from web import rules_document as documents
 from web import rules_groups, rules_store, rules_text, rules_words, scripts_content, shipped
@@ -545,6 +546,20 @@ def discard(code: str) -> ResponseReturnValue:
         rule_list.discard_draft(connection, code)
     flash(gettext("The draft is gone; version %(version)s is live as before.", version=stored.live_version), "ok")
     return redirect(url_for("rules.table", code=code))
+
+
+@pages.post("/rules/<code>/delete")
+@needs(PERMISSION)
+def delete(code: str) -> ResponseReturnValue:
+    """Take a table off the list, live at once. What it did stays explained; its code is never given again."""
+    with services().db.write() as connection:
+        stored = _table(connection, code)
+        if stored.draft_count != request.form.get("seen", -1, type=int):
+            raise refuse(409, gettext("Somebody saved this draft since you opened it. The table was not deleted."))
+        rule_list.remove(connection, code, now=now())
+        journal.record(connection, journal.Change(me().key, now()), "table", code, {"label": stored.name}, None)
+    flash(gettext("%(name)s is deleted; the next event passes without it.", name=stored.name), "ok")
+    return redirect(url_for("rules.index"))
 
 
 # The dock --------------------------------------------------------------------------------------------------------

@@ -258,6 +258,50 @@ MUTATIONS = (
         "",
         HEADERS + "test_a_nul_character_is_refused_before_a_database_sees_it",
     ),
+    # Settings
+    Mutation(
+        "what rules use is not deleted",
+        "web/settings_pages.py",
+        "        if used:\n            return _page(connection, found, key, spec, problem=still_used(",
+        "        if False:\n            return _page(connection, found, key, spec, problem=still_used(",
+        "tests/web/test_settings.py::test_what_is_used_is_not_deleted_and_the_page_says_where",
+    ),
+    Mutation(
+        "a save after which a table cannot be read is undone",
+        "web/settings_pages.py",
+        "            if broken:\n",
+        "            if False:\n",
+        "tests/web/test_settings.py::test_a_save_that_would_break_a_table_is_undone_as_a_whole",
+    ),
+    Mutation(
+        "the last administrator stays one",
+        "tickets/staff.py",
+        "        and not others\n",
+        "        and False\n",
+        "tests/web/test_settings.py::test_the_last_administrator_stays_one",
+    ),
+    Mutation(
+        "a list that a table uses is not deleted",
+        "web/lists_pages.py",
+        "        if used:\n            return _page(connection, found, found, problem=still_used(",
+        "        if False:\n            return _page(connection, found, found, problem=still_used(",
+        "tests/web/test_lists.py::test_a_list_that_is_used_is_not_deleted_and_its_page_says_by_whom",
+    ),
+    Mutation(
+        "a formula is defused for spreadsheets",
+        "web/rules_text.py",
+        'return f"\'{text}" if text.startswith((*_FORMULA, "\'")) else text',
+        "return text",
+        "tests/web/test_rules_text.py::test_a_formula_is_text_in_the_spreadsheet_and_itself_again_in_the_table",
+    ),
+    Mutation(
+        "an edit of what somebody changed meanwhile is not carried out",
+        "web/rules_pages.py",
+        '    return form["was"] == documents.stamp(',
+        '    return form["was"] != documents.stamp(',
+        "tests/web/test_rules_editor.py::"
+        "test_forms_of_two_people_in_different_rows_are_both_saved_and_in_one_row_are_shown",
+    ),
     # Not visible
     _unseen(
         "rows of the inbox",

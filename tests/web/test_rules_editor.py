@@ -405,7 +405,17 @@ def test_the_why_page_explains_both_sides(desk: Desk, manager: FlaskClient) -> N
 # Who may --------------------------------------------------------------------------------------------------------
 
 PATHS = ["", "/A01", "/A01/rows/r1", "/A01/settings", "/A01/review", "/A01/versions", "/A01/preview", "/A01.yaml"]
-POSTS = ["", "/A01/edit", "/A01/publish", "/A01/switch", "/A01/move", "/A01/discard", "/A01/roll-back", "/A01/paste"]
+POSTS = [
+    "",
+    "/A01/edit",
+    "/A01/publish",
+    "/A01/switch",
+    "/A01/move",
+    "/A01/discard",
+    "/A01/roll-back",
+    "/A01/paste",
+    "/A01/delete",
+]
 
 
 def test_agents_may_neither_read_nor_change_rules(desk: Desk, agent: FlaskClient) -> None:

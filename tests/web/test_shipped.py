@@ -147,6 +147,7 @@ def test_o12_a_machine_is_not_answered(desk: Desk, defaults: list[str]) -> None:
     assert messages(desk, 1) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", [True, False])
 def test_o24_a_new_ticket_is_published_unless_the_table_is_off(
     desk: Desk, ana: FlaskClient, defaults: list[str], on: bool
@@ -156,6 +157,7 @@ def test_o24_a_new_ticket_is_published_unless_the_table_is_off(
     assert desk.state(by_mail(desk)).get("published") is (True if on else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", [True, False])
 def test_o23_a_public_reply_by_page_waits_for_the_customer(
     desk: Desk, ana: FlaskClient, defaults: list[str], on: bool
@@ -172,6 +174,7 @@ def test_o23_a_public_reply_by_page_waits_for_the_customer(
     assert desk.state(ticket).get("status") == ("waiting_customer" if on else before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", [True, False])
 def test_o11_a_finished_ticket_tells_its_customer_once(
     desk: Desk, ana: FlaskClient, defaults: list[str], on: bool
@@ -195,6 +198,7 @@ STATUSES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "kind", "says"), STATUSES)
 @pytest.mark.parametrize("on", [True, False])
 def test_o8_o13_a_task_or_project_whose_status_changes_says_so(
@@ -280,6 +284,7 @@ def test_o25_a_stranger_on_the_thread_closes_nothing(desk: Desk, ana: FlaskClien
     assert desk.state(ticket).get("status") != "closed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", [True, False])
 @pytest.mark.parametrize(("priority", "joins"), [("critical", True), ("urgent", False)])
 def test_o26_the_highest_priority_adds_the_manager(
@@ -307,6 +312,7 @@ CASES: list[tuple[str, str, dict[str, JSON]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "text", "gives"), CASES, ids=[one[0] for one in CASES])
 @pytest.mark.parametrize("on", [True, False])
 def test_w5_w7_w15_f1_h5_h6_a_mail_is_handled_as_the_recipe_says(

@@ -101,8 +101,7 @@ async function transmit(data, keep) {
   document.getElementById("state").innerHTML = body.head;
   document.getElementById("facts").innerHTML = body.facts;
   document.getElementById("notices").hidden = true;
-  const discard = document.querySelector("#discard input[name=seen]");
-  if (discard) discard.value = String(state.seen);
+  for (const one of document.querySelectorAll("#discard input[name=seen], #delete input[name=seen]")) one.value = String(state.seen);
   for (const form of gridBox.querySelectorAll("input[name=seen]")) form.value = String(state.seen);
   saved.textContent = `${saved.dataset.done} ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
   buttons();
