@@ -28,10 +28,17 @@ NEVER: Sequence[Network] = tuple(
         "fd00:ec2::/32",
         "64:ff9b::/96",
         "64:ff9b:1::/48",
+        "::ffff:0:0:0/96",
         "2002::/16",
         "2001::/32",
     )
 )
+#: The same for IPv4-compatible addresses; its ::1 is loopback and judged like 127.0.0.1.
+COMPATIBLE = ipaddress.ip_network("::/96")
+#: IPv6's public addresses are these and no others: site-local fec0::/10 counts as global for Python, and reaches what
+#: 10.0.0.0/8 does.
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+DOCUMENTATION = ipaddress.ip_network("3fff::/20")
 #: Carrier-grade NAT counts as private although Python does not say so.
 SHARED = ipaddress.ip_network("100.64.0.0/10")
 
@@ -111,13 +118,15 @@ class AddressCeiling:
     def _refusal(self, scheme: str, host: str, port: int, address: Address, narrowed: Sequence[Entry]) -> str:
         if any(address.version == network.version and address in network for network in NEVER):
             return "an address that connectors never reach"
+        if address.version == 6 and address in COMPATIBLE and not address.is_loopback:
+            return "an address that connectors never reach"
         if self._is_own(host, port, address):
             return f"port {port} of which belongs to Deskhand itself"
         if narrowed and not any(one.covers(host, port, address) for one in narrowed):
             return "which is outside the addresses this connection is limited to"
         if any(one.covers(host, port, address) for one in self._allowed):
             return ""
-        if address.is_global and not (address.version == 4 and address in SHARED):
+        if _is_public(address):
             if not self._allow_public:
                 return "and this installation may not reach public addresses"
             return "" if scheme == "https" else "a public address, which must be asked over https"
@@ -142,6 +151,12 @@ class AddressCeiling:
 
     def __repr__(self) -> str:
         return f"AddressCeiling({len(self._allowed)} allowed, {len(self._own)} own)"
+
+
+def _is_public(address: Address) -> bool:
+    if address.version == 4:
+        return address.is_global and address not in SHARED
+    return address.is_global and address in GLOBAL_UNICAST and address not in DOCUMENTATION
 
 
 def _plain(address: Address) -> Address:

@@ -7,6 +7,7 @@ import gzip
 import socket
 import ssl
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -179,6 +180,24 @@ def test_a_small_bomb_is_counted_as_what_it_unpacks_to(serve: Serve) -> None:
     server = serve(answers(Reply(bomb, headers={"Content-Encoding": "gzip"})))
     with way_out(server.url) as http, pytest.raises(TooLarge):
         http.request("GET", "/")
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+def test_a_bomb_in_a_bomb_never_stands_in_memory(serve: Serve, layers: int) -> None:
+    """A few hundred bytes become 30 MB, which would all be there before the first of them was counted."""
+    bomb = b"0" * 30_000_000
+    for _ in range(layers):
+        bomb = gzip.compress(bomb)
+    assert len(bomb) < 1_000
+    server = serve(answers(Reply(bomb, headers={"Content-Encoding": ", ".join(["gzip"] * layers)})))
+    tracemalloc.start()
+    try:
+        with way_out(server.url) as http, pytest.raises(TooLarge):
+            http.request("GET", "/")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 10_000_000
 
 
 def test_a_compressed_answer_within_the_cap_is_read(serve: Serve) -> None:

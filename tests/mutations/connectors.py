@@ -45,6 +45,20 @@ MUTATIONS = (
         )
     ),
     Mutation(
+        "IPv4 addresses inside IPv6 ones",
+        "connectors/addresses.py",
+        "if address.version == 6 and address in COMPATIBLE and not address.is_loopback:",
+        "if False:",
+        "tests/connectors/test_addresses.py::test_some_addresses_are_refused_even_when_everything_is_allowed",
+    ),
+    Mutation(
+        "what is public in IPv6",
+        "connectors/addresses.py",
+        "    return address.is_global and address in GLOBAL_UNICAST and address not in DOCUMENTATION",
+        "    return address.is_global",
+        "tests/connectors/test_addresses.py::test_a_private_address_is_refused_unless_the_ceiling_covers_it",
+    ),
+    Mutation(
         "addresses: IPv4 inside IPv6",
         "connectors/addresses.py",
         "    return mapped if isinstance(mapped, ipaddress.IPv4Address) else address",
