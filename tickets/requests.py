@@ -5,6 +5,7 @@ What is answered is an event of the linked item, and each answer whose key is a 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -144,6 +145,11 @@ _COLUMNS = (
     RequestRow.completed_at,
     RequestRow.completed_by,
 )
+
+
+def fresh_key() -> str:
+    """A key for a request that nobody makes twice."""
+    return secrets.token_hex(8)
 
 
 def read(connection: Connection, request_id: int, *, person: int | None = None, lock: bool = False) -> Request:

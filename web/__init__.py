@@ -17,6 +17,7 @@ from web import (
     absence,
     access,
     api,
+    api_requests,
     bell,
     bulk,
     bundles,
@@ -110,7 +111,7 @@ PAGES: tuple[Blueprint, ...] = (
     portal_requests.pages,
     inbound.pages,
     inbound.programs,
-    api.pages,
+    api_requests.pages,  # the API, with its part about links and requests
     health.pages,
     metrics.pages,
 )

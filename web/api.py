@@ -151,18 +151,18 @@ def _check_body() -> None:
         raise Refused(400, "The JSON is nested too deep") from None
 
 
-def _caller() -> Caller:
+def the_caller() -> Caller:
     return cast(Caller, g.api_caller)
 
 
-def _actor() -> Actor:
-    viewer = _caller().viewer
+def the_actor() -> Actor:
+    viewer = the_caller().viewer
     return Actor(ActorKind.AGENT, viewer.key, viewer.name)
 
 
 def _chain() -> items.Chain:
     """Who stands behind it is kept with the event, also where the words are a customer's."""
-    caller = _caller()
+    caller = the_caller()
     return items.Chain(payload={"via": "api", "user": caller.viewer.key, "token": caller.token})
 
 
@@ -179,7 +179,7 @@ class Made:
     location: str = ""
 
 
-def _once(make: Callable[[Connection], Made]) -> ResponseReturnValue:
+def once(make: Callable[[Connection], Made]) -> ResponseReturnValue:
     """Carry out `make` in one transaction; under an Idempotency-Key only the first time.
 
     The effect and the kept answer are one transaction, so a crash leaves both or neither."""
@@ -190,7 +190,7 @@ def _once(make: Callable[[Connection], Made]) -> ResponseReturnValue:
         return _answer(made)
     if not _KEY.fullmatch(key):
         raise Refused(422, f"An Idempotency-Key has 1 to {KEY_CHARS} visible ASCII characters")
-    token, claimed_at = _caller().token, now()
+    token, claimed_at = the_caller().token, now()
     asked = hashlib.sha256(f"{request.method} {request.path}\n".encode() + request.get_data()).hexdigest()
     try:
         with services().db.write() as connection:
@@ -247,7 +247,7 @@ def _json(body: Any, status: int) -> Response:
 @open_to_all("an API token is checked instead")
 def create(json_data: TicketIn) -> ResponseReturnValue:
     """Makes a ticket, with its customer (found by address, or made) and the first message. Takes an Idempotency-Key."""
-    return _once(lambda connection: _create(connection, json_data))
+    return once(lambda connection: _create(connection, json_data))
 
 
 def _create(connection: Connection, given: TicketIn) -> Made:
@@ -260,7 +260,7 @@ def _create(connection: Connection, given: TicketIn) -> Made:
         customer = people.person_for(
             connection, email=given.customer.email, name=given.customer.name, language=given.language or "", now=now()
         )
-    actor = _actor()
+    actor = the_actor()
     made = items.create_item(
         connection,
         kind=given.kind,
@@ -287,7 +287,7 @@ def tickets(query_data: ListQuery) -> ResponseReturnValue:
     """The tickets the token's user may see, newest first, narrowed by any of the filters, a page at a time."""
     wanted = api_store.Wanted(**query_data.model_dump())
     with services().db.read() as connection:
-        numbers = api_store.tickets(connection, _caller().viewer, wanted)
+        numbers = api_store.tickets(connection, the_caller().viewer, wanted)
         shown = numbers[: wanted.limit]
         found = [_ticket(connection, items.read_item(connection, one)) for one in shown]
     following = None
@@ -303,7 +303,7 @@ def tickets(query_data: ListQuery) -> ResponseReturnValue:
 def ticket(item_id: int) -> ResponseReturnValue:
     """The ticket as it is now. The ETag is its version."""
     with services().db.read() as connection:
-        item = items.read_item(connection, item_id, viewer=_caller().viewer)
+        item = items.read_item(connection, item_id, viewer=the_caller().viewer)
         found = _ticket(connection, item)
     return _with_version(found)
 
@@ -317,7 +317,7 @@ def change(item_id: int, json_data: TicketPatch) -> ResponseReturnValue:
     """Changes the fields that are given, in one transaction and as one event. With If-Match: "VERSION" only if nobody
     saved a newer version since; else 412 and nothing is changed."""
     seen = _if_match()
-    viewer = _caller().viewer
+    viewer = the_caller().viewer
     with services().db.write() as connection:
         item = items.read_item(connection, item_id, viewer=viewer, lock=True)
         state = _state(json_data)
@@ -331,7 +331,7 @@ def change(item_id: int, json_data: TicketPatch) -> ResponseReturnValue:
             connection,
             item,
             lines=(items.Lines(tuple(effects), Cause("person", label=viewer.name)),),
-            actor=_actor(),
+            actor=the_actor(),
             now=now(),
             chain=_chain(),
             seen_version=seen,
@@ -349,11 +349,11 @@ def change(item_id: int, json_data: TicketPatch) -> ResponseReturnValue:
 def write(item_id: int, json_data: MessageIn) -> ResponseReturnValue:
     """Adds a message: an internal note, a public reply that is e-mailed to the customer, or the customer's own words
     from a channel that you look after. Takes an Idempotency-Key."""
-    return _once(lambda connection: _write(connection, item_id, json_data))
+    return once(lambda connection: _write(connection, item_id, json_data))
 
 
 def _write(connection: Connection, item_id: int, given: MessageIn) -> Made:
-    viewer = _caller().viewer
+    viewer = the_caller().viewer
     item = items.read_item(connection, item_id, viewer=viewer, lock=True)
     customer: int | None = None
     if given.author == "customer":
@@ -369,7 +369,7 @@ def _write(connection: Connection, item_id: int, given: MessageIn) -> Made:
         connection,
         item,
         lines=(items.Lines(effects, Cause("person", label=viewer.name)),),
-        actor=_actor() if customer is None else Actor(ActorKind.CUSTOMER, str(customer), message.author_name),
+        actor=the_actor() if customer is None else Actor(ActorKind.CUSTOMER, str(customer), message.author_name),
         now=now(),
         messages=(message,),
         chain=_chain(),
@@ -392,7 +392,7 @@ def timeline(item_id: int) -> ResponseReturnValue:
     """Messages, events with the cause of each change, facts from outside, decisions with their trace, runs with their
     log. The newest 400 events; `cut` says when there are older ones."""
     with services().db.read() as connection:
-        item = items.read_item(connection, item_id, viewer=_caller().viewer)
+        item = items.read_item(connection, item_id, viewer=the_caller().viewer)
         past = ticket_store.past(connection, item_id)
         cards = items.context_cards(connection, item_id)
         asked = ticket_store.lookups(connection, item_id)
@@ -427,7 +427,7 @@ def timeline(item_id: int) -> ResponseReturnValue:
 def run(run_id: int) -> ResponseReturnValue:
     """How a run of a script went: its log, calls, actions, limits used, and the error when there is one."""
     with services().db.read() as connection:
-        row = api_store.run(connection, _caller().viewer, run_id)
+        row = api_store.run(connection, the_caller().viewer, run_id)
     if row is None:
         raise Refused(404, f"There is no run {run_id}, or it is not visible to you")
     return cast(ResponseReturnValue, _run_out(row))
@@ -480,7 +480,7 @@ def _if_match() -> int | None:
 
 
 def _message(connection: Connection, text: str, *, customer: int | None, public: bool) -> items.NewMessage:
-    viewer = _caller().viewer
+    viewer = the_caller().viewer
     if customer is None:
         return items.NewMessage(
             author="agent",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
@@ -67,7 +65,7 @@ def create() -> ResponseReturnValue:
                 ask,
                 person=person.id,
                 item=item.id if item is not None else None,
-                key=f"user:{viewer.key}:{secrets.token_hex(8)}",
+                key=f"user:{viewer.key}:{asked.fresh_key()}",
                 cause=Cause("person", label=viewer.name),
                 now=now(),
             )

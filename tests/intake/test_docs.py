@@ -67,7 +67,7 @@ def test_the_statuses_on_the_page_are_those_the_api_knows() -> None:
 
 def test_the_requests_on_the_page_get_the_answers_it_says(desk: Desk, api: Api) -> None:
     blocks = re.findall(r"^```http\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     for block in blocks:
         head, *rest = block.strip().split("\n\n")
         first, *lines = head.split("\n")

@@ -42,10 +42,13 @@ def test_h4_h6_one_rule_does_all_of_it_on_arrival(agent: FlaskClient, desk: Desk
 def test_h6_a_rule_runs_by_its_button_on_one_ticket_and_by_the_menu_on_several(agent: FlaskClient, desk: Desk) -> None:
     code = a_rule(desk, {"on": "run_now"}, then=STEPS, name="Escalate")
     other = a_rule(desk, {"on": "run_now"}, then=[("add_tags", {"tags": ["wrong rule"]})], name="Another")
+    by_itself = a_rule(desk, {"on": "changed"}, then=[("add_tags", {"tags": ["by itself"]})], name="By itself")
     tickets = [desk.ticket(f"Help {n}") for n in range(4)]
     desk.work()
     assert all("tags" not in desk.state(one) for one in tickets)
     assert "Escalate" in agent.get(f"/tickets/{tickets[0]}").get_data(as_text=True)
+    assert send(agent, f"/tickets/{tickets[0]}/run/{by_itself}").status_code == 404  # only where a rule says so
+    switch(desk, by_itself, on=False)
     send(agent, f"/tickets/{tickets[0]}/run/{code}")
     before = events(desk)
     sent = send(
