@@ -136,7 +136,8 @@ def create_app(services: Services) -> APIFlask:
         PERMANENT_SESSION_LIFETIME=SESSION,
         MAX_CONTENT_LENGTH=settings.web_body_mb * 1_000_000,
         MAX_FORM_MEMORY_SIZE=2_000_000,
-        MAX_FORM_PARTS=500,
+        # A table with as many triggers as it may have sends 600 fields.
+        MAX_FORM_PARTS=1_000,
         # The token lives as long as the session: a form left open over lunch still sends.
         WTF_CSRF_TIME_LIMIT=None,
         BABEL_TRANSLATION_DIRECTORIES="translations",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 
 from rules.fields import Field, all_fields
 from rules.operators import OPERATORS, Operand, Operator, Takes, operators_for
-from rules.parse import parse_table
+from rules.parse import MAX_TRIGGERS, parse_table
 from rules.triggers import TRIGGERS
 from rules.vocabulary import NamedList
 from tests.rules.desk import DESK
@@ -229,3 +230,20 @@ def test_saving_the_settings_loses_no_trigger(desk: Desk, manager: FlaskClient) 
             fields[f"t{number}.changed.field"] = f"ticket.{line['field']}"
     edit(manager, desk, do="settings", **fields)
     assert [one["on"] for one in stored(desk).working["triggers"]] == ["created"] + ["changed"] * 5
+
+
+def test_a_table_with_as_many_triggers_as_it_may_have_is_saved_by_its_form(desk: Desk, manager: FlaskClient) -> None:
+    names = [one.key for one in all_fields(DESK) if one.state_key and not one.state_key.startswith("fields.")]
+    many: list[JSON] = [{"on": "changed", "field": names[n % len(names)], "to": [f"v{n}"]} for n in range(MAX_TRIGGERS)]
+    desk.publish({**TRIAGE, "triggers": many})
+    page = text_of(manager.get("/rules/A01/settings"))
+    sent_names = re.findall(r'name="(t\d+\.[a-z_.]+)"', page)
+    fields: dict[str, object] = dict.fromkeys(sent_names, "")
+    fields |= {"name": "T", "kind": "ticket", "hit": "first", "wait": "none"}
+    for number, line in enumerate(many):
+        assert isinstance(line, dict)
+        fields[f"t{number}.on"] = "changed"
+        fields |= {f"t{number}.changed.field": line["field"], f"t{number}.changed.to": f"v{number}"}
+    assert len(fields) > 500
+    edit(manager, desk, do="settings", **fields)
+    assert stored(desk).working["triggers"] == many
