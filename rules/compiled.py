@@ -315,6 +315,8 @@ def _expected(operator: Operator, operand: JSON, found: Field | None, vocabulary
         if named := list_names(one):
             listed = vocabulary.lists.get(named[0])
             words.append(f"the list {listed.label if listed else named[0]}")
+        elif operator.takes is Takes.CALENDAR:
+            words.append(vocabulary.calendars.get(str(one), str(one)))
         else:
             words.append(str(one) if plain or found is None else shown(found, one))
     return cut(operator.sentence.replace("{value}", (" and " if operator.key == "between" else ", ").join(words)))

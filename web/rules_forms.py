@@ -134,6 +134,10 @@ def condition_form(
             widgets += (Widget(f"{id}.long", gettext("How long ago, to test when it was fetched"), "line", long),)
         if found.options is None or others:
             widgets += (Widget(f"{id}.more", gettext("Others, one per line"), "lines", "\n".join(others)),)
+    elif operator is not None and operator.takes is Takes.CALENDAR:
+        options = dict(vocabulary.calendars) | {one: one for one in texts if one not in vocabulary.calendars}
+        choices = tuple(Choice(option, label, option in texts) for option, label in options.items())
+        widgets = (Widget(f"{id}.value", gettext("Calendar"), "choice", choices=choices),)
     elif found is not None and found.type in (FieldType.NUMBER, FieldType.MONEY, FieldType.TIME, FieldType.PERSON):
         pair = operator is not None and operator.operand is Operand.PAIR
         low, high = (texts[0], texts[1]) if pair and len(texts) == 2 else (texts[0] if texts else "", "")

@@ -13,7 +13,7 @@ from rules.action import Param, ParamType
 from rules.actions import ACTIONS
 from rules.errors import UnknownField
 from rules.fields import Field, field
-from rules.operators import OPERATORS, Operand, default_operator, for_values, list_names
+from rules.operators import OPERATORS, Operand, Takes, default_operator, for_values, list_names
 from rules.parse import KINDS
 from rules.table import (
     DEFAULT_WAIT_S,
@@ -25,7 +25,7 @@ from rules.table import (
     WhenUnknown,
 )
 from rules.templates import shown
-from rules.triggers import TRIGGERS
+from rules.triggers import TRIGGERS, TriggerParam
 from rules.vocabulary import Vocabulary
 from tickets.values import JSON
 from web.look import duration
@@ -90,6 +90,8 @@ def condition(head: Mapping[str, Any], cell: JSON, vocabulary: Vocabulary) -> Wo
     if operator.operand is Operand.NONE:
         return Words(prefix)
     values = _values(value, found, vocabulary)
+    if operator.takes is Takes.CALENDAR:
+        values = (vocabulary.calendars.get(str(value), str(value)),)
     if operator.operand is Operand.PAIR and len(values) == 2:
         return Words(prefix, (gettext("%(low)s and %(high)s", low=values[0], high=values[1]),))
     return Words("" if operator.key in SILENT else prefix, values)
@@ -177,9 +179,15 @@ def trigger(data: Mapping[str, Any], vocabulary: Vocabulary) -> str:
         if param.key == "field":
             parts.append(f"({found.label if found else value})")
             continue
-        words = ", ".join(options.get(str(one)) or (shown(found, one) if found else str(one)).lower() for one in many)
+        words = ", ".join(options.get(str(one)) or _plain_word(param, found, one) for one in many)
         parts.append(f"{param.label} {words}" if param.key != "visibility" else f"({words.lower()})")
     return " ".join(parts)
+
+
+def _plain_word(param: TriggerParam, found: Field | None, value: JSON) -> str:
+    """A value among words; a zone or a schedule is no word and stays as it is written."""
+    text = shown(found, value) if found else str(value)
+    return text if param.clean is not None else text.lower()
 
 
 def _ticket_field(key: object) -> str:

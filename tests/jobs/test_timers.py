@@ -244,6 +244,10 @@ def test_on_publish_only_what_is_still_to_come_gets_a_timer_and_what_was_is_ente
     young = a_ticket(desk.db, status="waiting_team", now=desk.clock.now()).item_id
     clock_of(desk).forward(hours=2)
     table(desk, WAITING)
+    timers.sync(desk)
+    while timers.walk(desk):
+        pass
+    assert timer(desk, old) == ("before", "")
     tick(desk)
     assert timer(desk, old) == ("before", "")
     assert timer(desk, young) == ("waiting", "2026-11-27T08:30+00:00")

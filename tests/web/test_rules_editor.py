@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from rules import store as rule_list
 from rules.store import EntryKind, Stored
+from rules.triggers import TRIGGERS
 from tests.jobs.test_preview import dump
 from tests.web.desk import TRIAGE, Desk, send, sign_in
 
@@ -545,3 +547,10 @@ def test_forms_of_two_people_in_different_rows_are_both_saved_and_in_one_row_are
     assert "Saved Row 1 Channel: Chat → Assign team: Billing" in page
     assert "Yours Row 1 Channel: Chat → Assign team: Sales" in page
     assert [row["then"] for row in stored(desk).working["rows"]] == now
+
+
+def test_without_scripts_too_only_the_parameters_of_the_chosen_trigger_are_shown() -> None:
+    css = (Path(__file__).parents[2] / "web" / "static" / "css" / "rules_editor.css").read_text(encoding="utf-8")
+    for key, record in TRIGGERS.items():
+        if record.params:
+            assert f'.trig:not(:has(option[value="{key}"]:checked)) > .params > [data-for="{key}"]' in css, key

@@ -122,7 +122,7 @@ def sent(shown: CellForm) -> MultiDict[str, str]:
     """What a browser sends of this form as it is shown."""
     form = MultiDict[str, str]({f"{shown.column}.op": next(one.key for one in shown.ops if one.chosen)})
     for one in shown.widgets:
-        if one.kind == "ticks":
+        if one.kind in ("ticks", "choice"):
             form.setlist(one.name, [choice.key for choice in one.choices if choice.chosen])
         else:
             form[one.name] = one.value
