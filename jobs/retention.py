@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, delete, select
 
 from connectors.store import prune as prune_connectors
 from jobs.services import Services
-from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RunRow
+from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RunRow, SkippedRow
 from tickets.db import table_of
 from tickets.tables import PortalToken
 
@@ -36,8 +36,13 @@ def prune(services: Services) -> Mapping[str, int]:
     decided_before = now - timedelta(days=settings.keep_decisions_days)
     asked_before = now - timedelta(days=settings.keep_answers_days)
     sent_before = now - timedelta(days=settings.keep_sent_days)
+    checked_before = now - timedelta(days=min(settings.keep_checked_days, settings.keep_decisions_days))
+    checked = (DecisionRow.outcome == "checked") & (DecisionRow.at < checked_before) & _settled()
+    given_up = OutboxRow.status.in_(("failed", "capped", "cancelled")) & (OutboxRow.created_at < decided_before)
     gone = {
         "decisions": _drop(services, DecisionRow, DecisionRow.at < decided_before, "id"),
+        "checked": _drop(services, DecisionRow, checked, "id"),
+        "undelivered": _drop(services, OutboxRow, given_up, "id"),
         # A run that has not ended has no finished_at and is never dropped.
         "runs": _drop(services, RunRow, RunRow.finished_at < decided_before, "id"),
         "sent": _drop(services, OutboxRow, (OutboxRow.status == "sent") & (OutboxRow.sent_at < sent_before), "id"),
@@ -49,6 +54,14 @@ def prune(services: Services) -> Mapping[str, int]:
     if any(gone.values()):
         log.info("retention.pruned", extra=gone)
     return gone
+
+
+def _settled() -> ColumnElement[bool]:
+    """A decision whose late answer may still come is needed for it."""
+    waits = select(SkippedRow.event_id).where(
+        SkippedRow.event_id == DecisionRow.event_id, SkippedRow.settled_at.is_(None)
+    )
+    return ~waits.exists()
 
 
 def _drop(services: Services, model: Any, old: ColumnElement[bool], by: str) -> int:

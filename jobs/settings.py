@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     keep_decisions_days: int = Field(
         365, ge=1, description="Days until how an event was decided, and what a script did, is dropped."
     )
+    keep_checked_days: int = Field(90, ge=1, description="Days until a decision that found nothing to do is dropped.")
     keep_answers_days: int = Field(90, ge=1, description="Days until stored answers of connections are dropped.")
     keep_sent_days: int = Field(30, ge=1, description="Days until the record of a sent e-mail is dropped.")
     log_json: bool = Field(False, description="Whether all processes log JSON, one object per line.")

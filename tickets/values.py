@@ -65,7 +65,7 @@ def json_problem(value: object, path: str = "value") -> str | None:
             assert isinstance(part, str)
             if "\x00" in part:
                 return f"{where} holds a NUL character"
-            if any("\ud800" <= char <= "\udfff" for char in part):
+            if not part.isascii() and any("\ud800" <= char <= "\udfff" for char in part):
                 return f"{where} holds half of a surrogate pair"
         elif kind is list or kind is tuple:
             assert isinstance(part, (list, tuple))

@@ -210,7 +210,11 @@ def _changed(event: AnyRow, past: Past) -> Changed | None:
         return None
     changes = [(one["field"], one["before"], one["after"]) for one in event.changes]
     links = [_link_change(line.change) for line in past.history.get(event.id, ()) if line.field == links_field]
-    called_off = [line.change["before"] for line in past.history.get(event.id, ()) if line.field == coming_field]
+    called_off = [  # what was erased with its person says no more what it was
+        line.change["before"]
+        for line in past.history.get(event.id, ())
+        if line.field == coming_field and line.change["before"]
+    ]
     if not (changes or links or called_off):
         return None
     return Changed(event.at, event.actor_name, changes, links=links, called_off=called_off)

@@ -1,37 +1,90 @@
-"""./run bench events: what one event costs from accepted to committed, and how long a customer's mail takes.
+"""./run bench events: what one event costs, accepted to committed, with 100 tables live, and what handing it out costs.
 
-The yardstick for the cost is the database's own work: the statements of the same run, recorded, are replayed through
-the raw driver on a copy of the same database with the same commits. What is above it is ours.
+Three yardsticks, each in the same run. The database's own work: the statements of our run, recorded, are replayed
+through the raw driver on a copy of the same database with the same commits; what is above it is ours. One RQ job per
+event, by RQ's SimpleWorker, doing the same work: what it spends beyond that work is its dispatch. And RQ's ceiling:
+jobs that do nothing. Both databases, one worker and four, one event per lane and ten.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, make_url
+from redis import Redis
+from rq import Queue, SimpleWorker
+from sqlalchemy import event, func, make_url, select
 
 from jobs import automation
-from jobs.services import Services
+from jobs.queues import Work
+from jobs.services import Services, build
+from jobs.settings import Settings
+from jobs.tables import DecisionRow
+from rules.store import EntryKind
+from run_tool.commands import die_with_parent
+from run_tool.places import ROOT
+from tests.bench import events_jobs
 from tests.bench.mail import mail_to_context
-from tests.bench.report import Figure, arguments, finish
-from tests.builders import a_ticket
+from tests.bench.report import Figure, arguments, finish, percentile
+from tests.builders import FrozenClock, a_ticket
 from tests.environment.databases import Kind, PostgresDatabases, SqliteDatabases, postgres_server
-from tests.jobs.desk import a_working_desk, table
+from tests.environment.redis import RedisServer
+from tests.jobs.desk import a_working_desk, publish, table
 from tests.jobs.test_automation import TRIAGE
+from tests.jobs.test_queues import a_worker
+from tickets import store
 from tickets.db import Database
+from tickets.events import Actor, ActorKind
+from tickets.tables import EventRow
+from tickets.values import utc_now
 
-#: Events per round and rounds; each round measures ours and the replay one after the other.
-EVENTS = 150
-ROUNDS = 5
+#: Tables that are live: one that acts and others that look and pass.
+TABLES = 100
+#: Tickets per round and rounds; each round measures ours and the replay one after the other.
+EVENTS = 60
+ROUNDS = 3
+#: Messages that follow the first one in the rounds with ten events per lane, and tickets of such a round.
+FOLLOWING = 9
+LONG_LANES = 8
+#: Seconds the worker whose memory is watched goes on, and the share of its events after which it has settled.
+MEMORY_S = 20
+SETTLED = 0.34
+#: Seconds of half load.
+HALF_LOAD_S = 10
+WORKERS = 4
+#: Times hints are given until everything has to be done.
+MOST_BURSTS = 20
+#: What must hold.
+REPLAY_RATIO = 0.6
+DISPATCH_RATIO = 0.1
+LAG_RATIO = 5.0
+MEMORY_RATIO = 1.05
+
+LOOKS_AND_PASSES = """
+code: {code}
+name: Looks and passes
+kind: ticket
+triggers: [{{on: created}}, {{on: message, by: customer, visibility: public}}]
+hit: every
+columns:
+  - {{id: c1, field: message.text, op: contains_any}}
+  - {{id: c2, field: ticket.priority, op: is}}
+steps: [{{id: s1, do: add_tags}}]
+rows:
+  - {{id: r1, if: {{c1: {{value: [keyword{number}, word{number}]}}}}, then: {{s1: {{tags: [t{number}]}}}}}}
+  - {{id: r2, if: {{c1: {{value: [other{number}]}}, c2: {{value: urgent}}}}, then: {{s1: {{tags: [u{number}]}}}}}}
+"""
 
 
 @dataclass
@@ -46,12 +99,17 @@ class Cost:
     wall_s: float
     cpu_s: float
     events: int
+    drain_s: float  # of wall_s, without accepting
 
 
 def main() -> int:
     parser = arguments(__doc__ or "")
     parser.add_argument("--no-mail", action="store_true", help="leave out the mail-to-context time")
+    parser.add_argument("--drain", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.drain:
+        drain_until_told(options.drain[0], Path(options.drain[1]))
+        return 0
     figures: list[Figure] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -59,36 +117,57 @@ def main() -> int:
             "sqlite": SqliteDatabases(folder),
             "postgres": PostgresDatabases(stack.enter_context(postgres_server())),
         }
+        redis = RedisServer(folder / "redis")
+        redis.start()
+        stack.callback(redis.stop)
         for kind, maker in makers.items():
-            figures += cost(kind, maker, folder)
+            found, inline = cost(kind, maker, folder)
+            figures += found
+            figures += several_workers(kind, maker, folder)
+            figures += handing_out(kind, maker, folder, redis)
+            figures += half_load(kind, maker, folder, redis, inline)
+        figures += ceiling(redis)
+        figures += memory(makers["sqlite"], folder)
         makers["postgres"].drop_all()
         if not options.no_mail:
             figures += mail_to_context(folder)
     return finish(figures, options.json)
 
 
-def cost(kind: Kind, maker: Any, folder: Path) -> list[Figure]:
-    """Ours and the raw replay, interleaved; medians of the rounds."""
-    ratios: list[float] = []
-    ours: list[Cost] = []
+def hundred_tables(services: Services) -> None:
+    table(services, TRIAGE)
+    for number in range(2, TABLES + 1):
+        publish(services, EntryKind.TABLE, LOOKS_AND_PASSES.format(code=f"A{number:02}", number=number))
+    with services.db.read() as connection:
+        assert services.live.current(connection).broken == {}
+    warm(services)
+
+
+def cost(kind: Kind, maker: Any, folder: Path) -> tuple[list[Figure], float]:
+    """Ours and the raw replay, interleaved; medians of the rounds. And the seconds one event takes, inline."""
+    ratios: dict[str, list[float]] = {"one": [], "ten": []}
+    ours: dict[str, list[Cost]] = {"one": [], "ten": []}
     for number in range(ROUNDS):
         url = maker.make()
         with a_working_desk(url, folder / f"{kind}{number}") as services:
-            table(services, TRIAGE)
-            warm(services)
-            copy = copied(kind, maker, url, services, folder / f"{kind}{number}.copy")
-            recording, measured = measure(services)
-        replayed = replay(copy, recording)
-        ours.append(measured)
-        ratios.append(replayed / measured.wall_s)
-    middle = sorted(ours, key=lambda one: one.wall_s)[len(ours) // 2]
-    ratio = sorted(ratios)[len(ratios) // 2]
-    return [
-        Figure(f"{kind}: events per second, one worker", middle.events / middle.wall_s, "events/s", "higher", "budget"),
-        Figure(f"{kind}: time per event", middle.wall_s / middle.events * 1000, "ms", "lower", "budget"),
-        Figure(f"{kind}: CPU per event", middle.cpu_s / middle.events * 1000, "ms", "lower", "budget"),
-        Figure(f"{kind}: raw replay of the same statements / ours", ratio, "x", "higher", "ratio"),
-    ]
+            hundred_tables(services)
+            for lanes, accept in (("one", one_per_lane), ("ten", ten_per_lane)):
+                copy = copied(kind, maker, url, services, folder / f"{kind}{number}{lanes}.copy")
+                recording, measured = measure(services, accept)
+                ours[lanes].append(measured)
+                ratios[lanes].append(replay(copy, recording) / measured.wall_s)
+    figures = []
+    for lanes in ("one", "ten"):
+        middle = sorted(ours[lanes], key=lambda one: one.wall_s / one.events)[ROUNDS // 2]
+        ratio = sorted(ratios[lanes])[ROUNDS // 2]
+        what = f"{kind}, {lanes} per lane"
+        figures += [
+            Figure(f"{what}: events per second, one worker", middle.events / middle.wall_s, "/s", "higher", "budget"),
+            Figure(f"{what}: CPU per event", middle.cpu_s / middle.events * 1000, "ms", "lower", "budget"),
+            Figure(f"{what}: raw replay / ours", ratio, "x", "higher", "ratio", REPLAY_RATIO),
+        ]
+    drained = sorted(one.drain_s / one.events for one in ours["one"])[ROUNDS // 2]
+    return [*figures, Figure(f"{kind}: decide and commit, inline", drained * 1000, "ms", "lower", "budget")], drained
 
 
 def warm(services: Services) -> None:
@@ -97,17 +176,212 @@ def warm(services: Services) -> None:
     automation.drain(services, budget_s=30)
 
 
-def measure(services: Services) -> tuple[Recording, Cost]:
+def one_per_lane(services: Services) -> int:
+    """Tickets with one event each; their triage makes another. How many events there will be."""
+    for _ in range(EVENTS):
+        a_ticket(services.db)
+    return 2 * EVENTS
+
+
+def ten_per_lane(services: Services) -> int:
+    """Tickets with one event and nine messages each, all waiting at once."""
+    for _ in range(LONG_LANES):
+        item_id = a_ticket(services.db).item_id
+        for number in range(FOLLOWING):
+            with services.db.write() as connection:
+                item = store.read_item(connection, item_id, lock=True)
+                person = item.state["customer"]
+                assert isinstance(person, int)
+                said = store.NewMessage("customer", True, "email", f"And {number}", author_person=person)
+                actor = Actor(ActorKind.CUSTOMER, str(person), "Camille Laurent")
+                store.change_item(connection, item, lines=(), actor=actor, now=services.clock.now(), messages=(said,))
+    return LONG_LANES * (FOLLOWING + 2)
+
+
+def measure(services: Services, accept: Callable[[Services], int]) -> tuple[Recording, Cost]:
     """Accept and decide; the recording costs a little and is counted against us."""
     recording = Recording()
     with recorded(services.db, recording):
         wall, cpu = time.perf_counter(), time.process_time()
-        for _ in range(EVENTS):
-            a_ticket(services.db)
+        expected = accept(services)
+        accepted = time.perf_counter()
         handled = automation.drain(services, budget_s=120)
-        measured = Cost(time.perf_counter() - wall, time.process_time() - cpu, handled)
-    assert handled == 2 * EVENTS, f"{handled} events were handled, not {2 * EVENTS}"
+        ended = time.perf_counter()
+        measured = Cost(ended - wall, time.process_time() - cpu, handled, ended - accepted)
+    assert handled == expected, f"{handled} events were handled, not {expected}"
     return recording, measured
+
+
+# Several workers -----------------------------------------------------------------------------------------------------
+
+
+def several_workers(kind: Kind, maker: Any, folder: Path) -> list[Figure]:
+    """Events per second of four processes that drain one database; their start is not counted."""
+    url = maker.make()
+    with a_working_desk(url, folder / f"{kind}-four") as services:
+        hundred_tables(services)
+        expected = one_per_lane(services) + one_per_lane(services)
+    told = folder / f"{kind}-four"
+    command = [sys.executable, "-m", "tests.bench.events", "--drain", url, str(told)]
+    workers = [subprocess.Popen(command, cwd=ROOT, preexec_fn=die_with_parent) for _ in range(WORKERS)]
+    while len(list(told.glob("ready-*"))) < WORKERS:
+        time.sleep(0.05)
+    begun = time.perf_counter()
+    (told / "go").touch()
+    for worker in workers:
+        worker.wait(180)
+    took = time.perf_counter() - begun
+    handled = sum(int(one.read_text()) for one in told.glob("done-*"))
+    assert handled == expected, f"{handled} events were handled, not {expected}"
+    name = f"{kind}: events per second, {WORKERS} workers"
+    return [Figure(name, handled / took, "/s", "higher", "budget")]
+
+
+def drain_until_told(url: str, folder: Path) -> None:
+    """One of several workers: drains when all are ready, and says how many events it has handled."""
+    own = folder / f"worker-{os.getpid()}"
+    own.mkdir()
+    services = build(Settings(data_dir=own, database_url=url, redis_url=f"unix://{own}/none"), clock=FrozenClock())
+    with services.db.read() as connection:
+        services.live.current(connection)
+    (folder / f"ready-{os.getpid()}").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.005)
+    handled = automation.drain(services, budget_s=120)
+    (folder / f"done-{os.getpid()}").write_text(str(handled))
+    services.close()
+
+
+# Handing out ---------------------------------------------------------------------------------------------------------
+
+
+def handing_out(kind: Kind, maker: Any, folder: Path, redis: RedisServer) -> list[Figure]:
+    """The processor's time per event that is spent outside the work itself: by our hints, and by a job per event."""
+    spent = {}
+    for name, function, jobs in (
+        ("ours", events_jobs.drain_all, 2),
+        ("a job per event", events_jobs.drain_one, 2 * EVENTS),
+    ):
+        with a_working_desk(maker.make(), folder / f"{kind}-{name[0]}") as services:
+            hundred_tables(services)
+            one_per_lane(services)
+            one_per_lane(services)
+            events_jobs.AT_WORK.update(services=services, inside_s=0.0, handled=0)
+            client = Redis.from_url(redis.url)
+            waiting = Queue(f"bench-{kind}-{name[0]}", connection=client, serializer="json")
+            begun = time.process_time()
+            worker = SimpleWorker([waiting], connection=client, serializer="json")
+            for _ in range(MOST_BURSTS):  # a job of ours ends with its budget; the clock then hints again
+                for _ in range(jobs):
+                    waiting.enqueue(function, result_ttl=0)
+                worker.work(burst=True, logging_level="ERROR")
+                if events_jobs.AT_WORK["handled"] == 4 * EVENTS:
+                    break
+            total = time.process_time() - begun
+            client.close()
+            handled = int(events_jobs.AT_WORK["handled"])
+            assert handled == 4 * EVENTS, f"{handled} events were handled, not {4 * EVENTS}"
+            spent[name] = (total - float(events_jobs.AT_WORK["inside_s"])) / handled
+    return [
+        *(
+            Figure(f"{kind}: dispatch per event, {name}", seconds * 1000, "ms CPU", "lower", "budget")
+            for name, seconds in spent.items()
+        ),
+        Figure(
+            f"{kind}: dispatch, ours / a job per event",
+            spent["ours"] / spent["a job per event"],
+            "x",
+            "lower",
+            "ratio",
+            DISPATCH_RATIO,
+        ),
+    ]
+
+
+def ceiling(redis: RedisServer) -> list[Figure]:
+    """How many jobs that do nothing RQ's SimpleWorker gets through in a second: no job per event can be faster."""
+    client = Redis.from_url(redis.url)
+    waiting = Queue("bench-nothing", connection=client, serializer="json")
+    for _ in range(2 * EVENTS):
+        waiting.enqueue(events_jobs.nothing, result_ttl=0)
+    worker = SimpleWorker([waiting], connection=client, serializer="json")
+    begun = time.perf_counter()
+    worker.work(burst=True, logging_level="ERROR")
+    took = time.perf_counter() - begun
+    client.close()
+    return [Figure("RQ: jobs that do nothing", 2 * EVENTS / took, "/s", "higher", "budget")]
+
+
+# Half load and memory ------------------------------------------------------------------------------------------------
+
+
+def half_load(kind: Kind, maker: Any, folder: Path, redis: RedisServer, inline_s: float) -> list[Figure]:
+    """Accepted -> applied with a real worker process and real hints, at half of what one worker gets through."""
+    data = folder / f"{kind}-half"
+    url = maker.make()
+    with a_working_desk(url, data, redis_url=redis.url) as services, a_worker(services, "drain", quiet=True):
+        hundred_tables(services)
+        while not services.redis.smembers("rq:workers"):
+            time.sleep(0.05)
+        pause_s = 2 * 2 * inline_s  # each ticket makes two events; half load leaves as much time again
+        end = time.monotonic() + HALF_LOAD_S
+        first = None
+        while time.monotonic() < end:
+            begun = time.monotonic()
+            made = a_ticket(services.db, now=utc_now())
+            first = first or made.event_id
+            services.queues.hint(Work.DRAIN)
+            time.sleep(max(0.0, pause_s - (time.monotonic() - begun)))
+        waiting = select(func.count()).where(EventRow.status != "done")
+        while _scalar(services, waiting):
+            time.sleep(0.05)
+        with services.db.read() as connection:
+            rows = connection.execute(
+                select(EventRow.at, DecisionRow.at.label("applied"))
+                .join(DecisionRow, DecisionRow.event_id == EventRow.id)
+                .where(EventRow.kind == "created", EventRow.id >= first)
+            ).all()
+        services.redis.flushall()
+    lags = [(row.applied - row.at).total_seconds() for row in rows]
+    p95 = percentile(lags, 0.95)
+    return [
+        Figure(f"{kind}: accepted -> applied at half load, p50", percentile(lags, 0.5) * 1000, "ms", "lower", "budget"),
+        Figure(f"{kind}: accepted -> applied at half load, p95", p95 * 1000, "ms", "lower", "budget"),
+        Figure(f"{kind}: that p95 / decide and commit inline", p95 / inline_s, "x", "lower", "ratio", LAG_RATIO),
+    ]
+
+
+def _scalar(services: Services, query: Any) -> int:
+    with services.db.read() as connection:
+        found: int = connection.execute(query).scalar_one()
+        return found
+
+
+def memory(maker: Any, folder: Path) -> list[Figure]:
+    """The memory of a process that handles events for as long as there is time, settled and at the end."""
+    sizes: list[tuple[int, float]] = []
+    handled = 0
+    with a_working_desk(maker.make(), folder / "memory") as services:
+        hundred_tables(services)
+        end = time.monotonic() + MEMORY_S
+        while time.monotonic() < end:
+            one_per_lane(services)
+            handled += automation.drain(services, budget_s=60)
+            sizes.append((handled, _resident_mb()))
+    settled = next(size for events, size in sizes if events >= SETTLED * handled)
+    return [
+        Figure("events handled while memory was watched", handled, "events", "higher", "budget"),
+        Figure("memory of a process in the end", sizes[-1][1], "MB", "lower", "budget"),
+        Figure("memory in the end / when settled", sizes[-1][1] / settled, "x", "lower", "ratio", MEMORY_RATIO),
+    ]
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1_000_000
+
+
+# Recording and replay ------------------------------------------------------------------------------------------------
 
 
 @contextmanager

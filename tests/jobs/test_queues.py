@@ -44,7 +44,9 @@ def until(true: Callable[[], bool], *, seconds: float = WAIT_S) -> bool:
 
 
 @contextmanager
-def a_worker(services: Services, kind: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+def a_worker(
+    services: Services, kind: str, *, quiet: bool = False, **settings: str
+) -> Iterator[subprocess.Popen[bytes]]:
     environ = {
         **os.environ,
         "DESKHAND_DATA_DIR": str(services.settings.data),
@@ -53,7 +55,11 @@ def a_worker(services: Services, kind: str, **settings: str) -> Iterator[subproc
         **settings,
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "jobs.worker", kind], cwd=ROOT, env=environ, preexec_fn=die_with_parent
+        [sys.executable, "-m", "jobs.worker", kind],
+        cwd=ROOT,
+        env=environ,
+        stderr=subprocess.DEVNULL if quiet else None,
+        preexec_fn=die_with_parent,
     )
     try:
         yield process

@@ -41,17 +41,40 @@ def mails(services: Services, *statuses: str) -> None:
             )
 
 
+def test_a_decision_that_found_nothing_to_do_goes_sooner_than_one_that_acted(desk: Services) -> None:
+    table(desk, TRIAGE)
+    a_ticket(desk.db)
+    work(desk)
+    clock_of(desk).forward(days=desk.settings.keep_checked_days - 1)
+    assert not any(prune(desk).values())
+    clock_of(desk).forward(days=2)
+    assert prune(desk)["checked"] == 1
+    with desk.db.read() as connection:
+        assert list(connection.execute(select(DecisionRow.outcome)).scalars()) == ["acted"]
+
+
+def test_what_was_not_delivered_stays_as_long_as_a_decision_and_what_waits_for_ever(desk: Services) -> None:
+    mails(desk, "failed", "capped", "cancelled", "due")
+    clock_of(desk).forward(days=desk.settings.keep_decisions_days - 1)
+    prune(desk)
+    assert count(desk, OutboxRow) == 4
+    clock_of(desk).forward(days=2)
+    assert prune(desk)["undelivered"] == 3
+    with desk.db.read() as connection:
+        assert connection.execute(select(OutboxRow.status)).scalar_one() == "due"
+
+
 def test_a_decision_is_dropped_when_it_is_too_old_and_what_it_did_stays(desk: Services) -> None:
     table(desk, TRIAGE)
     ticket = a_ticket(desk.db)
     work(desk)
     before = (count(desk, EventRow), count(desk, History), count(desk, Message), item(desk, ticket.item_id))
     clock_of(desk).forward(days=desk.settings.keep_decisions_days - 1)
-    assert prune(desk)["decisions"] == 0
+    assert prune(desk)["decisions"] == 0  # of the two, the one that found nothing to do went sooner
     younger = a_ticket(desk.db, now=desk.clock.now())
     work(desk)
     clock_of(desk).forward(days=2)
-    assert prune(desk)["decisions"] == 2
+    assert prune(desk)["decisions"] == 1
     with desk.db.read() as connection:
         left = set(connection.execute(select(DecisionRow.item_id)).scalars())
     assert left == {younger.item_id}

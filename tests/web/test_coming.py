@@ -5,9 +5,11 @@ from __future__ import annotations
 from flask.testing import FlaskClient
 from sqlalchemy import insert, select
 
+from jobs.erasure import erase
 from jobs.tables import LookupRow
-from tests.web.desk import Desk, token
+from tests.web.desk import Desk, send, token
 from tests.web.test_runs_pages import words
+from tickets.tables import WorkItem
 
 
 def a_lookup(desk: Desk, item_id: int) -> None:
@@ -36,6 +38,21 @@ def test_what_comes_is_called_off_with_a_reason_that_stands_in_the_timeline(desk
         assert connection.execute(select(LookupRow.due_at)).scalar_one() is None
     late = agent.post(f"/tickets/{ticket}/coming/call-off", data=form, follow_redirects=True)
     assert "Nothing was changed" in late.get_data(as_text=True)
+
+
+def test_why_something_was_called_off_goes_with_the_person_it_was_about(desk: Desk, agent: FlaskClient) -> None:
+    ticket = desk.ticket("Where is it?")
+    a_lookup(desk, ticket)
+    form = {"source": "lookup", "ref": "1", "why": "Camille asked for it"}
+    send(agent, f"/tickets/{ticket}/coming/call-off", dict(form))
+    assert "Camille asked" in agent.get(f"/tickets/{ticket}").get_data(as_text=True)
+    with desk.services.db.read() as connection:
+        person = connection.execute(select(WorkItem.customer)).scalar_one()
+    assert person is not None
+    erase(desk.services, person, by="test")
+    answer = agent.get(f"/tickets/{ticket}")
+    assert answer.status_code == 200
+    assert "Camille" not in answer.get_data(as_text=True)
 
 
 def test_nobody_calls_off_on_a_ticket_they_may_not_see(desk: Desk, agent: FlaskClient) -> None:
