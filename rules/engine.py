@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, Wait
 from rules.errors import RulesError
 from rules.facts import Facts
+from rules.fields import MAX_WORKED_OUT
 from rules.passes import Outcome, Pass
 from rules.ruleset import INDEX_FROM_ROWS, NO_INDEX, RuleSet, compile_ruleset
 from rules.trace import EntryTrace, Trace, Verdict, cut
@@ -86,8 +88,7 @@ def explain_entry(
     effects_left: int,
 ) -> EntryTrace:
     """What `rules.explain.explain` shows: the decision about this one entry, with every row and condition kept."""
-    alone = [replace(entry, enabled=True)]
-    ruleset = compile_ruleset(0, alone, vocabulary, index_from=NO_INDEX, short_trace_from=NO_INDEX)
+    ruleset = _alone(entry, vocabulary)
     over = frozenset({entry.code}) if wait_over else frozenset()
     run = TracedPass(ruleset, facts, held, staged, over, None, effects_left)
     if not ruleset.tables:
@@ -107,3 +108,16 @@ def explain_entry(
     if triggered and compiled.scope is not None:
         reason = cut(f"The ticket is out of its scope: {compiled.scope.words}.")
     return EntryTrace(entry.code, entry.name, entry.version, Verdict.NOT_TRIGGERED, rows, 0, reason)
+
+
+def _alone(entry: Entry, vocabulary: Vocabulary) -> RuleSet:
+    """A list of this one entry, switched on; kept with the vocabulary, for whoever explains it on many events."""
+    known = vocabulary.worked_out.get(("alone", entry.code))
+    same = (entry.name, entry.version)
+    if isinstance(known, tuple) and known[0] is entry.table and known[1] == same:
+        return cast(RuleSet, known[2])
+    alone = [replace(entry, enabled=True)]
+    ruleset = compile_ruleset(0, alone, vocabulary, index_from=NO_INDEX, short_trace_from=NO_INDEX)
+    if len(vocabulary.worked_out) < MAX_WORKED_OUT:
+        vocabulary.worked_out["alone", entry.code] = (entry.table, same, ruleset)
+    return ruleset
