@@ -385,8 +385,8 @@ MUTATIONS = (
     Mutation(
         "gateway: inputs are masked in the audit",
         "connectors/gateway.py",
-        'return {name: f"{str(value)[:2]}…" if isinstance(value, str) else value for name, value in args.items()}',
-        "return dict(args)",
+        '        name: f"{value[:2]}…" if isinstance(value, str) else "…" if isinstance(value, Mapping) else value\n',
+        "        name: value\n",
         GATEWAY + "test_every_call_that_leaves_is_in_the_audit_with_masked_inputs",
     ),
     Mutation(

@@ -699,13 +699,16 @@ MUTATIONS = (
         "            if False:\n",
     ),
     _action_refusal(
-        "message_actions",
+        "wording",
         "a text or a template",
         '    if ("text" in params) == ("template" in params):',
         "    if False:",
     ),
     _action_refusal(
-        "message_actions", "somebody to notify", 'if not params.get("users") and not params.get("teams"):', "if False:"
+        "message_actions",
+        "somebody to notify",
+        'if not any(params.get(key) for key in ("users", "teams", "brands", "locations", "location_groups")):',
+        "if False:",
     ),
     _action_refusal(
         "outside_actions",
@@ -720,7 +723,7 @@ MUTATIONS = (
     _action_refusal(
         "actions",
         "the placeholders of a text",
-        "                problems = text_problems(value, vocabulary)\n",
+        "                problems = text_problems(value, vocabulary, param.names)\n",
         "                problems = []\n",
     ),
     _action_refusal(

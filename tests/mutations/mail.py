@@ -1,0 +1,168 @@
+"""What leaves and what arrives: who may see it, when it is not wanted any more, where passwords and mails go."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+ROWS = "tests/rows/"
+APPROVAL = ROWS + "test_f9_approval.py::"
+AGAIN = ROWS + "test_n9_outbox_recheck.py::"
+WINDOW = ROWS + "test_f10_f11_send_window.py::"
+NOTICES = ROWS + "test_f13_f16_notifications.py::"
+CENTRE = ROWS + "test_o5_o20_messages_centre.py::"
+UNSEEN = ROWS + "test_o7_unseen_fallback.py::"
+TEMPLATES = ROWS + "test_o17_send_template.py::"
+SYSTEM = ROWS + "test_o6_system_message.py::"
+BOXES = ROWS + "test_mailboxes_per_brand.py::"
+HOOKS = "tests/connectors/test_webhook.py::"
+PAGE = "tests/connectors/test_mail_page.py::"
+
+MUTATIONS = (
+    Mutation(
+        "outbox: only about tickets one may see",
+        "web/outbox_store.py",
+        "    seen = and_(OutboxRow.item_id.is_not(None), visible(viewer))\n",
+        "    seen = and_(OutboxRow.item_id.is_not(None))\n",
+        APPROVAL + "test_who_may_not_see_the_ticket_can_do_nothing_with_its_reply",
+    ),
+    Mutation(
+        "suggested reply: only on a ticket one may see",
+        "jobs/suggestions.py",
+        "    item = store.read_item(connection, found, viewer=viewer, lock=True)\n",
+        "    item = store.read_item(connection, found, lock=True)\n",
+        APPROVAL + "test_who_may_not_see_the_ticket_can_do_nothing_with_its_reply",
+    ),
+    Mutation(
+        "suggested reply: decided once",
+        "jobs/suggestions.py",
+        "        .where(OutboxRow.id == row_id, OutboxRow.status.in_(WAITING))\n",
+        "        .where(OutboxRow.id == row_id)\n",
+        APPROVAL + "test_of_two_who_answer_at_once_the_second_is_told_and_nothing_is_sent_twice",
+    ),
+    Mutation(
+        "suggested reply: an answer in between cancels it",
+        "jobs/suggestions.py",
+        "    if later is not None:\n",
+        "    if later is None and later is not None:\n",
+        AGAIN + "test_an_answer_of_the_customer_in_between_cancels_it",
+    ),
+    Mutation(
+        "suggested reply: the row is asked again",
+        "jobs/suggestions.py",
+        "    if row_key not in decision.fired:\n",
+        "    if not row_key:\n",
+        AGAIN + "test_what_is_no_longer_so_cancels_it",
+    ),
+    Mutation(
+        "suggested reply: a rule that is off sends nothing",
+        "jobs/suggestions.py",
+        "    if live is None or not live.enabled:\n",
+        "    if live is None:\n",
+        AGAIN + "test_a_rule_that_was_switched_off_sends_nothing_that_still_waited",
+    ),
+    Mutation(
+        "suggested reply: its own row's changes are no reason",
+        "jobs/suggestions.py",
+        "    facts = gather(connection, event, item, own, desk.vocabulary, now)\n",
+        "    facts = gather(connection, event, item, [], desk.vocabulary, now)\n",
+        AGAIN + "test_what_the_row_itself_changed_does_not_cancel_its_reply",
+    ),
+    Mutation(
+        "send window: closed when it was missed",
+        "jobs/suggestions.py",
+        "        if opens > now:\n",
+        "        if opens < now:\n",
+        WINDOW + "test_what_nobody_sent_while_the_window_was_open_waits_for_the_next_one",
+    ),
+    Mutation(
+        "notice: whoever may not see the ticket any more gets none",
+        "jobs/outbox.py",
+        '                if row.kind == "notice" and not may_still_see(connection, row):\n',
+        '                if row.kind == "" and not may_still_see(connection, row):\n',
+        NOTICES + "test_a_mail_to_somebody_who_may_not_see_the_ticket_any_more_is_cancelled",
+    ),
+    Mutation(
+        "notification: only from that origin",
+        "jobs/recipients.py",
+        "    if wanted and not _from_there(connection, ring, brand, location):\n",
+        "    if not wanted and not _from_there(connection, ring, brand, location):\n",
+        NOTICES + "test_f13_only_an_item_of_that_origin_notifies_them",
+    ),
+    Mutation(
+        "template by e-mail: colleagues who may see the ticket",
+        "jobs/recipients.py",
+        "            store.read_item(connection, item_id, viewer=viewer)\n",
+        "            store.read_item(connection, item_id)\n",
+        TEMPLATES + "test_a_colleague_who_may_not_see_the_ticket_gets_none",
+    ),
+    Mutation(
+        "template: switched off is not sent",
+        "jobs/applying.py",
+        "                if template is not None and not template.enabled:\n",
+        "                if template is None:\n",
+        TEMPLATES + "test_o21_a_template_that_is_switched_off_is_not_sent_and_the_rest_of_its_row_is_done",
+    ),
+    Mutation(
+        "template: not deleted while something names it",
+        "web/messages_pages.py",
+        "        if found:\n",
+        "        if not code:\n",
+        CENTRE + "test_o19_a_template_that_something_names_is_not_deleted",
+    ),
+    Mutation(
+        "system message: cannot be switched off",
+        "web/messages_pages.py",
+        "    if code in SYSTEM_TEXTS:\n",
+        "    if not code:\n",
+        SYSTEM + "test_it_can_be_reworded_but_neither_switched_off_nor_deleted",
+    ),
+    Mutation(
+        "samples: values of a ticket one may see",
+        "web/rules_templates.py",
+        "    query = select(WorkItem.id).where(visible(me())).order_by(WorkItem.id.desc()).limit(1)\n",
+        "    query = select(WorkItem.id).order_by(WorkItem.id.desc()).limit(1)\n",
+        CENTRE + "test_a_ticket_i_may_not_see_lends_no_values",
+    ),
+    Mutation(
+        "mail: what was seen in the portal is not sent",
+        "jobs/outbox.py",
+        "        if _seen_meanwhile(connection, row):\n",
+        "        if not row.id:\n",
+        UNSEEN + "test_a_reply_that_was_seen_in_the_portal_is_not_e_mailed_and_the_outbox_says_why",
+    ),
+    Mutation(
+        "mail: internal notes are not quoted",
+        "jobs/letters.py",
+        "Message.id < before, Message.public, Message.author_kind",
+        "Message.id < before, Message.author_kind",
+        UNSEEN + "test_a_reply_not_seen_within_a_minute_is_e_mailed_once",
+    ),
+    Mutation(
+        "mail: what people wrote is no markup",
+        "connectors/channels/mail_page.py",
+        "    pieces.append(escape(text[at:]))\n",
+        "    pieces.append(text[at:])\n",
+        PAGE + "test_what_people_wrote_never_becomes_markup",
+    ),
+    Mutation(
+        "webhook: the signature covers the body",
+        "connectors/systems/webhook.py",
+        '    signed = hmac.new(_key(secret), f"{id_}.{timestamp}.".encode() + body, hashlib.sha256).digest()\n',
+        '    signed = hmac.new(_key(secret), f"{id_}.{timestamp}.".encode(), hashlib.sha256).digest()\n',
+        HOOKS + "test_the_signature_is_the_one_of_the_standards_example",
+    ),
+    Mutation(
+        "mail server: inside the address ceiling",
+        "connectors/channels/dialling.py",
+        '    ceiling.check("https" if encrypted else "http", host, port, addresses)\n',
+        "",
+        BOXES + "test_an_address_the_installation_may_not_reach_is_refused_at_the_test",
+    ),
+    Mutation(
+        "mail server: a password is only sent encrypted",
+        "jobs/mailboxes.py",
+        '    if kind == "smtp" and user and security == "plain":\n',
+        '    if kind == "" and user and security == "plain":\n',
+        BOXES + "test_settings_that_make_no_sense_are_refused_and_nothing_is_saved",
+    ),
+)
