@@ -75,7 +75,7 @@ MUTATIONS = (
     Mutation(
         "addresses: private ones need the ceiling",
         "connectors/addresses.py",
-        "        if address.is_global and not (address.version == 4 and address in SHARED):",
+        "        if _is_public(address):",
         "        if True:",
         ADDRESSES + "test_a_private_address_is_refused_unless_the_ceiling_covers_it",
     ),
