@@ -430,3 +430,20 @@ def test_files_alone_are_decided_with_their_lists(tmp_path: Path, app: APIFlask)
     assert done.exit_code == 0, done.output
     assert "event 1: A01/r1" in done.output
     assert "event 2: A01/r1" not in done.output
+
+
+def test_a_file_brings_a_deleted_table_back_with_the_versions_it_had(desk: Desk, app: APIFlask, tmp_path: Path) -> None:
+    path = a_file(tmp_path, everything())
+    flask(app, "rules", "import", path)
+    with desk.services.db.write() as connection:
+        rule_list.remove(connection, "A01", now=desk.clock.now())
+    gone = desk.ticket("A refund, please")
+    desk.work()
+    assert "team" not in desk.state(gone)
+    done = flask(app, "rules", "import", path)
+    assert done.exit_code == 0, done.output
+    back = desk.ticket("A refund, please")
+    desk.work()
+    assert desk.state(back)["team"] == "billing"
+    with desk.services.db.read() as connection:
+        assert [one.version for one in rule_list.versions(connection, "A01")] == [2, 1]
