@@ -24,6 +24,7 @@ class Look:
         self.may_wait = False  # whether the table being decided waits for answers that are on their way
         self._own: dict[str, JSON] | None = None  # the item of `facts`, once something was staged
         self._readings: dict[str, tuple[Field, Reading]] = {}
+        self._bases: set[str] = set()  # state fields that something in `_readings` depends on
         changes = facts.event.get("changes")
         self._changes: Mapping[str, JSON] = changes if isinstance(changes, Mapping) else {}
 
@@ -35,6 +36,7 @@ class Look:
         if isinstance(reading, Known) and field.state_key in self.staged_by:
             reading = replace(reading, source=self.staged_by[field.state_key])
         self._readings[field.key] = (field, reading)
+        self._bases |= field.reads
         return reading
 
     def parts(self) -> Mapping[str, Mapping[str, JSON]]:
@@ -78,5 +80,5 @@ class Look:
             own.pop(name, None)
         else:
             own[name] = value
-        if self._readings:
+        if name in self._bases:
             self._readings = {key: known for key, known in self._readings.items() if name not in known[0].reads}

@@ -72,7 +72,7 @@ class Pass:
         self.vocabulary = ruleset.vocabulary.of(str(facts.item.get("kind", ruleset.vocabulary.kind)))
         self.look = Look(facts, staged)
         self.because = held_by_ledger(ruleset.rearms, facts) if facts.ledger else {}
-        self.held = held | self.because.keys()
+        self.held = held | self.because.keys() if self.because else held
         self.wait_over, self.only_rows, self.effects_left = wait_over, only_rows, effects_left
         self.staged: dict[str, JSON] = dict(staged)
         self.planned: list[Planned] = []

@@ -23,7 +23,7 @@ MUTATIONS = (
     Mutation(
         "the ledger holds rows back",
         "rules/passes.py",
-        "        self.held = held | self.because.keys()\n",
+        "        self.held = held | self.because.keys() if self.because else held\n",
         "        self.held = held\n",
         REARM + "test_a_row_held_back_by_the_ledger_still_matches_ends_its_table_and_says_why",
     ),
