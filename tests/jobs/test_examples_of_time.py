@@ -14,6 +14,7 @@ from tests.jobs.test_timers import save, say, tick
 from tickets import store
 from tickets.effects import AddTo
 from tickets.events import AUTOMATION, Cause
+from tickets.item import ItemKind
 from tickets.tables import Message, Notification
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
@@ -43,7 +44,7 @@ def by_a_rule(services: Services, item_id: int) -> None:
 
 
 @pytest.mark.parametrize("touched_by", ["nobody", "a rule", "a person", "the customer"])
-def test_a07_closes_what_no_person_touched_for_a_week(desk: Services, touched_by: str) -> None:
+def test_o22_a07_closes_what_no_person_touched_for_a_week(desk: Services, touched_by: str) -> None:
     example(desk, "A07_close_the_silent")
     item_id = a_ticket(desk.db, status="waiting_customer").item_id
     clock_of(desk).forward(days=5)
@@ -62,7 +63,7 @@ def test_a07_closes_what_no_person_touched_for_a_week(desk: Services, touched_by
     assert item(desk, item_id).state["status"] == "closed"
 
 
-def test_a07_leaves_alone_what_does_not_wait_for_the_customer(desk: Services) -> None:
+def test_o22_a07_leaves_alone_what_does_not_wait_for_the_customer(desk: Services) -> None:
     example(desk, "A07_close_the_silent")
     item_id = a_ticket(desk.db, status="open").item_id
     clock_of(desk).forward(days=8)
@@ -136,3 +137,26 @@ def test_h12_a_delayed_answer_raises_priority_reassigns_and_tells(desk: Services
     state = item(desk, item_id).state
     expected = ("normal", "first_line", []) if answered else ("urgent", "billing", ["ana"])
     assert (state["priority"], state["team"], bells(desk)) == expected
+
+
+MOVED = """
+code: O27
+name: The schedule of a project changed
+kind: project
+triggers: [{on: changed, field: due_at}]
+steps: [{id: say, do: post_message}]
+rows: [{id: r1, then: {say: {text: "The schedule has changed.", public: false}}}]
+"""
+
+
+@pytest.mark.parametrize("kind", [ItemKind.PROJECT, ItemKind.TASK])
+def test_o27_a_changed_due_date_of_a_project_writes_an_internal_message(desk: Services, kind: ItemKind) -> None:
+    table(desk, MOVED)
+    with desk.db.write() as connection:
+        made = store.create_item(connection, kind=kind, state={"subject": "Move"}, actor=ANA, now=desk.clock.now())
+    save(desk, made.item_id, priority="high")
+    tick(desk)
+    assert bot_said(desk) == []
+    save(desk, made.item_id, due_at="2026-12-01T00:00:00+00:00")
+    tick(desk)
+    assert bot_said(desk) == (["The schedule has changed."] if kind is ItemKind.PROJECT else [])

@@ -152,3 +152,17 @@ rows: [{id: r1, if: {c1: breached, c2: 1 h, c3: standard}, then: {s1: {tags: [la
     say(desk, item_id, "customer")
     tick(desk)
     assert tags(desk, item_id) == ["late"]
+
+
+@pytest.mark.parametrize(
+    ("state", "policy", "hours"),
+    [({"tags": ["vip"]}, "a_vip", 1), ({"channel": "form"}, "b_forms", 2), ({"priority": "low"}, "c_everyone", 4)],
+)
+def test_h13_targets_go_by_request_type_and_customer_group(
+    desk: Services, state: dict[str, Any], policy: str, hours: int
+) -> None:
+    a_policy(desk, "c_everyone")
+    a_policy(desk, "b_forms", applies={"channel": ["form"]}, targets={"first_reply": 2 * 3_600})
+    a_policy(desk, "a_vip", applies={"tags": ["vip", "gold"]}, targets={"first_reply": 3_600})
+    found = clock(desk, a_ticket(desk.db, **state).item_id)
+    assert (found.policy, found.due_at) == (policy, MORNING + timedelta(hours=hours))

@@ -88,7 +88,7 @@ MUTATIONS = (
         "tickets/store.py",
         "    if actor.kind.is_person:\n        stamps = replace(stamps, modified_at=now)\n",
         "    if actor:\n        stamps = replace(stamps, modified_at=now)\n",
-        TIMES + "test_a07_closes_what_no_person_touched_for_a_week",
+        TIMES + "test_o22_a07_closes_what_no_person_touched_for_a_week",
     ),
     Mutation(
         "a pausing status stops the clock",
