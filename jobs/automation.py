@@ -121,6 +121,9 @@ def _handle(services: Services, token: str, read: Read) -> bool:
         last_seq = lanes.fence(connection, item.id, token, now, lease_s=services.settings.lease_s)
         if rule_list.revision(connection) != read.desk.revision:
             raise RevisionChanged
+        if (decision.skipped or decision.wait is not None) and item.last_seq != read.item.last_seq:
+            # An answer that came since we read found nobody waiting for it, and would never be looked at.
+            raise RevisionChanged
         if read.event.kind is EventKind.TIMER and item.last_seq != read.item.last_seq:
             raise RevisionChanged  # what the timer waited for may have ended since: look again
         applied = apply_outcomes(services, connection, read, item, outcomes, now, hints)

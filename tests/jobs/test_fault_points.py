@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from jobs import automation, clock, outbox, runs
+from jobs import automation, clock, enrichment, outbox, runs
 from jobs.services import Services
 from jobs.tables import DecisionRow, LookupRow, OutboxRow, RunRow
 from run_tool.commands import die_with_parent
@@ -343,6 +343,30 @@ def test_an_answer_counts_although_the_clock_of_its_question_was_ahead(desk: Ser
     work(desk)
     assert item(desk, ticket.item_id).state["priority"] == "high"
     assert len(crm.asked) == 1
+
+
+@pytest.mark.parametrize("when", ["it would wait", "it goes on without"])
+def test_an_answer_that_comes_between_reading_and_committing_is_not_missed(
+    desk: Services, crm: Upstream, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    table(desk, BY_TIER)
+    ticket = a_ticket(desk.db)
+    automation.drain(desk)
+    decided, answered = automation.decided, []
+
+    def answered_meanwhile(read: automation.Read) -> object:
+        result = decided(read)
+        if not answered and (result[1].skipped if when == "it goes on without" else result[1].wait is not None):
+            answered.append(enrichment.enrich(desk))
+        return result
+
+    monkeypatch.setattr(automation, "decided", answered_meanwhile)
+    clock_of(desk).forward(seconds=61)
+    automation.drain(desk)
+    assert answered == [1]
+    assert item(desk, ticket.item_id).state["priority"] == "high"
+    assert len(crm.asked) == 1
+    assert {status for _, status in events(desk)} == {"done"}
 
 
 def test_what_waits_on_purpose_is_not_hurried(desk: Services) -> None:

@@ -48,6 +48,13 @@ MUTATIONS = (
         FAULTS + "test_an_answer_counts_although_the_clock_of_its_question_was_ahead",
     ),
     Mutation(
+        "an answer between reading and committing",
+        "jobs/automation.py",
+        "if (decision.skipped or decision.wait is not None) and item.last_seq != read.item.last_seq:",
+        "if False:",
+        FAULTS + "test_an_answer_that_comes_between_reading_and_committing_is_not_missed",
+    ),
+    Mutation(
         "a rehearsal is taken back",
         "jobs/parked.py",
         "            raise _TakenBack\n",
