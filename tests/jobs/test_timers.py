@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from jobs import timers
+from jobs import clock, timers
+from jobs.queues import Work
 from jobs.services import Services
 from rules import store as rule_list
 from tests.builders import ANA, BY_ANA, MORNING, a_ticket
@@ -352,3 +353,15 @@ def test_a_schedule_comes_for_every_open_ticket_once_per_tick_and_once_after_dow
     with desk.db.read() as connection:
         ticks = connection.execute(select(EventRow.id).where(EventRow.kind == "timer", EventRow.item_id == first)).all()
     assert len(ticks) == 2
+
+
+def test_a_look_of_the_clock_fires_what_is_due_and_tells_the_workers(desk: Services) -> None:
+    table(desk, WAITING)
+    clock.tick(desk)
+    item_id = a_ticket(desk.db, status="waiting_team").item_id
+    work(desk)
+    assert Work.DRAIN not in clock.tick(desk)
+    clock_of(desk).forward(hours=72)
+    assert Work.DRAIN in clock.tick(desk)
+    work(desk)
+    assert tags(desk, item_id) == ["too-long"]

@@ -63,6 +63,13 @@ MUTATIONS = (
         TIMERS + "test_on_publish_only_what_is_still_to_come_gets_a_timer_and_what_was_is_entered_as_before",
     ),
     Mutation(
+        "the clock looks after timers",
+        "jobs/clock.py",
+        "    timers.tick(services, budget_s=TIMERS_S)\n",
+        "",
+        TIMERS + "test_a_look_of_the_clock_fires_what_is_due_and_tells_the_workers",
+    ),
+    Mutation(
         "an episode fires once",
         "jobs/timers.py",
         '_SETTLE = update(_TIMERS).where(_ONE).values(due_at=None, outcome=bindparam("became"))',
