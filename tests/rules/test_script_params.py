@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rules import files
 from rules.actions import clean_params, plan, step_sentence
 from rules.errors import ActionRefused, TableInvalid
+from rules.listed import as_table
 from rules.parse import parse_table
 from rules.script_params import ParamsInvalid, clean_given, complete, declared, declared_or_none
 from rules.vocabulary import GivenType, ScriptParam
@@ -147,3 +151,11 @@ def test_a_step_in_words_says_what_it_gives() -> None:
     words = "Run script: Double charge · days: 3, loud: yes, words: a, b · seconds to wait 5"
     assert step_sentence("run_script", cell, WITH) == words
     assert step_sentence("run_script", {"script": "double_charge", "params": {}}, WITH) == "Run script: Double charge"
+
+
+def test_the_examples_of_the_scripting_page_can_be_published() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scripting.md").read_text(encoding="utf-8")
+    params, listed = (files.load(one) for one in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    assert [one.name for one in declared(params)] == ["days", "tone"]
+    words = replace(DESK, scripts={**DESK.scripts, listed["code"]: listed["name"]})
+    assert parse_table(as_table(listed["code"], listed), words).scope
