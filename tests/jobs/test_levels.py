@@ -107,24 +107,30 @@ def events_of(services: Services, item_id: int) -> int:
         return len(connection.execute(select(EventRow.id).where(EventRow.item_id == item_id)).all())
 
 
-def test_a_rule_gives_a_ticket_another_policy(desk: Services) -> None:
+@pytest.mark.parametrize("enabled", [True, False])
+def test_h13_a_rule_gives_a_kind_of_request_its_targets(desk: Services, enabled: bool) -> None:
     a_policy(desk)
     a_policy(desk, "vip", targets={"first_reply": 3_600})
-    table(
+    code = table(
         desk,
         """
 code: A30
 name: VIPs
 triggers: [{on: created}]
+columns: [{id: c1, field: ticket.tags, op: has_any}]
 steps: [{id: s1, do: apply_sla}]
-rows: [{id: r1, then: {s1: {policy: vip}}}]
+rows: [{id: r1, if: {c1: {value: [vip]}}, then: {s1: {policy: vip}}}]
 """,
     )
-    item_id = a_ticket(desk.db).item_id
-    assert clock(desk, item_id).policy == "standard"
+    with desk.db.write() as connection:
+        rule_list.switch(connection, code, enabled=enabled)
+    vip, other = (a_ticket(desk.db, tags=tags).item_id for tags in (["vip"], None))
+    assert clock(desk, vip).policy == "standard"
     tick(desk)
-    found = clock(desk, item_id)
-    assert (found.policy, (found.due_at - MORNING).total_seconds()) == ("vip", 3_600)  # type: ignore[operator]
+    wanted = ("vip", 3_600) if enabled else ("standard", 14_400)
+    for item_id, expected in ((vip, wanted), (other, ("standard", 14_400))):
+        found = clock(desk, item_id)
+        assert (found.policy, (found.due_at - MORNING).total_seconds()) == expected  # type: ignore[operator]
 
 
 def test_conditions_see_how_the_clocks_stand(desk: Services) -> None:

@@ -106,7 +106,7 @@ def page(browser: Browser, desk: Desk) -> Iterator[Page]:
 
 
 @pytest.mark.browser
-def test_a_double_charge_is_routed_found_and_shown_with_its_reasons(desk: Desk, page: Page) -> None:
+def test_h9_a_double_charge_is_routed_found_and_shown_with_its_reasons(desk: Desk, page: Page) -> None:
     complaint = a_complaint()
     desk.tryton.add_party(complaint.person)
     owed = an_amount()

@@ -1,0 +1,76 @@
+"""H1: assign, update, escalate, put away and bring back at the right time. O27: a project's due date moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jobs import timers
+from rules import files
+from tests.rows.desk import a_rule, item_named, switch
+from tests.rows.maildesk import MailDesk
+from tests.web.desk import send
+
+RECIPES = Path(__file__).resolve().parents[2] / "docs" / "examples" / "recipes"
+
+
+def passes(desk: MailDesk, **span: float) -> None:
+    """Time passes; the clock and the workers do what is due."""
+    desk.desk.clock.move(**span)
+    timers.tick(desk.services, budget_s=30)
+    desk.work()
+
+
+def test_h1_a_ticket_is_assigned_updated_escalated_put_away_and_brought_back(mail_desk: MailDesk) -> None:
+    ana = mail_desk.browser("ana")
+    rules = [
+        a_rule(
+            mail_desk.desk,
+            {"on": "created"},
+            then=[("assign_team", {"team": "billing"}), ("add_tags", {"tags": ["new"]})],
+        ),
+        a_rule(
+            mail_desk.desk,
+            {"on": "changed", "field": "ticket.status", "to": ["waiting_team"]},
+            when={"event.actor": ("is", "agent")},
+            then=[("snooze", {"for": "2 d"}), ("set_priority", {"priority": "high"})],
+        ),
+    ]
+    passes(mail_desk)
+    ticket, twin = (mail_desk.receive("Help", sender=f"{who}@customer.test").item_id for who in ("kim", "lee"))
+    assert ticket is not None
+    assert twin is not None
+    state = mail_desk.desk.state(ticket)
+    assert (state["team"], state["tags"]) == ("billing", ["new"])
+    send(ana, f"/tickets/{ticket}/fields/status", {"value": "waiting_team"})
+    passes(mail_desk)
+    state = mail_desk.desk.state(ticket)
+    assert (state["status"], state["priority"]) == ("snoozed", "high")
+    assert f"/tickets/{ticket}" not in ana.get("/?queue=all").get_data(as_text=True)
+    passes(mail_desk, days=2)
+    assert mail_desk.desk.state(ticket)["status"] == "waiting_team"
+    assert f"/tickets/{ticket}" in ana.get("/?queue=waiting").get_data(as_text=True)
+
+    for code in rules:
+        switch(mail_desk.desk, code, on=False)
+    send(ana, f"/tickets/{twin}/fields/status", {"value": "waiting_team"})
+    passes(mail_desk)
+    state = mail_desk.desk.state(twin)
+    assert (state["status"], state["priority"]) == ("waiting_team", "normal")
+
+
+def test_o27_a_projects_moved_due_date_stands_in_an_internal_note(mail_desk: MailDesk) -> None:
+    ana = mail_desk.browser("ana")
+    code = mail_desk.desk.publish(files.load((RECIPES / "O27_due_date_moved.yaml").read_text()))
+    send(ana, "/items/project/new", {"subject": "Move the shop", "priority": "normal"})
+    mail_desk.work()
+    project = item_named(mail_desk.desk, "Move the shop")
+    before = mail_desk.said(project)
+    moved = send(ana, f"/tickets/{project}/details", {"was:due_at": "", "due_at": "2026-12-24"})
+    assert moved.status_code < 400
+    mail_desk.work()
+    [(author, text)] = mail_desk.said(project)[len(before) :]
+    assert (author, "2026" in text, "The due date is now" in text) == ("bot", True, True)
+    switch(mail_desk.desk, code, on=False)
+    send(ana, f"/tickets/{project}/details", {"was:due_at": "2026-12-24", "due_at": "2026-12-31"})
+    mail_desk.work()
+    assert len(mail_desk.said(project)) == len(before) + 1

@@ -1,0 +1,90 @@
+"""H8, H10: a script combines what tables cannot, and stands as a gate before the next step. H9: tests/trips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from rules.store import EntryKind
+from sandbox.client import Sandbox
+from sandbox.limits import Limits
+from tests.environment.databases import MakeDatabase
+from tests.environment.redis import RedisServer
+from tests.environment.sandbox import SandboxService
+from tests.jobs.desk import WALL_S, publish, work
+from tests.rows.desk import a_rule, switch
+from tests.rows.maildesk import MailDesk, a_mail_desk
+from tests.web.desk import Desk
+
+KIM = "kim@customer.test"
+#: Three facts of three kinds: the words of the mail, the tags, and how much this customer has open.
+WEIGHS = """
+weight = 0
+words = ticket.message.text.lower()
+weight += 2 * sum(1 for word in ("lawyer", "refund", "third time") if word in words)
+if "vip" in ticket.tags:
+    weight += 3
+weight += customer.open_items
+if weight >= 6:
+    ticket.set_priority("urgent")
+"""
+#: Its place in the rule list: on arrival, and what follows waits for it.
+FIRST = {"triggers": [{"on": "created"}], "wait_s": 60}
+
+
+@pytest.fixture
+def script_desk(
+    make_database: MakeDatabase,
+    tmp_path: Path,
+    redis_server: RedisServer,
+    redis: Redis,
+    sandbox_service: SandboxService,
+) -> Iterator[MailDesk]:
+    """A desk whose scripts run in the jail."""
+    with a_mail_desk(make_database("sqlite"), tmp_path, redis_server.url) as made:
+        sandbox = Sandbox(sandbox_service.socket, Limits(wall_s=WALL_S))
+        services = replace(made.services, sandbox=sandbox)
+        yield replace(made, desk=Desk(services, made.desk.clock))
+
+
+def arrives(desk: MailDesk, text: str, sender: str = KIM) -> int:
+    made = desk.receive(text, sender=sender)
+    work(desk.services)
+    assert made.item_id is not None
+    return made.item_id
+
+
+def test_h8_a_script_weighs_many_factors_and_tables_go_on_with_what_it_found(script_desk: MailDesk) -> None:
+    publish(script_desk.services, EntryKind.SCRIPT, {"name": "Weigh", "source": WEIGHS, **FIRST})
+    a_rule(
+        script_desk.desk,
+        {"on": "created"},
+        when={"ticket.priority": ("is", "urgent")},
+        then=[("assign_team", {"team": "billing"})],
+    )
+    calm = arrives(script_desk, "Where is my refund?", "lee@customer.test")
+    grave = arrives(script_desk, "The THIRD TIME I ask for a refund. I call my lawyer.")
+    states = [script_desk.desk.state(one) for one in (calm, grave)]
+    assert [(one["priority"], one.get("team")) for one in states] == [("normal", None), ("urgent", "billing")]
+    switch(script_desk.desk, "S01", on=False)
+    off = arrives(script_desk, "For the third time: refund, or my lawyer.", "zoe@customer.test")
+    assert script_desk.desk.state(off)["priority"] == "normal"
+
+
+def test_h10_a_script_as_a_gate_lets_by_or_stops_and_says_why(script_desk: MailDesk) -> None:
+    gate = 'if "order" not in ticket.message.text:\n    stop("no order number was given")\n'
+    publish(script_desk.services, EntryKind.SCRIPT, {"name": "Gate", "source": gate, **FIRST})
+    a_rule(script_desk.desk, {"on": "created"}, then=[("assign_team", {"team": "billing"})])
+    let_by = arrives(script_desk, "About order 4711")
+    stopped = arrives(script_desk, "Hello?", "lee@customer.test")
+    assert script_desk.desk.state(let_by)["team"] == "billing"
+    assert "team" not in script_desk.desk.state(stopped)
+    page = script_desk.browser("ana").get(f"/tickets/{stopped}").get_data(as_text=True)
+    assert "no order number was given" in page
+    switch(script_desk.desk, "S01", on=False)
+    off = arrives(script_desk, "Hello again?", "zoe@customer.test")
+    assert script_desk.desk.state(off)["team"] == "billing"
