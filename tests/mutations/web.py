@@ -397,7 +397,7 @@ MUTATIONS = (
     _unseen(
         "a ticket of the API",
         "web/api.py",
-        "item_id, viewer=_caller().viewer)\n        found",
+        "item_id, viewer=the_caller().viewer)\n        found",
         "item_id)\n        found",
         API + "test_what_the_user_may_not_see_does_not_exist",
     ),
@@ -418,7 +418,7 @@ MUTATIONS = (
     _unseen(
         "the timeline of the API",
         "web/api.py",
-        "item_id, viewer=_caller().viewer)\n        past",
+        "item_id, viewer=the_caller().viewer)\n        past",
         "item_id)\n        past",
         API + "test_what_the_user_may_not_see_does_not_exist",
     ),

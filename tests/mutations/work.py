@@ -218,9 +218,8 @@ MUTATIONS = (
     Mutation(
         "work goes on without Redis",
         "jobs/worker.py",
-        "        except (RedisError, OSError) as error:\n",
-        "        except (RedisError, OSError) as error:\n            if error:\n"
-        "                time.sleep(services.settings.sweep_s)\n                continue\n",
+        "            away = True\n        if not stop():\n            _look(function)\n",
+        "            away = True\n        if not stop():\n",
         QUEUES + "test_a_worker_works_without_redis_and_goes_back_to_it",
     ),
     Mutation(
@@ -228,7 +227,7 @@ MUTATIONS = (
         "jobs/clock.py",
         "        services.queues.hint(work)\n",
         "        pass\n",
-        QUEUES + "test_the_clock_finds_what_nobody_was_told_about",
+        QUEUES + "test_the_clock_tells_of_what_nobody_was_told_about",
     ),
     Mutation(
         "restricted teams",
