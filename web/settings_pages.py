@@ -209,4 +209,15 @@ def _page(connection: Connection, found: Part, key: str, spec: Any, *, problem: 
         problem=problem,
         used=_uses(connection, found, key) if key else [],
         menus=found.menus(connection),
+        doors=_doors(key) if found.key == "brands" and spec is not None else {},
     )
+
+
+def _doors(brand: str) -> Mapping[str, str]:
+    """The addresses under which customers reach this brand from its own site."""
+    base = services().settings.public_url.rstrip("/") or request.url_root.rstrip("/")
+    return {
+        "form": base + url_for("portal.form", brand=brand),
+        "chat": base + url_for("chat.window", brand=brand),
+        "button": base + url_for("chat.button", brand=brand),
+    }
