@@ -236,7 +236,8 @@ def _public_holidays(country: str, subdivision: str, year: int) -> Mapping[date,
     # Imported where it is used: the package is large, and most desks that run have no calendar with a country.
     import holidays
 
-    found = holidays.country_holidays(country, subdiv=subdivision or None, years=[year])
+    # Without a language the names would follow the locale of the machine; where there is no English they are local.
+    found = holidays.country_holidays(country, subdiv=subdivision or None, years=[year], language="en_US")
     return {day: str(name) for day, name in found.items()}
 
 

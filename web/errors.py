@@ -24,6 +24,7 @@ from tickets.errors import (
     TicketsError,
     UnknownField,
 )
+from tickets.requests import NoSuchRequest
 from web.access import ask_to_sign_in, safe_path
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ _STATUS: dict[type[TicketsError], int] = {
     StaleItem: 409,
     BadValue: 422,
     UnknownField: 422,
+    NoSuchRequest: 404,
     AttachmentRefused: 413,
 }
 
@@ -150,7 +152,8 @@ def install(app: Flask) -> None:
 
     @app.errorhandler(TicketsError)
     def not_possible(error: TicketsError) -> ResponseReturnValue:
-        status = _STATUS.get(type(error))
+        # A kind of refusal that is not listed is answered like the nearest one it is a kind of.
+        status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), None)
         if status is None:
             return broken(error)
         return answer(status, _WORDS[status], "" if status == 404 else str(error))

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from tickets.item import LANGUAGES
 from tickets.values import JSON, from_iso
-from web import portal_session
+from web import catalogs, portal_session
 from web.access import may, viewer_or_none
 from web.bundles import file
 from web.context import now
@@ -126,6 +126,7 @@ def theme() -> str:
 
 
 def install(app: Flask) -> None:
+    catalogs.compiled()
     Babel(app, locale_selector=_locale, timezone_selector=_zone)
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.trim_blocks = True

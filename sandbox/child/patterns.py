@@ -83,7 +83,7 @@ class Pattern:
         except (RecursionError, OverflowError):
             raise ReError("The pattern is nested too deeply") from None
         self._edges = plain.edges
-        self._marked: Any = None
+        self._marked: dict[str, Any] = {}
 
     def search(self, text: str) -> Match | None:
         return next(self._found(text, "search"), None)
@@ -135,10 +135,12 @@ class Pattern:
         if not self._edges or _text(text).isascii() or _EDGE in text or _INSIDE in text:
             found = getattr(self._plain, how)(_text(text))
         else:
-            if self._marked is None:
-                self._marked = _compiled(_Writer(self._tree, marks=self._edges).text)
+            if how not in self._marked:
+                marked = _Writer(self._tree, marks=self._edges).text
+                # The whole text ends with marks, too; elsewhere they are left to the next match.
+                self._marked[how] = _compiled(f"(?:{marked})[{_MARKS}]*" if how == "fullmatch" else marked)
             cell = self._edges + 1
-            found = getattr(self._marked, how)(_with_marks(text, self._edges))
+            found = getattr(self._marked[how], how)(_with_marks(text, self._edges))
         last = (-1, -1)
         for one in found if how == "finditer" else [found] if found is not None else []:
             spans = [_place(one.span(group), cell) for group in range(self._plain.groups + 1)]

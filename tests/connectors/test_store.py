@@ -221,6 +221,7 @@ def test_every_kind_has_a_form_whose_values_make_a_connection(desk: Desk) -> Non
         "username": "u",
         "password": "secret-password",
         "api_key": "sk_test_123456",
+        "secret": "whsec_" + "c2VjcmV0" * 4,
     }
     for kind in CONNECTORS:
         form = store.form(kind)

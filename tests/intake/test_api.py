@@ -515,6 +515,10 @@ def test_the_description_names_every_address_and_the_errors_as_sent(app: APIFlas
         ("POST", "/api/v1/tickets/{item_id}/messages"),
         ("GET", "/api/v1/tickets/{item_id}/timeline"),
         ("GET", "/api/v1/runs/{run_id}"),
+        ("POST", "/api/v1/tickets/{item_id}/links"),
+        ("POST", "/api/v1/requests"),
+        ("GET", "/api/v1/requests/{request_id}"),
+        ("PATCH", "/api/v1/requests/{request_id}"),
     }
     create = spec["paths"]["/api/v1/tickets"]["post"]
     assert list(create["responses"]["422"]["content"]) == ["application/problem+json"]

@@ -54,6 +54,7 @@ TIMES = st.sampled_from(["", "", "", "*", "+", "?", "{1,2}", "+?"])
 
 @given(st.lists(st.tuples(PARTS, TIMES), min_size=1, max_size=4), st.text("aé1 -_\nż", min_size=1, max_size=8))
 @example([(r"\b", ""), (r"\w", "+"), (r"\b", "")], "é-ż a_1")
+@example([(r"\w", ""), (r"\B", ""), (r"\w", "")], "1é")
 @settings(max_examples=150, deadline=None)
 def test_what_is_found_is_what_python_finds(parts: list[tuple[str, str]], text: str) -> None:
     pattern = "".join(part + ("" if part in (r"\b", r"\B") else times) for part, times in parts)

@@ -40,7 +40,7 @@ def test_every_answer_carries_the_policy_and_is_not_kept(app: APIFlask, agent: F
     for rule in app.url_map.iter_rules():
         if "GET" not in (rule.methods or ()) or rule.endpoint == "static":
             continue
-        known = {"item_id": ticket, "brand": "acme", "code": "A01"}
+        known = {"item_id": ticket, "brand": "acme", "code": "A01", "form": "csv"}
         values = {name: known.get(name, 1 if name.endswith("_id") else "x") for name in rule.arguments}
         with app.test_request_context():
             address = app.url_for(rule.endpoint, **values)

@@ -1,0 +1,145 @@
+"""The texts of pages in other languages: gathered from the code, kept as .po files, compiled when the web starts.
+
+English is the text in the code. `python -m web.catalogs` gathers it, and what the catalogues of fields, kinds and
+statuses say, into the .po files; a text without a translation is shown in English.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+from rules import actions, fields, triggers
+from tickets import item, kinds
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).parent
+TRANSLATIONS = ROOT / "translations"
+#: The languages beside English.
+OTHERS = ("fr", "pl", "ro")
+
+_METHODS = [("**.py", "python"), ("templates/**.html", "jinja2"), ("templates/**.js", "jinja2")]
+_KEYWORDS: Mapping[str, tuple[int, ...] | None] = {
+    "_": None,
+    "gettext": None,
+    "lazy_gettext": None,
+    "ngettext": (1, 2),
+    "_l": None,
+}
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
+
+
+def gathered() -> Catalog:
+    """Every text that pages may show, without translations."""
+    catalog = Catalog(project="Deskhand", charset="utf-8")
+    for file, _line, message, _comments, _context in extract_from_dir(ROOT, _METHODS, keywords=_KEYWORDS):
+        catalog.add(message, locations=[(f"web/{file}", 0)])
+    for text in sorted(set(_of_catalogues())):
+        catalog.add(text, locations=[("catalogues", 0)])
+    return catalog
+
+
+def _of_catalogues() -> Iterator[str]:
+    """Names that the code passes on: `gettext(field.label)`."""
+    for labels in (item.STATUSES, item.PRIORITIES, item.CHANNELS, kinds.KIND_LABELS, kinds.KIND_PLURALS):
+        yield from labels.values()
+    yield from kinds.ALL_STATUSES.values()
+    for known in (item.STATE_FIELDS, *kinds.KIND_FIELDS.values()):
+        for field in known.values():
+            yield field.label
+            yield from (field.options or {}).values()
+    yield from (record.label for record in fields.FIELDS.values())
+    yield from (record.label for record in actions.ACTIONS.values())
+    yield from (record.label for record in triggers.TRIGGERS.values())
+
+
+def stored(language: str) -> Catalog:
+    """The catalog of this language as it is kept, empty where there is none."""
+    path = _po(language)
+    if not path.exists():
+        return Catalog(locale=language, project="Deskhand", charset="utf-8")
+    with path.open("rb") as file:
+        return read_po(file, locale=language)
+
+
+def update(languages: Iterable[str] = OTHERS) -> dict[str, int]:
+    """Bring the .po files to the texts of the code; how many have no translation, by language."""
+    template = gathered()
+    missing: dict[str, int] = {}
+    for language in languages:
+        catalog = stored(language)
+        catalog.update(template, no_fuzzy_matching=True, update_header_comment=False)
+        catalog.obsolete.clear()
+        path = _po(language)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        out = io.BytesIO()
+        write_po(out, catalog, width=120, omit_header=False, sort_output=True, no_location=True)
+        # The times of the header would make every update a change.
+        lines = [line for line in out.getvalue().splitlines(keepends=True) if b"-Date:" not in line]
+        path.write_bytes(b"".join(lines))
+        missing[language] = sum(1 for message in catalog if message.id and not _whole(message.string))
+    return missing
+
+
+def compiled() -> None:
+    """Make the .mo file of every .po that is newer. Where the folder cannot be written pages stay English, and it is
+    logged."""
+    for language in OTHERS:
+        source, target = _po(language), _po(language).with_suffix(".mo")
+        if not source.exists() or (target.exists() and target.stat().st_mtime >= source.stat().st_mtime):
+            continue
+        try:
+            with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+                write_mo(file, stored(language))
+            os.replace(file.name, target)
+        except OSError as error:
+            log.warning("translations.not_compiled", extra={"language": language, "error": type(error).__name__})
+
+
+def problems(language: str) -> list[str]:
+    """What is wrong with a language: texts without translation, and placeholders that are not those of the text."""
+    catalog = stored(language)
+    found = []
+    for message in gathered():
+        if not message.id:
+            continue
+        own = catalog.get(_forms(message.id)[0])
+        if own is None or not _whole(own.string):
+            found.append(f"no translation: {message.id!r}")
+            continue
+        wanted = set(_PLACEHOLDER.findall(_forms(message.id)[-1]))
+        for text in _forms(own.string):
+            given = set(_PLACEHOLDER.findall(text))
+            # A number may be left out where the word says it: "1 ticket", "ein Ticket".
+            if given - wanted or (wanted - given - {"num"}):
+                found.append(f"other placeholders: {message.id!r}")
+    return found
+
+
+def _forms(text: object) -> tuple[str, ...]:
+    """A text, or the forms of one with a plural."""
+    return tuple(str(one or "") for one in text) if isinstance(text, (tuple, list)) else (str(text or ""),)
+
+
+def _whole(string: object) -> bool:
+    return all(_forms(string))
+
+
+def _po(language: str) -> Path:
+    return TRANSLATIONS / language / "LC_MESSAGES" / "messages.po"
+
+
+if __name__ == "__main__":
+    for code, count in update().items():
+        print(f"{code}: {count} without a translation")  # noqa: T201
