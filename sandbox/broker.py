@@ -524,6 +524,7 @@ class Broker:
         return f"The script called connections more than {self.limits.calls} times"
 
 
+_USUAL = {name: getattr(Limits(), name) for name in Limits.__dataclass_fields__}
 _DENIED_HINT = "It was published without it; publish it again so that somebody agrees."
 _CPU_HINT = "Look for a loop that does not end."
 _CALLS_HINT = "Ask for many records with one call, or remember answers in a dict."
@@ -605,7 +606,8 @@ def start_frame(kind: str, request: RunRequest, limits: Limits) -> bytes:
             "t": kind,
             "source": request.source,
             "api": request.api.to_json(),
-            "limits": {name: getattr(limits, name) for name in Limits.__dataclass_fields__},
+            # Those that are not as usual: what a child is not told, it has since before its fork.
+            "limits": {name: value for name in _USUAL if (value := getattr(limits, name)) != _USUAL[name]},
             "now": request.now,
             "seed": request.seed,
             "code": base64.b64encode(request.code).decode("ascii"),

@@ -14,6 +14,7 @@ from sandbox.wire import JSON
 
 #: "decimal" is exact: text or a whole number; "date" is a day as YYYY-MM-DD.
 ParamType: TypeAlias = Literal["text", "number", "integer", "decimal", "bool", "date", "list", "any", "json"]
+_PARAM_TYPES: tuple[str, ...] = get_args(ParamType)
 Status: TypeAlias = Literal[
     "finished",  # ran to its end
     "stopped",  # called stop("reason"); its actions so far stand
@@ -379,8 +380,6 @@ def method_from_json(name: str, data: Sequence[Any]) -> Method:
     except (TypeError, ValueError) as error:
         raise BadContract(f"This is not a method: {error}") from error
     for param in params:
-        if param.type not in get_args(ParamType):
-            raise BadContract(
-                f"{param.name!r} has the type {param.type!r}; use one of {', '.join(get_args(ParamType))}"
-            )
+        if param.type not in _PARAM_TYPES:
+            raise BadContract(f"{param.name!r} has the type {param.type!r}; use one of {', '.join(_PARAM_TYPES)}")
     return Method(name, params, "", bool(writes))

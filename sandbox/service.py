@@ -55,15 +55,23 @@ REQUIRED = ("fresh exec", "rlimits", "no new privileges", "seccomp")
 WANTED = ("namespaces", "landlock", "no capabilities", "undumpable")
 
 #: What the zygote runs. There is no stderr in there, so a failed import is told through the control socket.
+#:
+#: Every page it holds or writes costs each child at its fork. So nothing is done after a fork: `random` would seed a
+#: generator that no script reaches. And `inspect`, with all that it brings, stays out: `dataclasses` wants it for the
+#: docs of classes that have none.
 _BOOT = """
 import json, os, sys
 sys.path[:] = json.loads(sys.argv[1])
+os.register_at_fork = lambda **_: None
+shell = sys.modules["inspect"] = type(sys)("inspect")
+shell.signature = lambda _: ""
 try:
     from sandbox import zygote
     from sandbox.child.main import preload, serve
 except BaseException as error:
     os.write(int(sys.argv[2]), f"E{type(error).__name__}: {error}".encode()[:4000])
     os._exit(1)
+del sys.modules["inspect"]
 zygote.main(sys.argv[2:], serve, preload)
 """
 

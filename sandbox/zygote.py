@@ -6,6 +6,7 @@ for the exit status), forks, and sends a pidfd back. The child finishes its jail
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` looks every answer up in an enum, at a child's cost
 import array
 import contextlib
 import functools
@@ -135,7 +136,7 @@ def _become_child(
     code = EXIT_NO_JAIL
     try:
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         jail.close_all_but(fd)
         jail.die_with_parent()
         if os.getppid() != zygote:

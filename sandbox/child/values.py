@@ -6,7 +6,8 @@ import datetime
 import decimal
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from types import FrameType
 from typing import Any
 
 from sandbox.policy import SCRIPT
@@ -148,17 +149,12 @@ def without_addresses(text: str) -> str:
 
 def script_line() -> int:
     """The line of the script that is running now, 0 when none is."""
-    for frame in _frames():
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
         if frame.f_code.co_filename == SCRIPT:
             return int(frame.f_lineno or 0)
+        frame = frame.f_back
     return 0
-
-
-def _frames() -> Iterator[Any]:
-    frame = sys._getframe(1)
-    while frame is not None:
-        yield frame
-        frame = frame.f_back  # type: ignore[assignment]
 
 
 def facts_of_ticket(ticket: Mapping[str, Any], customer: Any) -> dict[str, Any]:

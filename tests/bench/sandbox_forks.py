@@ -21,6 +21,7 @@ KEPT, EXIT = b"C", b"X"
 
 def serve_plain(control: socket.socket) -> NoReturn:
     """Fork on request until the control socket closes."""
+    os.register_at_fork = lambda **_: None  # type: ignore[assignment]  # as in the zygote
     from sandbox import wire
     from sandbox.child.main import Child, preload, serve
     from sandbox.ending import ENDED

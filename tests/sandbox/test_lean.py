@@ -1,0 +1,34 @@
+"""What every child pays for at its fork stays small: what the zygote holds, and what a run is told anew."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from sandbox import wire
+from sandbox.broker import start_frame
+from sandbox.contract import RunRequest
+from sandbox.limits import Limits
+from sandbox.service import _BOOT, _command
+from tests.sandbox.hosts import API, ROOT
+
+
+def test_the_zygote_holds_no_module_that_no_child_needs_and_nothing_that_runs_after_a_fork() -> None:
+    """A module that comes back here costs every run its pages; a hook costs it also what the hook does."""
+    told = "os.register_at_fork(after_in_child=lambda: os.write(1, b'hook'))\nif os.fork() == 0: os._exit(0)\nos.wait()"
+    boot = _BOOT.rpartition("zygote.main(")[0] + f"{told}\nprint(json.dumps(sorted(sys.modules)))"
+    command = [*_command(0)]
+    command[command.index(_BOOT)] = boot
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, env={})
+    modules = json.loads(done.stdout)  # and nothing else: the child said no "hook"
+    assert "sandbox.child.main" in modules, done.stderr
+    assert not {"inspect", "dis", "tokenize", "hashlib", "_hashlib", "pathlib", "threading", "logging"} & set(modules)
+
+
+def test_a_child_is_told_the_limits_that_are_not_as_usual_and_no_others() -> None:
+    def told(limits: Limits) -> object:
+        frame = start_frame("run", RunRequest("x = 1", API), limits)
+        return wire.decode(frame[wire.HEAD.size :])["limits"]
+
+    assert told(Limits()) == {}
+    assert told(Limits(actions=1, wall_s=3.0)) == {"actions": 1, "wall_s": 3.0}
