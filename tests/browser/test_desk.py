@@ -250,6 +250,19 @@ def test_following_and_linking_work_without_scripts(busy: Served, visit: Visit) 
     expect(page.get_by_role("region", name="Links").locator("a.ell")).to_have_text("2 Where is my parcel?")
 
 
+def test_on_a_phone_the_open_queue_and_what_to_do_with_the_chosen_ones_stay_in_sight(
+    busy: Served, visit: Visit
+) -> None:
+    visitor = signed_in(visit, width=390, height=500)
+    visitor.go("/?queue=any")
+    expect(visitor.page.get_by_role("link", name="Everything")).to_be_in_viewport(ratio=0.9)
+    do = visitor.page.get_by_label("With the chosen ones:")
+    expect(do).not_to_be_in_viewport()
+    visitor.page.locator(".pick input").first.check()
+    expect(do).to_be_in_viewport(ratio=0.9)
+    do.click(trial=True)  # nothing lies on it, the bar at the foot either
+
+
 PAGES = ("/", "/?queue=all", "/tickets/1", "/tickets/1/why/A01", "/tickets/new", "/bell", "/more", "/nowhere")
 
 

@@ -17,6 +17,13 @@ function notice(text) {
   place.hidden = false;
 }
 
+// A row of tabs that is wider than the page begins where the open one can be seen.
+for (const tab of document.querySelectorAll(".tabs [aria-current], .queues [aria-current]")) {
+  const row = tab.parentElement;
+  const hidden = tab.offsetLeft + tab.offsetWidth - row.offsetLeft - row.clientWidth;
+  if (hidden > 0) row.scrollLeft = hidden + 24;
+}
+
 // Partial updates carry the session's token, and say so when they fail.
 document.addEventListener("htmx:configRequest", (event) => {
   event.detail.headers["X-CSRF-Token"] = document.querySelector('meta[name="csrf-token"]').content;
