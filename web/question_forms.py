@@ -30,6 +30,22 @@ def rows(questions: Sequence[Question]) -> list[Question]:
     return [*questions, *(Question("", "", QuestionType.TEXT) for _ in range(spare))]
 
 
+def typed(form: MultiDict[str, str]) -> tuple[Question, ...]:
+    """The questions as they were typed, right or wrong: a refused form shows them again, so that nothing is lost."""
+    known = {one.value for one in QuestionType}
+    return tuple(
+        Question(
+            form.get(f"key{number}", ""),
+            form[f"label{number}"],
+            QuestionType(form[f"type{number}"]) if form.get(f"type{number}") in known else QuestionType.TEXT,
+            form.get(f"required{number}") == "1",
+            tuple(one.strip() for one in form.get(f"options{number}", "").split(";") if one.strip()),
+        )
+        for number in range(MOST_QUESTIONS)
+        if form.get(f"label{number}", "").strip()
+    )
+
+
 def read_questions(form: MultiDict[str, str]) -> tuple[Question, ...]:
     """The questions of the form, rows without a text left out. Keys stay with their questions. Raises `BadValue`."""
     found: list[JSON] = []

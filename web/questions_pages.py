@@ -21,7 +21,7 @@ from tickets.tables import CustomField, QuestionList
 from web import requests_store
 from web.access import needs
 from web.context import services
-from web.question_forms import read_questions, rows, type_words
+from web.question_forms import read_questions, rows, type_words, typed
 
 pages = Blueprint("questions", __name__)
 
@@ -158,7 +158,7 @@ def _form(found: object, purpose: str, *, problem: str = "", label: str = "", ke
         purpose=purpose,
         purposes=_purposes(),
         kinds=[(one, gettext(text)) for one, text in KIND_LABELS.items()],
-        rows=rows(questions),
+        rows=rows(typed(request.form) if problem else questions),
         types=type_words(),
         problem=problem,
     )

@@ -24,7 +24,7 @@ from web.access import me, needs
 from web.context import now, services
 from web.forms import LARGEST_KEY, looks_like_email
 from web.portal_items import download
-from web.question_forms import read_questions, rows, type_words
+from web.question_forms import read_questions, rows, type_words, typed
 
 pages = Blueprint("requests", __name__)
 
@@ -187,7 +187,7 @@ def _form(given: dict[str, str], *, problem: str = "") -> str:
         lists=[("", gettext("the questions below")), *((one.key, one.label) for one in lists)],
         reminders=[(key, gettext(label)) for key, (label, _) in REMINDERS.items()],
         most=MOST_REMINDERS,
-        rows=rows(()),
+        rows=rows(typed(request.form) if problem else ()),
         types=type_words(),
     )
 
