@@ -29,7 +29,7 @@ PASSWORD = "correct-horse-battery-staple"
 HERE = Path(__file__).parent
 
 ROUTING = """
-code: A01
+code: R01
 name: Debtors first
 kind: ticket
 triggers: [{on: created}]
@@ -44,7 +44,7 @@ rows:
 otherwise: {then: {s1: {team: first_line}}}
 """
 ENRICHING = """
-code: A02
+code: R02
 name: Compare payments
 kind: ticket
 triggers: [{on: created}]

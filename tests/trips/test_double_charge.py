@@ -134,7 +134,7 @@ def test_h9_a_double_charge_is_routed_found_and_shown_with_its_reasons(desk: Des
         for event in timeline["events"]
         for one in event["causes"]
     }
-    assert {("team", "table", "A01"), ("tags", "script", "S01"), ("priority", "script", "S01")} <= causes
+    assert {("team", "table", "R01"), ("tags", "script", "S01"), ("priority", "script", "S01")} <= causes
 
     page.goto(f"{desk.product.url}/tickets/{ticket}")
     expect(page.get_by_role("heading", level=1)).to_contain_text(complaint.order)
