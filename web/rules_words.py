@@ -202,7 +202,8 @@ def triggers(document: Mapping[str, Any], vocabulary: Vocabulary) -> str:
         return gettext("never")
     kind = str(document.get("kind", "ticket"))
     subject = gettext("an item") if kind == "any" else gettext("a %(kind)s", kind=KINDS.get(kind, kind).lower())
-    return f"{subject} {gettext(', or ').join(found)}"
+    either = gettext(", or ")
+    return f"{subject} {either.join(found)}"
 
 
 def hit(document: Mapping[str, Any]) -> str:
@@ -294,7 +295,8 @@ def member(data: Any, vocabulary: Vocabulary) -> str:
     labels = {"any": gettext("at least one of"), "all": gettext("all of"), "none": gettext("none of")}
     for kind, label in labels.items():
         if isinstance(data, Mapping) and isinstance(data.get(kind), (list, tuple)):
-            return f"{label} ({members(data[kind], vocabulary) or gettext('nothing yet')})"
+            nothing_yet = gettext("nothing yet")
+            return f"{label} ({members(data[kind], vocabulary) or nothing_yet})"
     return _short(str(data))
 
 
@@ -324,7 +326,8 @@ def row_sentence(document: Document, row: Mapping[str, Any], vocabulary: Vocabul
         if row.get(THEN, {}).get(head["id"]) is not None
     ]
     left += [members(row.get("groups"), vocabulary)] if row.get("groups") else []
-    return f"{'; '.join(left) or gettext('any')} → {'; '.join(right) or gettext('nothing')}"
+    anything, nothing = gettext("any"), gettext("nothing")
+    return f"{'; '.join(left) or anything} → {'; '.join(right) or nothing}"
 
 
 # Two versions ----------------------------------------------------------------------------------------------------

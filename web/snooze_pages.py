@@ -53,7 +53,8 @@ def _until() -> datetime | None:
         try:
             return now() + timedelta(seconds=duration_s(span))
         except ConditionFailed as error:
-            raise BadValue(f"{error}. {gettext('Nothing was changed.')}") from None
+            unchanged = gettext("Nothing was changed.")
+            raise BadValue(f"{error}. {unchanged}") from None
     if not moment:
         return None
     try:

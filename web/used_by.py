@@ -149,7 +149,8 @@ def _of_table(content: Mapping[str, Any], vocabulary: Vocabulary) -> Iterator[tu
                 yield f"{name}, {column_label(head, IF, vocabulary)}", one
         for clause in _clauses(row.get("groups")):
             for one in _of_test(clause, clause.get("value"), vocabulary):
-                yield f"{name}, {gettext('group')}", one
+                group = gettext("group")
+                yield f"{name}, {group}", one
         yield from _of_steps(document["steps"], row[THEN], name, vocabulary)
     last = document.get(OTHERWISE, {}).get(THEN, {})
     yield from _of_steps(document["steps"], last, row_name(document, OTHERWISE), vocabulary)
