@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from jobs import retention, timers
-from jobs.outbox import sendable
+from jobs.outbox import longest_pause_s, sendable
 from jobs.queues import Work
 from jobs.services import Services
 from jobs.tables import LookupRow, MailAccount, OutboxRow, RunRow
@@ -80,6 +80,14 @@ def mend(services: Services) -> int:
                 .limit(MENDED)
             )
         ]
+        # A try that failed while the clock was ahead: no pause of ours is that long.
+        tried = select(OutboxRow.id, OutboxRow.tries, OutboxRow.due_at).where(
+            OutboxRow.status == "due", OutboxRow.tries > 0, OutboxRow.due_at > ahead
+        )
+        for row in connection.execute(tried.order_by(OutboxRow.due_at.desc()).limit(MENDED)):
+            pause = timedelta(seconds=longest_pause_s(row.tries))
+            if row.due_at > ahead + pause:
+                rows.append((OutboxRow, row.id, now + pause))
     if not items and not rows:
         return 0
     with services.db.write() as connection:

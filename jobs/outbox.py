@@ -50,6 +50,8 @@ BUDGET_S = 5
 #: Tries before a delivery is left as failed, longest pause between two in seconds, oldest mail still sent in hours.
 TRIES = 30
 PAUSE_S = 3600
+#: The longest pause is so many times what it is on average.
+JITTER = 1.25
 OLDEST_H = 48
 #: E-mails one recipient, and one ticket, gets within an hour before automatic ones are held back.
 RECIPIENT_PER_HOUR = 30
@@ -359,12 +361,17 @@ def _note(services: Services, row: AnyRow, token: str) -> None:
         )
 
 
+def longest_pause_s(tries: int) -> float:
+    """The longest a delivery waits after so many tries, in seconds."""
+    return min(PAUSE_S, 15 * 2**tries) * JITTER
+
+
 def _later(services: Services, row: AnyRow, token: str, error: str) -> None:
     if row.tries >= TRIES:
         _give_up(services, row, token, "failed", f"it was not taken in {TRIES} tries: {error}")
         return
     # Jitter, so that what failed together does not come back together.
-    pause_s = min(PAUSE_S, 15 * 2**row.tries) * random.uniform(0.75, 1.25)
+    pause_s = min(PAUSE_S, 15 * 2**row.tries) * random.uniform(0.75, JITTER)
     log.warning("outbox.later", extra={"outbox": row.id, "tries": row.tries, "error": error[:200]})
     with services.db.write() as connection:
         connection.execute(

@@ -334,6 +334,19 @@ def test_what_a_clock_that_was_ahead_put_off_is_due_when_it_is_put_right(desk: S
     assert clock.mend(desk) == 0
 
 
+def test_a_try_that_failed_while_the_clock_was_ahead_is_made_again_after_its_own_pause(desk: Services) -> None:
+    table(desk, ANSWER_AND_TAG)
+    a_ticket(desk.db)
+    work(desk)
+    right = desk.clock.now()
+    for put_off, mended in ((timedelta(seconds=30), 0), (timedelta(hours=1), 1)):
+        with desk.db.write() as connection:
+            connection.execute(update(OutboxRow).values(tries=1, due_at=right + put_off))
+        assert clock.mend(desk) == mended
+        with desk.db.read() as connection:
+            assert connection.execute(select(OutboxRow.due_at)).scalar_one() - right <= timedelta(minutes=1)
+
+
 def test_an_answer_counts_although_the_clock_of_its_question_was_ahead(desk: Services, crm: Upstream) -> None:
     """With two hosts whose clocks differ it was asked again and again, until the wait was over."""
     table(desk, BY_TIER)
