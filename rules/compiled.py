@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import cast
 
+from rules.comparisons import Test
 from rules.decision import Entry, RowSteps
 from rules.errors import ConditionFailed, RulesError, UnknownField
 from rules.facts import Facts, Known, Missing, Unknown
 from rules.fields import Field
 from rules.fields import field as field_by_key
 from rules.look import Look
-from rules.operators import OPERATORS, Looks, Operator, Takes, Test, list_names, type_for, with_hours, with_lists
+from rules.operands import list_names, with_lists
+from rules.operators import OPERATORS, Looks, Operator, Takes, type_for, with_hours
 from rules.table import OTHERWISE, Clause, Condition, Group, GroupKind, Row, Table, WhenUnknown
 from rules.templates import shown
 from rules.trace import MAX_SHOWN_CHARS, cut

@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from rules.errors import ConditionFailed
-from rules.operators import comparable, fold, has_keyword
+from rules.folding import fold, has_keyword
+from rules.operands import comparable
 from tickets.item import FieldType
 from tickets.values import JSON
 

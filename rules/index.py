@@ -16,9 +16,9 @@ from rules.compiled import All, CompiledCondition, CompiledRow
 from rules.errors import RulesError
 from rules.facts import Known, Missing
 from rules.fields import Field
+from rules.folding import fold, has_keyword
 from rules.forms import FORMS, MOST_NUMBER, Form, Unfit, longest_word, wanted, words
 from rules.look import Look
-from rules.operators import fold, has_keyword
 from rules.quick import Member, Names, Rest, form_of, made_of, operands, rests
 from tickets.values import JSON
 

@@ -14,7 +14,9 @@ from rules.actions import intended
 from rules.errors import ActionRefused, ConditionFailed, Problem, UnknownField, no_such
 from rules.facts import Facts
 from rules.fields import Field, field, state_backed
-from rules.operators import OPERATORS, Looks, Takes, comparable, duration_s, fold, list_names, type_for, with_lists
+from rules.folding import fold
+from rules.operands import comparable, duration_s, list_names, with_lists
+from rules.operators import OPERATORS, Looks, Takes, type_for
 from rules.table import OTHERWISE, Condition, HitPolicy, Row, Step, Table
 from rules.templates import text_problems
 from rules.vocabulary import Vocabulary

@@ -21,6 +21,7 @@ from rules.errors import (
     no_such,
 )
 from rules.fields import Field, field
+from rules.operands import list_names, with_lists, without_lists
 from rules.operators import (
     MAX_VALUES,
     OPERATORS,
@@ -31,11 +32,8 @@ from rules.operators import (
     clean_operand,
     default_operator,
     for_values,
-    list_names,
     operators_for,
     type_for,
-    with_lists,
-    without_lists,
 )
 from rules.rearm import clean_rearm
 from rules.table import (

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 from rules.compiled import All, CompiledCondition, CompiledRow, Not
 from rules.facts import Facts
 from rules.fields import Field
+from rules.folding import fold, has_keyword
 from rules.forms import FORM_OF, FORMS, MOST_NUMBER, Form, Unfit, has_any_keyword, wanted
-from rules.operators import Looks, fold, has_keyword
+from rules.operators import Looks
 from tickets.values import JSON
 
 Member: TypeAlias = CompiledCondition | All | Not

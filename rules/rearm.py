@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from rules.errors import ConditionFailed, OperandRefused, no_such
 from rules.facts import Facts
-from rules.operators import clean_duration, duration_s
+from rules.operands import clean_duration, duration_s
 from rules.table import EVERY_TIME, ONCE_PER_EPISODE, ONCE_PER_ITEM, OTHERWISE, Table
 from tickets.values import JSON, from_iso
 

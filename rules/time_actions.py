@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from rules.action import Action, Desk, Param, Params, ParamType
 from rules.errors import ActionRefused, ConditionFailed
-from rules.operators import clean_duration, duration_s
+from rules.operands import clean_duration, duration_s
 from rules.vocabulary import Vocabulary
 from tickets.calendar import add_working
 from tickets.effects import Effect, SetField

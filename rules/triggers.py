@@ -9,7 +9,8 @@ from typing import TypeAlias
 from rules.errors import ConditionFailed, OperandRefused, UnknownField, no_such
 from rules.facts import Facts
 from rules.fields import AUTHOR_LABELS, RUN_STATUSES, TICKET, all_fields, state_backed
-from rules.operators import OPERATORS, clean_duration, clean_operand, duration_s, type_for
+from rules.operands import clean_duration, duration_s
+from rules.operators import OPERATORS, clean_operand, type_for
 from rules.vocabulary import Vocabulary
 from tickets.errors import BadValue
 from tickets.events import EventKind

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
 
 from rules.errors import ConditionFailed
-from rules.operators import duration_s
+from rules.operands import duration_s
 from tickets.calendar import DAYS, Calendar, countries, days_off_of_ics, is_working, working_s
 from tickets.errors import BadValue, SettingRefused
 from tickets.item import FINISHED, STATUSES

@@ -20,16 +20,8 @@ from rules.action import FormField, ParamType
 from rules.actions import ACTIONS
 from rules.errors import UnknownField
 from rules.fields import Field, all_fields, state_backed
-from rules.operators import (
-    OPERATORS,
-    Operand,
-    Takes,
-    default_operator,
-    for_values,
-    list_names,
-    operators_for,
-    without_lists,
-)
+from rules.operands import list_names, without_lists
+from rules.operators import OPERATORS, Operand, Takes, default_operator, for_values, operators_for
 from rules.parse import ANY_KIND, KINDS, MAX_TRIGGERS
 from rules.table import DEFAULT_WAIT_S, NEVER_WITHOUT
 from rules.triggers import TRIGGERS

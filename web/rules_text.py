@@ -19,7 +19,8 @@ from werkzeug.datastructures import MultiDict
 from rules.action import ParamType
 from rules.actions import ACTIONS
 from rules.fields import Field
-from rules.operators import OPERATORS, Operand, Operator, default_operator, for_values, list_names
+from rules.operands import list_names
+from rules.operators import OPERATORS, Operand, Operator, default_operator, for_values
 from rules.vocabulary import Vocabulary
 from tickets.item import FieldType
 from tickets.values import JSON

@@ -13,7 +13,8 @@ from rules.action import Param, ParamType
 from rules.actions import ACTIONS
 from rules.errors import UnknownField
 from rules.fields import Field, field
-from rules.operators import OPERATORS, Operand, Takes, default_operator, for_values, list_names
+from rules.operands import list_names
+from rules.operators import OPERATORS, Operand, Takes, default_operator, for_values
 from rules.parse import KINDS
 from rules.table import (
     DEFAULT_WAIT_S,

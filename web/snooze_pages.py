@@ -11,7 +11,7 @@ from flask_babel import gettext
 
 from jobs.queues import Work
 from rules.errors import ConditionFailed
-from rules.operators import duration_s
+from rules.operands import duration_s
 from tickets import store
 from tickets.errors import BadValue
 from tickets.events import Actor, ActorKind, Cause

@@ -17,7 +17,7 @@ from flask_babel import gettext
 from rules.action import ParamType
 from rules.actions import ACTIONS
 from rules.fields import FIELDS
-from rules.operators import list_names
+from rules.operands import list_names
 from rules.store import EntryKind, Stored
 from rules.table import OTHERWISE
 from rules.triggers import TRIGGERS

@@ -23,8 +23,8 @@ from typing import Any
 from rules.engine import NO_INDEX, Entry, RuleSet, compile_ruleset, decide
 from rules.explain import explain
 from rules.facts import Facts
+from rules.folding import fold
 from rules.forms import words as words_of
-from rules.operators import fold
 from rules.parse import parse_table
 from rules.vocabulary import FieldSpec, LookupSpec, Vocabulary
 from tests.bench.report import Figure, arguments, finish

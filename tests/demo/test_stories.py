@@ -14,7 +14,7 @@ from jobs.demo.mail import new_customer
 from jobs.demo.places import SEED, Places
 from jobs.demo.stories import DAYS, LANGUAGES, SHARES, TICKETS, Did, message, stories, texts
 from jobs.demo.world import Customer, customers
-from rules.operators import fold, has_keyword
+from rules.folding import fold, has_keyword
 from tests.demo.conftest import NOW
 
 PEOPLE = customers(SEED, NOW.date())

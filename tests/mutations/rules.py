@@ -18,9 +18,13 @@ LINT = "tests/rules/test_lint.py::"
 TRACE = "tests/rules/test_trace.py::"
 
 
-def _operator(key: str, old: str, new: str) -> Mutation:
+def _operator(key: str, old: str, new: str, file: str = "operators") -> Mutation:
     test = "test_an_operator_says_yes_to_one_value_and_no_to_its_twin"
-    return Mutation(f"the operator {key}", "rules/operators.py", old, new, OPERATORS + test)
+    return Mutation(f"the operator {key}", f"rules/{file}.py", old, new, OPERATORS + test)
+
+
+def _comparison(key: str, old: str, new: str) -> Mutation:
+    return _operator(key, old, new, "comparisons")
 
 
 def _refusal(name: str, old: str, new: str) -> Mutation:
@@ -34,102 +38,112 @@ def _action_refusal(file: str, name: str, old: str, new: str) -> Mutation:
 
 MUTATIONS = (
     # Operators
-    _operator("is", 'Operand.ONE, _among, "is {value}"', 'Operand.ONE, _not_among, "is {value}"'),
-    _operator("is_not", '        _not_among,\n        "is not {value}"', '        _among,\n        "is not {value}"'),
-    _operator("any_of", 'Operand.MANY, _among, "is any of', 'Operand.MANY, _not_among, "is any of'),
-    _operator("none_of", '        _not_among,\n        "is none of', '        _among,\n        "is none of'),
+    _operator("is", 'Operand.ONE, is_among, "is {value}"', 'Operand.ONE, is_not_among, "is {value}"'),
+    _operator(
+        "is_not", '        is_not_among,\n        "is not {value}"', '        is_among,\n        "is not {value}"'
+    ),
+    _operator("any_of", 'Operand.MANY, is_among, "is any of', 'Operand.MANY, is_not_among, "is any of'),
+    _operator("none_of", '        is_not_among,\n        "is none of', '        is_among,\n        "is none of'),
     Mutation(
         "the operator empty",
         "rules/operators.py",
-        'Operand.NONE, _certain(False), "is empty"',
-        'Operand.NONE, _certain(True), "is empty"',
+        'Operand.NONE, certain(False), "is empty"',
+        'Operand.NONE, certain(True), "is empty"',
         OPERATORS + "test_empty_is_true_only_where_there_is_no_value",
     ),
     Mutation(
         "the operator not_empty",
         "rules/operators.py",
-        'Operand.NONE, _certain(True), "is not empty"',
-        'Operand.NONE, _certain(False), "is not empty"',
+        'Operand.NONE, certain(True), "is not empty"',
+        'Operand.NONE, certain(False), "is not empty"',
         OPERATORS + "test_empty_is_true_only_where_there_is_no_value",
     ),
-    _operator("greater", "return lambda value: _number(value) > limit", "return lambda value: _number(value) >= limit"),
-    _operator("greater, of times", "_time(value) > moment", "_time(value) >= moment"),
-    _operator("greater_or_equal", "return lambda value: not less(value)", "return lambda value: less(value)"),
-    _operator("less", "return lambda value: _number(value) < limit", "return lambda value: _number(value) <= limit"),
-    _operator("less, of times", "_time(value) < moment", "_time(value) <= moment"),
-    _operator("less_or_equal", "return lambda value: not greater(value)", "return lambda value: greater(value)"),
-    _operator("between, its lower end", "not below(value) and not above(value)", "not above(value)"),
-    _operator("between, its higher end", "not below(value) and not above(value)", "not below(value)"),
-    _operator("contains_any", "any(has_keyword(folded, keyword) for keyword in there)", "bool(there)"),
-    _operator("contains_none", "return lambda value: not contains_any(value)", "return contains_any"),
-    _operator("starts_with", ".startswith(beginnings)", ".endswith(beginnings)"),
-    _operator("has_any", "not wanted.isdisjoint(map(fold,", "wanted.isdisjoint(map(fold,"),
-    _operator("has_none", "return lambda value: not has_any(value)", "return has_any"),
-    _operator(
+    _comparison(
+        "greater", "return lambda value: as_number(value) > limit", "return lambda value: as_number(value) >= limit"
+    ),
+    _comparison("greater, of times", "as_time(value) > moment", "as_time(value) >= moment"),
+    _comparison("greater_or_equal", "return lambda value: not less(value)", "return lambda value: less(value)"),
+    _comparison(
+        "less", "return lambda value: as_number(value) < limit", "return lambda value: as_number(value) <= limit"
+    ),
+    _comparison("less, of times", "as_time(value) < moment", "as_time(value) <= moment"),
+    _comparison("less_or_equal", "return lambda value: not greater(value)", "return lambda value: greater(value)"),
+    _comparison("between, its lower end", "not below(value) and not above(value)", "not above(value)"),
+    _comparison("between, its higher end", "not below(value) and not above(value)", "not below(value)"),
+    _comparison("contains_any", "any(has_keyword(folded, keyword) for keyword in there)", "bool(there)"),
+    _comparison("contains_none", "return lambda value: not contains(value)", "return contains"),
+    _comparison("starts_with", ".startswith(beginnings)", ".endswith(beginnings)"),
+    _comparison("has_any", "not wanted.isdisjoint(map(fold,", "wanted.isdisjoint(map(fold,"),
+    _comparison("has_none", "return lambda value: not has(value)", "return has"),
+    _comparison(
         "contains_all",
         "return all(has_keyword(folded, keyword) for keyword in keywords)",
         "return all(keyword in folded for keyword in keywords)",
     ),
-    _operator("contains_all, of several", "return all(has_keyword(folded,", "return any(has_keyword(folded,"),
-    _operator("ends_with", ".endswith(ends)", ".startswith(ends)"),
-    _operator(
+    _comparison("contains_all, of several", "return all(has_keyword(folded,", "return any(has_keyword(folded,"),
+    _comparison("ends_with", ".endswith(ends)", ".startswith(ends)"),
+    _comparison(
         "matches",
-        "pattern.search(without_accents(_text(value))) is not None",
-        "pattern.fullmatch(without_accents(_text(value))) is not None",
+        "pattern.search(without_accents(as_text(value))) is not None",
+        "pattern.fullmatch(without_accents(as_text(value))) is not None",
     ),
-    _operator("matches, with accents", "pattern.search(without_accents(_text(value)))", "pattern.search(_text(value))"),
-    _operator("in_working_time", "lambda value: is_working(calendar, _time(value))", "lambda value: True"),
-    _operator("out_of_working_time", "return lambda value: not working(value)", "return lambda value: False"),
-    _operator("older_than", "_number(age_s) >= limit_s", "_number(age_s) > limit_s"),
+    _comparison(
+        "matches, with accents", "pattern.search(without_accents(as_text(value)))", "pattern.search(as_text(value))"
+    ),
+    _comparison("in_working_time", "lambda value: is_working(calendar, as_time(value))", "lambda value: True"),
+    _comparison("out_of_working_time", "return lambda value: not working(value)", "return lambda value: False"),
+    _comparison("older_than", "as_number(age_s) >= limit_s", "as_number(age_s) > limit_s"),
     _operator(
         "newer_than",
-        '        _younger,\n        "is newer than {value}"',
-        '        _older,\n        "is newer than {value}"',
+        '        is_younger,\n        "is newer than {value}"',
+        '        is_older,\n        "is newer than {value}"',
     ),
     _operator(
         "fresh_within",
-        '        _younger,\n        "was fetched within {value}"',
-        '        _older,\n        "was fetched within {value}"',
+        '        is_younger,\n        "was fetched within {value}"',
+        '        is_older,\n        "was fetched within {value}"',
     ),
-    _operator("has_all", "wanted.issubset(map(fold,", "not wanted.isdisjoint(map(fold,"),
-    _operator("changed", "_side(change, 0) != _side(change, 1)", "True"),
-    _operator("changed_to", "        _moved(1),\n", "        _moved(0),\n"),
-    _operator("changed_from", "        _moved(0),\n", "        _moved(1),\n"),
-    _operator("changed_to, of a field that was so before", "return there != here and there is not None", "return True"),
-    _operator("changed_to, of a set that held it before", "(there - here) & wanted", "there & wanted"),
-    _operator("case folded away", ".casefold().translate(", ".translate("),
+    _comparison("has_all", "wanted.issubset(map(fold,", "not wanted.isdisjoint(map(fold,"),
+    _comparison("changed", "_side(change, 0) != _side(change, 1)", "True"),
+    _operator("changed_to", "        has_moved(1),\n", "        has_moved(0),\n"),
+    _operator("changed_from", "        has_moved(0),\n", "        has_moved(1),\n"),
+    _comparison(
+        "changed_to, of a field that was so before", "return there != here and there is not None", "return True"
+    ),
+    _comparison("changed_to, of a set that held it before", "(there - here) & wanted", "there & wanted"),
+    _operator("case folded away", ".casefold().translate(", ".translate(", "folding"),
     Mutation(
         "accents folded away",
-        "rules/operators.py",
+        "rules/folding.py",
         "if not unicodedata.combining(char)",
         "",
         OPERATORS + "test_folding_takes_case_accents_and_spaces_away",
     ),
     Mutation(
         "a keyword's left word edge",
-        "rules/operators.py",
+        "rules/folding.py",
         "not (left and at > 0 and folded[at - 1].isalnum())",
         "True",
         OPERATORS + "test_a_word_edge_is_needed_only_where_the_keyword_has_a_letter_or_digit",
     ),
     Mutation(
         "a keyword's right word edge",
-        "rules/operators.py",
+        "rules/folding.py",
         "right and end < len(folded) and folded[end].isalnum()",
         "False",
         OPERATORS + "test_a_word_edge_is_needed_only_where_the_keyword_has_a_letter_or_digit",
     ),
     Mutation(
         "a value of the wrong sort is an error, not a no",
-        "rules/operators.py",
-        '    raise ConditionFailed(f"{_shown(value)} is not a list")',
+        "rules/operands.py",
+        '    raise ConditionFailed(f"{quoted(value)} is not a list")',
         "    return ()",
         OPERATORS + "test_a_value_of_the_wrong_sort_fails_the_condition_instead_of_being_no",
     ),
     Mutation(
         "the lower value of a pair first",
         "rules/operators.py",
-        "            if _greater(type, cleaned[1])(cleaned[0]):",
+        "            if is_greater(type, cleaned[1])(cleaned[0]):",
         "            if False:",
         OPERATORS + "test_an_operand_that_makes_no_sense_is_refused_with_a_sentence",
     ),
@@ -142,7 +156,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the length of a pattern",
-        "rules/operators.py",
+        "rules/operands.py",
         "MAX_PATTERN_CHARS = 500",
         "MAX_PATTERN_CHARS = 5_000",
         OPERATORS + "test_an_operand_that_makes_no_sense_is_refused_with_a_sentence",
@@ -278,7 +292,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a named list that is gone",
-        "rules/operators.py",
+        "rules/operands.py",
         "        if name not in lists:\n",
         "        if name not in lists:\n            continue\n        if False:\n",
         GROUPS + "test_a_list_that_is_gone_makes_its_rows_undecidable",

@@ -8,18 +8,8 @@ from typing import Any
 import pytest
 
 from rules.errors import ConditionFailed, OperandRefused, TableInvalid
-from rules.operators import (
-    OPERATORS,
-    Looks,
-    Operand,
-    Takes,
-    clean_operand,
-    fold,
-    has_keyword,
-    operators_for,
-    type_for,
-    with_hours,
-)
+from rules.folding import fold, has_keyword
+from rules.operators import OPERATORS, Looks, Operand, Takes, clean_operand, operators_for, type_for, with_hours
 from rules.trace import RowVerdict
 from tests.rules.desk import DESK, a_table, decided, some_facts, tagging, tags_of
 from tickets.item import FieldType
