@@ -231,7 +231,11 @@ def paste(document: Document, row: str, column: str, text: str, desk: Desk) -> D
     A comma inside a cell means "or", as in the grid; labels are taken for keys. Raises `EditRefused`."""
     if len(text) > PASTE_CHARS:
         raise EditRefused(gettext("A paste has at most %(n)s characters.", n=PASTE_CHARS))
-    lines = list(csv.reader(io.StringIO(text.strip("\r\n")), delimiter="\t"))
+    try:
+        lines = list(csv.reader(io.StringIO(text.strip("\r\n"), newline=None), delimiter="\t"))
+    except csv.Error as error:  # Line ends and quotes cannot be wrong here: it is the longest cell.
+        longest = csv.field_size_limit()
+        raise EditRefused(gettext("A pasted cell has at most %(n)s characters.", n=longest)) from error
     if not any(cell.strip() for line in lines for cell in line):
         raise EditRefused(gettext("There is nothing to paste."))
     if len(lines) > PASTE_ROWS:

@@ -181,7 +181,8 @@ def _members(text: str, found: Field | None, vocabulary: Vocabulary) -> list[JSO
 
 def _split(text: str) -> list[str]:
     """The values between commas; a comma in quotes belongs to its value."""
-    parts = next(csv.reader([text.strip().replace("\n", " ")], skipinitialspace=True), [])
+    one_line = text.strip().replace("\r\n", " ").replace("\r", " ").replace("\n", " ")
+    parts = next(csv.reader([one_line], skipinitialspace=True), [])
     return [part.strip() for part in parts if part.strip()]
 
 

@@ -21,7 +21,10 @@ def zygotes(host: Host) -> set[int]:
     """The service's own children: the outer halves."""
     found = set()
     for pid in alive(descendants(host.process.pid)):
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            continue  # It has ended since.
         if int(stat.rpartition(")")[2].split()[1]) == host.process.pid:
             found.add(pid)
     return found

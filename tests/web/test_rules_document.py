@@ -272,6 +272,12 @@ def test_a_block_from_a_spreadsheet_fills_cells_and_adds_rows() -> None:
     parse_table(after, WORDS)
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_a_paste_has_a_row_per_line_whatever_ends_a_line(line_end: str) -> None:
+    after = do(a_document(), do="paste", row="r1", column="c1", text=line_end.join(["Reefund", "Inwoice", ""]))
+    assert [row["if"].get("c1") for row in after["rows"][:2]] == [{"value": "Reefund"}, {"value": "Inwoice"}]
+
+
 def test_a_word_nobody_knows_is_pasted_as_it_is_so_that_its_cell_says_so() -> None:
     after = do(a_document(), do="paste", row="r1", column="c1", text="Reefund")
     assert after["rows"][0]["if"]["c1"] == {"value": "Reefund"}
@@ -284,6 +290,7 @@ def test_a_word_nobody_knows_is_pasted_as_it_is_so_that_its_cell_says_so() -> No
         ("otherwise", "s1", "Billing", "Choose a cell of a row"),
         ("r1", "c1", "\n \n", "nothing to paste"),
         ("r1", "c1", "x\n" * 5_001, "at most 5000 rows, not 5001"),
+        ("r1", "c1", "x" * 131_073, "A pasted cell has at most 131072 characters"),
     ],
 )
 def test_a_paste_that_does_not_fit_is_refused(row: str, column: str, text: str, sentence: str) -> None:

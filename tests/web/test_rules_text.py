@@ -12,7 +12,7 @@ import pytest
 import yaml
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
@@ -85,6 +85,7 @@ NASTY = st.sampled_from(
 
 
 @examples(120)
+@example(values=["0\r", "a, b"], op="contains_any", default="is")
 @given(
     values=st.lists(st.one_of(NASTY, st.text(max_size=12)), min_size=1, max_size=3),
     op=st.sampled_from(["contains_any", "contains_none", "any_of", "is", "starts_with", "matches"]),
