@@ -293,19 +293,21 @@ class _Delivery:
             select(Message.header_id, Message.item_id, WorkItem.brand)
             .join(WorkItem, WorkItem.id == Message.item_id)
             .where(Message.header_id.in_(mail.references))
-            .order_by(Message.id.desc())
+            .order_by(Message.id)
             .limit(1_000)
         ).all()
-        # One mail to two of our addresses is two tickets under one Message-ID: the mailbox's own brand first.
+        # One mail to two of our addresses is two tickets under one Message-ID: the mailbox's own brand first. Then
+        # the oldest: whoever sends a mail under an id that is taken must not draw its answers to their own ticket.
         rows = sorted(rows, key=lambda row: row.brand != self.mailbox.brand)
         for reference in mail.references:
+            # Our own mails say which they are, whatever others have called theirs, and also before the note that
+            # they were sent is written.
+            own = _OWN_ID.fullmatch(reference)
+            if own and self._is_message_of(int(own[2]), int(own[1])):
+                return int(own[1])
             for row in rows:
                 if row.header_id == reference:
                     return int(row.item_id)
-            own = _OWN_ID.fullmatch(reference)
-            # Our own mail, answered before the note that it was sent is written.
-            if own and self._is_message_of(int(own[2]), int(own[1])):
-                return int(own[1])
         return None
 
     def _is_message_of(self, message_id: int, item_id: int) -> bool:

@@ -137,6 +137,8 @@ _WROTE = re.compile(
     re.IGNORECASE,
 )
 _WROTE_STARTS = ("on ", "le ", "w dniu ", "dnia ", "dn. ", "în ", "in ", "pe ", "la ", "am ", "il ", "el ", "op ")
+#: Apple Mail says it in another order in Polish: who first, then when, and nothing that means "wrote" at the end.
+_WRITTEN_BY = ("wiadomość napisana przez ",)
 _ORIGINAL = frozenset(
     {
         "original message",
@@ -164,7 +166,15 @@ _OTHER_LABELS = (
 )
 _DEVICES = (
     *("sent from my", "sent from mail", "get outlook for", "envoyé de mon", "envoyé depuis", "télécharger outlook"),
-    *("wysłano z", "wysłane z", "pobierz outlook", "trimis de pe", "trimis din", "obțineți outlook"),
+    *(
+        "wysłano z",
+        "wysłane z",
+        "pobierz outlook",
+        "pobierz aplikację outlook",
+        "trimis de pe",
+        "trimis din",
+        "obțineți outlook",
+    ),
 )
 _REGARDS = frozenset(
     {
@@ -216,7 +226,10 @@ def _quote_header(lines: Sequence[str], at: int) -> int:
             return 0
         joined = f"{joined} {lines[at + count - 1].strip()}".strip()
         named = any(char.isdigit() for char in joined) or "@" in joined
-        starts = joined.lower().startswith(_WROTE_STARTS)
+        written_by = joined.lower().startswith(_WRITTEN_BY)
+        starts = written_by or joined.lower().startswith(_WROTE_STARTS)
+        if named and written_by and joined.endswith(":"):
+            return count
         if named and (count == 1 or starts) and _WROTE.search(joined[-40:]):
             return count
         if not starts and not joined[:1].isdigit():

@@ -12,6 +12,8 @@ import pytest
 from connectors.channels import email as channel
 from connectors.channels.email import Address, MailFile, ParsedMail, Unparsable, glance, parse
 from connectors.channels.mail_text import first_tags, guess_language, html_to_text, newly_written
+from tests.intake.replies import CORPUS as REPLIES
+from tests.intake.replies import HTML_CORPUS, HTML_NEW, Reply
 from tickets.values import json_problem
 
 HEAD = b"From: Camille <camille@customer.test>\r\nSubject: hi\r\nMessage-ID: <one@c.test>\r\n"
@@ -355,6 +357,18 @@ def test_long_text_and_endless_html_are_cut_and_that_is_said() -> None:
 )  # fmt: skip
 def test_what_was_newly_written_is_told_from_quotes_and_signatures(text: str, written: str) -> None:
     assert newly_written(text) == written
+
+
+@pytest.mark.parametrize("reply", REPLIES, ids=[reply.name for reply in REPLIES])
+def test_a_reply_of_each_mail_program_keeps_what_is_new_and_nothing_else(reply: Reply) -> None:
+    assert newly_written(reply.text) == reply.new
+
+
+@pytest.mark.parametrize("html", HTML_CORPUS.values(), ids=HTML_CORPUS.keys())
+def test_a_reply_of_html_alone_keeps_what_is_new_and_nothing_else(html: str) -> None:
+    mail = parse(body(html, Content_Type="text/html; charset=utf-8"))
+    assert "$closeticket" in mail.text
+    assert mail.new_text == HTML_NEW
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 from collections.abc import Iterator
@@ -64,6 +65,17 @@ def test_what_is_not_declared_a_mail_is_refused(desk: Desk, client: FlaskClient)
         assert answer.json is not None
         assert answer.json["detail"] == "Send the raw mail with Content-Type: message/rfc822; nothing was kept"
         assert how_many(desk) == NOTHING
+
+
+def test_what_comes_packed_is_not_unpacked(desk: Desk, client: FlaskClient) -> None:
+    packed = gzip.compress(a_mail("x" * 20_000_000))
+    answer = client.post(
+        "/inbound/email", data=packed, content_type=RFC822, headers={**BEARER, "Content-Encoding": "gzip"}
+    )
+    assert answer.status_code == 202
+    assert answer.json is not None
+    assert (answer.json["outcome"], answer.json["ticket"]) == ("unreadable", None)
+    assert how_many(desk) == {**NOTHING, "inbound_mails": 1}
 
 
 def test_a_mail_beyond_the_cap_is_refused_with_the_cap(desk: Desk, client: FlaskClient) -> None:

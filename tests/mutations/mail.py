@@ -14,6 +14,7 @@ UNSEEN = ROWS + "test_o7_unseen_fallback.py::"
 TEMPLATES = ROWS + "test_o17_send_template.py::"
 SYSTEM = ROWS + "test_o6_system_message.py::"
 BOXES = ROWS + "test_mailboxes_per_brand.py::"
+HOSTILE = "tests/rows/test_hostile_mail.py::"
 HOOKS = "tests/connectors/test_webhook.py::"
 PAGE = "tests/connectors/test_mail_page.py::"
 
@@ -164,5 +165,19 @@ MUTATIONS = (
         '    if kind == "smtp" and user and security == "plain":\n',
         '    if kind == "" and user and security == "plain":\n',
         BOXES + "test_settings_that_make_no_sense_are_refused_and_nothing_is_saved",
+    ),
+    Mutation(
+        "mail: our own Message-IDs lead to our own tickets",
+        "jobs/intake.py",
+        "            own = _OWN_ID.fullmatch(reference)\n            if own and self",
+        "            own = _OWN_ID.fullmatch(reference) if not rows else None\n            if own and self",
+        HOSTILE + "test_a_mail_under_the_id_of_our_own_draws_no_answers_to_its_ticket[before]",
+    ),
+    Mutation(
+        "mail: the first to use a Message-ID keeps its answers",
+        "jobs/intake.py",
+        "            .order_by(Message.id)\n            .limit(1_000)\n",
+        "            .order_by(Message.id.desc())\n            .limit(1_000)\n",
+        HOSTILE + "test_a_mail_under_a_customers_id_draws_no_answers_to_its_ticket",
     ),
 )
