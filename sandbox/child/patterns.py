@@ -1,8 +1,12 @@
 r"""Patterns of scripts: Python's, read by Python's own parser, matched by RE2 in time linear in the text.
 
 The parser's tree is written anew in RE2's words, so `\w`, `\d`, `\s` and `\b` mean what they mean in Python, for every
-alphabet. RE2's own `\b` knows ASCII letters only; in text beyond ASCII each place gets marks that say whether it is the
-edge of a word, and `\b` reads one. What cannot be matched in linear time is refused, with its name.
+alphabet. What cannot be matched in linear time is refused, with its name.
+
+Two things RE2 does not know. Its own `\b` knows ASCII letters only; and it has no way to ask for the find that Python
+takes after one of nothing, which is the first one that moves on. Where one of them matters the text is searched in
+*cells*: each character stands between two ASCII characters that are word characters, or line feeds, exactly where it
+is, so that `\b`, `^` and `$` see them; and a sign in each cell says whether a find may end there.
 """
 
 from __future__ import annotations
@@ -15,11 +19,16 @@ from typing import Any
 
 import re2
 
-#: Marks before each character and at the end: a word begins or ends here, or it does not. Both are noncharacters.
-_EDGE, _INSIDE = "\ufdd0", "\ufdd1"
-_MARKS = r"\x{fdd0}\x{fdd1}"
-#: `\b` in one pattern; each of them costs the marked text one more mark per character.
-MOST_EDGES = 8
+#: A cell: what the character is to its left neighbour, whether a find may end here, the character, what it is to its
+#: right neighbour. All but the character itself are one byte long.
+_CELL = 4
+_WORD_SIDE, _OTHER_SIDE = "w", "-"
+_ENDS, _ENDS_NOT = 1, 2
+#: The signs of a cell in patterns, and a whole cell.
+_SIGN = r"[\x{0}-\x{7f}]"
+_ANY_CELL = rf"(?s:{_SIGN}{_SIGN}.{_SIGN})"
+#: A find ends before a cell that says it may, or with the text.
+_MAY_END = rf"(?:{_SIGN}\x{{{_ENDS:x}}}|\z)"
 MOST_CHARS = 5_000
 #: RE2's own limit for {n,m}.
 MOST_TIMES = 1000
@@ -63,7 +72,7 @@ class ReError(ValueError):
 class Pattern:
     """A compiled pattern."""
 
-    __slots__ = ("_edges", "_marked", "_names", "_plain", "_tree", "pattern")
+    __slots__ = ("_ascii", "_cells", "_edges", "_empty", "_names", "_plain", "_tree", "pattern")
 
     def __init__(self, pattern: str, flags: int) -> None:
         self.pattern = _text(pattern)
@@ -76,14 +85,17 @@ class Pattern:
         try:
             self._tree = parser.parse(pattern, int(flags))
             self._names = dict(self._tree.state.groupdict)
-            plain = _Writer(self._tree, marks=0)
+            #: Whether it may find nothing at all, as `a*` does.
+            self._empty = self._tree.getwidth()[0] == 0
+            plain = _Writer(self._tree)
             self._plain = _compiled(plain.text)
         except real_re.error as error:
             raise ReError(f"{error.msg[:200]} at position {error.pos}") from None
         except (RecursionError, OverflowError):
             raise ReError("The pattern is nested too deeply") from None
         self._edges = plain.edges
-        self._marked: dict[str, Any] = {}
+        self._ascii = plain.edges == {True}
+        self._cells: dict[str, Any] = {}
 
     def search(self, text: str) -> Match | None:
         return next(self._found(text, "search"), None)
@@ -130,24 +142,57 @@ class Pattern:
         return "".join([*pieces, text[at:]]), times
 
     def _found(self, text: str, how: str) -> Iterator[Match]:
-        """The matches, with places in `text`. ASCII text needs no marks: there RE2's edges are Python's."""
-        cell = 1
-        if not self._edges or _text(text).isascii() or _EDGE in text or _INSIDE in text:
+        """The matches, with places in `text`. RE2's own edges are Python's in ASCII text, its first find always is."""
+        if how == "finditer" and self._empty:
+            yield from self._found_in_cells(_text(text), how)
+        elif not self._edges or _text(text).isascii() or self._ascii:
             found = getattr(self._plain, how)(_text(text))
+            for one in found if how == "finditer" else [found] if found is not None else []:
+                yield Match(text, [one.span(group) for group in range(self._plain.groups + 1)], self._names)
         else:
-            if how not in self._marked:
-                marked = _Writer(self._tree, marks=self._edges).text
-                # The whole text ends with marks, too; elsewhere they are left to the next match.
-                self._marked[how] = _compiled(f"(?:{marked})[{_MARKS}]*" if how == "fullmatch" else marked)
-            cell = self._edges + 1
-            found = getattr(self._marked[how], how)(_with_marks(text, self._edges))
-        last = (-1, -1)
-        for one in found if how == "finditer" else [found] if found is not None else []:
-            spans = [_place(one.span(group), cell) for group in range(self._plain.groups + 1)]
-            # One place has several marks, and nothing can be found at each of them.
-            if spans[0] != last or spans[0][0] != spans[0][1]:
-                yield Match(text, spans, self._names)
-            last = spans[0]
+            yield from self._found_in_cells(text, how)
+
+    def _found_in_cells(self, text: str, how: str) -> Iterator[Match]:
+        """The matches, each sought from the end of the one before; after one of nothing as Python does: first one that
+        begins there and moves on, else any from the next character on."""
+        cells = _in_cells(text, self._ascii)
+        at = place = 0  # the same, in bytes of the cells and in characters of the text
+        stuck = False  # nothing was found here: the next find must move on
+        while True:
+            one = None
+            if stuck and at < len(cells):
+                cells[at + 1] = _ENDS_NOT
+                one = self._in_cells("advance").match(cells, at)
+                cells[at + 1] = _ENDS
+            if one is None:
+                if stuck:
+                    if at == len(cells):
+                        return
+                    at += _CELL - 1 + _utf8_bytes(cells[at + 2])
+                    place += 1
+                way = self._in_cells("search" if how == "finditer" else how)
+                one = (way.fullmatch if how == "fullmatch" else way.match)(cells, at)
+                if one is None:
+                    return
+            spans = []
+            for group in range(1, self._plain.groups + 2):
+                start, end = one.span(group)
+                first = place + len(cells[at:start].decode()) // _CELL
+                spans.append((first, first + len(cells[start:end].decode()) // _CELL) if start >= 0 else (-1, -1))
+            yield Match(text, spans, self._names)
+            if how != "finditer":
+                return
+            at, place = one.end(1), spans[0][1]
+            stuck = spans[0][0] == place
+
+    def _in_cells(self, how: str) -> Any:
+        """The pattern for cells; its first group is what was found. Raises `ReError`."""
+        if how not in self._cells:
+            text = _Writer(self._tree, cells=True).text
+            # Whole cells are skipped by the pattern, so that nothing is found from the middle of one.
+            around = {"search": f"(?:{_ANY_CELL})*?({text})", "advance": f"({text}){_MAY_END}"}
+            self._cells[how] = _compiled(around.get(how, f"({text})"))
+        return self._cells[how]
 
 
 class Match:
@@ -197,16 +242,15 @@ def compiled(of: str | Pattern, flags: int) -> Pattern:
 
 
 class _Writer:
-    """The tree in RE2's words, with `marks` of them at every place of the text it is for, 0 for plain text."""
+    """The tree in RE2's words, for plain text or for cells. Raises `ReError`."""
 
-    def __init__(self, tree: Any, marks: int) -> None:
-        self.edges = 0
-        self._marks = marks
-        #: What may lie between a place and the character there.
-        self._skip = f"[{_MARKS}]*" if marks else ""
+    def __init__(self, tree: Any, *, cells: bool = False) -> None:
+        #: Whether its edges are those of ASCII words, one entry per kind.
+        self.edges: set[bool] = set()
+        self._cells = cells
         self.text = self._all(tree, tree.state.flags)
-        if self.edges > MOST_EDGES:
-            raise ReError(f"A pattern has at most {MOST_EDGES} \\b and \\B")
+        if len(self.edges) > 1:
+            raise ReError("The edges of words in one pattern are all with re.A, or all without")
 
     def _all(self, tree: Any, flags: int) -> str:
         return "".join(self._one(kind, value, flags) for kind, value in tree)
@@ -215,11 +259,9 @@ class _Writer:
         if kind is sre.LITERAL:
             return self._character(_code(value), flags)
         if kind is sre.NOT_LITERAL:
-            return self._character(f"[^{_code(value)}{_MARKS if self._marks else ''}]", flags)
+            return self._character(f"[^{_code(value)}]", flags)
         if kind is sre.ANY:
-            others = "" if flags & real_re.S else r"\n"
-            others += _MARKS if self._marks else ""
-            return self._character(f"[^{others}]" if others else "(?s:.)", 0)
+            return self._character("(?s:.)" if flags & real_re.S else r"[^\n]", 0)
         if kind is sre.IN:
             return self._character(self._class(value, flags), flags)
         if kind is sre.BRANCH:
@@ -240,7 +282,7 @@ class _Writer:
     def _character(self, text: str, flags: int) -> str:
         if flags & real_re.I:
             text = f"(?i:{text})"
-        return f"(?:{self._skip}{text})" if self._skip else text
+        return f"(?:{_SIGN}{_SIGN}{text}{_SIGN})" if self._cells else text
 
     def _class(self, items: Any, flags: int) -> str:
         negated = bool(items) and items[0][0] is sre.NEGATE
@@ -252,9 +294,7 @@ class _Writer:
                 text += f"{_code(value[0])}-{_code(value[1])}"
             else:
                 text += _CATEGORIES[value][bool(flags & real_re.A)]
-        if negated:
-            return f"[^{text}{_MARKS if self._marks else ''}]"
-        return f"[{text}]"
+        return f"[{'^' if negated else ''}{text}]"
 
     def _repeat(self, value: Any, flags: int) -> str:
         least, most, inner = int(value[0]), value[1], value[2]
@@ -271,16 +311,11 @@ class _Writer:
         if value is sre.AT_BEGINNING:
             return "(?m:^)"
         if value is sre.AT_END_STRING or (value is sre.AT_END and not flags & real_re.M):
-            return rf"{self._skip}\z"
+            return r"\z"
         if value is sre.AT_END:
-            return f"{self._skip}(?m:$)"
-        within = value is sre.AT_NON_BOUNDARY
-        if flags & real_re.A and not self._marks:
-            return r"\B" if within else r"\b"
-        self.edges += 1
-        if not self._marks:
-            return r"\B" if within else r"\b"
-        return r"\x{fdd1}" if within else r"\x{fdd0}"
+            return "(?m:$)"
+        self.edges.add(bool(flags & real_re.A))
+        return r"\B" if value is sre.AT_NON_BOUNDARY else r"\b"
 
 
 def _code(value: int) -> str:
@@ -298,19 +333,21 @@ def _compiled(text: str) -> Any:
         raise ReError(f"The pattern cannot be used: {why.partition(':')[0][:200]}") from None
 
 
-def _with_marks(text: str, marks: int) -> str:
+def _in_cells(text: str, ascii_words: bool) -> bytearray:
+    """The text in cells, in UTF-8. It can be written to: the signs are one byte each."""
     made = []
-    before = False
     for char in text:
         word = char.isalnum() or char == "_"
-        made.append((_EDGE if word is not before else _INSIDE) * marks + char)
-        before = word
-    made.append((_EDGE if before else _INSIDE) * marks)
-    return "".join(made)
+        if ascii_words and not char.isascii():
+            word = False
+        side = "\n" if char == "\n" else _WORD_SIDE if word else _OTHER_SIDE
+        made.append(f"{side}{chr(_ENDS)}{char}{side}")
+    return bytearray("".join(made).encode())
 
 
-def _place(span: tuple[int, int], cell: int) -> tuple[int, int]:
-    return (span[0] // cell, span[1] // cell) if span[0] >= 0 else (-1, -1)
+def _utf8_bytes(first: int) -> int:
+    """How many bytes the character has that begins with this one."""
+    return 1 if first < 0x80 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4
 
 
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "a": "\a", "\\": "\\"}

@@ -12,7 +12,23 @@ PAGES = "tests/web/test_scripts_pages.py::"
 MASKING = "tests/jobs/test_masking.py::"
 LISTED = "tests/jobs/test_listed_scripts.py::"
 
+PATTERNS = "tests/sandbox/test_patterns.py::"
+
 MUTATIONS = (
+    Mutation(
+        "patterns: after nothing was found the next find moves on",
+        "sandbox/child/patterns.py",
+        "            if stuck and at < len(cells):\n",
+        "            if False:\n",
+        PATTERNS + "test_after_nothing_is_found_the_next_find_moves_on_as_pythons_does",
+    ),
+    Mutation(
+        "patterns: finds stay within whole characters",
+        "sandbox/child/patterns.py",
+        '{"search": f"(?:{_ANY_CELL})*?({text})", ',
+        '{"search": f"(?s:.)*?({text})", ',
+        PATTERNS + "test_after_nothing_is_found_the_next_find_moves_on_as_pythons_does",
+    ),
     Mutation(
         "scripts: a parameter nobody declared",
         "rules/script_params.py",

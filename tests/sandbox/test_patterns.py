@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from sandbox.child.patterns import MOST_CHARS, MOST_EDGES, Pattern, ReError
+from sandbox.child.patterns import MOST_CHARS, Pattern, ReError
 from tests.sandbox.hosts import Host
 
 EDGES = {
@@ -47,24 +47,64 @@ def said(how: Any, *given: Any) -> Any:
 
 
 PARTS = st.sampled_from(
-    [r"\b", r"\B", r"\w", r"\W", r"\d", r"\s", "é", "a", ".", "[^a]", "[aé]", r"[\wé]", "(a|é)", "(?:é)", "1", " "]
-)
+    [r"\b", r"\B", r"\w", r"\W", r"\d", r"\s", "é", "a", ".", "[^a]", "[aé]", r"[\wé]", "(a|é)", "(?:é)", "1", " ",
+     "(?m:^)", "(?m:$)", "(?:|a)", "(?:é??|a)", "(a|)", r"(?:\b|1)"]
+)  # fmt: skip
+EMPTY = ("\\b", "\\B", "(?m:^)", "(?m:$)", "(?:|a)", "(?:é??|a)", "(a|)", "(?:\\b|1)")
 TIMES = st.sampled_from(["", "", "", "*", "+", "?", "{1,2}", "+?"])
 
 
-@given(st.lists(st.tuples(PARTS, TIMES), min_size=1, max_size=4), st.text("aé1 -_\nż", min_size=1, max_size=8))
-@example([(r"\b", ""), (r"\w", "+"), (r"\b", "")], "é-ż a_1")
-@example([(r"\w", ""), (r"\B", ""), (r"\w", "")], "1é")
-@settings(max_examples=150, deadline=None)
-def test_what_is_found_is_what_python_finds(parts: list[tuple[str, str]], text: str) -> None:
-    pattern = "".join(part + ("" if part in (r"\b", r"\B") else times) for part, times in parts)
-    ours = Pattern(pattern, 0)
+@given(st.lists(st.tuples(PARTS, TIMES), min_size=1, max_size=4), st.text("aé1 -_\nż", max_size=8), st.integers(0, 3))
+@example([(r"\b", ""), (r"\w", "+"), (r"\b", "")], "é-ż a_1", 0)
+@example([(r"\w", ""), (r"\B", ""), (r"\w", "")], "1é", 0)
+@example([(r"\w", "*"), (r"\b", "")], "é", 0)
+@example([(r"(a|)", ""), (r"\w", "+?")], "aé1", 2)
+@example([("(?:|a)", "")], "aéa", 0)
+@example([("(?:é??|a)", ""), ("(?m:$)", "")], "é\na", 1)
+@settings(max_examples=250, deadline=None)
+def test_what_is_found_is_what_python_finds(parts: list[tuple[str, str]], text: str, most: int) -> None:
+    """Also after a find of nothing, which Python follows by one that moves on. What may be nothing is not repeated
+    here: what a group in such a repeat holds is RE2's own, and said in docs/scripting.md."""
+    pattern = "".join(part + ("" if part in EMPTY else times) for part, times in parts)
+    assume(text or r"\B" not in pattern)  # Python before 3.14 finds no \B in an empty text, against its own rule
+    ours, python = Pattern(pattern, 0), re.compile(pattern)
     for how in ("search", "match", "fullmatch"):
-        assert said(getattr(ours, how), text) == said(getattr(re.compile(pattern), how), text)
-    if all(found[0] for found in re.finditer(pattern, text)):  # after an empty find the two go on differently
-        assert ours.findall(text) == re.findall(pattern, text)
-        assert ours.split(text) == re.split(pattern, text)
-        assert ours.subn("<\\g<0>>", text) == re.subn(pattern, "<\\g<0>>", text)
+        assert said(getattr(ours, how), text) == said(getattr(python, how), text)
+    assert [(one.span(), one.groups()) for one in ours.finditer(text)] == [
+        (one.span(), one.groups()) for one in python.finditer(text)
+    ]
+    assert ours.findall(text) == python.findall(text)
+    assert ours.split(text, most) == python.split(text, most)
+    assert ours.subn("<\\g<0>>", text, most) == python.subn("<\\g<0>>", text, most)
+
+
+AFTER_NOTHING = {
+    "runs_of_letters": (r"\w*", "ab é-", ["ab", "", "é", "", ""]),
+    "an_edge_after_nothing": (r"\w*\b", "é", ["é", ""]),
+    "lazy": (r"a*?", "aa", ["", "a", "", "a", ""]),
+    "nothing_first": (r"|a|b", "ab", ["", "a", "", "b", ""]),
+    "lines": (r"(?m)^.*$", "a\n\né", ["a", "", "é"]),
+    "ends_of_lines": (r"(?m)$", "a\n\né", ["", "", ""]),
+    "begins_of_lines": (r"(?m)^", "a\n\né", ["", "", ""]),
+    "beyond_one_byte": (r"x?", "é€😀", ["", "", "", ""]),
+    "edges_of_ascii_words": (r"(?a)\b|é", "aé b", ["", "", "é", "", ""]),
+    "many_edges": (r"\b" * 20 + "é?", "é", ["é", ""]),
+    "repeated_edges": (r"(?:\bé?){3}", "é", ["é", ""]),
+    "nowhere": (r"", "", [""]),
+    "signs_of_the_search_itself": (r"[w\-\x01\x02]?", "w\x01\x02-x", ["w", "\x01", "\x02", "-", "", ""]),
+}
+
+
+@pytest.mark.parametrize("name", AFTER_NOTHING)
+def test_after_nothing_is_found_the_next_find_moves_on_as_pythons_does(name: str) -> None:
+    pattern, text, found = AFTER_NOTHING[name]
+    assert Pattern(pattern, 0).findall(text) == found == re.findall(pattern, text)
+
+
+def test_edges_of_two_kinds_in_one_pattern_are_refused() -> None:
+    with pytest.raises(ReError, match=r"all with re\.A, or all without"):
+        Pattern(r"\b(?a:\b)", 0)
+    assert Pattern(r"(?a:\bb\b)", 0).findall("éb b") == ["b", "b"] == re.findall(r"(?a:\bb\b)", "éb b")
 
 
 SUBSTITUTIONS = [
@@ -90,7 +130,6 @@ REFUSED = {
     r"(a)?(?(1)b|c)": "back-references",
     "(": "missing ), unterminated subpattern at position 0",
     "a{1001}": "repeated more than 1000 times",
-    r"\b" * (MOST_EDGES + 1): f"at most {MOST_EDGES}",
     "a" * (MOST_CHARS + 1): f"at most {MOST_CHARS} characters",
     "(" * 2_000 + ")" * 2_000: "nested too deeply",
 }
@@ -102,7 +141,7 @@ def test_what_cannot_be_matched_in_linear_time_is_refused_with_a_reason(pattern:
         Pattern(pattern, 0)
 
 
-@pytest.mark.parametrize("pattern", [r"(a+)+$", r"\b(é+)+\b$", r"(.*?,){11}P", r"(\w|é)*\b!"])
+@pytest.mark.parametrize("pattern", [r"(a+)+$", r"\b(é+)+\b$", r"(.*?,){11}P", r"(\w|é)*\b!", r"(?:x\b)?"])
 def test_time_grows_with_the_text_and_not_faster(pattern: str) -> None:
     def took_s(length: int) -> float:
         began = time.process_time()
