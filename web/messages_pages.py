@@ -184,7 +184,7 @@ def automation(code: str) -> ResponseReturnValue:
         name = gettext("Send %(name)s", name=stored.name)
         table = rule_list.create(connection, EntryKind.TABLE, name, draft, author=me().key, now=now())
     flash(gettext("A draft that sends it to new tickets' customers. Say when, then publish it."), "ok")
-    return redirect(url_for("rules.table", code=table), 303)
+    return redirect(url_for("rules.editor.table", code=table), 303)
 
 
 def _template(connection: Connection, code: str) -> Stored:

@@ -25,6 +25,7 @@ from tickets.people import Permission
 from tickets.tables import WorkItem
 from tickets.values import JSON, json_problem
 from tickets.visibility import visible
+from web import versions
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
@@ -35,7 +36,6 @@ from web.used_by import uses
 pages = Blueprint("templates", __name__)
 
 SUBJECT_CHARS = 300
-NOTE_CHARS = 2_000
 #: Characters of a sample value.
 VALUE_CHARS = 120
 PERMISSION = Permission.EDIT_RULES
@@ -74,16 +74,16 @@ def template(code: str) -> ResponseReturnValue:
 @needs(PERMISSION)
 def save(code: str) -> ResponseReturnValue:
     """Save the draft, or publish it when asked to. What does not read is shown again with its problems."""
-    seen = request.form.get("seen", -1, type=int)
+    seen = versions.sent_seen()
     publishing = request.form.get("do") == "publish"
-    note = request.form.get("note", "").replace("\r\n", "\n").strip()[:NOTE_CHARS]
+    note = versions.sent_note()
     with services().db.write() as connection:
         stored = template_or_404(connection, code)
         vocabulary = services().live.current(connection).vocabulary
         content = _read(request.form, stored)
         problems = problems_of(content, vocabulary, extra_values(code))
-        if publishing and not note:
-            problems["note"] = gettext("Say in a sentence what changes and why.")
+        if publishing and versions.note_problem(note):
+            problems["note"] = versions.note_problem(note)
         if problems and (publishing or any(key.endswith(".size") for key in problems)):
             return _page(connection, stored, content, problems, note), 422
         try:
@@ -95,7 +95,7 @@ def save(code: str) -> ResponseReturnValue:
         except NothingToPublish as nothing:
             raise refuse(422, str(nothing)) from None
     if publishing:
-        flash(gettext("Version %(version)s is live.", version=version), "ok")
+        versions.say_live(version)
     else:
         flash(gettext("The draft is saved."), "ok")
     return redirect(url_for("templates.template", code=code))
@@ -107,9 +107,7 @@ def discard(code: str) -> ResponseReturnValue:
     """Throw the draft away; the live version stays."""
     with services().db.write() as connection:
         stored = template_or_404(connection, code)
-        if stored.draft_count != request.form.get("seen", -1, type=int):
-            raise refuse(409, gettext("Somebody saved this draft since you opened it. It was not thrown away."))
-        rule_list.discard_draft(connection, code)
+        versions.discard(connection, stored)
     return redirect(url_for("templates.template", code=code))
 
 

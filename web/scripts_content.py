@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -20,8 +21,36 @@ from web.rules_document import tidy
 from web.rules_store import used_by
 from web.rules_words import triggers
 
-#: Most rows named that a new version would put wrong.
+#: Most rows named that a new version would put wrong; most lines of a difference between two sources.
 ROWS_NAMED = 10
+DIFF_LINES = 2_000
+#: What publishing adds to a version. Never carried over from a draft: nobody may bring an agreement along.
+_ADDED = frozenset({"manifest", "manifest_sha256", "asked", "agreed_by"})
+
+
+def source_of(content: Mapping[str, Any] | None) -> str:
+    """The Python text of a version or draft, "" where there is none."""
+    return str((content or {}).get("source", ""))
+
+
+def plain(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content without what publishing adds."""
+    return {key: value for key, value in content.items() if key not in _ADDED}
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """One line of a difference between two sources: "+", "-" or " "."""
+
+    sign: str
+    text: str
+
+
+def diff(before: str, after: str, context: int = 3) -> list[DiffLine]:
+    """The lines that differ between two sources, with some around them; at most DIFF_LINES."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=context)
+    found = [DiffLine("…", "") if line.startswith("@@") else DiffLine(line[:1], line[1:]) for line in list(lines)[2:]]
+    return found[:DIFF_LINES]
 
 
 def with_script(vocabulary: Vocabulary, code: str, content: Mapping[str, Any]) -> Vocabulary:

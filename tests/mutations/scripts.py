@@ -101,14 +101,14 @@ MUTATIONS = (
     ),
     Mutation(
         "scripts: a version that would put a live row wrong",
-        "web/scripts_pages.py",
+        "web/scripts_versions.py",
         '    if not rows:\n        return ""\n',
         '    if True:\n        return ""\n',
         SETTINGS + "test_a_version_that_would_put_a_live_row_wrong_is_not_published",
     ),
     Mutation(
         "scripts: a wrong declaration is not published",
-        "web/scripts_pages.py",
+        "web/scripts_versions.py",
         "    wrong = scripts_content.problems_of(code, content, words)\n    if wrong:\n",
         "    wrong = scripts_content.problems_of(code, content, words)\n    if False:\n",
         SETTINGS + "test_a_wrong_parameter_is_kept_said_and_not_published",

@@ -70,7 +70,7 @@ MUTATIONS = (
         "PERMISSION = Permission.EDIT_CONNECTIONS",
         "PERMISSION = Permission.WORK_TICKETS",
     ),
-    _asks("rules", "web/rules_pages.py", "PERMISSION = Permission.EDIT_RULES", "PERMISSION = Permission.WORK_TICKETS"),
+    _asks("rules", "web/rules_open.py", "PERMISSION = Permission.EDIT_RULES", "PERMISSION = Permission.WORK_TICKETS"),
     _asks(
         "scripts", "web/scripts_pages.py", "PERMISSION = Permission.EDIT_SCRIPTS", "PERMISSION = Permission.EDIT_RULES"
     ),
@@ -296,7 +296,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an edit of what somebody changed meanwhile is not carried out",
-        "web/rules_pages.py",
+        "web/rules_editor.py",
         '    return form["was"] == documents.stamp(',
         '    return form["was"] != documents.stamp(',
         "tests/web/test_rules_editor.py::"
