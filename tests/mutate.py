@@ -112,7 +112,7 @@ def main() -> int:
         print(f"MISSED {verdict.mutation.name}: {verdict.mutation.test} does not fail. {verdict.said}", file=sys.stderr)
     forgotten = [] if options.only else operators_without_a_mutation()
     for key in forgotten:
-        print(f"MISSED the operator {key}: tests/mutations/rules.py has no mutation of that name", file=sys.stderr)
+        print(f"MISSED the operator {key}: tests/mutations/language.py has no mutation of that name", file=sys.stderr)
     return 1 if missed or forgotten else 0
 
 

@@ -1,0 +1,340 @@
+"""What a rule can say: operators, known and unknown, groups and named lists, and what is refused when it is read."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+OPERATORS = "tests/rules/test_operators.py::"
+ENGINE = "tests/rules/test_engine.py::"
+GROUPS = "tests/rules/test_groups.py::"
+FIELDS = "tests/rules/test_fields.py::"
+PARSE = "tests/rules/test_parse.py::"
+
+
+def _operator(key: str, old: str, new: str, file: str = "operators") -> Mutation:
+    test = "test_an_operator_says_yes_to_one_value_and_no_to_its_twin"
+    return Mutation(f"the operator {key}", f"rules/{file}.py", old, new, OPERATORS + test)
+
+
+def _comparison(key: str, old: str, new: str) -> Mutation:
+    return _operator(key, old, new, "comparisons")
+
+
+def _refusal(name: str, old: str, new: str) -> Mutation:
+    """One of the problems that parsing a table tells."""
+    return Mutation(name, "rules/parse.py", old, new, PARSE + "test_a_problem_names_its_cell_and_what_is_allowed")
+
+
+MUTATIONS = (
+    # Operators
+    _operator("is", 'Operand.ONE, is_among, "is {value}"', 'Operand.ONE, is_not_among, "is {value}"'),
+    _operator(
+        "is_not", '        is_not_among,\n        "is not {value}"', '        is_among,\n        "is not {value}"'
+    ),
+    _operator("any_of", 'Operand.MANY, is_among, "is any of', 'Operand.MANY, is_not_among, "is any of'),
+    _operator("none_of", '        is_not_among,\n        "is none of', '        is_among,\n        "is none of'),
+    Mutation(
+        "the operator empty",
+        "rules/operators.py",
+        'Operand.NONE, certain(False), "is empty"',
+        'Operand.NONE, certain(True), "is empty"',
+        OPERATORS + "test_empty_is_true_only_where_there_is_no_value",
+    ),
+    Mutation(
+        "the operator not_empty",
+        "rules/operators.py",
+        'Operand.NONE, certain(True), "is not empty"',
+        'Operand.NONE, certain(False), "is not empty"',
+        OPERATORS + "test_empty_is_true_only_where_there_is_no_value",
+    ),
+    _comparison(
+        "greater", "return lambda value: as_number(value) > limit", "return lambda value: as_number(value) >= limit"
+    ),
+    _comparison("greater, of times", "as_time(value) > moment", "as_time(value) >= moment"),
+    _comparison("greater_or_equal", "return lambda value: not less(value)", "return lambda value: less(value)"),
+    _comparison(
+        "less", "return lambda value: as_number(value) < limit", "return lambda value: as_number(value) <= limit"
+    ),
+    _comparison("less, of times", "as_time(value) < moment", "as_time(value) <= moment"),
+    _comparison("less_or_equal", "return lambda value: not greater(value)", "return lambda value: greater(value)"),
+    _comparison("between, its lower end", "not below(value) and not above(value)", "not above(value)"),
+    _comparison("between, its higher end", "not below(value) and not above(value)", "not below(value)"),
+    _comparison("contains_any", "any(has_keyword(folded, keyword) for keyword in there)", "bool(there)"),
+    _comparison("contains_none", "return lambda value: not contains(value)", "return contains"),
+    _comparison("starts_with", ".startswith(beginnings)", ".endswith(beginnings)"),
+    _comparison("has_any", "not wanted.isdisjoint(map(fold,", "wanted.isdisjoint(map(fold,"),
+    _comparison("has_none", "return lambda value: not has(value)", "return has"),
+    _comparison(
+        "contains_all",
+        "return all(has_keyword(folded, keyword) for keyword in keywords)",
+        "return all(keyword in folded for keyword in keywords)",
+    ),
+    _comparison("contains_all, of several", "return all(has_keyword(folded,", "return any(has_keyword(folded,"),
+    _comparison("ends_with", ".endswith(ends)", ".startswith(ends)"),
+    _comparison(
+        "matches",
+        "pattern.search(without_accents(as_text(value))) is not None",
+        "pattern.fullmatch(without_accents(as_text(value))) is not None",
+    ),
+    _comparison(
+        "matches, with accents", "pattern.search(without_accents(as_text(value)))", "pattern.search(as_text(value))"
+    ),
+    _comparison("in_working_time", "lambda value: is_working(calendar, as_time(value))", "lambda value: True"),
+    _comparison("out_of_working_time", "return lambda value: not working(value)", "return lambda value: False"),
+    _comparison("older_than", "as_number(age_s) >= limit_s", "as_number(age_s) > limit_s"),
+    _operator(
+        "newer_than",
+        '        is_younger,\n        "is newer than {value}"',
+        '        is_older,\n        "is newer than {value}"',
+    ),
+    _operator(
+        "fresh_within",
+        '        is_younger,\n        "was fetched within {value}"',
+        '        is_older,\n        "was fetched within {value}"',
+    ),
+    _comparison("has_all", "wanted.issubset(map(fold,", "not wanted.isdisjoint(map(fold,"),
+    _comparison("changed", "_side(change, 0) != _side(change, 1)", "True"),
+    _operator("changed_to", "        has_moved(1),\n", "        has_moved(0),\n"),
+    _operator("changed_from", "        has_moved(0),\n", "        has_moved(1),\n"),
+    _comparison(
+        "changed_to, of a field that was so before", "return there != here and there is not None", "return True"
+    ),
+    _comparison("changed_to, of a set that held it before", "(there - here) & wanted", "there & wanted"),
+    _operator("case folded away", ".casefold().translate(", ".translate(", "folding"),
+    Mutation(
+        "accents folded away",
+        "rules/folding.py",
+        "if not unicodedata.combining(char)",
+        "",
+        OPERATORS + "test_folding_takes_case_accents_and_spaces_away",
+    ),
+    Mutation(
+        "a keyword's left word edge",
+        "rules/folding.py",
+        "not (left and at > 0 and folded[at - 1].isalnum())",
+        "True",
+        OPERATORS + "test_a_word_edge_is_needed_only_where_the_keyword_has_a_letter_or_digit",
+    ),
+    Mutation(
+        "a keyword's right word edge",
+        "rules/folding.py",
+        "right and end < len(folded) and folded[end].isalnum()",
+        "False",
+        OPERATORS + "test_a_word_edge_is_needed_only_where_the_keyword_has_a_letter_or_digit",
+    ),
+    Mutation(
+        "a value of the wrong sort is an error, not a no",
+        "rules/operands.py",
+        '    raise ConditionFailed(f"{quoted(value)} is not a list")',
+        "    return ()",
+        OPERATORS + "test_a_value_of_the_wrong_sort_fails_the_condition_instead_of_being_no",
+    ),
+    Mutation(
+        "the lower value of a pair first",
+        "rules/operators.py",
+        "            if is_greater(type, cleaned[1])(cleaned[0]):",
+        "            if False:",
+        OPERATORS + "test_an_operand_that_makes_no_sense_is_refused_with_a_sentence",
+    ),
+    Mutation(
+        "values outside the menu",
+        "rules/operators.py",
+        "if options is not None and text not in options:",
+        "if False:",
+        OPERATORS + "test_a_value_outside_the_menu_is_refused_with_the_nearest_one",
+    ),
+    Mutation(
+        "the length of a pattern",
+        "rules/operands.py",
+        "MAX_PATTERN_CHARS = 500",
+        "MAX_PATTERN_CHARS = 5_000",
+        OPERATORS + "test_an_operand_that_makes_no_sense_is_refused_with_a_sentence",
+    ),
+    Mutation(
+        "freshness only of facts from outside",
+        "rules/operators.py",
+        "looks=Looks.FETCHED,",
+        "looks=Looks.AGE,",
+        OPERATORS + "test_freshness_is_asked_only_of_facts_from_outside",
+    ),
+    # Known, missing, unknown
+    Mutation(
+        "a missing value gives the operator's own answer",
+        "rules/compiled.py",
+        "            if isinstance(reading, Missing):\n                return self.operator.when_missing",
+        "            if isinstance(reading, Missing):\n                return False",
+        OPERATORS + "test_a_missing_value_makes_positive_operators_false_and_negative_ones_true",
+    ),
+    Mutation(
+        "unknown is not false",
+        "rules/compiled.py",
+        "            return Undecided(reading.reason, reading.lookup, reading.worth_waiting)",
+        "            return False",
+        ENGINE + "test_after_the_wait_unknown_rows_are_skipped_and_the_rest_decide",
+    ),
+    Mutation(
+        "unknown satisfies no operator",
+        "rules/compiled.py",
+        "            return Undecided(reading.reason, reading.lookup, reading.worth_waiting)",
+        "            return self.operator.when_missing",
+        OPERATORS + "test_an_unknown_value_satisfies_no_operator",
+    ),
+    Mutation(
+        "an error is not a no",
+        "rules/compiled.py",
+        '            return Undecided(f"{found.label}: {error}", failed=True)',
+        "            return False",
+        ENGINE + "test_an_error_in_a_condition_parks_a_first_table_and_is_never_no_match",
+    ),
+    Mutation(
+        "a fault of ours is not a no",
+        "rules/compiled.py",
+        '            return Undecided(f"{found.label}: {type(error).__name__}: {cut(str(error))}", failed=True)',
+        "            return False",
+        ENGINE + "test_a_fault_of_ours_makes_its_row_unknown",
+    ),
+    Mutation(
+        "Kleene: one no is no, whatever is unknown",
+        "rules/compiled.py",
+        "            if answer is False:\n                return False\n",
+        "            if answer is False:\n                if undecided is None:\n                    return False\n"
+        "                continue\n",
+        "tests/oracle/test_engine_equals_naive.py::test_the_engine_says_what_the_naive_evaluator_says",
+    ),
+    Mutation(
+        "all cells of a row",
+        "rules/compiled.py",
+        "            if answer is False:\n                return False\n",
+        "            if answer is False:\n                continue\n",
+        ENGINE + "test_all_cells_of_a_row_must_hold",
+    ),
+    Mutation(
+        "a field that is gone decides nothing",
+        "rules/compiled.py",
+        "            return Undecided(self.broken, failed=True)",
+        "            return False",
+        ENGINE + "test_a_field_that_is_gone_makes_its_rows_undecidable_and_says_why",
+    ),
+    Mutation(
+        "a failed lookup is unknown, not missing",
+        "rules/fields.py",
+        'answer is not None and state == "missing":',
+        'answer is not None and state in ("missing", "failed", "ambiguous"):',
+        FIELDS + "test_a_lookup_that_failed_is_unknown_and_not_worth_waiting_for",
+    ),
+    Mutation(
+        "a failed lookup is not worth waiting for",
+        "rules/fields.py",
+        "question, worth_waiting=False)",
+        "question, worth_waiting=True)",
+        ENGINE + "test_a_failed_lookup_is_not_waited_for",
+    ),
+    # Groups, scopes and named lists
+    Mutation(
+        "groups: any",
+        "rules/compiled.py",
+        "        if group.kind is GroupKind.ANY:\n",
+        "        if False:\n",
+        GROUPS + "test_a_group_holds_as_its_word_says",
+    ),
+    Mutation(
+        "groups: none",
+        "rules/compiled.py",
+        "        if group.kind is not GroupKind.ALL:\n",
+        "        if group.kind is GroupKind.ANY:\n",
+        GROUPS + "test_a_group_holds_as_its_word_says",
+    ),
+    Mutation(
+        "groups of a row must hold",
+        "rules/compiled.py",
+        "All((*conditions, *(group.node for group in groups)))",
+        "All(conditions)",
+        GROUPS + "test_cells_and_all_groups_of_a_row_must_hold",
+    ),
+    Mutation(
+        "groups: the opposite of unknown is unknown",
+        "rules/compiled.py",
+        "        return (answer if isinstance(answer, Open) else Open.leaf(answer)).opposite()",
+        "        return True",
+        GROUPS + "test_unknown_satisfies_neither_a_group_nor_its_negation",
+    ),
+    Mutation(
+        "the scope of a table",
+        "rules/compiled.py",
+        'CompiledGroup.of(Group(GroupKind.ALL, table.scope), "", "", vocabulary) if table.scope else None,',
+        "None,",
+        GROUPS + "test_a_ticket_out_of_scope_gets_no_row_and_no_otherwise",
+    ),
+    Mutation(
+        "a scope that cannot be decided is not out of scope",
+        "rules/compiled.py",
+        '        raise ConditionFailed(f"scope: {truth.leaves[0].reason}")',
+        "        return False",
+        GROUPS + "test_a_scope_that_cannot_be_decided_parks_its_table_and_is_never_out_of_scope",
+    ),
+    Mutation(
+        "an empty named list",
+        "rules/compiled.py",
+        "        if operand == [] and list_names(cell.value):",
+        "        if False:",
+        GROUPS + "test_nothing_is_one_of_an_empty_list_and_everything_is_none_of_it",
+    ),
+    Mutation(
+        "a named list that is gone",
+        "rules/operands.py",
+        "        if name not in lists:\n",
+        "        if name not in lists:\n            continue\n        if False:\n",
+        GROUPS + "test_a_list_that_is_gone_makes_its_rows_undecidable",
+    ),
+    # Parsing
+    _refusal(
+        "unknown fields",
+        '                self._broken(id, where, "unknown_field", str(error))\n',
+        "                self.broken.add(id)\n",
+    ),
+    _refusal(
+        "unknown operators", 'self.report(where, "unknown_operator", no_such("operator", op, allowed))', "return None"
+    ),
+    _refusal(
+        "operators that do not fit",
+        '            self.report(where, "operator_does_not_fit", message)',
+        "            return OPERATORS[op]",
+    ),
+    _refusal(
+        "unknown actions",
+        '                self._broken(head, {"column": head}, "unknown_action", no_such("action", do, actions))\n',
+        "                self.broken.add(head)\n",
+    ),
+    _refusal("unknown keys", "            if key not in known:\n", "            if False:\n"),
+    _refusal(
+        "unknown columns of a cell",
+        '                self.report({"row": row, "column": column}, "unknown_column", message)\n',
+        "",
+    ),
+    _refusal("values that do not fit a cell", '            self.report(where, "value", str(error))\n', ""),
+    _refusal(
+        "steps that cannot be done",
+        '                self.report(where, "step", str(error))\n',
+        "                pass\n",
+    ),
+    _refusal("two rows with one id", "            if id in seen:\n", "            if False:\n"),
+    _refusal("two columns with one id", "if id in self.columns or id in self.steps or id in self.broken:", "if False:"),
+    _refusal("a table without triggers", "        if not found:\n", "        if False:\n"),
+    _refusal("a table without rows", "if not table.rows and table.otherwise is None:", "if False:"),
+    _refusal("a wait of at most a day", "or not 0 <= value <= MAX_WAIT_S:", "or False:"),
+    _refusal("the size of a cell", "        if size > MAX_CELL_CHARS:", "        if False:"),
+    Mutation(
+        "the number of rows",
+        "rules/parse.py",
+        "        if len(data) > most:\n",
+        "        if False:\n",
+        PARSE + "test_rows_and_columns_have_bounds",
+    ),
+    Mutation(
+        "the number of problems",
+        "rules/parse.py",
+        "        if len(self.problems) >= MAX_PROBLEMS - 1:",
+        "        if False:",
+        PARSE + "test_the_number_of_problems_has_a_bound_that_says_so",
+    ),
+)
