@@ -24,6 +24,7 @@ from tests.environment.redis import RedisServer
 from tests.environment.routes import compile_addresses_once
 from tests.environment.sandbox import SandboxService
 from tests.environment.statements import compile_statements_once
+from tests.environment.templates import compile_templates_once
 from tickets.db import Database
 
 #: No sandbox of its own (tests run as root in containers) and no traffic of its own.
@@ -46,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     stay_on_this_machine()
     compile_addresses_once()
     compile_statements_once()
+    compile_templates_once()
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from jinja2 import FileSystemBytecodeCache
 from redis import Redis
 
 from tests.environment.databases import MakeDatabase
@@ -25,18 +24,11 @@ def desk(make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServer,
     made.services.close()
 
 
-@pytest.fixture(scope="session")
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
-    """Each test makes an application; compiling its templates every time would take most of the time."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
-
-
 @pytest.fixture
-def app(desk: Desk, compiled_templates: FileSystemBytecodeCache) -> APIFlask:
+def app(desk: Desk) -> APIFlask:
     """The application on this desk. A bug in a page fails the test instead of making an error page."""
     made = create_app(desk.services)
     made.testing = True
-    made.jinja_env.bytecode_cache = compiled_templates
     return made
 
 
