@@ -18,9 +18,11 @@ from jobs.asking import ask
 from jobs.deciding import Outcome, Read, run_row_key
 from jobs.leaving import queue_message
 from jobs.queues import Work
+from jobs.recipients import followers
 from jobs.sending import Step, tell, told_already
 from jobs.services import Services
 from jobs.tables import Root, RunRow
+from jobs.telling import tell_of_message
 from tickets import linking, people, store
 from tickets.db import table_of
 from tickets.effects import (
@@ -166,6 +168,9 @@ def apply_outcomes(
     for message, message_id in zip(messages, written.message_ids, strict=True):
         if message.public:
             queue_message(connection, item, message_id, now)
+            hints.add(Work.OUTBOX)
+        if followers(connection, item.id):
+            tell_of_message(connection, item.id, message_id, now)
             hints.add(Work.OUTBOX)
     # Replies first: a notification may show the one that waits.
     for outcome, telling in sorted(tellings, key=lambda one: not isinstance(one[1], SuggestReply)):

@@ -36,6 +36,13 @@ FIRST_CHARS = 60
 REFERENCES = 10
 #: Lines of a digest; the rest stands in the bell.
 DIGEST_LINES = 50
+#: What the way into the portal is called, in the language of the mail.
+PORTAL_LINK = {
+    "en": "Open in the customer portal",
+    "fr": "Ouvrir dans l'espace client",
+    "pl": "Otwórz w portalu klienta",
+    "ro": "Deschideți în portalul pentru clienți",
+}
 #: Where the system text says the conversation goes: no text that is stored can hold this character.
 _MARK = "\x00"
 
@@ -266,6 +273,11 @@ def _worded(services: Services, connection: Connection, item: Item, message: Any
     subject = message.subject or render(wording.subject, facts, vocabulary, extra).text
     before, mark, after = render(wording.body, facts, vocabulary, extra).text.partition(_MARK)
     parts = [Part("text", before)]
+    base = services.settings.public_url.rstrip("/")
+    # Only what is published can be opened there: any other address would lead to "not found".
+    if base and item.state.get("published"):
+        label = PORTAL_LINK.get(language, PORTAL_LINK[DEFAULT_LANGUAGE])
+        parts.append(Part("button", label, f"{base}/portal/items/{item.id}"))
     if mark:
         parts += _conversation(connection, item.id, message.id)
     return one_line(subject).rstrip(" :"), [*parts, Part("text", after.replace(_MARK, ""))], language

@@ -27,8 +27,8 @@ MOST_ASSIGNEES = 100
 #: Users that are looked through for those who edit rules, and characters that tell one error from another.
 MOST_USERS = 1_000
 KIND_CHARS = 200
-#: Whose messages are told: people's. What the bot or a machine wrote is not.
-TOLD_AUTHORS = ("customer", "third_party", "agent")
+#: Whose messages are told: people's, and what our own rules post. What a machine wrote to us is not.
+TOLD_AUTHORS = ("customer", "third_party", "agent", "bot")
 
 
 def tell_of_message(connection: Connection, item_id: int, message_id: int, now: datetime) -> tuple[str, ...]:
@@ -36,18 +36,21 @@ def tell_of_message(connection: Connection, item_id: int, message_id: int, now: 
 
     The one message of the system: it goes to colleagues alone, internal words too, and cannot be switched off. Only
     active users who work tickets and may see this one are told; when nobody follows it or has it, nobody is. A
-    colleague's words go to the followers, and never back to who wrote them."""
+    colleague's words, and those of the bot, go to the followers, and never back to who wrote them."""
     message = connection.execute(
         select(
             Message.author_kind, Message.author_name, Message.author_address, Message.author_user, Message.automatic
         ).where(Message.id == message_id, Message.item_id == item_id)
     ).one_or_none()
-    if message is None or message.author_kind not in TOLD_AUTHORS or message.automatic:
+    if message is None or message.author_kind not in TOLD_AUTHORS:
+        return ()
+    by_bot = message.author_kind == "bot"
+    if message.automatic and not by_bot:
         return ()
     assignees = store.read_item(connection, item_id).state.get("assignees") or ()
     assert isinstance(assignees, (list, tuple))
-    by_agent = message.author_kind == "agent"
-    have_it = () if by_agent else tuple(str(one) for one in assignees[:MOST_ASSIGNEES])
+    ours = by_bot or message.author_kind == "agent"
+    have_it = () if ours else tuple(str(one) for one in assignees[:MOST_ASSIGNEES])
     wanted = {*followers(connection, item_id), *have_it} - {message.author_user}
     viewers = who_may_see(connection, wanted, item_id)
     told = tuple(one.key for one in viewers)

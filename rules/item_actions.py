@@ -213,7 +213,7 @@ ITEM_ACTIONS: tuple[Action, ...] = (
     Action(
         "follow",
         "Follow",
-        "Let these people be told of every message of the customer.",
+        "Let these people be told of every message on it.",
         (Param("users", "People", ParamType.CHOICES, "Who.", options=lambda vocabulary: vocabulary.users),),
         _follow,
     ),

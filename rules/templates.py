@@ -26,6 +26,8 @@ MAX_PLACEHOLDERS = 100
 GROUPS = frozenset({"ticket", "customer"})
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}]{0,200})\}\}")
+#: The same with the space before it, where a comma or a full stop follows: "Hello {{customer.name}},".
+_SPACED = re.compile(r"( ?)\{\{([^{}]{0,200})\}\}(?=([,.;:]?))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,16 @@ def render(text: str, facts: Facts, vocabulary: Vocabulary, extra: Mapping[str, 
     """Fill the placeholders in, each once: values are never looked through for placeholders of their own.
 
     `extra` has the values of names that only this kind of text knows.
-    A name without a value, or that no longer exists, becomes nothing and is listed."""
+    A name without a value, or that no longer exists, becomes nothing and is listed; with it goes the space that would
+    stand before a comma or a full stop: somebody without a name reads "Hello,"."""
     missing: list[str] = []
 
     def fill(match: re.Match[str]) -> str:
-        name = match.group(1).strip()
+        space, name, after = match.groups()
+        value = value_of(name.strip())
+        return value if not value and after else space + value
+
+    def value_of(name: str) -> str:
         if extra and name in extra:
             return extra[name]
         if name.partition(".")[0] in GROUPS and _exists(name, vocabulary):
@@ -80,7 +87,7 @@ def render(text: str, facts: Facts, vocabulary: Vocabulary, extra: Mapping[str, 
         missing.append(name)
         return ""
 
-    result = _PLACEHOLDER.sub(fill, text)
+    result = _SPACED.sub(fill, text)
     return Rendered(result[:MAX_RENDERED_CHARS], tuple(dict.fromkeys(missing)), len(result) > MAX_RENDERED_CHARS)
 
 

@@ -117,8 +117,8 @@ MUTATIONS = (
     Mutation(
         "values are not looked through for placeholders",
         "rules/templates.py",
-        "    result = _PLACEHOLDER.sub(fill, text)\n",
-        "    result = _PLACEHOLDER.sub(fill, _PLACEHOLDER.sub(fill, text))\n",
+        "    result = _SPACED.sub(fill, text)\n",
+        "    result = _SPACED.sub(fill, _SPACED.sub(fill, text))\n",
         TEMPLATES + "test_a_value_is_never_looked_through_for_placeholders",
     ),
     Mutation(

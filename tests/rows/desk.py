@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -11,7 +13,10 @@ from tests.web.desk import NOW, Desk
 from tickets.tables import Brand, Message, PipelineRow, StageRow, WorkItem
 from tickets.values import JSON
 
-__all__ = ["NOW", "Brand", "a_pipeline", "a_rule", "item_named", "said_to_customer", "switch"]
+__all__ = ["NOW", "Brand", "a_pipeline", "a_rule", "item_named", "said_to_customer", "shown_messages", "switch"]
+
+_ARTICLE = re.compile(r'<article class="msg( internal)?"[^>]*>(.*?)</article>', re.DOTALL)
+_AUTHOR = re.compile(r"<b>(.*?)</b>", re.DOTALL)
 
 
 def a_rule(
@@ -68,6 +73,16 @@ def item_named(desk: Desk, subject: str) -> int:
     """The number of the one item with this subject."""
     with desk.services.db.read() as connection:
         return connection.execute(select(WorkItem.id).where(WorkItem.subject == subject)).scalar_one()
+
+
+def shown_messages(page: str) -> list[tuple[str, bool, str]]:
+    """The messages of a ticket's page: whose name stands over each, whether it is public, and its words."""
+    found = []
+    for internal, inside in _ARTICLE.findall(page):
+        author = _AUTHOR.search(inside)
+        words = " ".join(re.sub(r"<[^>]+>", " ", html.unescape(inside)).split())
+        found.append((author[1].strip() if author else "", not internal, words))
+    return found
 
 
 def said_to_customer(desk: Desk, item_id: int) -> list[str]:

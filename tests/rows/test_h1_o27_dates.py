@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from jobs import timers
 from rules import files
-from tests.rows.desk import a_rule, item_named, switch
-from tests.rows.maildesk import MailDesk
+from tests.rows.desk import a_rule, item_named, shown_messages, switch
+from tests.rows.maildesk import MailDesk, recipient
+from tests.rows.test_o17_send_template import template
 from tests.web.desk import send
 
 RECIPES = Path(__file__).resolve().parents[2] / "docs" / "examples" / "recipes"
@@ -74,3 +77,27 @@ def test_o27_a_projects_moved_due_date_stands_in_an_internal_note(mail_desk: Mai
     send(ana, f"/tickets/{project}/details", {"was:due_at": "2026-12-24", "due_at": "2026-12-31"})
     mail_desk.work()
     assert len(mail_desk.said(project)) == len(before) + 1
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_o27_a_message_as_oneself_stays_in_the_house_and_a_template_goes_out(mail_desk: MailDesk, on: bool) -> None:
+    ana = mail_desk.browser("ana", "manager", "agent", name="Ana Nowak")
+    moved = {"en": {"subject": "{{ticket.subject}} moves", "body": "It is due on {{ticket.due_at}}."}}
+    template(mail_desk, {"texts": moved}, "Moved")
+    note = {"text": "The schedule has changed.", "public": False, "poster": "ana"}
+    trigger = {"on": "changed", "field": "ticket.due_at"}
+    then = [("post_message", note), ("send_template", {"template": "E01", "to": ["customer"]})]
+    code = a_rule(mail_desk.desk, trigger, then=then, kind="project")
+    switch(mail_desk.desk, code, on=on)
+    for kind in ("project", "task"):
+        send(ana, f"/items/{kind}/new", {"subject": f"The {kind}", "email": "camille@customer.test"})
+    mail_desk.work()
+    project, task = (item_named(mail_desk.desk, f"The {kind}") for kind in ("project", "task"))
+    for item in (project, task):
+        send(ana, f"/tickets/{item}/details", {"was:due_at": "", "due_at": "2026-12-24"})
+    mails = [(recipient(mail), str(mail["Subject"])) for mail in mail_desk.work()]
+    assert mails == ([("camille@customer.test", f"The project moves [#{project}]")] if on else [])
+    shown = shown_messages(ana.get(f"/tickets/{project}").get_data(as_text=True))
+    said = [(who, public) for who, public, text in shown if "The schedule has changed." in text]
+    assert (said, len(shown)) == (([("Ana Nowak", False)], 1) if on else ([], 0))
+    assert mail_desk.said(task) == []

@@ -32,6 +32,19 @@ def test_a_name_without_a_value_becomes_nothing_and_is_reported_once() -> None:
     assert render("{{ticket.location}}-{{ticket.location}}", FACTS, DESK) == Rendered("-", ("ticket.location",))
 
 
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("Hello {{customer.name}},", "Hello,"),
+        ("Hello {{customer.name}} {{customer.email}}.", "Hello ."),
+        ("Hello {{customer.name}} there", "Hello  there"),
+        ("{{customer.name}}, hello", ", hello"),
+    ],
+)
+def test_somebody_without_a_name_is_greeted_without_a_gap(text: str, result: str) -> None:
+    assert render(text, some_facts({}, customer={"id": 1, "name": None, "email": None}), DESK).text == result
+
+
 def test_a_value_is_never_looked_through_for_placeholders() -> None:
     facts = some_facts({"subject": "{{customer.email}} {{ticket.subject}}"})
     assert render("{{ticket.subject}}", facts, DESK).text == "{{customer.email}} {{ticket.subject}}"

@@ -21,11 +21,6 @@ from tests.intake.mail import ADDRESS, MAILBOX, SECRET, a_mail, messages, take
 from tests.rules.desk import DESK as WORDS
 from tests.web.desk import NOW, Desk, a_desk, send, sign_in
 from tests.web.test_rules_editor import text_of, words
-from tickets import people
-from tickets import store as items
-from tickets.effects import SetField
-from tickets.events import Actor, ActorKind, Cause
-from tickets.item import ItemKind
 from tickets.tables import Team, TeamMember, User
 from tickets.values import JSON
 from web import shipped
@@ -74,30 +69,6 @@ def from_recipe(desk: Desk, ana: FlaskClient, recipe: str) -> str:
     answer = send(ana, f"/rules/{code}/publish", {"seen": seen, "note": "As it ships"})
     assert answer.status_code == 302, words(text_of(answer))
     return code
-
-
-def item_of(desk: Desk, kind: ItemKind, **state: JSON) -> int:
-    with desk.services.db.write() as connection:
-        person = people.person_for(connection, email="camille@customer.test", name="Camille", language="en", now=NOW)
-        made = items.create_item(
-            connection, kind=kind, state={"subject": "Kitchen", "customer": person, **state},
-            actor=Actor(ActorKind.AGENT, "ana", "Ana Nowak"), now=NOW,
-        )  # fmt: skip
-    desk.work()
-    return made.item_id
-
-
-def change(desk: Desk, item_id: int, **state: JSON) -> None:
-    with desk.services.db.write() as connection:
-        item = items.read_item(connection, item_id, lock=True)
-        items.change_item(
-            connection,
-            item,
-            lines=[items.Lines(tuple(SetField(*one) for one in state.items()), Cause("person", label="Ana Nowak"))],
-            actor=Actor(ActorKind.AGENT, "ana", "Ana Nowak"),
-            now=desk.clock.now(),
-        )
-    desk.work()
 
 
 def said(desk: Desk, item_id: int) -> list[tuple[str, bool]]:
@@ -190,29 +161,6 @@ def test_o11_a_finished_ticket_tells_its_customer_once(
         send(ana, f"/tickets/{ticket}/fields/status", {"value": status})
         desk.work()
     assert [("just answer" in text, public) for text, public in said(desk, ticket)] == ([(True, True)] if on else [])
-
-
-STATUSES = [
-    ("A06", ItemKind.TASK, '"Kitchen" is now: In progress.'),
-    ("A28", ItemKind.PROJECT, 'your project "Kitchen" is now: In progress.'),
-]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("code", "kind", "says"), STATUSES)
-@pytest.mark.parametrize("on", [True, False])
-def test_o8_o13_a_task_or_project_whose_status_changes_says_so(
-    desk: Desk, ana: FlaskClient, defaults: list[str], code: str, kind: ItemKind, says: str, on: bool
-) -> None:
-    if not on:
-        off(ana, code)
-    item = item_of(desk, kind)
-    other = item_of(desk, ItemKind.PROJECT if kind is ItemKind.TASK else ItemKind.TASK)
-    change(desk, item, priority="high")
-    assert said(desk, item) == []
-    change(desk, item, status="in_progress")
-    assert said(desk, item) == ([(says, True)] if on else [])
-    assert said(desk, other) == []
 
 
 # Recipes -----------------------------------------------------------------------------------------------------------
