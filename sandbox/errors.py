@@ -4,6 +4,7 @@ SandboxError
 ├─ BadContract       a value that crosses this seam has the wrong shape
 ├─ ProtocolError     the other end of a socket sent what it may not send
 ├─ LayerMissing      one wall of the jail could not be raised
+├─ BadCatalogue      a file of sentences lacks a language or a placeholder
 └─ ServiceUnavailable  no sandbox service answers, or it refuses to run scripts
 
 What goes wrong *inside* a script is not raised: it is a `Code` in the outcome.
@@ -28,6 +29,10 @@ class ProtocolError(SandboxError):
 
 class LayerMissing(SandboxError):
     """A layer of the jail could not be set up on this machine."""
+
+
+class BadCatalogue(SandboxError):
+    """A file of translated sentences is not complete. It is not used at all; mend the line that is named."""
 
 
 class ServiceUnavailable(SandboxError):

@@ -14,7 +14,23 @@ LISTED = "tests/jobs/test_listed_scripts.py::"
 
 PATTERNS = "tests/sandbox/test_patterns.py::"
 
+MESSAGES = "tests/sandbox/test_messages.py::"
+
 MUTATIONS = (
+    Mutation(
+        "messages: a language is missing",
+        "sandbox/messages.py",
+        "        if not said:\n",
+        "        if False:\n",
+        MESSAGES + "test_a_catalogue_with_half_a_sentence_is_not_read[a_language_is_missing]",
+    ),
+    Mutation(
+        "messages: a placeholder is missing",
+        "sandbox/messages.py",
+        " or {name for name, _ in wanted} != {name for name, _ in given}:",
+        ":",
+        MESSAGES + "test_a_catalogue_with_half_a_sentence_is_not_read[a_placeholder_is_missing]",
+    ),
     Mutation(
         "patterns: after nothing was found the next find moves on",
         "sandbox/child/patterns.py",

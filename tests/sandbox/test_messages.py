@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-from string import Formatter
+import re
 
 import pytest
 
 from sandbox import names, policy
-from sandbox.messages import CATALOGUE, LANGUAGES, known, translated
+from sandbox.errors import BadCatalogue
+from sandbox.messages import CATALOGUE, LANGUAGES, Catalogue, known, translated
 from tests.sandbox.hosts import API, ROOT, Host
 
 #: Functions whose text arguments people read, by file.
@@ -74,19 +75,57 @@ def test_every_hint_is_in_the_catalogue(text: str) -> None:
     assert known(text)
 
 
-def holes(text: str) -> set[str]:
-    return {name for _, name, *_ in Formatter().parse(text) if name is not None}
+def test_a_translation_is_not_the_english_sentence_again() -> None:
+    assert len(CATALOGUE.sentences) > 150
+    for english, others in CATALOGUE.sentences.items():
+        assert english not in others.values()
 
 
-@pytest.mark.parametrize("english", CATALOGUE)
-def test_every_sentence_has_every_language_with_the_same_things_in_it(english: str) -> None:
-    others = CATALOGUE[english]
-    assert len(others) == len(LANGUAGES)
-    for text in others:
-        assert text.strip()
-        assert text != english
-        assert holes(text) == holes(english)
-        assert text.endswith(".") == english.endswith(".")
+WHOLE = """\
+[words]
+
+a number
+fr: un nombre
+pl: liczbę
+ro: un număr
+
+[sentences]
+
+# What it is about
+{name} takes {wanted!w}.
+fr: {name} attend {wanted}.
+pl: {name} przyjmuje {wanted}.
+ro: {name} primește {wanted}.
+"""
+
+
+def test_a_catalogue_says_its_sentences_with_its_own_words() -> None:
+    found = Catalogue.parse(WHOLE, "some.txt")
+    assert found.translated("days takes a number.", "pl") == "days przyjmuje liczbę."
+    assert found.translated("days takes a walk.", "pl") == "days takes a walk."
+    assert found.translated("days takes a number.", "en") == "days takes a number."
+
+
+HALF = {
+    "a_language_is_missing": ("pl: {name} przyjmuje {wanted}.\n", "", "line 11: no pl for"),
+    "a_language_stands_twice": ("pl: {name}", "fr: {name}", "line 13: not one more of fr, pl, ro"),
+    "an_unknown_language": ("pl: {name}", "de: {name}", "line 13: not one more of fr, pl, ro"),
+    "a_translation_is_empty": ("fr: un nombre", "fr:  ", "line 3: no fr for 'a number'"),
+    "a_placeholder_is_missing": ("pl: {name} przyjmuje", "pl: To przyjmuje", "line 11: other placeholders in pl"),
+    "a_placeholder_too_many": ("ro: {name}", "ro: {name} {n}", "line 11: other placeholders in ro"),
+    "a_placeholder_misspelt": ("fr: {name}", "fr: {nom}", "line 11: other placeholders in fr"),
+    "a_brace_left_open": ("fr: {name}", "fr: {name", "line 11: "),
+    "no_full_stop": ("przyjmuje {wanted}.", "przyjmuje {wanted}", "only one of English and pl ends with a full stop"),
+    "a_sentence_stands_twice": ("[sentences]", "a number\nfr: a\npl: b\nro: c\n\n[sentences]", "stands there twice"),
+}
+
+
+@pytest.mark.parametrize("name", HALF)
+def test_a_catalogue_with_half_a_sentence_is_not_read(name: str) -> None:
+    whole, half, why = HALF[name]
+    assert WHOLE.count(whole) == 1
+    with pytest.raises(BadCatalogue, match=re.escape(why)):
+        Catalogue.parse(WHOLE.replace(whole, half), "some.txt")
 
 
 def test_what_a_sentence_is_about_stays_as_it_is() -> None:
