@@ -8,13 +8,16 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, or_, select
 
+from tickets.events import EventKind
 from tickets.people import Viewer
 from tickets.store import AnyRow
-from tickets.tables import Blob, Person, QuestionList, RequestFile, RequestRow, WorkItem
+from tickets.tables import Attachment, Blob, EventRow, Person, QuestionList, RequestFile, RequestRow, WorkItem
 from tickets.visibility import visible
 
 #: Rows of the list of requests, and of questions.
 LISTED = 200
+#: Answers to procedures of one item whose files are looked at, newest first.
+ANSWERED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +91,31 @@ def question_lists(connection: Connection, purpose: str = "", *, active: bool = 
     if active:
         query = query.where(QuestionList.active)
     return connection.execute(query.order_by(QuestionList.label).limit(LISTED)).all()
+
+
+def procedure_files(connection: Connection, item_id: int) -> dict[str, dict[str, list[tuple[int, str]]]]:
+    """The files that answered procedures of an item the caller may see: procedure, question, then id and name of
+    each. Of the last ANSWERED answers."""
+    events = connection.execute(
+        select(EventRow.payload, EventRow.message_id)
+        .where(EventRow.item_id == item_id, EventRow.kind == EventKind.FORM.value, EventRow.message_id.is_not(None))
+        .order_by(EventRow.id.desc())
+        .limit(ANSWERED)
+    ).all()
+    notes = [row.message_id for row in events if row.payload.get("purpose") == "procedure" and row.payload.get("files")]
+    if not notes:
+        return {}
+    kept: dict[int, list[tuple[int, str]]] = {}
+    for row in connection.execute(
+        select(Attachment.id, Attachment.message_id, Attachment.name)
+        .where(Attachment.message_id.in_(notes))
+        .order_by(Attachment.id)
+    ):
+        kept.setdefault(row.message_id, []).append((row.id, row.name))
+    found: dict[str, dict[str, list[tuple[int, str]]]] = {}
+    for event in reversed(events):
+        of_procedure = found.setdefault(str(event.payload.get("form")), {})
+        # Fewer attachments than names: they were erased.
+        for (question, _), file in zip(event.payload.get("files") or (), kept.get(event.message_id, ()), strict=False):
+            of_procedure.setdefault(str(question), []).append(file)
+    return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from flask import Blueprint, abort, flash, jsonify, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -67,7 +68,7 @@ VIEWS = ("timeline", "messages", "automation")
 @needs(Permission.WORK_TICKETS)
 def page(item_id: int) -> ResponseReturnValue:
     """The whole ticket."""
-    return _show(item_id)
+    return show(item_id)
 
 
 @pages.get("/tickets/<int:item_id>/version")
@@ -79,7 +80,19 @@ def version(item_id: int) -> ResponseReturnValue:
     return jsonify(version=item.version)
 
 
-def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200) -> ResponseReturnValue:
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Answers to a procedure that were not kept: what was given, and what is wrong with it, by question."""
+
+    procedure: str
+    given: Mapping[str, str]
+    problems: Mapping[str, str]
+
+
+def show(
+    item_id: int, *, draft: str = "", problem: str = "", refused: Refused | None = None, status: int = 200
+) -> ResponseReturnValue:
+    """The page of an item that I may see, with what was refused just now still in its place."""
     viewer = me()
     view = request.args.get("view", "timeline")
     with services().db.read() as connection:
@@ -109,6 +122,7 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
             for one in requests_store.question_lists(connection, Purpose.PROCEDURE, active=True)
             if one.kind == item.kind
         ]
+        answered_files = requests_store.procedure_files(connection, item_id) if procedures else {}
         entries = timeline(past)
         told_of = {told.other for entry in entries if isinstance(entry, Changed) for told in entry.links}
         reachable = ticket_store.visible_of(connection, viewer, sorted(told_of))
@@ -155,6 +169,8 @@ def _show(item_id: int, *, draft: str = "", problem: str = "", status: int = 200
         requests=requests,
         pending=counts_pending,
         procedures=procedures,
+        answered_files=answered_files,
+        refused=refused,
         finished=FINISHED,
         tables=[entry for entry in desk.ruleset.entries if entry.enabled and entry.table is not None],
         origins=origins(past),
@@ -338,12 +354,12 @@ def write(item_id: int) -> ResponseReturnValue:
         files = received_files()
         items.check_attachments(files)
     except AttachmentRefused as error:
-        return _show(item_id, draft=text, problem=str(error), status=413)
+        return show(item_id, draft=text, problem=str(error), status=413)
     if not text and not files:
-        return _show(item_id, problem=gettext("There is nothing to send yet: write something first."), status=422)
+        return show(item_id, problem=gettext("There is nothing to send yet: write something first."), status=422)
     if len(text) > TEXT_CHARS:
         sentence = gettext("A message has at most %(n)s characters; this one has %(m)s.", n=TEXT_CHARS, m=len(text))
-        return _show(item_id, draft=text, problem=sentence, status=422)
+        return show(item_id, draft=text, problem=sentence, status=422)
     viewer = me()
     message = items.NewMessage(
         author="agent",

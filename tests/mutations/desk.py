@@ -10,6 +10,7 @@ BESIDE = "tests/jobs/test_beside.py::"
 BULK = "tests/rows/test_h6_run_and_bulk.py::"
 ITEMS = "tests/rows/test_o14_kinds.py::"
 PORTAL = "tests/web/test_portal_doors.py::"
+PROCEDURES = "tests/web/test_procedures.py::"
 TRIGGERS = "tests/rules/test_triggers.py::"
 
 MUTATIONS = (
@@ -188,5 +189,26 @@ MUTATIONS = (
         "        if len(one.data) > ATTACHMENT_BYTES:",
         "        if False:",
         PORTAL + "test_too_many_and_too_large_files_are_refused_and_nothing_is_kept",
+    ),
+    Mutation(
+        "procedure: its files stay inside",
+        "web/procedures.py",
+        "                public=False,\n",
+        "                public=True,\n",
+        PROCEDURES + "test_files_stand_on_an_internal_note_and_the_rules_see_the_answers",
+    ),
+    Mutation(
+        "procedure: files have caps",
+        "web/procedures.py",
+        "            items.check_attachments([file for _, file in found.files])\n",
+        "            items.check_attachments([])\n",
+        PROCEDURES + "test_a_refusal_keeps_what_was_answered_and_nothing_else[too large]",
+    ),
+    Mutation(
+        "procedure: files a question takes",
+        "web/procedures.py",
+        "            if given and counts[one.key] > MOST_FILES:\n",
+        "            if given and counts[one.key] > 1_000:\n",
+        PROCEDURES + "test_a_refusal_keeps_what_was_answered_and_nothing_else[too many]",
     ),
 )
