@@ -22,7 +22,7 @@ from rules.operators import OPERATORS, Looks, Operator, Takes, type_for, with_ho
 from rules.table import OTHERWISE, Clause, Condition, Group, GroupKind, Row, Table, WhenUnknown
 from rules.templates import shown
 from rules.trace import MAX_SHOWN_CHARS, cut
-from rules.triggers import TRIGGERS, Matches
+from rules.triggers import TRIGGERS, Matches, every_event
 from rules.truth import Answer, Open, RowTruth, Undecided, both
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
@@ -213,6 +213,7 @@ class CompiledTable:
     actions: Mapping[str, str]  # step column -> action
     triggers: tuple[tuple[frozenset[EventKind], Matches], ...]
     kinds: frozenset[EventKind]
+    always: frozenset[str]  # the kinds of event that make it run whatever else there is to them
     keys: frozenset[str]
     scope: CompiledGroup | None
     stops: frozenset[str]  # keys of the rows that end the list
@@ -256,6 +257,8 @@ class CompiledTable:
             {step.id: step.do for step in table.steps},
             tuple(triggers),
             frozenset(chain.from_iterable(kinds for kinds, _ in triggers)),
+            frozenset(kind.value for kinds, matches in triggers if matches is every_event for kind in kinds)
+            - {kind.value for kind in _BY_NAME},
             frozenset(row.key for row in rows) | ({otherwise_key} if otherwise_key else frozenset()),
             CompiledGroup.of(Group(GroupKind.ALL, table.scope), "", "", vocabulary) if table.scope else None,
             frozenset(row.key for row in rows if row.row.stop),
@@ -290,11 +293,16 @@ class CompiledTable:
         if self.table.kind not in ("any", facts.item.get("kind")):
             return False
         kind = facts.event.get("kind")
+        if kind in self.always:
+            return True
         payload = facts.event.get("payload")
-        by_name = (EventKind.TIMER, EventKind.RUN_NOW)
-        if kind in by_name and isinstance(payload, Mapping) and payload.get("entry") != self.entry.code:
+        if kind in _BY_NAME and isinstance(payload, Mapping) and payload.get("entry") != self.entry.code:
             return False  # the timer of another table, or another one was run by hand
         return any(kind in kinds and matches(facts) for kinds, matches in self.triggers)
+
+
+#: Events that name the one table that they are for.
+_BY_NAME = frozenset({EventKind.TIMER, EventKind.RUN_NOW})
 
 
 def _field_or_reason(name: str, vocabulary: Vocabulary) -> Field | str:

@@ -73,7 +73,8 @@ class Skipped:
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes it: making a frozen record of nine fields costs as much as deciding ten rows.
+@dataclass(slots=True)
 class Decision:
     """What the rule list says about one event.
 

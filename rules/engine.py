@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, Wait
 from rules.errors import RulesError
@@ -54,20 +54,25 @@ def decide(
     `after` resumes AT this entry with what was `staged` before it; raises `UnknownEntry` when the list has it no more.
     `wait_over` are entries to be decided without the answers they waited for. `only_rows` decides just these rows
     again (a late answer): triggers are not asked then, all other rows count as held. At `effects_left` it stops."""
-    asked = (ruleset, facts, held, staged or {}, wait_over, only_rows, effects_left)
-    run = Pass(*asked)
+    staged = staged or {}
+    how = (_traced, after, ruleset, facts, held, staged, wait_over, only_rows, effects_left)
+    trace = Trace(ruleset.revision, (), how)
+    begins = None
+    if not staged and after is None and only_rows is None:
+        kind = facts.event.get("kind")
+        bucket = ruleset.by_kind.get(kind) if isinstance(kind, str) else None
+        if bucket is not None and bucket.index is None:
+            begins = bucket.first(facts)
+            if begins is None:
+                return Decision((), (), trace, {})
+    run = Pass(ruleset, facts, held, staged, wait_over, only_rows, effects_left)
+    if begins is not None:
+        run.known = begins
     run.go(after)
-
-    def trace() -> Sequence[EntryTrace]:
-        # Deciding is pure, so the same pass comes to the same once more; most decisions are never asked why.
-        traced = TracedPass(*asked)
-        traced.go(after)
-        return traced.entries
-
     return Decision(
         tuple(run.planned),
         tuple(run.fired),
-        Trace(ruleset.revision, trace),
+        trace,
         run.staged,
         run.wait,
         tuple(run.skipped),
@@ -75,6 +80,13 @@ def decide(
         run.stopped,
         run.ended_by,
     )
+
+
+def _traced(after: str | None, *asked: Any) -> Sequence[EntryTrace]:
+    # Deciding is pure, so the same pass comes to the same once more; most decisions are never asked why.
+    traced = TracedPass(*asked)
+    traced.go(after)
+    return traced.entries
 
 
 def explain_entry(

@@ -39,6 +39,7 @@ class Form(StrEnum):
     MONEY = "money"  # Decimal
     TIME = "time"
     TEXT = "text"  # folded
+    WORDS = "words"  # the same for keywords without a space: spaces and controls may be as they were
     SET = "set"  # of folded members
     CHANGE = "change"  # [before, after], None when the event did not change it
 
@@ -118,11 +119,22 @@ def text(value: JSON) -> str:
     return ""
 
 
+def for_words(value: JSON) -> str:
+    if value.__class__ is str:
+        # Folding would do no more to it than even out the spaces, and costs several times as much.
+        return value.lower() if value.isascii() else fold(value)
+    _nothing(value)
+    return ""
+
+
 def members(value: JSON) -> frozenset[str]:
     if value.__class__ is list or value.__class__ is tuple:
-        return frozenset([fold(str(one)) for one in value])
+        return frozenset([fold(str(one)) for one in value]) if value else _EMPTY
     _nothing(value)
     return frozenset()
+
+
+_EMPTY: frozenset[str] = frozenset()
 
 
 def change(value: JSON) -> JSON:
@@ -150,6 +162,7 @@ FORMS: Mapping[Form, Callable[[JSON], object]] = {
     Form.MONEY: money,
     Form.TIME: time,
     Form.TEXT: text,
+    Form.WORDS: for_words,
     Form.SET: members,
     Form.CHANGE: change,
 }

@@ -16,17 +16,29 @@ _NONE: Mapping[str, JSON] = {}
 
 
 class Look:
-    """Facts with what was staged so far; each field is read once until a staged write touches it."""
+    """Facts with what was staged so far; each field is read once until a staged write touches it.
+
+    `item` is the item as it is staged now."""
+
+    __slots__ = ("_bases", "_facts", "_own", "_readings", "item", "may_wait", "staged_by")
 
     def __init__(self, facts: Facts, staged: Mapping[str, JSON]) -> None:
-        self.facts = facts.with_state(staged)
-        self.staged_by: dict[str, str] = dict.fromkeys(staged, "earlier rules")
+        self._facts = facts.with_state(staged) if staged else facts
+        self.item: Mapping[str, JSON] = self._facts.item
+        self.staged_by: dict[str, str] = dict.fromkeys(staged, "earlier rules") if staged else {}
         self.may_wait = False  # whether the table being decided waits for answers that are on their way
-        self._own: dict[str, JSON] | None = None  # the item of `facts`, once something was staged
+        self._own: dict[str, JSON] | None = None  # `item`, once something was staged
         self._readings: dict[str, tuple[Field, Reading]] = {}
         self._bases: set[str] = set()  # state fields that something in `_readings` depends on
-        changes = facts.event.get("changes")
-        self._changes: Mapping[str, JSON] = changes if isinstance(changes, Mapping) else {}
+
+    @property
+    def facts(self) -> Facts:
+        """The facts with `item` in them."""
+        facts = self._facts
+        if facts.item is not self.item:
+            # Only now: most writes are looked at by nobody who needs all facts.
+            facts = self._facts = replace(facts, item=self.item)
+        return facts
 
     def read(self, field: Field) -> Reading:
         known = self._readings.get(field.key)
@@ -41,9 +53,9 @@ class Look:
 
     def parts(self) -> Mapping[str, Mapping[str, JSON]]:
         """The facts by the names that fields have for their parts; what is not there is empty."""
-        facts = self.facts
+        facts = self._facts
         return {
-            "item": facts.item,
+            "item": self.item,
             "customer": facts.customer or _NONE,
             "event": facts.event,
             "message": facts.message or _NONE,
@@ -52,13 +64,14 @@ class Look:
 
     def change(self, state_key: str) -> JSON:
         """[before, after] when this event changed the field. What rules stage is another event's change."""
-        return self._changes.get(state_key)
+        changes = self._facts.event.get("changes")
+        return changes.get(state_key) if isinstance(changes, Mapping) else None
 
     def age_s(self, operator: Operator, reading: Known) -> float:
         """How long before now the value is, or was fetched, in seconds. Raises `ConditionFailed` for no time."""
         since = reading.value if operator.looks is Looks.AGE else reading.at
         try:
-            return (from_iso(self.facts.now) - from_iso(str(since))).total_seconds()
+            return (from_iso(self._facts.now) - from_iso(str(since))).total_seconds()
         except ValueError:
             if operator.looks is Looks.FETCHED:
                 raise ConditionFailed("nobody noted when it was fetched") from None
@@ -73,8 +86,8 @@ class Look:
         own = self._own
         if own is None:
             # Ours from here on: a copy for every row that fires would cost more than the rest of it.
-            own = self._own = dict(self.facts.item)
-            self.facts = replace(self.facts, item=own)
+            own = self._own = dict(self.item)
+            self.item = own
         self.staged_by[name] = row_key
         if value is None:
             own.pop(name, None)

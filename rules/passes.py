@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from rules.compiled import CompiledRow, CompiledTable
 from rules.decision import Planned, Skipped, Wait
@@ -17,13 +17,14 @@ from rules.errors import RulesError, UnknownEntry
 from rules.facts import Facts, LookupKey
 from rules.index import Possible
 from rules.look import Look
-from rules.quick import Match, match_rows
+from rules.quick import Found
 from rules.rearm import held_by_ledger
-from rules.ruleset import Bucket, RuleSet
+from rules.ruleset import Bucket, RuleSet, match_of
 from rules.steps import RowPlan, plan_row, steps_of
 from rules.table import HitPolicy
 from rules.trace import RowVerdict, cut
 from rules.truth import FAILED, NO, UNCLEAR, YES, RowTruth, awaited, certainly_failed, could_match, may_become
+from rules.vocabulary import Vocabulary
 from tickets.values import JSON
 
 #: Most sentences one decision says about what it could not do.
@@ -58,6 +59,14 @@ class Fired(NamedTuple):
 class Pass:
     """What one decision has come to so far."""
 
+    # What most decisions never set.
+    wait: Wait | None = None
+    stopped = ended_by = ""
+    short_trace = False
+    possible: Possible | None = None  # set once the tables of an indexed bucket are gone through
+    first_bit = next_bit = 0  # of the table being decided, and of the one behind it
+    known: tuple[CompiledTable, Found | None] | None = None  # what is found in the first table that has something to do
+
     def __init__(
         self,
         ruleset: RuleSet,
@@ -69,7 +78,6 @@ class Pass:
         effects_left: int,
     ) -> None:
         self.ruleset = ruleset
-        self.vocabulary = ruleset.vocabulary.of(str(facts.item.get("kind", ruleset.vocabulary.kind)))
         self.look = Look(facts, staged)
         self.because = held_by_ledger(ruleset.rearms, facts) if facts.ledger else {}
         self.held = held | self.because.keys() if self.because else held
@@ -79,14 +87,15 @@ class Pass:
         self.fired: list[str] = []
         self.skipped: list[Skipped] = []
         self.notes: list[str] = []
-        self.wait: Wait | None = None
-        self.stopped = self.ended_by = ""
         self.now = 0  # the place of the table being decided, then counted on, to tell what came after what
         self.decided_at: dict[int, int] = {}  # by place, of tables that ran again
         self.written_at: dict[str, int] = {}
-        self.short_trace = False
-        self.possible: Possible | None = None  # set once the tables of an indexed bucket are gone through
-        self.first_bit = self.next_bit = 0  # of the table being decided, and of the one behind it
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The desk for items of this kind."""
+        desk = self.ruleset.vocabulary
+        return desk.of(str(self.look.item.get("kind", desk.kind)))
 
     def go(self, after: str | None) -> None:
         """Decide the list, from the entry `after` on. Raises `UnknownEntry` for one that is not there."""
@@ -186,15 +195,10 @@ class Pass:
             self.end(compiled, [row.key for row in sure])
         if not asked:
             # The usual case: every row is certainly true or certainly false.
-            held, only = self.held, self.only_rows
-            for row in sure:  # of a *first* table one at most
-                key = row.key
-                if key not in held and (only is None or key in only):
-                    self.fire_quickly(compiled, key)
-                    if self.stopped:
-                        return
-            if not sure and self.can_fire(compiled.otherwise_key):
-                self.fire_quickly(compiled, compiled.otherwise_key)
+            if sure:  # of a *first* table one at most
+                self.fire_all(compiled, [row.key for row in sure])
+            elif compiled.otherwise_key:
+                self.fire_all(compiled, (compiled.otherwise_key,))
             return
         rows = sorted((*sure, *asked), key=lambda row: row.number)
         certain = {row.number for row in sure}
@@ -214,11 +218,12 @@ class Pass:
         if self.possible is not None:
             return self._found_by_bits(compiled, self.possible)
         try:
-            match = compiled.made.get("match")
-            if match is None:
-                first = compiled.table.hit is HitPolicy.FIRST
-                match = compiled.made["match"] = match_rows(rows, first=first)
-            sure, asked = cast(Match, match)(self.look.facts)
+            known = self.known
+            # What was found before holds until something is staged.
+            if known is None or known[0] is not compiled or known[1] is None or self.staged:
+                sure, asked = match_of(compiled)(self.look.facts)
+            else:
+                sure, asked = known[1]
         except Exception:
             # A value that no quick form knows: what it means, or what is wrong with it, the conditions say.
             return [], list(rows)
@@ -403,25 +408,28 @@ class Pass:
         self.stage(made.staged, key)
         return Fired(RowVerdict.FIRED, made, "")
 
-    def fire_quickly(self, compiled: CompiledTable, key: str) -> None:
-        """The same as `fire`, for the most usual row: one that gives one field a value."""
-        known = compiled.steps.get(key)
-        if known is None:
-            known = steps_of(compiled, key, self.vocabulary)
-        single = known.single
-        if single is None or not self.effects_left:
-            self.fire(compiled, key)
-            return
-        name, value, planned = single
-        if self.look.facts.item.get(name) != value:
-            self.effects_left -= 1
-            self.planned.append(planned)
-            self.staged[name] = value
-            self.written_at[name] = self.now
-            self.look.put(name, value, key)
-            if self.possible is not None and name in self.possible.index.read_by:
-                self.possible.staged((name,), self.look, self.next_bit)
-        self.fired.append(key)
+    def fire_all(self, compiled: CompiledTable, keys: Iterable[str]) -> None:
+        """`fire` those that may, in order; done here for the most usual row, one that gives one field a value."""
+        held, only, look, steps = self.held, self.only_rows, self.look, compiled.steps
+        for key in keys:
+            if key in held or (only is not None and key not in only):
+                continue
+            single = (steps.get(key) or steps_of(compiled, key, self.vocabulary)).single
+            if single is None or not self.effects_left:
+                self.fire(compiled, key)
+                if self.stopped:
+                    return
+                continue
+            name, value, planned = single
+            if look.item.get(name) != value:
+                self.effects_left -= 1
+                self.planned.append(planned)
+                self.staged[name] = value
+                self.written_at[name] = self.now
+                look.put(name, value, key)
+                if self.possible is not None and name in self.possible.index.read_by:
+                    self.possible.staged((name,), look, self.next_bit)
+            self.fired.append(key)
 
     def stage(self, written: Mapping[str, JSON], key: str) -> None:
         if written:

@@ -14,7 +14,7 @@ from rules.compiled import All, CompiledCondition, CompiledRow, Not
 from rules.facts import Facts
 from rules.fields import Field
 from rules.folding import fold, has_keyword
-from rules.forms import FORM_OF, FORMS, MOST_NUMBER, Form, Unfit, has_any_keyword, wanted
+from rules.forms import FORM_OF, FORMS, Form, Unfit, has_any_keyword, wanted
 from rules.operators import Looks
 from tickets.values import JSON
 
@@ -31,7 +31,7 @@ Reads: TypeAlias = Callable[[Field, Form], str]
 Keywords: TypeAlias = Callable[[Field, Sequence[str]], str]
 
 #: Forms whose making costs more than a comparison: made when first asked for.
-_LATE = frozenset({Form.TEXT, Form.SET, Form.MONEY, Form.TIME})
+_LATE = frozenset({Form.TEXT, Form.WORDS, Form.SET, Form.MONEY, Form.TIME})
 _EQUAL, _UNEQUAL = frozenset({"is", "any_of"}), frozenset({"is_not", "none_of"})
 _ORDERS = {"greater": ">", "greater_or_equal": ">=", "less": "<", "less_or_equal": "<="}
 _ORDERED = frozenset({Form.NUMBER, Form.MONEY, Form.TIME})
@@ -41,8 +41,15 @@ _KEYWORDS = {
     "contains_none": "{0}.isdisjoint({1})",
     "contains_all": "({0} <= {1})",
 }
-#: What comparing costs, so that the cheap ones of a row come first.
-_COST = {Form.TEXT: 10, Form.SET: 4, Form.MONEY: 3, Form.TIME: 3, Form.CHANGE: 2}
+#: Whether a number is not of the usual sorts, of which `rules.forms.number` says that they are as good as they are.
+#: 2 ** 49 is a little less than its limit.
+ODD_NUMBER = "({0}.__class__ is not int or {0} >> 49) and not ({0}.__class__ is float and 1e-9 < {0} < 1e14)"
+#: Most keywords of one condition that are looked for one by one in the source itself.
+MOST_IN_LINE = 8
+#: What comparing costs, so that the cheap ones of a row come first, and of those the ones that most values fail.
+_COST = {Form.TEXT: 100, Form.WORDS: 100, Form.SET: 40, Form.MONEY: 30, Form.TIME: 30, Form.CHANGE: 9}
+_COST_OF_OPERATOR = {"is": 10, "any_of": 12}
+_COST_OTHERWISE = 15
 
 
 def form_of(condition: CompiledCondition) -> Form | None:
@@ -94,11 +101,15 @@ def said(member: Member, reads: Reads, names: Names, keywords: Keywords | None =
         if keywords is not None and member.operator.key in _KEYWORDS:
             some = tuple(fold(str(one)) for one in operands(member))
             found = keywords(member.field, some)
-            return _KEYWORDS[member.operator.key].format(names.of(frozenset(some)), found), 2
+            return _KEYWORDS[member.operator.key].format(names.of(frozenset(some)), found), 20
+        if form is Form.TEXT and member.operator.key in _KEYWORDS:
+            # Folded keywords have no other space than " ".
+            form = Form.TEXT if any(" " in fold(str(one)) for one in operands(member)) else Form.WORDS
         text = _comparison(member, form, reads(member.field, form), names)
     except Unfit:
         return None
-    return None if text is None else (f"({text})", _COST.get(form, 1))
+    cost = _COST.get(form) or _COST_OF_OPERATOR.get(member.operator.key, _COST_OTHERWISE)
+    return None if text is None else (f"({text})", cost)
 
 
 def _comparison(condition: CompiledCondition, form: Form, x: str, names: Names) -> str | None:
@@ -122,7 +133,7 @@ def _comparison(condition: CompiledCondition, form: Form, x: str, names: Names) 
         if len(values) == 1:
             return f"{x} {'==' if equal else '!='} {names.of(values[0])}"
         return f"{x} {'in' if equal else 'not in'} {names.of(frozenset(values))}"
-    if form is Form.TEXT:
+    if form in (Form.TEXT, Form.WORDS):
         return _text(key, x, tuple(fold(str(one)) for one in operands(condition)), names)
     if form in _ORDERED and key in _ORDERS:
         return f"(k := {x}) is not None and k {_ORDERS[key]} {names.of(wanted(form, operands(condition)[0]))}"
@@ -138,11 +149,12 @@ def _text(key: str, x: str, keywords: tuple[str, ...], names: Names) -> str | No
     if key in ("starts_with", "ends_with"):
         return f"{x}.{'startswith' if key == 'starts_with' else 'endswith'}({names.of(keywords)})"
     if key in ("contains_any", "contains_none"):
-        if len(keywords) > 3:
+        if len(keywords) > MOST_IN_LINE:
             some = f"has_any({x}, {names.of(keywords)})"
         else:
-            there = [names.of(one) for one in keywords]
-            some = " or ".join(f"({one} in (k := {x}) and has_one(k, {one}))" for one in there)
+            first, *others = (names.of(one) for one in keywords)
+            parts = [f"{first} in (k := {x}) and has_one(k, {first})"]
+            some = " or ".join([*parts, *(f"{one} in k and has_one(k, {one})" for one in others)])
         return some if key == "contains_any" else f"not ({some})"
     if key == "contains_all":
         return " and ".join(f"has_one({x}, {names.of(one)})" for one in keywords)
@@ -153,26 +165,31 @@ def _text(key: str, x: str, keywords: tuple[str, ...], names: Names) -> str | No
 
 
 class _Locals:
-    """The values that a generated function reads: cheap ones at its beginning, the others when first asked for."""
+    """The values that a generated function reads: cheap ones where a row first looks at them, the others once."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
-        self.known: dict[tuple[str, Form], str] = {}
-        self.head: list[str] = []
+        self.known: dict[tuple[str, Form], tuple[str, str]] = {}  # local name, expression
+        self.reads: dict[str, list[str]] = {}  # by local name, how a cheap value gets there
+        self.late: list[str] = []  # local names of the others
         self.parts: set[str] = set()
+        self.used: list[str] = []  # since somebody emptied it
 
     def read(self, field: Field, form: Form) -> str:
         if field.place is None:
             raise Unfit
         key = (field.key, form)
         if key not in self.known:
-            self.known[key] = self._read(field.place, field.state_key, form, f"v{len(self.known)}")
-        return self.known[key]
+            name = f"v{len(self.known)}"
+            self.known[key] = name, self._read(field.place, field.state_key, form, name)
+        name, expression = self.known[key]
+        self.used.append(name)
+        return expression
 
     def _read(self, place: tuple[str, str], state_key: str, form: Form, name: str) -> str:
         if form is Form.CHANGE:
             self.parts.add("changes")
-            self.head.append(f"{name} = changes.get({self.names.of(state_key)}) if changes else None")
+            self.reads[name] = [f"{name} = changes.get({self.names.of(state_key)}) if changes else None"]
             return name
         part, key = place
         self.parts.add(part)
@@ -181,14 +198,13 @@ class _Locals:
             raw = f"({raw} if {part} is not None else None)"
         make = self.names.of(FORMS[form])
         if form in _LATE:
-            self.head.append(f"{name} = None")
+            self.late.append(name)
             return f"({name} if {name} is not None else ({name} := {make}({raw})))"
-        self.head.append(f"{name} = {raw}")
         odd = {
             Form.PLAIN: f"{name}.__class__ is not str and {name} is not None",
-            Form.NUMBER: f"{name}.__class__ is not int or not {-MOST_NUMBER} < {name} < {MOST_NUMBER}",
+            Form.NUMBER: ODD_NUMBER.format(name),
         }.get(form, f"{name} is not None")
-        self.head.append(f"if {odd}: {name} = {make}({name})")
+        self.reads[name] = [f"{name} = {raw}", f"if {odd}: {name} = {make}({name})"]
         return name
 
 
@@ -196,21 +212,39 @@ def match_rows(rows: Sequence[CompiledRow], *, first: bool) -> Match:
     """A function that says which of the rows match, looking at no row behind the first when only that one counts."""
     names = Names()
     values = _Locals(names)
-    body = []
+    body: list[str] = []
+    there: set[str] = set()  # values that were read whatever the rows before said
     for at, row in enumerate(rows):
-        parts = [(one, said(one, values.read, names)) for one in row.all.members]
-        quick = sorted((one for _, one in parts if one is not None), key=lambda one: one[1])
-        test = " and ".join(one[0] for one in quick) or "True"
-        if len(quick) < len(parts):
-            body.append(f"if {test}: open.append({at})")
+        tests: list[tuple[int, str, list[str]]] = []
+        for member in row.all.members:
+            values.used = []
+            quick = said(member, values.read, names)
+            if quick is not None:
+                tests.append((quick[1], quick[0], [one for one in dict.fromkeys(values.used) if one in values.reads]))
+        tests.sort(key=lambda one: one[0])
+        hit = f"sure.append({at})"
+        if len(tests) < len(row.all.members):
+            hit = f"open.append({at})"
         elif first:
-            body.append(f"if {test}: return [{at}], open")
-        else:
-            body.append(f"if {test}: sure.append({at})")
+            hit = f"return [{at}], open"
+        if tests:
+            # The first test of a row is always made, the others mostly not: nor is what only they look at read.
+            _, test, used = tests[0]
+            for name in used:
+                body += values.reads[name] if name not in there else []
+            there.update(used)
+            body.append(f"if {test}:")
+            for name in dict.fromkeys(name for one in tests[1:] for name in one[2] if name not in there):
+                body += [f"    {line}" for line in values.reads[name]]
+            rest = " and ".join(test for _, test, _ in tests[1:])
+            hit = f"    if {rest}: {hit}" if rest else f"    {hit}"
+        body.append(hit)
     head = [f"{part} = facts.{part}" for part in sorted(values.parts - {"changes"})]
     if "changes" in values.parts:
         head.append("changes = facts.event.get('changes')")
-    lines = [*head, *values.head, "sure = []; open = []", *body, "return sure, open"]
+    if values.late:
+        head.append(f"{' = '.join(values.late)} = None")
+    lines = [*head, "sure = []; open = []", *body, "return sure, open"]
     source = "def match(facts):\n" + "".join(f"    {line}\n" for line in lines)
     made: Match = made_of(source, names)["match"]
     return made

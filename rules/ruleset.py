@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from rules.compiled import CompiledRow, CompiledTable
 from rules.decision import Entry
+from rules.facts import Facts
 from rules.index import RowIndex
+from rules.quick import Found, Match, match_rows
 from rules.rearm import rearmed_rows
-from rules.table import EVERY_TIME
+from rules.table import EVERY_TIME, HitPolicy
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
 
@@ -100,3 +103,33 @@ class Bucket:
                 rows.append(None)
             owner += [place] * (len(rows) - len(owner))
         return cls(tables, short, RowIndex(rows), tuple(owner), (*begins, len(rows)))
+
+    def first(self, facts: Facts) -> tuple[CompiledTable, Found | None] | None:
+        """The first table that may have something to do, and what is found in it; None when certainly none has.
+
+        Only for facts on which nothing was staged yet. It finds nothing out about a table that has more to it than
+        rows, or that cannot be decided: such a table may have something to do."""
+        item_kind, kind = facts.item.get("kind"), facts.event.get("kind")
+        for compiled in self.tables:
+            try:
+                always = kind in compiled.always and compiled.table.kind in ("any", item_kind)
+                if not always and not compiled.runs_on(facts):
+                    continue
+                if compiled.otherwise_key or compiled.scope is not None:
+                    return compiled, None
+                match = compiled.made.get("match") or match_of(compiled)
+                found = cast(Match, match)(facts)
+            except Exception:
+                # What cannot be decided the pass itself says, with the reason.
+                return compiled, None
+            if found[0] or found[1]:
+                return compiled, found
+        return None
+
+
+def match_of(compiled: CompiledTable) -> Match:
+    """The rows of a table as generated code, made when first needed."""
+    match = compiled.made.get("match")
+    if match is None:
+        match = compiled.made["match"] = match_rows(compiled.rows, first=compiled.table.hit is HitPolicy.FIRST)
+    return cast(Match, match)

@@ -107,20 +107,30 @@ class EntryTrace:
 
 
 class Trace:
-    """Everything one decision considered, in list order. It may be worked out only when somebody looks at it."""
+    """Everything one decision considered, in list order.
 
-    __slots__ = ("_entries", "revision")
+    It may be worked out only when somebody looks at it: by `how`, a function and what it takes."""
 
-    def __init__(self, revision: int, entries: Sequence[EntryTrace] | Callable[[], Sequence[EntryTrace]] = ()) -> None:
+    __slots__ = ("_entries", "_how", "revision")
+
+    def __init__(
+        self,
+        revision: int,
+        entries: Sequence[EntryTrace] = (),
+        how: tuple[Callable[..., Sequence[EntryTrace]], *tuple[Any, ...]] | None = None,
+    ) -> None:
         self.revision = revision
         self._entries = entries
+        self._how = how
 
     @property
     def entries(self) -> tuple[EntryTrace, ...]:
-        entries = self._entries
-        if not isinstance(entries, tuple):
-            entries = self._entries = tuple(entries() if callable(entries) else entries)
-        return entries
+        if self._how is not None:
+            work_out, *taken = self._how
+            self._entries, self._how = tuple(work_out(*taken)), None
+        elif not isinstance(self._entries, tuple):
+            self._entries = tuple(self._entries)
+        return self._entries
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Trace):

@@ -60,8 +60,13 @@ class TriggerRecord:
     timed: Callable[[Params], TimeRule] | None = None
 
 
+def every_event(_facts: Facts) -> bool:
+    """The test of a trigger that nothing narrows."""
+    return True
+
+
 def _always(_params: Params, _vocabulary: Vocabulary) -> Matches:
-    return lambda _facts: True
+    return every_event
 
 
 def _message(params: Params, _vocabulary: Vocabulary) -> Matches:

@@ -31,8 +31,8 @@ MUTATIONS = (
     Mutation(
         "a table of another name is not run by hand",
         "rules/compiled.py",
-        "by_name = (EventKind.TIMER, EventKind.RUN_NOW)",
-        "by_name = (EventKind.TIMER,)",
+        "_BY_NAME = frozenset({EventKind.TIMER, EventKind.RUN_NOW})",
+        "_BY_NAME = frozenset({EventKind.TIMER})",
         TRIGGERS + "test_a_trigger_runs_its_table_on_its_events_only",
     ),
     Mutation(

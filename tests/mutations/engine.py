@@ -151,9 +151,8 @@ MUTATIONS = (
     Mutation(
         "rows of one table do not see each other",
         "rules/passes.py",
-        "            for row in sure:  # of a *first* table one at most\n",
-        "            for row in compiled.rows:\n"
-        "                if row.truth(self.look) is not True:\n                    continue\n",
+        "                self.fire_all(compiled, [row.key for row in sure])\n",
+        "                self.fire_all(compiled, (one.key for one in compiled.rows if one.truth(self.look) is True))\n",
         ENGINE + "test_rows_of_one_table_do_not_see_each_others_writes",
     ),
     Mutation(
@@ -194,8 +193,8 @@ MUTATIONS = (
     Mutation(
         "a row that gives a field the value it has plans nothing",
         "rules/passes.py",
-        "        if self.look.facts.item.get(name) != value:",
-        "        if True:",
+        "            if look.item.get(name) != value:",
+        "            if True:",
         ENGINE + "test_a_step_that_changes_nothing_plans_nothing_but_stands_in_the_trace",
     ),
     Mutation(
@@ -208,8 +207,8 @@ MUTATIONS = (
     Mutation(
         "a row with something that has no quick form is asked",
         "rules/quick.py",
-        '            body.append(f"if {test}: open.append({at})")',
-        '            body.append(f"if {test}: sure.append({at})")',
+        '            hit = f"open.append({at})"',
+        '            hit = f"sure.append({at})"',
         ENGINE + "test_a_table_waits_for_the_lookup_that_could_still_change_what_fires",
     ),
     Mutation(
