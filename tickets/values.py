@@ -36,18 +36,18 @@ def from_iso(text: str) -> datetime:
     return at.astimezone(UTC)
 
 
-def json_problem(value: object, path: str = "value") -> str | None:
+def json_problem(value: object, path: str = "value", *, most: int = MAX_VALUES) -> str | None:
     """Why `value` may not be stored as JSON, with the place, or None when it may.
 
     Exact types only: no subclasses, no infinite numbers, no integers beyond 64 bit, no NUL and no lone
-    surrogates in text, at most 32 levels and 20 000 values."""
+    surrogates in text, at most 32 levels and `most` values (20 000)."""
     seen = 0
     stack: list[tuple[object, str, int]] = [(value, path, 0)]
     while stack:
         part, where, depth = stack.pop()
         seen += 1
-        if seen > MAX_VALUES:
-            return f"{path} holds more than {MAX_VALUES} values"
+        if seen > most:
+            return f"{path} holds more than {most} values"
         if depth > MAX_DEPTH:
             return f"{where} is nested more than {MAX_DEPTH} levels deep"
         kind = type(part)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from flask_babel import gettext
 from werkzeug.datastructures import MultiDict
 
+from rules.files import MAX_FILE_VALUES
 from rules.operators import OPERATORS
 from rules.parse import MAX_NOTE_CHARS, MAX_ROWS
 from rules.table import EVERY_TIME, OTHERWISE, WhenUnknown
@@ -184,7 +185,7 @@ def _document(_document: Document, form: MultiDict[str, str], _desk: Desk) -> Ed
         data = json.loads(form.get("document", ""))
     except (ValueError, RecursionError):
         data = None
-    if not isinstance(data, dict) or json_problem(data) is not None:
+    if not isinstance(data, dict) or json_problem(data, most=MAX_FILE_VALUES) is not None:
         raise EditRefused(gettext("That is not a table."))
     return Edited(documents.tidy(data), form.get("row", ""), form.get("column", ""))
 

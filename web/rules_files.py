@@ -82,7 +82,7 @@ def read(text: str, name: str) -> list[FileEntry]:
         data = files.load(text)
     except files.FileInvalid as error:
         raise FileRefused([f"{name}: {error}"]) from None
-    problem = json_problem(data, name)
+    problem = json_problem(data, name, most=files.MAX_FILE_VALUES)
     if problem is not None:
         raise FileRefused([f"{problem}"])
     found: list[tuple[EntryKind | None, Any]]

@@ -310,7 +310,15 @@ def row_name(document: Document, row: str) -> str:
     """A row as people call it: "Row 3", or the last one."""
     if row == OTHERWISE:
         return gettext("When no row matches")
-    number = next((n for n, one in enumerate(document["rows"], 1) if one["id"] == row), 0)
+    return _name_of(row, next((n for n, one in enumerate(document["rows"], 1) if one["id"] == row), 0))
+
+
+def _numbers(document: Document) -> dict[str, int]:
+    """The number of each row, by its id."""
+    return {row["id"]: number for number, row in reversed([*enumerate(document["rows"], 1)])}
+
+
+def _name_of(row: str, number: int) -> str:
     return gettext("Row %(number)s", number=number) if number else gettext("Row %(id)s", id=row)
 
 
@@ -393,14 +401,16 @@ def _row_changes(old: Document, new: Document, vocabulary: Vocabulary) -> list[C
     before = {row["id"]: row for row in old["rows"]}
     after = {row["id"]: row for row in new["rows"]}
     lines = []
+    numbers_old = _numbers(old)
+    numbers_new = _numbers(new)
     moved = _moved([id for id in before if id in after], [id for id in after if id in before])
     for id, row in after.items():
-        name = row_name(new, id)
+        name = _name_of(id, numbers_new[id])
         if id not in before:
             lines.append(ChangeLine(gettext("%(row)s added", row=name), "", row_sentence(new, row, vocabulary)))
             continue
         if id in moved:
-            lines.append(ChangeLine(gettext("%(row)s moved", row=name), row_name(old, id), name))
+            lines.append(ChangeLine(gettext("%(row)s moved", row=name), _name_of(id, numbers_old[id]), name))
         if str(before[id].get("note") or "") != str(row.get("note") or ""):
             lines.append(
                 ChangeLine(
@@ -419,7 +429,9 @@ def _row_changes(old: Document, new: Document, vocabulary: Vocabulary) -> list[C
     for id, row in before.items():
         if id not in after:
             lines.append(
-                ChangeLine(gettext("%(row)s removed", row=row_name(old, id)), row_sentence(old, row, vocabulary))
+                ChangeLine(
+                    gettext("%(row)s removed", row=_name_of(id, numbers_old[id])), row_sentence(old, row, vocabulary)
+                )
             )
     last_old, last_new = old.get(OTHERWISE, {THEN: {}}), new.get(OTHERWISE, {THEN: {}})
     lines += _rearm_changes(last_old, last_new, row_name(new, OTHERWISE))
@@ -445,8 +457,11 @@ def _cell_changes(
         old_heads = {head["id"]: head for head in old[key]}
         for head in new[key]:
             was_head = old_heads.get(head["id"])
-            was = cell_words(was_head, side, before.get(side, {}).get(head["id"]), vocabulary) if was_head else Words()
-            now = cell_words(head, side, after.get(side, {}).get(head["id"]), vocabulary)
+            was_cell, cell = before.get(side, {}).get(head["id"]), after.get(side, {}).get(head["id"])
+            if was_head == head and was_cell == cell:
+                continue  # most cells of most tables: no need to put them into words
+            was = cell_words(was_head, side, was_cell, vocabulary) if was_head else Words()
+            now = cell_words(head, side, cell, vocabulary)
             if was != now:
                 empty = gettext("any") if side == IF else gettext("nothing")
                 label = column_label(head, side, vocabulary)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -56,6 +57,46 @@ def test_a_table_written_as_yaml_or_json_is_read_as_the_same_table(data: dict[st
     # And once more through what another YAML reader makes of it: nothing hangs on ours, but for the key `on`.
     again = yaml.safe_load(files.dump(dump_table(table)).replace("- on:", "- 'on':"))
     assert parse_table(again, DESK) == table
+
+
+def a_long_table(rows: int) -> dict[str, Any]:
+    """A table of more values than a message or a cell may hold."""
+    cells = {IF: {"c1": {"value": "chat"}, "c2": {"value": ["refund"]}}, THEN: {"s1": {"team": "billing"}}}
+    return {**TRIAGE, "code": "A01", "rows": [{"id": f"r{n}", **cells} for n in range(1, rows + 1)]}
+
+
+@pytest.mark.parametrize(("write", "rows"), [(files.dump, 1_700), (json.dumps, MAX_ROWS)])
+def test_a_file_of_more_values_than_a_message_may_hold_is_read(write: Callable[[object], str], rows: int) -> None:
+    data = a_long_table(rows)
+    (entry,) = rules_files.read(write({"tables": [data]}), "file")
+    assert len(entry.content["rows"]) == rows
+    assert entry.content["rows"][-1] == data["rows"][-1]
+
+
+def test_a_long_table_is_put_back_by_undo() -> None:
+    data = tidy(a_long_table(MAX_ROWS))
+    form = MultiDict({"do": "document", "document": json.dumps(data)})
+    assert edited(tidy(TRIAGE), form, EDITS).document == data
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000 + "]" * 200_000, "{a: " * 200 + "}" * 200, "- " * 5_000 + "x"])
+def test_a_file_nested_without_end_is_refused_with_its_line(text: str) -> None:
+    with pytest.raises(files.FileInvalid, match=f"more than {files.MAX_FILE_DEPTH} levels deep at line 1"):
+        files.load(text)
+
+
+def test_a_file_nested_as_deep_as_allowed_is_read() -> None:
+    data = files.load("[" * files.MAX_FILE_DEPTH + "]" * files.MAX_FILE_DEPTH)
+    assert json.dumps(data).count("[") == files.MAX_FILE_DEPTH
+
+
+def test_a_few_lines_that_mean_a_million_are_refused() -> None:
+    """Ten references to ten references, seven times over."""
+    text = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 8))
+    with pytest.raises(rules_files.FileRefused, match="more than 1000000 values"):
+        rules_files.read(text, "file")
+    merged = "a: &a {x: 1}\nb: {<<: [*a, *a]}\n"
+    assert files.load(merged) == {"a": {"x": 1}, "b": {"<<": [{"x": 1}, {"x": 1}]}}
 
 
 # Cells -----------------------------------------------------------------------------------------------------------
