@@ -49,6 +49,7 @@ from tickets.effects import (
 )
 from tickets.events import AUTOMATION, Cause, Event, EventKind
 from tickets.item import Item
+from tickets.prepared import Prepared
 from tickets.tables import EventRow, Message, Notification, WorkItem
 from tickets.values import JSON, from_iso
 
@@ -308,7 +309,7 @@ def _spend(connection: Connection, event: Event, item_id: int, effects: int, now
     """Count effects against the root's budget; makes the root's row when this is its first."""
     spend = _SPEND_SQLITE if connection.dialect.name == "sqlite" else _SPEND_POSTGRESQL
     values = {"root_id": event.root_id, "item_id": item_id, "effects": effects, "started_at": now}
-    connection.execute(spend, values)
+    spend.run(connection, values)
     return event.root_id
 
 
@@ -345,6 +346,10 @@ def _queue_run(
 
 _ROOTS = table_of(Root)
 _SPEND_SQLITE, _SPEND_POSTGRESQL = (
-    made.on_conflict_do_update(index_elements=["root_id"], set_={"effects": _ROOTS.c.effects + made.excluded.effects})
+    Prepared(
+        made.on_conflict_do_update(
+            index_elements=["root_id"], set_={"effects": _ROOTS.c.effects + made.excluded.effects}
+        )
+    )
     for made in (sqlite_insert(_ROOTS), postgresql_insert(_ROOTS))
 )

@@ -19,13 +19,12 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from jobs import automove, lanes
 from jobs.applying import apply_outcomes
-from jobs.deciding import AWAITED, Outcome, Read, decide_rows, go_on, outcome_of, read_event, run_outcomes, wait_is_over
+from jobs.deciding import AWAITED, Outcome, Read, decide_rows, go_on, outcome_of, read_next, run_outcomes, wait_is_over
 from jobs.holding import Held
 from jobs.queues import Work
 from jobs.recording import finish_event, record
 from jobs.services import Services
 from jobs.telling import tell_of_parked
-from rules import store as rule_list
 from rules.engine import Decision
 from tickets import store
 from tickets.errors import BadValue, Fenced, UnknownField
@@ -77,8 +76,9 @@ def work_lane(services: Services, token: str, item_id: int, *, suspect: bool = F
         row: store.AnyRow | None = None
         try:
             with services.db.read() as connection:
-                row = lanes.next_open(connection, item_id)
-                read = None if row is None else read_event(services, connection, row, services.clock.now())
+                following = lanes.next_with_item(connection, item_id)
+                row = None if following is None else following.row
+                read = None if following is None else read_next(services, connection, following, services.clock.now())
             if read is None:
                 if _release_if_empty(services, token, item_id):
                     return handled
@@ -118,8 +118,8 @@ def _handle(services: Services, token: str, read: Read) -> bool:
     with services.db.write() as connection:
         now = services.clock.now()
         item = store.read_item(connection, read.event.item_id, lock=True)
-        last_seq = lanes.fence(connection, item.id, token, now, lease_s=services.settings.lease_s)
-        if rule_list.revision(connection) != read.desk.revision:
+        lane = lanes.fence(connection, item.id, token, now, lease_s=services.settings.lease_s)
+        if lane.revision != read.desk.revision:
             raise RevisionChanged
         if (decision.skipped or decision.wait is not None) and item.last_seq != read.item.last_seq:
             # An answer that came since we read found nobody waiting for it, and would never be looked at.
@@ -139,7 +139,7 @@ def _handle(services: Services, token: str, read: Read) -> bool:
             # Once the event is decided to its end, so that a rule that moves the job comes before.
             automove.tell_owners(connection, read, now, longest=services.settings.depth_per_root)
             moved = automove.consider(connection, read, now, longest=services.settings.depth_per_root)
-            more = moved or applied is not None or last_seq > read.event.seq
+            more = moved or applied is not None or lane.last_seq > read.event.seq
             if not more:
                 lanes.release(connection, item.id, token, due_at=None)
     log.info(

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, select
 
+from jobs import lanes
 from jobs.facts import gather, ledger
 from jobs.holding import Held, first_wait, hold, planned_again
 from jobs.live import Desk
@@ -27,6 +28,7 @@ from tickets.db import table_of
 from tickets.effects import Effect
 from tickets.events import Cause, Event, EventKind
 from tickets.item import Item
+from tickets.prepared import Prepared
 from tickets.tables import EventRow
 from tickets.values import JSON, from_iso, iso
 
@@ -85,17 +87,28 @@ class Read:
 # Reading ---------------------------------------------------------------------------------------------------------
 
 
+def read_next(services: Services, connection: Connection, following: lanes.Next, now: datetime) -> Read:
+    """What the decision of a lane's next event needs, where its item and the revision are at hand already."""
+    return _read(services, connection, following.row, following.item, following.revision, now)
+
+
 def read_event(services: Services, connection: Connection, row: store.AnyRow, now: datetime) -> Read:
+    """What the decision of the event of this row needs."""
+    return _read(services, connection, row, store.read_item(connection, row.item_id), None, now)
+
+
+def _read(
+    services: Services, connection: Connection, row: store.AnyRow, item: Item, revision: int | None, now: datetime
+) -> Read:
     event = store.event_of(row)
-    desk = services.live.current(connection)
-    item = store.read_item(connection, event.item_id)
+    desk = services.live.current(connection, revision)
     later = store.later_events(connection, item.id, event.seq) if item.last_seq > event.seq else []
     progress: Mapping[str, Any] = row.progress or {}
     held: frozenset[str] = frozenset()
     used = 0
     if progress or event.root_id != event.id:  # else this event begins its chain, and nothing can have fired
-        held = frozenset(connection.execute(_HELD, {"root": event.root_id}).scalars().all())
-        used = connection.execute(_USED, {"root": event.root_id}).scalar_one_or_none() or 0
+        held = frozenset(one.row_key for one in _HELD.all(connection, {"root": event.root_id}))
+        used = _USED.scalar(connection, {"root": event.root_id}) or 0
     facts = gather(connection, event, item, later, desk.vocabulary, now, own_root_stays=bool(progress))
     if event.kind is EventKind.TIMER and _is_over(connection, event, item):
         payload = {**event.payload, "overtaken": True}
@@ -334,8 +347,8 @@ def outcome_of(planned: Planned, result: str = "done", reason: str = "") -> Outc
 # Statements of the hot path, built once -------------------------------------------------------------------------
 
 _FIRED, _ROOTS = table_of(Fired), table_of(Root)
-_HELD = select(_FIRED.c.row_key).where(_FIRED.c.root_id == bindparam("root"))
-_USED = select(_ROOTS.c.effects).where(_ROOTS.c.root_id == bindparam("root"))
+_HELD = Prepared(select(_FIRED.c.row_key).where(_FIRED.c.root_id == bindparam("root")))
+_USED = Prepared(select(_ROOTS.c.effects).where(_ROOTS.c.root_id == bindparam("root")))
 #: The run that an event waits for, as it stands.
 AWAITED = select(RunRow.id, RunRow.script, RunRow.version, RunRow.status, RunRow.outcome, RunRow.finished_at).where(
     RunRow.key == bindparam("key")

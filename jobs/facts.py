@@ -19,9 +19,9 @@ from rules.fields import lookup_key
 from rules.vocabulary import Vocabulary
 from tickets import levels, people
 from tickets.db import table_of
-from tickets.errors import PersonNotFound
 from tickets.events import Event, EventKind, undo
 from tickets.item import FINISHED, Item
+from tickets.prepared import Prepared
 from tickets.tables import ContextFact, EventRow, Message, WorkItem
 from tickets.values import JSON, iso
 
@@ -105,7 +105,7 @@ def clock_facts(item: Item) -> dict[str, JSON]:
 def level_facts(connection: Connection, item_id: int, now: datetime) -> dict[str, JSON]:
     """How the item's service levels stand."""
     facts: dict[str, JSON] = {}
-    for target, clock in levels.clocks_of(connection, [item_id]).get(item_id, {}).items():
+    for target, clock in levels.own_clocks(connection, item_id).items():
         facts["policy"] = clock.policy
         facts[f"{target.value}_state"] = clock.state(now).value
         if clock.due_at is not None:
@@ -116,7 +116,7 @@ def level_facts(connection: Connection, item_id: int, now: datetime) -> dict[str
 def ledger(connection: Connection, item_id: int) -> dict[str, dict[str, JSON]]:
     """Which rows have fired for this item: {row key: {"at": last, "episodes": the newest ones first}}."""
     found: dict[str, dict[str, Any]] = {}
-    for row in connection.execute(_READ_LEDGER, {"item": item_id}):
+    for row in _READ_LEDGER.all(connection, {"item": item_id}):
         line = found.setdefault(row.row_key, {"at": iso(row.at), "episodes": []})
         line["episodes"].append(row.episode)
     return found
@@ -170,11 +170,10 @@ def _fields(facts: Facts) -> dict[str, Any]:
 def _customer(connection: Connection, person_id: JSON, item_id: int) -> dict[str, JSON] | None:
     if not isinstance(person_id, int):
         return None
-    try:
-        person = people.customer(connection, person_id)
-    except PersonNotFound:
+    rows = _READ_CUSTOMER.all(connection, {"person": person_id, "item": item_id})
+    if not rows:
         return None
-    others = connection.execute(_OPEN_OTHERS, {"person": person_id, "item": item_id}).scalar_one()
+    person = people.customer_of(rows)
     return {
         "id": person.id,
         "name": person.name,
@@ -182,16 +181,16 @@ def _customer(connection: Connection, person_id: JSON, item_id: int) -> dict[str
         "emails": list(person.emails),
         "language": person.language,
         "identity": "verified" if person.email in person.verified else "claimed",
-        "open_items": others,
+        "open_items": rows[0].open_others,
     }
 
 
 def _message(connection: Connection, item_id: int, event: Event) -> dict[str, JSON] | None:
     """The event's own message; for other events the newest of the customer's that was there by then."""
     if event.message_id is not None:
-        row = connection.execute(_READ_MESSAGE, {"message": event.message_id}).one_or_none()
+        row = _READ_MESSAGE.one_or_none(connection, {"message": event.message_id})
     else:
-        row = connection.execute(_NEWEST_MESSAGE, {"item": item_id, "seq": event.seq}).one_or_none()
+        row = _NEWEST_MESSAGE.one_or_none(connection, {"item": item_id, "seq": event.seq})
     if row is None:
         return None
     return {
@@ -217,7 +216,7 @@ def _context(connection: Connection, item_id: int) -> dict[str, dict[str, JSON]]
             "fresh_until": iso(row.fresh_until) if row.fresh_until else "",
             "error": row.error,
         }
-        for row in connection.execute(_READ_CONTEXT, {"item": item_id})
+        for row in _READ_CONTEXT.all(connection, {"item": item_id})
     }
 
 
@@ -235,9 +234,10 @@ def _run(connection: Connection, event: Event) -> dict[str, JSON] | None:
 def _lookups(
     connection: Connection, item_id: int, facts: Facts, vocabulary: Vocabulary, event: Event
 ) -> dict[str, dict[str, JSON]]:
-    rows = connection.execute(_READ_LOOKUPS, {"item": item_id}).all()
     found: dict[str, dict[str, JSON]] = {}
-    for row in rows:
+    if not vocabulary.lookups:
+        return found
+    for row in _READ_LOOKUPS.all(connection, {"item": item_id}):
         name = f"{row.connection}.{row.operation}"
         spec = vocabulary.lookups.get(name)
         if spec is None:
@@ -264,8 +264,8 @@ _A_MESSAGE = select(
         for name in ("id", "author_kind", "public", "channel", "subject", "new_text", "text", "language", "automatic")
     )
 )
-_READ_MESSAGE = _A_MESSAGE.where(_MESSAGES.c.id == bindparam("message"))
-_NEWEST_MESSAGE = (
+_READ_MESSAGE = Prepared(_A_MESSAGE.where(_MESSAGES.c.id == bindparam("message")))
+_NEWEST_MESSAGE = Prepared(
     _A_MESSAGE.where(
         _MESSAGES.c.item_id == bindparam("item"),
         _MESSAGES.c.seq <= bindparam("seq"),
@@ -280,33 +280,34 @@ _OPEN_OTHERS = (
     .where(
         _ITEMS.c.customer == bindparam("person"),
         _ITEMS.c.id != bindparam("item"),
-        _ITEMS.c.status.not_in(sorted(FINISHED)),
+        *(_ITEMS.c.status != status for status in sorted(FINISHED)),
     )
 )
-_READ_CONTEXT = select(
-    *(_CONTEXT.c[name] for name in ("key", "title", "body", "source", "fetched_at", "fresh_until", "error"))
-).where(_CONTEXT.c.item_id == bindparam("item"), _CONTEXT.c.current)
+_READ_CUSTOMER = Prepared(people.A_PERSON.add_columns(_OPEN_OTHERS.scalar_subquery().label("open_others")))
+_READ_CONTEXT = Prepared(
+    select(
+        *(_CONTEXT.c[name] for name in ("key", "title", "body", "source", "fetched_at", "fresh_until", "error"))
+    ).where(_CONTEXT.c.item_id == bindparam("item"), _CONTEXT.c.current)
+)
 _LEDGER = table_of(LedgerRow)
-_READ_LEDGER = (
+_READ_LEDGER = Prepared(
     select(_LEDGER.c.row_key, _LEDGER.c.episode, _LEDGER.c.at)
     .where(_LEDGER.c.item_id == bindparam("item"))
     .order_by(_LEDGER.c.at.desc(), _LEDGER.c.row_key, _LEDGER.c.episode)
     .limit(LEDGER_LINES)
 )
-_READ_LOOKUPS = select(
-    *(
-        _LOOKUPS.c[name]
-        for name in (
-            "connection",
-            "operation",
-            "args_key",
-            "state",
-            "answer",
-            "reason",
-            "fetched_at",
-            "fresh_until",
-            "answered_at",
-            "root_id",
-        )
-    )
-).where(_LOOKUPS.c.item_id == bindparam("item"))
+_LOOKUP_COLUMNS = (
+    "connection",
+    "operation",
+    "args_key",
+    "state",
+    "answer",
+    "reason",
+    "fetched_at",
+    "fresh_until",
+    "answered_at",
+    "root_id",
+)
+_READ_LOOKUPS = Prepared(
+    select(*(_LOOKUPS.c[name] for name in _LOOKUP_COLUMNS)).where(_LOOKUPS.c.item_id == bindparam("item"))
+)

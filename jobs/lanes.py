@@ -14,11 +14,13 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, case, or_, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from rules import store as rule_list
 from tickets import store
 from tickets.db import Database, table_of
 from tickets.errors import Fenced
-from tickets.store import AnyRow
-from tickets.tables import EventRow, Lane
+from tickets.item import Item
+from tickets.prepared import AnyRow, Prepared
+from tickets.tables import EventRow, Lane, WorkItem
 
 #: Lanes one claim takes at most.
 CLAIM = 8
@@ -37,7 +39,7 @@ class Claim:
     suspects: frozenset[int] = frozenset()
 
 
-_LANES, _EVENTS = table_of(Lane), table_of(EventRow)
+_LANES, _EVENTS, _ITEMS = table_of(Lane), table_of(EventRow), table_of(WorkItem)
 _DUE = (
     select(_LANES.c.item_id)
     .where(
@@ -64,21 +66,29 @@ def _claiming(due: Select[int]) -> ReturningUpdate[int]:
     return claiming.returning(_LANES.c.item_id, _LANES.c.cut_off)
 
 
-_LOOK = _DUE.limit(1)
-_CLAIM = _claiming(_DUE)
-_CLAIM_SKIPPING = _claiming(_DUE.with_for_update(skip_locked=True))
+_LOOK = Prepared(_DUE.limit(1))
+_CLAIM = Prepared(_claiming(_DUE))
+_CLAIM_SKIPPING = Prepared(_claiming(_DUE.with_for_update(skip_locked=True)))
 #: What handling an event needs of its row.
 OPEN_COLUMNS = (*store.EVENT_COLUMNS, _EVENTS.c.tries, _EVENTS.c.progress)
-_NEXT = (
+_A_NEXT = (
     select(*OPEN_COLUMNS)
-    .where(_EVENTS.c.item_id == bindparam("item"), _EVENTS.c.status.in_(("pending", "waiting")))
+    .where(_EVENTS.c.item_id == bindparam("item"), or_(_EVENTS.c.status == "pending", _EVENTS.c.status == "waiting"))
     .order_by(_EVENTS.c.seq)
     .limit(1)
 )
+_NEXT = Prepared(_A_NEXT)
+#: The same with its item and the live revision, in one look.
+_NEXT_AND_ITEM = Prepared(
+    _A_NEXT.join(_ITEMS, _ITEMS.c.id == _EVENTS.c.item_id).add_columns(
+        *(column.label(f"now_{column.key}") for column in store.ITEM_COLUMNS), rule_list.LIVE_REVISION.label("live")
+    )
+)
 _MINE = update(_LANES).where(_LANES.c.item_id == bindparam("item"), _LANES.c.token == bindparam("mine"))
-_RENEW = _MINE.values(lease_until=bindparam("until")).returning(_LANES.c.last_seq)
-_FENCE = _MINE.values(lease_until=bindparam("until"), cut_off=0).returning(_LANES.c.last_seq)
-_RELEASE = _MINE.values(due_at=bindparam("due"), lease_until=None, token=None)
+_HELD = (_LANES.c.last_seq, rule_list.LIVE_REVISION.label("revision"))
+_RENEW = Prepared(_MINE.values(lease_until=bindparam("until")).returning(*_HELD))
+_FENCE = Prepared(_MINE.values(lease_until=bindparam("until"), cut_off=0).returning(*_HELD))
+_RELEASE = Prepared(_MINE.values(due_at=bindparam("due"), lease_until=None, token=None))
 _GIVE_BACK = (
     update(_LANES)
     .where(_LANES.c.token == bindparam("mine"), _LANES.c.item_id != bindparam("but"))
@@ -93,12 +103,12 @@ def claim(db: Database, now: datetime, *, lease_s: float, lanes: int = CLAIM) ->
     if db.is_sqlite:
         # A look first: taking SQLite's write lock to find nothing would make writers wait for idle workers.
         with db.read() as connection:
-            if connection.execute(_LOOK, {"now": now, "ahead": ahead}).first() is None:
+            if _LOOK.one_or_none(connection, {"now": now, "ahead": ahead}) is None:
                 return Claim(token, ())
     claiming = _CLAIM if db.is_sqlite else _CLAIM_SKIPPING
     values = {"now": now, "ahead": ahead, "lanes": lanes, "until": now + timedelta(seconds=lease_s), "mine": token}
     with db.write() as connection:
-        taken = connection.execute(claiming, values).all()
+        taken = claiming.all(connection, values)
     return Claim(
         token,
         tuple(row.item_id for row in taken),
@@ -108,23 +118,48 @@ def claim(db: Database, now: datetime, *, lease_s: float, lanes: int = CLAIM) ->
 
 def next_open(connection: Connection, item_id: int) -> AnyRow | None:
     """The item's first event that is neither done nor parked, or None."""
-    return connection.execute(_NEXT, {"item": item_id}).one_or_none()
+    return _NEXT.one_or_none(connection, {"item": item_id})
 
 
-def fence(connection: Connection, item_id: int, token: str, now: datetime, *, lease_s: float, done: bool = True) -> int:
-    """Prove that the lane is still ours and renew the lease; returns its last sequence. Raises `Fenced`.
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The next event of a lane, with its item and the revision that is live, from one look."""
+
+    row: AnyRow
+    item: Item
+    revision: int
+
+
+def next_with_item(connection: Connection, item_id: int) -> Next | None:
+    """As `next_open`, with what handling the event begins with."""
+    row = _NEXT_AND_ITEM.one_or_none(connection, {"item": item_id})
+    return None if row is None else Next(row, store.item_of(row, "now_"), row.live)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lane that is ours: its last sequence, and the revision of the rule list that is live in this transaction."""
+
+    last_seq: int
+    revision: int
+
+
+def fence(
+    connection: Connection, item_id: int, token: str, now: datetime, *, lease_s: float, done: bool = True
+) -> Held:
+    """Prove that the lane is still ours and renew the lease. Raises `Fenced`.
 
     `done` False: nothing of the lane is settled by this transaction, so who was cut off before still counts."""
     values = {"item": item_id, "mine": token, "until": now + timedelta(seconds=lease_s)}
-    last_seq: int | None = connection.execute(_FENCE if done else _RENEW, values).scalar_one_or_none()
-    if last_seq is None:
+    held = (_FENCE if done else _RENEW).one_or_none(connection, values)
+    if held is None:
         raise Fenced(f"The lane of item {item_id} passed to another worker")
-    return last_seq
+    return Held(held.last_seq, held.revision)
 
 
 def release(connection: Connection, item_id: int, token: str, *, due_at: datetime | None) -> None:
     """Give the lane back, due again at `due_at` (None: with its next event)."""
-    connection.execute(_RELEASE, {"item": item_id, "mine": token, "due": due_at})
+    _RELEASE.run(connection, {"item": item_id, "mine": token, "due": due_at})
 
 
 def give_back(connection: Connection, token: str, *, but: int) -> None:

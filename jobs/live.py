@@ -74,9 +74,10 @@ class Live:
     def __init__(self) -> None:
         self._desk: Desk | None = None
 
-    def current(self, connection: Connection) -> Desk:
-        """The desk of the revision that is live in this transaction."""
-        revision = rule_list.revision(connection)
+    def current(self, connection: Connection, revision: int | None = None) -> Desk:
+        """The desk of the revision that is live in this transaction; None: it is read, else the caller has read it."""
+        if revision is None:
+            revision = rule_list.revision(connection)
         desk = self._desk
         if desk is None or desk.revision != revision:
             desk = load(connection, revision)

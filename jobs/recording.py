@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from jobs.asking import ask
 from jobs.deciding import Outcome, Read, run_key, run_row_key
@@ -24,6 +24,7 @@ from rules.rearm import EPISODE_CHARS, episode
 from tickets.db import table_of, upsert
 from tickets.errors import Fenced
 from tickets.events import EventKind
+from tickets.prepared import Prepared
 from tickets.tables import EventRow
 from tickets.values import from_iso, iso
 
@@ -79,14 +80,13 @@ def finish_event(
             "held": list(held.rows),
             "rest": [dict(one) for one in held.rest],
         }
-    updated = connection.execute(_FINISH, {"event": read.event.id, **values})
-    if updated.rowcount != 1:
+    if _FINISH.run(connection, {"event": read.event.id, **values}) != 1:
         raise Fenced(f"Event {read.event.id} was already handled")
     fired = list(decision.fired)
     if read.run_cause is not None and read.run_actions:
         fired.append(run_key(read.run_cause))
     if fired:
-        connection.execute(_INSERT_FIRED, [{"root_id": read.event.root_id, "row_key": row_key} for row_key in fired])
+        _INSERT_FIRED.run_many(connection, [{"root_id": read.event.root_id, "row_key": row_key} for row_key in fired])
     _enter(connection, read, decision.fired, now)
     return until
 
@@ -138,8 +138,8 @@ def record(
     """Store the decision with its facts and trace. True when rows were skipped for want of an answer."""
     part = int(read.progress.get("part", 0))
     outcome = "waiting" if waits else "acted" if outcomes else "checked"
-    connection.execute(
-        _INSERT_DECISION,
+    _INSERT_DECISION.run(
+        connection,
         {
             "event_id": read.event.id,
             "item_id": read.event.item_id,
@@ -187,6 +187,10 @@ def _lookup_id(connection: Connection, item_id: int, key: LookupKey) -> int | No
 # Statements of the hot path, built once -------------------------------------------------------------------------
 
 _EVENTS = table_of(EventRow)
-_FINISH = update(_EVENTS).where(_EVENTS.c.id == bindparam("event"), _EVENTS.c.status.in_(("pending", "waiting")))
-_INSERT_FIRED = insert(table_of(Fired))
-_INSERT_DECISION = insert(table_of(DecisionRow))
+_FINISH = Prepared(
+    update(_EVENTS).where(
+        _EVENTS.c.id == bindparam("event"), or_(_EVENTS.c.status == "pending", _EVENTS.c.status == "waiting")
+    )
+)
+_INSERT_FIRED = Prepared(insert(table_of(Fired)))
+_INSERT_DECISION = Prepared(insert(table_of(DecisionRow)))

@@ -139,6 +139,8 @@ _QUERY = select(
 
 
 _REVISION = select(table_of(RevisionRow).c.revision).where(table_of(RevisionRow).c.id == 1)
+#: The live revision inside another statement.
+LIVE_REVISION = func.coalesce(_REVISION.scalar_subquery(), 0)
 
 
 def revision(connection: Connection) -> int:

@@ -39,12 +39,21 @@ class TracedPass(Pass):
         return EntryTrace(entry.code, entry.name, entry.version, Verdict.PARKED, reason=cut(reason))
 
     def table(self, compiled: CompiledTable) -> None:
+        if self.short_trace and self.certainly_idle(compiled):
+            return
         trace = self.traced(compiled, full=False)
         at = next((at for at, one in enumerate(self.entries) if one.code == trace.code), None)
         if at is not None:
             self.entries[at] = _both_times(self.entries[at], trace)  # it ran again
         elif not self.short_trace or trace.verdict is not Verdict.NOT_MATCHED:
             self.entries.append(trace)
+
+    def certainly_idle(self, compiled: CompiledTable) -> bool:
+        """Whether no row can match, so that a short trace leaves the table out: of a long list this is nearly all."""
+        if compiled.otherwise_key or compiled.order in self.decided_at:
+            return False
+        sure, asked = self.found(compiled)
+        return not sure and not asked
 
     def traced(self, compiled: CompiledTable, *, full: bool) -> EntryTrace:
         """Decide one table and say why; with `full` for every row and every condition of it."""

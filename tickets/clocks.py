@@ -11,14 +11,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, case, delete, exists, insert, or_, select, update
 
 from tickets import levels
 from tickets.calendar import Calendar
 from tickets.db import UtcDateTime, table_of, upsert
 from tickets.events import Actor, EventKind
+from tickets.prepared import Prepared
 from tickets.snooze import SNOOZED, UNTIL
-from tickets.tables import Brand, BusinessCalendar, EventRow, Lane, Timer, TimeTrigger, WorkItem
+from tickets.tables import (
+    Brand,
+    BusinessCalendar,
+    EventRow,
+    Lane,
+    SlaClockRow,
+    SlaPolicy,
+    Timer,
+    TimeTrigger,
+    WorkItem,
+)
 from tickets.timers import On, TimeRule, Wanted, Watched, wanted
 from tickets.values import JSON, from_iso, iso
 
@@ -50,7 +61,7 @@ def triggers(connection: Connection) -> list[Trigger]:
     """The time triggers of all live tables, but for schedules, which are of no single item."""
     return [
         Trigger(row.key, row.entry, row.kind, TimeRule.from_json(row.rule), row.since, row.walked_to)
-        for row in connection.execute(_READ_TRIGGERS)
+        for row in _READ_TRIGGERS.all(connection, {})
         if row.rule["on"] != On.SCHEDULE and row.key != RECOUNT_KEY
     ]
 
@@ -72,7 +83,7 @@ def zone_of(connection: Connection, brand: JSON) -> str:
     """The zone that dates of this brand are meant in."""
     if brand is None:
         return "UTC"
-    found = connection.execute(select(Brand.zone).where(Brand.key == brand)).scalar_one_or_none()
+    found: str | None = _READ_ZONE.scalar(connection, {"brand": brand})
     return found or "UTC"
 
 
@@ -80,9 +91,11 @@ def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> 
     """Bring the item's timers in line with what it is now. An episode that fired, or is none of its rule's, stays so.
 
     One that is due already (a date in the past was set) is due now: late, but once."""
-    item = replace(item, clocks=levels.keep_clocks(connection, item_id, item, now))
-    live = [one for one in triggers(connection) if one.covers(item.kind)]
-    stored = {row.key: row for row in connection.execute(_READ_TIMERS, {"item": item_id})}
+    [there] = _THERE.all(connection, {"item": item_id})
+    if there.levels:
+        item = replace(item, clocks=levels.keep_clocks(connection, item_id, item, now))
+    live = [one for one in triggers(connection) if one.covers(item.kind)] if there.triggers else []
+    stored = {row.key: row for row in _READ_TIMERS.all(connection, {"item": item_id})} if there.timers else {}
     sleeps = item.state.get("status") == SNOOZED and item.state.get(UNTIL) is not None
     if not live and not stored and not sleeps:
         return
@@ -123,7 +136,7 @@ def current_episode(connection: Connection, key: str, item_id: int, item: Watche
     for one in triggers(connection):
         if one.key == key:
             if one.rule.on is On.SLA:
-                item = replace(item, clocks=levels.clocks_of(connection, [item_id]).get(item_id, {}))
+                item = replace(item, clocks=levels.own_clocks(connection, item_id))
             found = wanted(one.rule, item, calendars(connection) if one.rule.calendar else {})
             return found.episode if found is not None else ""
     return ""
@@ -173,10 +186,27 @@ def append(connection: Connection, events: Sequence[NewEvent], kind: EventKind, 
 
 # Statements, built once --------------------------------------------------------------------------------------------
 
-_READ_TRIGGERS = select(
-    _TRIGGERS.c.key, _TRIGGERS.c.entry, _TRIGGERS.c.kind, _TRIGGERS.c.rule, _TRIGGERS.c.since, _TRIGGERS.c.walked_to
-).order_by(_TRIGGERS.c.key)
-_READ_TIMERS = select(_TIMERS.c.key, _TIMERS.c.episode, _TIMERS.c.due_at).where(_TIMERS.c.item_id == bindparam("item"))
+_READ_TRIGGERS = Prepared(
+    select(
+        _TRIGGERS.c.key, _TRIGGERS.c.entry, _TRIGGERS.c.kind, _TRIGGERS.c.rule, _TRIGGERS.c.since, _TRIGGERS.c.walked_to
+    ).order_by(_TRIGGERS.c.key)
+)
+_READ_TIMERS = Prepared(
+    select(_TIMERS.c.key, _TIMERS.c.episode, _TIMERS.c.due_at).where(_TIMERS.c.item_id == bindparam("item"))
+)
+_READ_ZONE = Prepared(select(table_of(Brand).c.zone).where(table_of(Brand).c.key == bindparam("brand")))
+_POLICIES, _CLOCKS = table_of(SlaPolicy), table_of(SlaClockRow)
+#: What there is to keep at all, in one look: most writes of most desks end here.
+_THERE = Prepared(
+    select(
+        or_(
+            exists().where(_POLICIES.c.enabled),
+            exists().where(_CLOCKS.c.item_id == bindparam("item")),
+        ).label("levels"),
+        exists(select(_TRIGGERS.c.key)).label("triggers"),
+        exists().where(_TIMERS.c.item_id == bindparam("item")).label("timers"),
+    )
+)
 _DROP_TIMERS = delete(_TIMERS).where(
     _TIMERS.c.item_id == bindparam("item"), _TIMERS.c.key.in_(bindparam("gone", expanding=True))
 )

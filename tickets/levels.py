@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from tickets.calendar import Calendar
 from tickets.db import table_of
+from tickets.prepared import AnyRow, Prepared
 from tickets.sla import Past, Policy, SlaClock, Target, policy_for, reckon
 from tickets.tables import BusinessCalendar, History, SlaClockRow, SlaPolicy
 from tickets.timers import Watched
@@ -26,29 +27,33 @@ _COLUMNS = ("policy", "target", "start", "due_at", "near_at", "left_s", "met_at"
 _READ_CLOCKS = select(_CLOCKS.c.item_id, *(_CLOCKS.c[name] for name in _COLUMNS)).where(
     _CLOCKS.c.item_id.in_(bindparam("items", expanding=True))
 )
-_READ_TRAIL = (
+_READ_OWN = Prepared(
+    select(_CLOCKS.c.item_id, *(_CLOCKS.c[name] for name in _COLUMNS)).where(_CLOCKS.c.item_id == bindparam("item"))
+)
+_READ_TRAIL = Prepared(
     select(_HISTORY.c.at, _HISTORY.c.change)
     .where(_HISTORY.c.item_id == bindparam("item"), _HISTORY.c.field == "status", _HISTORY.c.outcome == "done")
     .order_by(_HISTORY.c.id.desc())
     .limit(MAX_TRAIL)
 )
-_POLICIES = (
-    select(SlaPolicy.key, SlaPolicy.label, SlaPolicy.body)
-    .where(SlaPolicy.enabled)
-    .order_by(SlaPolicy.position, SlaPolicy.key)
+_SLAS = table_of(SlaPolicy)
+_POLICIES = Prepared(
+    select(_SLAS.c.key, _SLAS.c.label, _SLAS.c.body).where(_SLAS.c.enabled).order_by(_SLAS.c.position, _SLAS.c.key)
 )
+_CALENDARS = table_of(BusinessCalendar)
+_READ_CALENDAR = Prepared(select(_CALENDARS.c.body).where(_CALENDARS.c.key == bindparam("calendar")))
 
 
 def policies(connection: Connection) -> list[Policy]:
     """The policies that are switched on, in their order."""
-    return [Policy.from_json(row.key, row.label, row.body) for row in connection.execute(_POLICIES)]
+    return [Policy.from_json(row.key, row.label, row.body) for row in _POLICIES.all(connection, {})]
 
 
 def calendar_of(connection: Connection, key: str) -> Calendar | None:
     """The calendar with this key; None for "" and for one that is gone: then all time counts."""
     if not key:
         return None
-    body = connection.execute(select(BusinessCalendar.body).where(BusinessCalendar.key == key)).scalar_one_or_none()
+    body = _READ_CALENDAR.scalar(connection, {"calendar": key})
     return None if body is None else Calendar.from_json(body)
 
 
@@ -56,15 +61,26 @@ def clocks_of(connection: Connection, items: Sequence[int]) -> dict[int, dict[Ta
     """The clocks of these items as they were last worked out."""
     found: dict[int, dict[Target, SlaClock]] = {}
     for row in connection.execute(_READ_CLOCKS, {"items": list(items)}):
-        values: dict[str, Any] = {name: row._mapping[name] for name in _COLUMNS}
-        values["target"] = Target(values["target"])
-        found.setdefault(row.item_id, {})[values["target"]] = SlaClock(**values)
+        clock = _clock(row)
+        found.setdefault(row.item_id, {})[clock.target] = clock
     return found
+
+
+def own_clocks(connection: Connection, item_id: int) -> dict[Target, SlaClock]:
+    """The clocks of one item as they were last worked out."""
+    found = [_clock(row) for row in _READ_OWN.all(connection, {"item": item_id})]
+    return {one.target: one for one in found}
+
+
+def _clock(row: AnyRow) -> SlaClock:
+    values: dict[str, Any] = {name: getattr(row, name) for name in _COLUMNS}
+    values["target"] = Target(values["target"])
+    return SlaClock(**values)
 
 
 def statuses(connection: Connection, item_id: int, item: Watched) -> tuple[tuple[datetime, str], ...]:
     """The statuses of the item since it was created, oldest first."""
-    rows = list(reversed(connection.execute(_READ_TRAIL, {"item": item_id}).all()))
+    rows = list(reversed(_READ_TRAIL.all(connection, {"item": item_id})))
     now_in = str(item.state.get("status", ""))
     first = str(rows[0].change.get("before") or now_in) if rows else now_in
     return ((item.created_at, first), *((row.at, str(row.change.get("after") or "")) for row in rows))
@@ -72,7 +88,7 @@ def statuses(connection: Connection, item_id: int, item: Watched) -> tuple[tuple
 
 def keep_clocks(connection: Connection, item_id: int, item: Watched, now: datetime) -> Mapping[Target, SlaClock]:
     """Work out the item's clocks and store them. Called with every write, after its history was written."""
-    before = clocks_of(connection, [item_id]).get(item_id, {})
+    before = own_clocks(connection, item_id)
     policy = policy_for(policies(connection), item.state)
     if policy is None and not before:
         return {}

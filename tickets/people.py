@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, insert, select, upda
 
 from tickets.db import table_of, upsert
 from tickets.errors import PersonNotFound
+from tickets.prepared import AnyRow, Prepared
 from tickets.tables import Person, PersonAddress, TeamMember, User
 
 #: Groups of four hexadecimal digits in the code of an anonymous person: 16 random bits each.
@@ -96,9 +97,14 @@ def viewer(connection: Connection, key: str) -> Viewer | None:
 
 def customer(connection: Connection, person_id: int) -> Customer:
     """The person with this id. Raises `PersonNotFound`."""
-    rows = connection.execute(_READ_PERSON, {"person": person_id}).all()
+    rows = _READ_PERSON.all(connection, {"person": person_id})
     if not rows:
         raise PersonNotFound(f"There is no person {person_id}")
+    return customer_of(rows)
+
+
+def customer_of(rows: Sequence[AnyRow]) -> Customer:
+    """The value of the rows of a person, one for each address."""
     addresses = [row for row in rows if row.address is not None]
     return Customer(
         id=rows[0].id,
@@ -111,7 +117,8 @@ def customer(connection: Connection, person_id: int) -> Customer:
 
 
 _PERSONS, _ADDRESSES = table_of(Person), table_of(PersonAddress)
-_READ_PERSON = (
+#: A person's rows, one for each address; `customer_of` makes the value of them.
+A_PERSON = (
     select(
         _PERSONS.c.id,
         _PERSONS.c.name,
@@ -124,21 +131,27 @@ _READ_PERSON = (
     .where(_PERSONS.c.id == bindparam("person"))
     .order_by(_ADDRESSES.c.id)
 )
+_READ_PERSON = Prepared(A_PERSON)
+_BY_EMAIL = Prepared(
+    select(_ADDRESSES.c.person_id, _PERSONS.c.name)
+    .join(_PERSONS, _PERSONS.c.id == _ADDRESSES.c.person_id)
+    .where(_ADDRESSES.c.kind == "email", _ADDRESSES.c.address == bindparam("email"))
+)
 
 
 def person_by_email(connection: Connection, email: str) -> int | None:
     """The id of the person with this address, or None."""
-    return connection.execute(
-        select(PersonAddress.person_id).where(PersonAddress.kind == "email", PersonAddress.address == email.lower())
-    ).scalar_one_or_none()
+    found: int | None = _BY_EMAIL.scalar(connection, {"email": email.lower()})
+    return found
 
 
 def person_for(connection: Connection, *, email: str, name: str, language: str, now: datetime) -> int:
     """The person who has this address, made anew when nobody has. Two writers at once get the same person."""
     email = email.strip().lower()
-    found = person_by_email(connection, email)
-    if found is not None:
-        if name:
+    known = _BY_EMAIL.one_or_none(connection, {"email": email})
+    if known is not None:
+        found: int = known.person_id
+        if name and not known.name:
             connection.execute(update(Person).where(Person.id == found, Person.name == "").values(name=name[:200]))
         return found
     person_id = connection.execute(

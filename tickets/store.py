@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
+from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from tickets import clocks
 from tickets.db import UtcDateTime, table_of, upsert
@@ -33,6 +33,8 @@ from tickets.kinds import (
     pipeline_of,
 )
 from tickets.people import Viewer
+from tickets.prepared import AnyRow as AnyRow
+from tickets.prepared import Prepared
 from tickets.snooze import FROM, asleep, forget, wake, woken_by
 from tickets.stamps import Stamps, after_messages
 from tickets.tables import (
@@ -85,7 +87,8 @@ _STATE_COLUMNS = (
     "snoozed_from",
 )
 _STAMP_COLUMNS = ("status_since", "modified_at", "unanswered_since", "replied_at", "first_reply_at")
-_READ_ITEM = select(
+#: The columns `item_of` reads.
+ITEM_COLUMNS = (
     _ITEMS.c.id,
     _ITEMS.c.kind,
     _ITEMS.c.created_at,
@@ -95,10 +98,9 @@ _READ_ITEM = select(
     _ITEMS.c.fields,
     *(_ITEMS.c[name] for name in _STAMP_COLUMNS),
     *(_ITEMS.c[name] for name in _STATE_COLUMNS),
-).where(_ITEMS.c.id == bindparam("item"))
-_LOCK_ITEM = _READ_ITEM.with_for_update()
-
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+)
+_AN_ITEM = select(*ITEM_COLUMNS).where(_ITEMS.c.id == bindparam("item"))
+_READ_ITEM, _LOCK_ITEM = Prepared(_AN_ITEM), Prepared(_AN_ITEM.with_for_update())
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,29 +178,33 @@ def read_item(connection: Connection, item_id: int, *, viewer: Viewer | None = N
 
     `lock` keeps others from changing it until the transaction ends (PostgreSQL; SQLite has one writer anyway).
     Without a viewer this is for workers, which decide for everybody."""
-    query = _LOCK_ITEM if lock else _READ_ITEM
-    if viewer is not None:
-        query = query.where(visible(viewer))
-    row = connection.execute(query, {"item": item_id}).one_or_none()
+    if viewer is None:
+        row = (_LOCK_ITEM if lock else _READ_ITEM).one_or_none(connection, {"item": item_id})
+    else:
+        query = (_AN_ITEM.with_for_update() if lock else _AN_ITEM).where(visible(viewer))
+        row = connection.execute(query, {"item": item_id}).one_or_none()
     if row is None:
         raise ItemNotFound(f"There is no ticket {item_id}, or it is not visible to you")
     return item_of(row)
 
 
-def item_of(row: AnyRow) -> Item:
-    """The value of a row that carries every item column."""
-    mapping = row._mapping
-    state: dict[str, JSON] = {name: mapping[name] for name in _STATE_COLUMNS if mapping[name] is not None}
-    state.update({CUSTOM + key: value for key, value in mapping["fields"].items()})
+def item_of(row: AnyRow, prefix: str = "") -> Item:
+    """The value of a row that carries every item column, each under its name with this prefix."""
+
+    def cell(name: str) -> Any:
+        return getattr(row, prefix + name)
+
+    state: dict[str, JSON] = {name: value for name in _STATE_COLUMNS if (value := cell(name)) is not None}
+    state.update({CUSTOM + key: value for key, value in cell("fields").items()})
     return Item(
-        id=row.id,
-        kind=ItemKind(row.kind),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        version=row.version,
-        last_seq=row.last_seq,
+        id=cell("id"),
+        kind=ItemKind(cell("kind")),
+        created_at=cell("created_at"),
+        updated_at=cell("updated_at"),
+        version=cell("version"),
+        last_seq=cell("last_seq"),
         state=state,
-        stamps=Stamps(*(mapping[name] for name in _STAMP_COLUMNS)),
+        stamps=Stamps(*[cell(name) for name in _STAMP_COLUMNS]),
     )
 
 
@@ -274,8 +280,8 @@ EVENT_COLUMNS = tuple(
         "payload",
     )
 )
-_READ_EVENT = select(*EVENT_COLUMNS).where(_EVENTS.c.id == bindparam("event"))
-_READ_LATER = (
+_READ_EVENT = Prepared(select(*EVENT_COLUMNS).where(_EVENTS.c.id == bindparam("event")))
+_READ_LATER = Prepared(
     select(*EVENT_COLUMNS)
     .where(_EVENTS.c.item_id == bindparam("item"), _EVENTS.c.seq > bindparam("after"))
     .order_by(_EVENTS.c.seq)
@@ -283,12 +289,13 @@ _READ_LATER = (
 
 
 def event(connection: Connection, event_id: int) -> Event:
-    return event_of(connection.execute(_READ_EVENT, {"event": event_id}).one())
+    [row] = _READ_EVENT.all(connection, {"event": event_id})
+    return event_of(row)
 
 
 def later_events(connection: Connection, item_id: int, seq: int) -> list[Event]:
     """The item's events after this sequence, oldest first."""
-    return [event_of(row) for row in connection.execute(_READ_LATER, {"item": item_id, "after": seq})]
+    return [event_of(row) for row in _READ_LATER.all(connection, {"item": item_id, "after": seq})]
 
 
 # Writing ---------------------------------------------------------------------------------------------------------
@@ -315,9 +322,9 @@ def create_item(
     clean.setdefault("priority", "normal")
     stamps = after_messages(Stamps(now, now), [(message.author, message.public)] if message else (), now)
     head = {"kind": kind, "version": 1, "last_seq": 1, "created_at": now, "updated_at": now}
-    item_id: int = connection.execute(_INSERT_ITEM, {**head, **_stamped(stamps), **_columns(clean)}).scalar_one()
+    item_id: int = _INSERT_ITEM.scalar(connection, {**head, **_stamped(stamps), **_columns(clean)})
     message_id = None if message is None else _insert_message(connection, item_id, 1, message, now)
-    connection.execute(_INSERT_LANE, {"item_id": item_id, "last_seq": 1, "due_at": now})
+    _INSERT_LANE.run(connection, {"item_id": item_id, "last_seq": 1, "due_at": now, "cut_off": 0})
     watched = Watched(kind, clean, now, stamps, clocks.zone_of(connection, clean.get("brand")))
     clocks.keep(connection, item_id, watched, now)
     changes = tuple(Change(name, None, value) for name, value in clean.items())
@@ -368,8 +375,8 @@ def change_item(
         stamps = replace(stamps, status_since=now)
     head: dict[str, Any] = {"version": item.version + 1, "last_seq": seq, "updated_at": now, **_stamped(stamps)}
     # The statement differs only in which columns it sets, so there are four of it and each is compiled once.
-    connection.execute(_UPDATE_ITEM, {"item": item.id, **head, **(_columns(state) if total else {})})
-    connection.execute(_APPEND, {"item": item.id, "last_seq": seq, "now": now})
+    _UPDATE_ITEM.run(connection, {"item": item.id, **head, **(_columns(state) if total else {})})
+    _APPEND.run(connection, {"item": item.id, "last_seq": seq, "now": now})
     if kind is None:
         kind = EventKind.MESSAGE if messages else EventKind.CHANGED if total else EventKind.CONTEXT
     # Triggers look at one message per event: what the customer sees counts before a note beside it.
@@ -379,8 +386,8 @@ def change_item(
         chain = replace(chain, payload={**chain.payload, "keys": [card.key for card in context]})
     event_id = _insert_event(connection, item.id, seq, kind, actor, now, total, message_id, chain)
     if history:
-        connection.execute(
-            _INSERT_HISTORY,
+        _INSERT_HISTORY.run_many(
+            connection,
             [
                 {
                     "item_id": item.id,
@@ -527,14 +534,14 @@ def check_attachments(attachments: Sequence[NewAttachment]) -> None:
 
 # Statements of the hot path, built once ---------------------------------------------------------------------------
 
-_INSERT_ITEM = insert(_ITEMS).returning(_ITEMS.c.id)
-_INSERT_LANE = insert(_LANES)
-_INSERT_EVENT = insert(_EVENTS).returning(_EVENTS.c.id)
-_INSERT_MESSAGE = insert(table_of(Message)).returning(table_of(Message).c.id)
-_INSERT_HISTORY = insert(table_of(History))
-_UPDATE_ITEM = update(_ITEMS).where(_ITEMS.c.id == bindparam("item"))
+_INSERT_ITEM = Prepared(insert(_ITEMS).returning(_ITEMS.c.id))
+_INSERT_LANE = Prepared(insert(_LANES))
+_INSERT_EVENT = Prepared(insert(_EVENTS).returning(_EVENTS.c.id))
+_INSERT_MESSAGE = Prepared(insert(table_of(Message)).returning(table_of(Message).c.id))
+_INSERT_HISTORY = Prepared(insert(table_of(History)))
+_UPDATE_ITEM = Prepared(update(_ITEMS).where(_ITEMS.c.id == bindparam("item")))
 #: A new event never makes a lane wait longer: the sooner of its own time and now counts.
-_APPEND = (
+_APPEND = Prepared(
     update(_LANES)
     .where(_LANES.c.item_id == bindparam("item"))
     .values(
@@ -627,8 +634,8 @@ def _insert_event(
     message_id: int | None,
     chain: Chain,
 ) -> int:
-    event_id: int = connection.execute(
-        _INSERT_EVENT,
+    event_id: int = _INSERT_EVENT.scalar(
+        connection,
         {
             "item_id": item_id,
             "seq": seq,
@@ -646,15 +653,15 @@ def _insert_event(
             "tries": 0,
             "error": "",
         },
-    ).scalar_one()
+    )
     return event_id
 
 
 def _insert_message(connection: Connection, item_id: int, seq: int, message: NewMessage, now: datetime) -> int:
     check_attachments(message.attachments)
     text = message.text[:MESSAGE_CHARS]
-    message_id: int = connection.execute(
-        _INSERT_MESSAGE,
+    message_id: int = _INSERT_MESSAGE.scalar(
+        connection,
         {
             "item_id": item_id,
             "seq": seq,
@@ -675,7 +682,7 @@ def _insert_message(connection: Connection, item_id: int, seq: int, message: New
             "cause": None if message.cause is None else message.cause.to_json(),
             "created_at": now,
         },
-    ).scalar_one()
+    )
     for one in message.attachments:
         connection.execute(
             insert(Attachment).values(

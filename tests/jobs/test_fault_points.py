@@ -130,7 +130,7 @@ def events(desk: Services) -> list[tuple[int, str]]:
     "step",
     [
         ("after", "jobs.lanes:claim"),
-        ("after", "jobs.automation:read_event"),
+        ("after", "jobs.automation:read_next"),
         ("after", "jobs.automation:decide_rows"),
         ("before", "jobs.lanes:fence"),
         ("after", "tickets.store:change_item"),

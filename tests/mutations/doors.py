@@ -334,8 +334,8 @@ MUTATIONS = (
     _unseen(
         "a ticket, read or written",
         "tickets/store.py",
-        "        query = query.where(visible(viewer))\n",
-        "        pass\n",
+        "(_AN_ITEM.with_for_update() if lock else _AN_ITEM).where(visible(viewer))",
+        "_AN_ITEM.with_for_update() if lock else _AN_ITEM",
         TICKET + "test_a_hidden_ticket_can_neither_be_read_nor_written",
     ),
     _unseen(

@@ -106,7 +106,7 @@ MUTATIONS = (
     Mutation(
         "a row fires once per root",
         "jobs/deciding.py",
-        '        held = frozenset(connection.execute(_HELD, {"root": event.root_id}).scalars().all())',
+        '        held = frozenset(one.row_key for one in _HELD.all(connection, {"root": event.root_id}))',
         "        held = frozenset()",
         AUTOMATION + "test_a_row_that_has_fired_stays_quiet_for_the_rest_of_its_chain",
     ),
