@@ -20,7 +20,8 @@ placeholder is not read at all, so nothing starts with half a sentence. Others m
     ro: {param} primește {wanted}, nu {given}
 
 `{name}` stands for what the sentence is about (names, numbers and Python stay as they are), `{name!w}` for one of the
-file's own words, `{name!l}` for a label that the caller can translate, `{name!s}` for another sentence.
+file's own words and nothing else, `{name!t}` for one of them or whatever the caller can tell in that language: the
+label of a field, say, or another sentence.
 """
 
 from __future__ import annotations
@@ -46,8 +47,11 @@ Translate: TypeAlias = Callable[[str, str], str]
 #: By their English text: the text in each of `LANGUAGES`.
 Texts: TypeAlias = Mapping[str, Mapping[str, str]]
 
-#: What never has a space, so that no sentence of somebody else is taken for one of ours.
-_ONE_WORD: Mapping[str, str] = dict.fromkeys(("call", "connection", "module", "action", "param"), r"\S+")
+#: What never has a space, so that no sentence of somebody else is taken for one of ours; and what stands in quotes.
+_SHAPES: Mapping[str, str] = {
+    **dict.fromkeys(("call", "connection", "module", "action", "param"), r"\S+"),
+    "quoted": "'[^']*'|\"[^\"]*\"",
+}
 
 
 def _as_it_is(text: str, language: str) -> str:
@@ -93,26 +97,25 @@ class Catalogue:
                 others[language] = said
         return cls(sections["sentences"], sections["words"])
 
-    def translated(
-        self, text: str, language: str, label: Translate = _as_it_is, sentence: Translate = _as_it_is
-    ) -> str:
-        """The sentence in this language; as it is in English, and where there is no such sentence here."""
+    def translated(self, text: str, language: str, told: Translate = _as_it_is) -> str:
+        """The sentence in this language; as it is in English, and where there is no such sentence here.
+
+        `told` is asked for what stands in the sentence and may be told in that language, too."""
         found = self._lookup(text) if language in LANGUAGES else None
         if found is None:
             return text
-        english, filled = found
-        ways: Mapping[str, Translate] = {"w": self._word, "l": label, "s": sentence}
-        parts = {
-            name: ways.get(how, _as_it_is)(filled[name], language) for name, how in _holes(english) if name in filled
-        }
-        return self.sentences[english][language].format(**parts)
+        english, parts = found
+        for name, how in _holes(english):
+            if how:
+                word = self.words.get(parts[name])
+                parts[name] = told(parts[name], language) if word is None else word[language]
+        said = self.sentences[english][language].format(**parts)
+        # A label in small letters may come to stand at the beginning.
+        return said[:1].upper() + said[1:] if text[:1].isupper() else said
 
     def known(self, text: str) -> bool:
         """Whether there is such a sentence here."""
         return self._lookup(text) is not None
-
-    def _word(self, text: str, language: str) -> str:
-        return self.words[text][language]
 
     def _lookup(self, text: str) -> tuple[str, dict[str, str]] | None:
         if not text or len(text) > MOST_CHARS:
@@ -134,7 +137,7 @@ class Catalogue:
             for literal, name, _, how in parts:
                 pattern += re.escape(literal)
                 if name is not None:
-                    pattern += f"(?P<{name}>{words if how == 'w' else _ONE_WORD.get(name, '.+?')})"
+                    pattern += f"(?P<{name}>{words if how == 'w' else _SHAPES.get(name, '.+?')})"
             own = sum(len(literal) for literal, *_ in parts)
             made.append((own, english, re.compile(pattern, re.DOTALL)))
         made.sort(key=lambda one: (-one[0], one[1]))

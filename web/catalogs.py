@@ -12,12 +12,14 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from babel.support import Translations
 
 from rules import actions, fields, triggers
 from tickets import item, kinds
@@ -105,6 +107,21 @@ def compiled() -> None:
             os.replace(file.name, target)
         except OSError as error:
             log.warning("translations.not_compiled", extra={"language": language, "error": type(error).__name__})
+
+
+@cache
+def _texts(language: str) -> Translations:
+    compiled()
+    return Translations.load(str(TRANSLATIONS), [language], "messages")  # type: ignore[return-value]
+
+
+def label(text: str, language: str) -> str:
+    """A label in this language, outside of any page; in small letters where it is given so, as it is where unknown."""
+    found: str = _texts(language).gettext(text)
+    if found == text and text[:1].islower():
+        known: str = _texts(language).gettext(text[:1].upper() + text[1:])
+        found = known[:1].lower() + known[1:]
+    return found
 
 
 def problems(language: str) -> list[str]:

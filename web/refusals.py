@@ -1,20 +1,32 @@
-"""Why something a script or a step asked for was not done, in the reader's language.
+"""Why something was not done, in the reader's language: refusals, failures of connected systems, notes of decisions.
 
-The sandbox has its own catalogue, whose form this one has (`sandbox.messages`). In `sentences/refusals.txt` stand those
-of the rules' actions, of a script's parameters and of what waits for it; a test holds the file and the code together.
+What is stored and logged is English; whoever shows it asks here. The sandbox has its own catalogue, whose form these
+have (`sandbox.messages`). Labels that stand in a sentence are those of the pages (`web.catalogs`). A test holds the
+files in `sentences/` and the code that says their sentences together.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from flask_babel import get_locale
 
 from sandbox.messages import Catalogue, translated
+from web import catalogs
 
-REFUSALS = Catalogue.read(Path(__file__).parent / "sentences" / "refusals.txt")
+_FILES = Path(__file__).parent / "sentences"
+#: What an action, its parameters or a script's parameters refuse.
+REFUSALS = Catalogue.read(_FILES / "refusals.txt")
+#: What became of a step, a chain of events, a mail.
+NOTES = Catalogue.read(_FILES / "notes.txt")
+#: How a connected system failed.
+FAILURES = Catalogue.read(_FILES / "failures.txt")
+_ALL = (REFUSALS, NOTES, FAILURES)
+#: Sentences kept in a process, so that a page with the same one in fifty places looks for it once.
+MOST_KEPT = 2_000
 _LINE = re.compile(r"Line (\d+): (.*)", re.DOTALL)
 _NOTHING = " Nothing of this run was applied."
 #: What stands around a refusal, by language: its line, and that nothing was done.
@@ -25,8 +37,9 @@ _AROUND: Mapping[str, tuple[str, str]] = {
 }
 
 
+@lru_cache(maxsize=MOST_KEPT)
 def told(text: str, language: str) -> str:
-    """A refusal in this language; as it is where no catalogue has such a sentence, and in English."""
+    """A refusal, failure or note in this language; as it is in English, and where no catalogue has such a sentence."""
     around = _AROUND.get(language)
     if around is None or not text:
         return text
@@ -36,13 +49,25 @@ def told(text: str, language: str) -> str:
     if text.endswith(_NOTHING):
         return told(text.removesuffix(_NOTHING), language) + around[1]
     # Ours first: "Text takes text, not a number." and the sandbox's "text takes text, not a number" are two sentences.
-    said = REFUSALS.translated(text, language)
-    return said if said != text else translated(text, language)
+    for catalogue in _ALL:
+        said = catalogue.translated(text, language, _within)
+        if said != text:
+            return said
+    return translated(text, language)
+
+
+def _within(text: str, language: str) -> str:
+    """What stands in a sentence: others, one after the other, a label of a page, or something of its own."""
+    parts = [told(part, language) for part in text.split("; ")]
+    said = "; ".join(parts)
+    if said == text and not text.endswith("."):
+        said = told(f"{text}.", language).removesuffix(".")
+    return said if said != text else catalogs.label(text, language)
 
 
 def known(text: str) -> bool:
-    """Whether this catalogue has the sentence."""
-    return REFUSALS.known(text)
+    """Whether one of these catalogues has the sentence."""
+    return any(catalogue.known(text) for catalogue in _ALL)
 
 
 def said(text: str) -> str:

@@ -18,6 +18,13 @@ MESSAGES = "tests/sandbox/test_messages.py::"
 
 MUTATIONS = (
     Mutation(
+        "messages: what stands in a sentence is told, too",
+        "web/refusals.py",
+        "        said = catalogue.translated(text, language, _within)\n",
+        "        said = catalogue.translated(text, language)\n",
+        REFUSALS + "test_what_stands_in_a_sentence_is_told_in_the_same_language",
+    ),
+    Mutation(
         "messages: a language is missing",
         "sandbox/messages.py",
         "        if not said:\n",

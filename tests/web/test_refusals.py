@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import insert, select, update
 
+from connectors import errors
 from jobs.tables import RunRow
 from rules.errors import no_such
 from sandbox.contract import Param, ParamType, type_problem
@@ -16,7 +17,7 @@ from sandbox.messages import LANGUAGES, translated
 from tests.web.desk import Desk
 from tests.web.test_scripts_pages import a_script, desk, developer, text_of, words
 from tickets.tables import EventRow, User
-from web.refusals import REFUSALS, known, told
+from web.refusals import FAILURES, NOTES, REFUSALS, known, told
 
 __all__ = ["desk", "developer"]
 
@@ -27,6 +28,26 @@ SAYING = {
     "tickets/item.py": {"BadValue"},
     "rules/script_params.py": {"ActionRefused", "ParamsInvalid"},
 }
+#: What says how a connected system failed; `BadConfig` is said to whoever edits it, problem by problem.
+FAILED = {name for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, Exception)} - {
+    "BadConfig",
+    "Exception",
+}
+FAILING = {
+    str(path.relative_to(ROOT)): FAILED
+    for path in sorted((ROOT / "connectors").rglob("*.py"))
+    if "channels" not in path.parts
+}
+#: What says what became of a step, a decision or a mail.
+NOTING = {
+    "jobs/beside.py": {"NotPossible"},
+    "jobs/applying.py": {"reason"},
+    "jobs/deciding.py": {"reason"},
+    "rules/passes.py": {"note", "append", "stopped"},
+    "jobs/outbox.py": {"_give_up", "NotNeeded", "MailNotTaken"},
+}
+#: Only a label and what another one says.
+JOINED = {"x: x"}
 
 
 def filled(node: ast.expr) -> str:
@@ -41,27 +62,111 @@ def filled(node: ast.expr) -> str:
             return ""
 
 
-def said() -> list[str]:
-    """Every sentence those raise, with "x" for what is filled in. What only hands on another's sentence is left out."""
+def said(saying: dict[str, set[str]]) -> list[str]:
+    """Every sentence those raise or note, with "x" for what is filled in. What only hands on another's is left out."""
     found = set()
-    for path, names in SAYING.items():
+    for path, names in saying.items():
         for node in ast.walk(ast.parse((ROOT / path).read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in names and node.args:
-                text = filled(node.args[0])
+            given: list[ast.expr] = []
+            if isinstance(node, ast.Call):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                given = node.args if name in names else []
+            elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.Tuple, ast.Constant, ast.JoinedStr)):
+                targets = [*getattr(node.targets[0], "elts", node.targets)]
+                told_there = [getattr(one, "attr", getattr(one, "id", "")) in names for one in targets]
+                given = getattr(node.value, "elts", [node.value]) if any(told_there) else []
+            for text in map(filled, given):
                 # A refusal may begin with its line, which is told around it.
                 text = text[1:] if text.startswith("xthis chain") else text
-                sentence = f"{text}." if path == "tickets/item.py" else text
-                if sentence.strip("x.: "):
+                sentence = f"{text}." if path == "tickets/item.py" and text else text
+                if sentence.strip("x.: ") and " " in sentence:
                     found.add(sentence)
     return sorted(found)
 
 
-SAID = said()
+SAID = said(SAYING)
+FAILURES_SAID = [text for text in said(FAILING) if text not in JOINED]
+
+
+def within(path: str, name: str) -> list[str]:
+    """Every text this function may give back, as it stands in the sentence around it."""
+    tree = ast.parse((ROOT / path).read_text())
+    function = next(one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name == name)
+    found = set()
+    for node in ast.walk(function):
+        parts = getattr(node.value, "elts", [node.value]) if isinstance(node, ast.Return) else []
+        for one in parts:
+            choices = [one.body, one.orelse] if isinstance(one, ast.IfExp) else [one]
+            choices = [part for choice in choices for part in getattr(choice, "elts", [choice])]
+            found |= {text for text in map(filled, choices) if " " in text}
+    return sorted(found)
+
+
+#: Its two endings are said below.
+NOTED = [text for text in said(NOTING) if text != "x was x x"]
 
 
 def test_the_code_is_really_read() -> None:
     assert len(SAID) > 40
     assert "The script needs x (x)." in SAID
+    assert len(FAILURES_SAID) > 35
+    assert "x failed on its side (x).x" in FAILURES_SAID
+    assert len(NOTED) > 20
+    assert "x changed x in between" in NOTED
+
+
+@pytest.mark.parametrize("text", FAILURES_SAID)
+def test_every_failure_of_a_connected_system_is_in_the_catalogue(text: str) -> None:
+    assert FAILURES.known(text.removesuffix("x") if text.endswith(".x") else text)
+
+
+def test_what_may_stand_in_a_failure_is_told_in_every_language() -> None:
+    reasons = within("connectors/addresses.py", "_refusal")
+    inputs = within("connectors/system.py", "_clean")
+    assert len(reasons) >= 6
+    assert len(inputs) >= 9
+    for why, text in [
+        *((why, f"x leads to y, {why}. Nothing was sent.") for why in reasons),
+        *((why, f"find: day {why}. It takes: day. Nothing was sent.") for why in inputs),
+    ]:
+        for language in LANGUAGES:
+            assert why not in told(text, language), (language, told(text, language))
+
+
+def test_both_endings_of_a_table_without_an_answer_are_told() -> None:
+    for text in ("A01 was decided without erp.x", "A01 was not decided: it never goes without erp.x"):
+        assert NOTES.known(text)
+
+
+@pytest.mark.parametrize("error", sorted(FAILED))
+def test_what_a_failure_says_where_no_more_is_known_is_told_in_every_language(error: str) -> None:
+    text = getattr(errors, error)().sentence
+    for language in LANGUAGES:
+        assert told(text, language) != text
+
+
+@pytest.mark.parametrize("text", NOTED)
+def test_every_note_of_a_decision_is_in_the_catalogue(text: str) -> None:
+    assert NOTES.known(text)
+
+
+def test_what_stands_in_a_sentence_is_told_in_the_same_language() -> None:
+    assert told("Priority is one of low, high, not 'x'.", "fr") == "Priorité est l'un de low, high, pas 'x'."
+    assert told("Set status needs status.", "pl") == "Ustaw status: brakuje: status."
+    assert told("There is no parameter of 'assign' 'user'. Allowed: users.", "ro") == (
+        "Parametru al acțiunii 'assign': nu există 'user'. Permise: users."
+    )
+    assert told("A01/r1 could not be done: Set priority: Priority is one of low, not 'x'.", "pl") == (
+        "Nie udało się wykonać A01/r1: Ustaw priorytet: Priorytet to jedno z low, nie 'x'."
+    )
+    assert told("find: email is missing; there is no input 'x'. It takes: email. Nothing was sent.", "fr") == (
+        "find : email manque; il n'y a pas d'entrée 'x'. Il faut : email. Rien n'a été envoyé."
+    )
+    assert told("Tryton failed on its side (500). It says: full", "pl") == (
+        "Tryton: błąd po stronie systemu (500). System mówi: full"
+    )
+    # A field that the desk calls something of its own keeps its name.
+    assert told("Vorgang takes a number.", "fr") == "Vorgang attend un nombre."
 
 
 @pytest.mark.parametrize("text", SAID)
@@ -78,9 +183,10 @@ def test_names_that_are_not_there_are_told_in_every_language(allowed: list[str])
 
 
 def test_a_translation_is_not_the_english_refusal_again() -> None:
-    assert len(REFUSALS.sentences) > 60
-    for english, others in REFUSALS.sentences.items():
-        assert english not in others.values()
+    for catalogue in (REFUSALS, NOTES, FAILURES):
+        assert len(catalogue.sentences) > 40
+        for english, others in catalogue.sentences.items():
+            assert english not in others.values()
 
 
 TYPES: tuple[ParamType, ...] = ("text", "number", "integer", "decimal", "bool", "date", "list")
@@ -98,7 +204,7 @@ def test_every_type_error_of_a_call_is_told_in_every_language(type_: ParamType) 
 def test_the_line_and_what_was_not_done_are_told_around_the_refusal() -> None:
     text = "Line 7: There is no team 'x'. Allowed: billing. Nothing of this run was applied."
     assert told(text, "fr") == (
-        "Ligne 7 : Il n'y a pas de team 'x'. Possibles : billing. Rien de cette exécution n'a été appliqué."
+        "Ligne 7 : Équipe : il n'y a pas de 'x'. Possibles : billing. Rien de cette exécution n'a été appliqué."
     )
     assert told(text, "en") == text
     assert told("Somebody else's sentence", "fr") == "Somebody else's sentence"
@@ -146,3 +252,22 @@ def test_a_run_is_told_in_the_readers_language_on_its_page_in_the_list_and_on_th
     assert message in words(text_of(developer.get("/runs")))
     told_there = words(text_of(developer.get(f"/tickets/{ticket}")))
     assert message in told_there
+
+
+CARD_ERRORS = {
+    "en": "Tryton failed on its side (500). It says: database is full",
+    "fr": "Tryton a échoué de son côté (500). Il dit : database is full",
+    "pl": "Tryton: błąd po stronie systemu (500). System mówi: database is full",
+    "ro": "Tryton a eșuat de partea sa (500). El spune: database is full",
+}
+
+
+@pytest.mark.parametrize("language", CARD_ERRORS)
+def test_a_card_says_how_its_system_failed_in_the_readers_language(
+    desk: Desk, developer: FlaskClient, language: str
+) -> None:
+    ticket = desk.ticket()
+    desk.card(ticket, "erp", None, error=CARD_ERRORS["en"])
+    with desk.services.db.write() as connection:
+        connection.execute(update(User).where(User.key == "dev").values(language=language))
+    assert CARD_ERRORS[language] in words(text_of(developer.get(f"/tickets/{ticket}")))
