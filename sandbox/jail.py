@@ -135,8 +135,14 @@ def address_space_bytes() -> int:
         return int(file.read().split()[0]) * resource.getpagesize()
 
 
+#: What the host allows this process at most, looked up once by the zygote instead of by every child.
+_most: dict[int, int] = {}
+
+
 def rlimits_for_all() -> None:
     """The bounds that every child has in common and the zygote can live with. Raises `LayerMissing`."""
+    for kind in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC):
+        _most[kind] = _hard(kind)
     _bound(
         {
             resource.RLIMIT_FSIZE: (0, 0),
@@ -165,8 +171,15 @@ def _bound(wanted: Mapping[int, tuple[int, int]]) -> None:
     try:
         for kind, (soft, hard) in wanted.items():
             # A host may already allow less than we ask for; raising a hard limit is not ours to do.
-            most = resource.getrlimit(kind)[1]
+            most = _most[kind] if kind in _most else _hard(kind)
             resource.setrlimit(kind, (_least(soft, most), _least(hard, most)))
+    except (ValueError, OSError) as error:
+        raise LayerMissing(f"rlimits: {error}") from error
+
+
+def _hard(kind: int) -> int:
+    try:
+        return resource.getrlimit(kind)[1]
     except (ValueError, OSError) as error:
         raise LayerMissing(f"rlimits: {error}") from error
 

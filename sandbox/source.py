@@ -23,6 +23,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u061c\u202a-\u2
 
 def safe_text(text: str, most: int) -> str:
     """Text fit for a page or a log: no control characters, no half surrogates, at most `most` characters."""
+    if len(text) <= most and text.isascii() and text.isprintable():
+        return text
     clean = _CONTROL.sub("", text[: most + 1]).encode("utf-8", "replace").decode()
     return clean if len(clean) <= most else clean[: most - 3] + "..."
 
@@ -34,8 +36,9 @@ def lines_of(source: str) -> list[str]:
 
 def source_problem(source: str, limits: Limits) -> Problem | None:
     """Why this source is not even parsed, or None."""
-    lines = len(lines_of(source))
-    if lines > limits.source_lines:
+    # More than there are where a line ends with both; only then they are told apart.
+    lines = 1 + source.count("\n") + source.count("\r")
+    if lines > limits.source_lines and (lines := len(lines_of(source))) > limits.source_lines:
         return _problem(
             limits.source_lines,
             0,
@@ -51,7 +54,7 @@ def source_problem(source: str, limits: Limits) -> Problem | None:
         )
     if size > limits.source_kb * 1024:
         return _problem(1, 0, f"The script has {size} bytes; {limits.source_kb} kB are allowed", "Split it in two.")
-    found = _BAD.search(source)
+    found = None if source.isascii() and "\x00" not in source else _BAD.search(source)
     if found is None:
         return None
     line, column = _place(source, found.start())

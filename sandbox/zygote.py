@@ -6,15 +6,12 @@ for the exit status), forks, and sends a pidfd back. The child finishes its jail
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # `signal` looks every answer up in an enum, at a child's cost
-import array
 import contextlib
 import functools
 import gc
 import json
 import os
 import select
-import signal
 import socket
 import stat
 import struct
@@ -32,6 +29,9 @@ from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB
 ORDER = struct.Struct("<cIII")
 FORK, TEST, HELLO, PIDFD, FAILED = b"F", b"T", b"H", b"P", b"E"
 CHILD_FD = 3
+#: Descriptors as they travel.
+_ONE, _TWO = struct.Struct("i"), struct.Struct("ii")
+_SPACE_FOR_TWO = socket.CMSG_SPACE(_TWO.size)
 MESSAGE_BYTES = 16_384
 
 
@@ -79,25 +79,21 @@ def serve(
     filter_of_child = jail.Program(seccomp.child_program(machine, CHILD_FD))
     filter_of_zygote = jail.Program(seccomp.zygote_program(machine))
 
-    woken, wake = os.pipe()
-    os.set_blocking(woken, False)
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
     gc.collect()
     gc.freeze()  # children share these pages instead of copying them at their first collection
     layers["seccomp"] = _raise_wall(filter_of_zygote.install)
     os.write(CHILD_FD, HELLO + json.dumps(layers).encode())  # send() is a call the filter does not know
 
     me = os.getpid()
-    ends: dict[int, int] = {}
+    living: dict[int, tuple[int, int]] = {}
     poll = select.poll()
-    poll.register(control, select.POLLIN)
-    poll.register(woken, select.POLLIN)
+    poll.register(CHILD_FD, select.POLLIN)
     while True:
         for fd, _ in poll.poll():
-            if fd == woken:
-                _reap(woken, ends)
+            if fd != CHILD_FD:
+                # A pidfd is readable when its process has ended. No SIGCHLD: a handler costs every run four calls more.
+                poll.unregister(fd)
+                _bury(fd, *living.pop(fd))
                 continue
             data, fds = _receive(control)
             if not data:
@@ -117,10 +113,10 @@ def serve(
                     runner if kind == FORK else functools.partial(_self_test, number),
                 )
             os.close(fds[0])
-            ends[child] = fds[1]
             pidfd = os.pidfd_open(child)
-            socket.send_fds(control, [PIDFD], [pidfd])
-            os.close(pidfd)
+            living[pidfd] = (child, fds[1])
+            poll.register(pidfd, select.POLLIN)
+            control.sendmsg([PIDFD], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _ONE.pack(pidfd))])
 
 
 def _become_child(
@@ -135,8 +131,6 @@ def _become_child(
     """From fork to exit of one single-use child. Whatever goes wrong before the last wall ends it."""
     code = EXIT_NO_JAIL
     try:
-        signal.set_wakeup_fd(-1)
-        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         jail.close_all_but(fd)
         jail.die_with_parent()
         if os.getppid() != zygote:
@@ -194,28 +188,18 @@ def _fresh_exec() -> str:
     return ""
 
 
-def _reap(woken: int, ends: dict[int, int]) -> None:
-    with contextlib.suppress(BlockingIOError):
-        os.read(woken, 4096)
-    while ends:
-        try:
-            child, status, used = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if child == 0:
-            return
-        pipe = ends.pop(child, None)
-        if pipe is None:
-            continue
-        with contextlib.suppress(OSError):  # nobody waits any more
-            os.write(pipe, ENDED.pack(status, int((used.ru_utime + used.ru_stime) * 1e6), used.ru_maxrss))
-        os.close(pipe)
+def _bury(pidfd: int, child: int, pipe: int) -> None:
+    """Tell whoever waits how this child ended."""
+    _, status, used = os.wait4(child, 0)
+    os.close(pidfd)
+    with contextlib.suppress(OSError):  # nobody waits any more
+        os.write(pipe, ENDED.pack(status, int((used.ru_utime + used.ru_stime) * 1e6), used.ru_maxrss))
+    os.close(pipe)
 
 
-def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
-    data, ancillary, _, _ = control.recvmsg(ORDER.size, socket.CMSG_SPACE(2 * 4))
-    fds = array.array("i")
+def _receive(control: socket.socket) -> tuple[bytes, tuple[int, ...]]:
+    data, ancillary, _, _ = control.recvmsg(ORDER.size, _SPACE_FOR_TWO)
     for level, kind, payload in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
-    return data, list(fds)
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS and len(payload) == _TWO.size:
+            return data, _TWO.unpack(payload)
+    return data, ()

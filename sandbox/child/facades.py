@@ -31,11 +31,11 @@ class Namespace:
         return f"<{self.name}>"
 
 
-def build(now: real_datetime.datetime, seed: int) -> dict[str, Namespace]:
-    """All facades of one run, by name. `now` is its one moment, `seed` its randomness."""
-    # One child runs one script, so the classes may carry the run's clock.
+def begin(now: real_datetime.datetime, seed: int) -> None:
+    """Set the facades to one run: `now` is its one moment, `seed` its randomness."""
+    # One child runs one script, so the classes may carry the run's clock, and the module its chance.
     Moment._now = Day._now = now.astimezone(real_datetime.UTC)
-    return {**_SAME_FOR_ALL, "random": _random(seed)}
+    _chance.begin(seed)
 
 
 class Log:
@@ -167,29 +167,37 @@ def _datetime() -> Namespace:
     )
 
 
-def _random(seed: int) -> Namespace:
-    made: list[real_random.Random] = []
+class _Chance:
+    """The randomness of the run, made at its first use: its state is large, and most scripts never ask."""
 
-    def source() -> real_random.Random:
-        # Made at its first use: its state is large, and most scripts never ask.
-        if not made:
-            made.append(real_random.Random(seed))
-        return made[0]
+    def begin(self, seed: int) -> None:
+        self._seed = seed
+        self._made: real_random.Random | None = None
 
+    def source(self) -> real_random.Random:
+        if self._made is None:
+            self._made = real_random.Random(self._seed)
+        return self._made
+
+
+_chance = _Chance()
+
+
+def _random() -> Namespace:
     def method(name: str) -> Callable[..., Any]:
-        return lambda *given, **named: getattr(source(), name)(*given, **named)
+        return lambda *given, **named: getattr(_chance.source(), name)(*given, **named)
 
     def shuffle(given: list[Any]) -> None:
         if type(given) is not list:
             raise Forbidden("Only a list of the script's own can be shuffled", "Make a copy with list(...) first.")
-        source().shuffle(given)
+        _chance.source().shuffle(given)
 
     names = ("random", "randint", "randrange", "choice", "choices", "sample", "uniform", "gauss")
     return Namespace("random", {name: method(name) for name in names} | {"shuffle": shuffle})
 
 
-#: Made before the first fork, so that children share their pages.
-_SAME_FOR_ALL = {
+#: All facades, by name. Made before the first fork, so that children share their pages.
+FACADES = {
     "json": Namespace("json", {"loads": loads, "dumps": dumps}),
     "re": _regex(),
     "math": Namespace("math", {n: getattr(real_math, n) for n in dir(real_math) if not n.startswith("_")}),
@@ -199,4 +207,5 @@ _SAME_FOR_ALL = {
         {"Decimal": real_decimal.Decimal, "InvalidOperation": real_decimal.InvalidOperation}
         | {n: getattr(real_decimal, n) for n in dir(real_decimal) if n.startswith("ROUND_")},
     ),
+    "random": _random(),
 }

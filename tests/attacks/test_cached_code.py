@@ -78,12 +78,15 @@ def test_code_that_is_none_is_ignored_and_the_source_runs(host: Host, code: byte
 @pytest.mark.parametrize("said", ["", "0" * 64])
 def test_code_of_another_python_or_policy_is_ignored_and_the_source_runs(host: Host, said: str) -> None:
     request = RunRequest(SOURCE, API, ticket=TICKET, customer=CUSTOMER, now=NOW, code=poisoned("print('PWNED')"))
-    frame = wire.decode(start_frame("run", request, Limits())[wire.HEAD.size :])
-    assert frame["stamp"] == STAMP
+    reader = wire.Reader(1 << 20)
+    reader.feed(start_frame("run", request, Limits()))
+    frame = reader.next()
+    assert frame is not None
+    assert (frame["stamp"], frame["code"], reader.pending) == (STAMP, len(request.code), len(request.code))
     lease = host.sandbox._lease()
     try:
         broker = Broker(lease, Limits(), API, frozenset(), frozenset(), TableGateway())
-        outcome = broker.run(wire.encode({**frame, "stamp": said}, 1 << 20))
+        outcome = broker.run(wire.encode({**frame, "stamp": said}, 1 << 20) + request.code)
     finally:
         lease.close()
     assert [line.text for line in outcome.log] == ["as published"]

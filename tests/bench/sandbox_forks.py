@@ -11,7 +11,6 @@ import gc
 import json
 import os
 import select
-import signal
 import socket
 import sys
 from typing import Any, NoReturn
@@ -24,8 +23,7 @@ def serve_plain(control: socket.socket) -> NoReturn:
     os.register_at_fork = lambda **_: None  # type: ignore[assignment]  # as in the zygote
     from sandbox import wire
     from sandbox.child.main import Child, preload, serve
-    from sandbox.ending import ENDED
-    from sandbox.zygote import FORK, HELLO, ORDER, PIDFD, _receive
+    from sandbox.zygote import FORK, HELLO, ORDER, PIDFD, _bury, _receive
 
     class Alone(Child):
         """A child that asks nobody and tells nobody."""
@@ -42,29 +40,17 @@ def serve_plain(control: socket.socket) -> NoReturn:
             return {"id": self._asked, "ok": {"name": "Ann"}}
 
     preload()
-    woken, wake = os.pipe()
-    os.set_blocking(woken, False)
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
     gc.collect()
     gc.freeze()
     control.send(HELLO + json.dumps({}).encode())
-    ends: dict[int, int] = {}
+    living: dict[int, tuple[int, int]] = {}
     poll = select.poll()
     poll.register(control, select.POLLIN)
-    poll.register(woken, select.POLLIN)
     while True:
         for fd, _ in poll.poll():
-            if fd == woken:
-                os.read(woken, 4096)
-                while ends:
-                    child, status, used = os.wait4(-1, os.WNOHANG)
-                    if child == 0:
-                        break
-                    pipe = ends.pop(child)
-                    os.write(pipe, ENDED.pack(status, int((used.ru_utime + used.ru_stime) * 1e6), used.ru_maxrss))
-                    os.close(pipe)
+            if fd != control.fileno():
+                poll.unregister(fd)
+                _bury(fd, *living.pop(fd))
                 continue
             data, fds = _receive(control)
             if not data:
@@ -72,17 +58,16 @@ def serve_plain(control: socket.socket) -> NoReturn:
             kind = ORDER.unpack(data)[0]
             child = os.fork()
             if child == 0:
-                signal.set_wakeup_fd(-1)
                 if kind == FORK:
                     serve(fds[0])
                 elif kind == KEPT:
                     Alone(fds[0]).live()
                 os._exit(0)
             os.close(fds[0])
-            ends[child] = fds[1]
             pidfd = os.pidfd_open(child)
+            living[pidfd] = (child, fds[1])
+            poll.register(pidfd, select.POLLIN)
             socket.send_fds(control, [PIDFD], [pidfd])
-            os.close(pidfd)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutations import (
     actions,
+    broker,
     clock,
     connectors,
     desk,
@@ -13,8 +14,9 @@ from tests.mutations import (
     language,
     mail,
     pages,
-    sandbox,
+    policy,
     scripts,
+    walls,
     work,
 )
 from tests.mutations.mutation import Mutation
@@ -26,7 +28,9 @@ MUTATIONS: tuple[Mutation, ...] = tuple(
         language,
         engine,
         actions,
-        sandbox,
+        walls,
+        policy,
+        broker,
         scripts,
         connectors,
         doors,

@@ -9,12 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sandbox import seccomp
 from sandbox.contract import CallFailed, Method, Param, ScriptApi, type_problem
 from sandbox.errors import BadContract, ProtocolError
 from sandbox.limits import Limits
-from sandbox.wire import Reader, decode, encode, exact, problem
+from sandbox.wire import Reader, decode, encode, exact, plainly_sound, problem
 from tests.sandbox.hosts import API
 
 
@@ -106,6 +108,44 @@ def test_only_exact_json_crosses(value: Any, said: str | None) -> None:
     assert problem(value, "v", depth=3, values=50) == said
 
 
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.dictionaries(st.text(max_size=3), _VALUES, max_size=4), st.booleans())
+def test_a_text_that_is_plainly_sound_holds_nothing_that_may_not_cross(frame: dict[str, Any], escaped: bool) -> None:
+    body = json.dumps(frame, ensure_ascii=escaped).encode()
+    if plainly_sound(body, depth=3, values=40):
+        assert problem(decode(body), depth=3, values=40) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "plain"),
+    [
+        (b'{"t":"call","id":1,"c":"crm","a":{"email":"ann@example.com","limit":5,"share":0.25},"line":3}', True),
+        (b'{"a":"\\u0000"}', False),
+        (b'{"a":"\\ud800"}', False),
+        ('{"a":"é"}'.encode(), False),
+        (b'{"a":9223372036854775808}', False),
+        (b'{"a":1e400}', False),
+        (b'{"a":1E400}', False),
+        (b'{"a":%s.5}' % (b"9" * 400), False),
+        (b'{"a":[[[1]]]}', False),
+        (b'{"a":[%s]}' % b",".join([b"0"] * 39), False),
+    ],
+)
+def test_what_is_doubtful_is_not_plain(body: bytes, plain: bool) -> None:
+    assert plainly_sound(body, depth=3, values=100 if plain else 40) is plain
+
+
 def test_callers_tuples_and_mappings_become_exact() -> None:
     assert exact({"a": (1, [2])}) == {"a": [1, [2]]}
     with pytest.raises(TypeError, match="object is not JSON"):
@@ -127,12 +167,28 @@ def test_a_frame_survives_any_cut_of_its_bytes() -> None:
 def test_a_frame_that_is_too_large_is_not_written() -> None:
     with pytest.raises(ProtocolError, match="larger than 10"):
         encode({"t": "x" * 20}, 10)
-    with pytest.raises(ProtocolError, match="cannot be written"):
-        encode({"t": float("nan")}, 100)
+    circle: list[Any] = []
+    circle.append(circle)
+    for bad in (float("nan"), {1, 2}, circle):
+        with pytest.raises(ProtocolError, match="cannot be written"):
+            encode({"t": bad}, 100)
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"1", b"[]", b"null", b"{", b'{"a":1,"a":2}', b'{"a":NaN}', b"\xff", b"[" * 100_000]
+    "body",
+    [
+        b"",
+        b"1",
+        b"[]",
+        b"null",
+        b"{",
+        b'{"a":1,"a":2}',
+        b'{"a":NaN}',
+        b'{"a":1}x',
+        b'{"a":1} ',
+        b"\xff",
+        b"[" * 100_000,
+    ],
 )
 def test_a_body_that_is_not_one_object_is_refused(body: bytes) -> None:
     with pytest.raises(ProtocolError):
