@@ -6,7 +6,7 @@ depends on an answer still to come ends the pass with a `Wait`, and the caller c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, cast
 
@@ -55,8 +55,7 @@ def decide(
     `wait_over` are entries to be decided without the answers they waited for. `only_rows` decides just these rows
     again (a late answer): triggers are not asked then, all other rows count as held. At `effects_left` it stops."""
     staged = staged or {}
-    how = (_traced, after, ruleset, facts, held, staged, wait_over, only_rows, effects_left)
-    trace = Trace(ruleset.revision, (), how)
+    asked = (ruleset, facts, held, staged, wait_over, only_rows, effects_left)
     begins = None
     if not staged and after is None and only_rows is None:
         kind = facts.event.get("kind")
@@ -64,15 +63,15 @@ def decide(
         if bucket is not None and bucket.index is None:
             begins = bucket.first(facts)
             if begins is None:
-                return Decision((), (), trace, {})
-    run = Pass(ruleset, facts, held, staged, wait_over, only_rows, effects_left)
+                return Decision((), (), Trace(ruleset.revision, (), (_traced, after, frozenset(), *asked)), {})
+    run = Pass(*asked)
     if begins is not None:
         run.known = begins
     run.go(after)
     return Decision(
         tuple(run.planned),
         tuple(run.fired),
-        trace,
+        Trace(ruleset.revision, (), (_traced, after, run.busy, *asked)),
         run.staged,
         run.wait,
         tuple(run.skipped),
@@ -82,9 +81,10 @@ def decide(
     )
 
 
-def _traced(after: str | None, *asked: Any) -> Sequence[EntryTrace]:
+def _traced(after: str | None, busy: Set[int], *asked: Any) -> Sequence[EntryTrace]:
     # Deciding is pure, so the same pass comes to the same once more; most decisions are never asked why.
     traced = TracedPass(*asked)
+    traced.known_busy = busy
     traced.go(after)
     return traced.entries
 

@@ -87,6 +87,7 @@ class Pass:
         self.fired: list[str] = []
         self.skipped: list[Skipped] = []
         self.notes: list[str] = []
+        self.busy: set[int] = set()  # places of the tables in which something was found, or nobody could say
         self.now = 0  # the place of the table being decided, then counted on, to tell what came after what
         self.decided_at: dict[int, int] = {}  # by place, of tables that ran again
         self.written_at: dict[str, int] = {}
@@ -185,11 +186,14 @@ class Pass:
 
     def unclear(self, compiled: CompiledTable, reason: str) -> None:
         """Nobody can say whether the event is for this entry."""
+        self.busy.add(compiled.order)
         self.note(f"{compiled.entry.code}: its trigger could not be decided: {reason}")
 
     def table(self, compiled: CompiledTable) -> None:
         """Decide one table: which rows fire, and what their steps plan."""
         sure, asked = self.found(compiled)
+        if sure or asked or compiled.otherwise_key:
+            self.busy.add(compiled.order)
         first = compiled.table.hit is HitPolicy.FIRST
         if compiled.stops and not asked:
             self.end(compiled, [row.key for row in sure])

@@ -6,7 +6,7 @@ A trace keeps words (labels, sentences, values as people read them) because the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
@@ -144,7 +144,7 @@ class Trace:
         return f"Trace({self.revision!r}, {self.entries!r})"
 
     def to_json(self) -> dict[str, JSON]:
-        entries = [_plain(asdict(one)) for one in self.entries]
+        entries = [_plain(one) for one in self.entries]
         return {"schema": TRACE_SCHEMA, "revision": self.revision, "entries": entries}
 
     @classmethod
@@ -163,12 +163,17 @@ def cut(text: str) -> str:
     return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"
 
 
+#: The fields of each record, in order: with every decision they are written out.
+_FIELDS = {kind: tuple(one.name for one in fields(kind)) for kind in (EntryTrace, RowTrace, Seen, Done)}
+
+
 def _plain(value: Any) -> JSON:
+    names = _FIELDS.get(type(value))
+    if names is not None:
+        return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, StrEnum):
         return value.value
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, tuple):
         return [_plain(inner) for inner in value]
     return cast(JSON, value)
 

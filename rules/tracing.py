@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,15 @@ class TracedPass(Pass):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.entries: list[EntryTrace] = []
+        #: The places of the tables in which the pass before found something; None: nobody knows.
+        self.known_busy: Set[int] | None = None
         self.unmatched_left = self.deciding_left = MAX_TRACED_ROWS
+
+    def _tables(self, after: str | None) -> Iterator[CompiledTable]:
+        """All that are decided; for a short trace, which leaves the others out, those in which something was found."""
+        for compiled in super()._tables(after):
+            if not self.short_trace or self.known_busy is None or compiled.order in self.known_busy:
+                yield compiled
 
     def unclear(self, compiled: CompiledTable, reason: str) -> None:
         super().unclear(compiled, reason)
