@@ -98,6 +98,7 @@ def clock_facts(item: Item) -> dict[str, JSON]:
         "unanswered_since": stamps.unanswered_since,
         "replied_at": stamps.replied_at,
         "first_reply_at": stamps.first_reply_at,
+        "opened_at": stamps.opened_at,
     }
     return {key: iso(at) for key, at in moments.items() if at is not None}
 

@@ -244,6 +244,7 @@ _RECORDS: tuple[FieldRecord, ...] = (
     _moment("unanswered_since", "Customer waits for a reply since"),
     _moment("replied_at", "We wait for the customer since"),
     _moment("first_reply_at", "First replied at"),
+    _moment("opened_at", "First opened at"),
     *(one for target, label in TARGET_LABELS.items() for one in _level(target, label)),
     _record("customer", "name", "Customer's name", FieldType.TEXT),
     _record("customer", "email", "Customer's e-mail", FieldType.TEXT),

@@ -17,13 +17,15 @@ class Stamps:
 
     `status_since`: when it came into its status. `modified_at`: a person's last change. `unanswered_since`: the oldest
     of the customer's public messages that nobody here has answered. `replied_at`: our newest public reply, while the
-    customer has not written since. `first_reply_at`: the first public reply a person here ever gave."""
+    customer has not written since. `first_reply_at`: the first public reply a person here ever gave. `opened_at`: when
+    somebody here first opened it, or worked on it without (`tickets.store.opened`)."""
 
     status_since: datetime
     modified_at: datetime
     unanswered_since: datetime | None = None
     replied_at: datetime | None = None
     first_reply_at: datetime | None = None
+    opened_at: datetime | None = None
 
 
 def after_messages(stamps: Stamps, said: Iterable[tuple[str, bool]], now: datetime) -> Stamps:

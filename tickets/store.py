@@ -86,7 +86,7 @@ _STATE_COLUMNS = (
     "snoozed_for",
     "snoozed_from",
 )
-_STAMP_COLUMNS = ("status_since", "modified_at", "unanswered_since", "replied_at", "first_reply_at")
+_STAMP_COLUMNS = ("status_since", "modified_at", "unanswered_since", "replied_at", "first_reply_at", "opened_at")
 #: The columns `item_of` reads.
 ITEM_COLUMNS = (
     _ITEMS.c.id,
@@ -320,7 +320,9 @@ def create_item(
         clean.update(_placed(connection, clean))
     clean.setdefault("status", "open")
     clean.setdefault("priority", "normal")
-    stamps = after_messages(Stamps(now, now), [(message.author, message.public)] if message else (), now)
+    seen_by_its_maker = now if actor.kind is ActorKind.AGENT else None
+    stamps = Stamps(now, now, opened_at=seen_by_its_maker)
+    stamps = after_messages(stamps, [(message.author, message.public)] if message else (), now)
     head = {"kind": kind, "version": 1, "last_seq": 1, "created_at": now, "updated_at": now}
     item_id: int = _INSERT_ITEM.scalar(connection, {**head, **_stamped(stamps), **_columns(clean)})
     message_id = None if message is None else _insert_message(connection, item_id, 1, message, now)
@@ -369,8 +371,11 @@ def change_item(
     for card in context:
         insert_context(connection, item.id, card, now)
     stamps = after_messages(item.stamps, [(one.author, one.public) for one in messages], now)
-    if actor.kind.is_person:
+    # To run a rule by hand is to look at it, and no change: a rule about silent tickets would never find one.
+    if actor.kind.is_person and kind is not EventKind.RUN_NOW:
         stamps = replace(stamps, modified_at=now)
+    if actor.kind is ActorKind.AGENT and stamps.opened_at is None:
+        stamps = replace(stamps, opened_at=now)
     if any(change.field == "status" for change in total):
         stamps = replace(stamps, status_since=now)
     head: dict[str, Any] = {"version": item.version + 1, "last_seq": seq, "updated_at": now, **_stamped(stamps)}
@@ -405,6 +410,11 @@ def change_item(
     # After the history: service levels are worked out from it.
     clocks.keep(connection, item.id, watched(connection, replace(item, state=state, stamps=stamps)), now)
     return Written(item.id, event_id, seq, total, tuple(message_ids))
+
+
+def opened(connection: Connection, item_id: int, now: datetime) -> None:
+    """Note that somebody here opened an item they may see; the first time is kept. That is no change of it."""
+    connection.execute(_OPENED, {"item": item_id, "now": now})
 
 
 def not_done(
@@ -540,6 +550,11 @@ _INSERT_EVENT = Prepared(insert(_EVENTS).returning(_EVENTS.c.id))
 _INSERT_MESSAGE = Prepared(insert(table_of(Message)).returning(table_of(Message).c.id))
 _INSERT_HISTORY = Prepared(insert(table_of(History)))
 _UPDATE_ITEM = Prepared(update(_ITEMS).where(_ITEMS.c.id == bindparam("item")))
+_OPENED = (
+    update(_ITEMS)
+    .where(_ITEMS.c.id == bindparam("item"), _ITEMS.c.opened_at.is_(None))
+    .values(opened_at=bindparam("now", type_=UtcDateTime))
+)
 #: A new event never makes a lane wait longer: the sooner of its own time and now counts.
 _APPEND = Prepared(
     update(_LANES)

@@ -279,6 +279,7 @@ class WorkItem(Base):
     unanswered_since: Mapped[datetime | None]
     replied_at: Mapped[datetime | None]
     first_reply_at: Mapped[datetime | None]
+    opened_at: Mapped[datetime | None]
 
 
 class Follower(Base):

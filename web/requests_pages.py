@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
@@ -17,7 +19,7 @@ from tickets.errors import BadValue, ItemNotFound
 from tickets.events import Actor, ActorKind, Cause
 from tickets.item import Item
 from tickets.people import Permission
-from tickets.questions import Purpose
+from tickets.questions import Purpose, Question
 from tickets.requests import NoSuchRequest, QuestionsToAsk, Request
 from web import requests_store
 from web.access import me, needs
@@ -29,6 +31,8 @@ from web.question_forms import read_questions, rows, type_words, typed
 pages = Blueprint("requests", __name__)
 
 STATUSES = ("open", "completed", "withdrawn")
+#: From so many questions on a request is long: customers answer at one sitting what is short.
+LONG_LIST = 10
 
 
 @pages.get("/requests")
@@ -82,6 +86,15 @@ def create() -> ResponseReturnValue:
     except BadValue as error:
         return _form(given.to_dict(), problem=str(error)), 422
     services().queues.hint(Work.OUTBOX)
+    if len(ask.questions) >= LONG_LIST:
+        flash(
+            gettext(
+                "%(n)s questions are many to answer at once. Several shorter requests are answered sooner; nothing is "
+                "lost that the customer typed.",
+                n=len(ask.questions),
+            ),
+            "warn",
+        )
     said = gettext("Sent. The customer gets a mail with a link.")
     flash(said if mailed else gettext("Made. The customer has no e-mail address; they find it in the portal."), "ok")
     return redirect(url_for("requests.page", request_id=made), 303)
@@ -116,12 +129,17 @@ def _what(connection: Connection) -> QuestionsToAsk:
     given = request.form
     sign_in = given.get("sign_in") == "1"
     key = given.get("list", "")
+
+    def asked_here(questions: tuple[Question, ...]) -> tuple[Question, ...]:
+        """The questions as this request asks them: all of them may be left open when it says so."""
+        return tuple(replace(one, required=False) for one in questions) if given.get("optional") == "1" else questions
+
     if key:
         found = asked.question_list(connection, key, Purpose.REQUEST)
         if found is None:
             raise BadValue(gettext("Choose one of the list."))
-        return QuestionsToAsk(given.get("title", "").strip() or found[0].label, found[1], key, sign_in)
-    return QuestionsToAsk(given.get("title", "").strip(), read_questions(given), "", sign_in)
+        return QuestionsToAsk(given.get("title", "").strip() or found[0].label, asked_here(found[1]), key, sign_in)
+    return QuestionsToAsk(given.get("title", "").strip(), asked_here(read_questions(given)), "", sign_in)
 
 
 @pages.get("/requests/<int:request_id>")

@@ -10,7 +10,7 @@ from jobs.telling import MOST_FOLLOWERS
 from tickets.db import upsert
 from tickets.errors import BadValue
 from tickets.people import Viewer
-from tickets.store import read_item
+from tickets.store import opened, read_item
 from tickets.tables import Follower, Message, Seen, WorkItem
 
 #: Messages of one item that are marked as seen at once.
@@ -32,6 +32,7 @@ def seer(who: Viewer) -> str:
 def mark_seen(connection: Connection, who: Viewer, item_id: int, up_to: int, now: datetime) -> None:
     """Note that this person has seen the item's messages up to this one. Raises `ItemNotFound`."""
     read_item(connection, item_id, viewer=who)
+    opened(connection, item_id, now)
     known = exists(select(Seen.who).where(Seen.message_id == Message.id, Seen.who == seer(who)))
     fresh = select(Message.id).where(Message.item_id == item_id, Message.id <= up_to, not_(known))
     ids = connection.execute(fresh.order_by(Message.id.desc()).limit(SEEN_AT_ONCE)).scalars().all()

@@ -44,6 +44,7 @@ RECIPES = (
     "O25_keyword_closes",
     "O26_five_stars",
     "W15_danger_words",
+    "W15_not_opened",
     "W5_by_category",
     "W7_grave_report",
     "F1_theme_alert",

@@ -211,4 +211,32 @@ MUTATIONS = (
         "            if given and counts[one.key] > 1_000:\n",
         PROCEDURES + "test_a_refusal_keeps_what_was_answered_and_nothing_else[too many]",
     ),
+    Mutation(
+        "running a rule by hand is no change of the ticket",
+        "tickets/store.py",
+        "    if actor.kind.is_person and kind is not EventKind.RUN_NOW:",
+        "    if actor.kind.is_person:",
+        "tests/rows/test_h17_rules.py::test_h17_conditions_look_at_when_it_was_created_and_updated",
+    ),
+    Mutation(
+        "what somebody looks at counts as opened",
+        "web/seen_store.py",
+        "    opened(connection, item_id, now)\n",
+        "",
+        "tests/rows/test_w15_unopened.py::test_w15_a_report_nobody_opens_for_two_days_nudges_and_escalates",
+    ),
+    Mutation(
+        "followers hear what rules post",
+        "jobs/applying.py",
+        "        if followers(connection, item.id):",
+        "        if False:",
+        "tests/rows/test_o8_o13_status.py::test_o8_o13_a_status_that_changes_is_told_to_customer_and_followers",
+    ),
+    Mutation(
+        "answers that one request leaves open",
+        "web/requests_pages.py",
+        'replace(one, required=False) for one in questions) if given.get("optional") == "1" else questions',
+        "replace(one, required=False) for one in questions)",
+        "tests/rows/test_t2_t3_questions.py::test_t3_answers_are_required_unless_one_request_leaves_them_open",
+    ),
 )

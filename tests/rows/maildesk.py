@@ -64,8 +64,8 @@ class MailDesk:
         self.desk.clock.move(**span)
         return self.deliver()
 
-    def receive(self, text: str, *, sender: str, to: str = ADDRESS, **headers: str) -> Ingested:
-        """A mail comes in at the shop's address."""
+    def receive(self, text: str, *, sender: str, to: str = ADDRESS, box: str = "shop", **headers: str) -> Ingested:
+        """A mail comes in at the shop's address, or at another mailbox."""
         mail = EmailMessage()
         mail["From"], mail["To"] = sender, to
         for name, value in headers.items():
@@ -73,7 +73,7 @@ class MailDesk:
         if "Message_ID" not in headers:
             mail["Message-ID"] = f"<{abs(hash((text, sender)))}@customer.test>"
         mail.set_content(text)
-        done = ingest(self.services, "shop", mail.as_bytes())
+        done = ingest(self.services, box, mail.as_bytes())
         self.desk.work()
         return done
 
