@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 
 from jobs.deciding import Read
 from tickets import linking, requests, store
-from tickets.effects import SetField
+from tickets.effects import SetField, StateEffect
 from tickets.events import AUTOMATION, Cause, EventKind
-from tickets.item import FINISHED
-from tickets.kinds import STAGE, STAGED, Pipeline, Stage, pipeline_of
+from tickets.item import FINISHED, Item
+from tickets.kinds import HELD_UP, JOB_STATUS, PAYMENT, PIPELINE, STAGE, STAGED, Pipeline, Stage, pipeline_of
 from tickets.values import JSON
 
 CAUSE = Cause("system", label="Automove")
@@ -32,15 +32,28 @@ def next_stage(stage: str, pipelines: Mapping[str, Pipeline]) -> Stage | None:
     return pipeline.after(stage)
 
 
-def pending(connection: Connection, item_id: int) -> tuple[int, int]:
+def back_to_active(state: Mapping[str, JSON], pipelines: Mapping[str, Pipeline]) -> list[StateEffect]:
+    """What ends a job's own status, where that status says that it ends by itself; else nothing."""
+    held = state.get(JOB_STATUS)
+    own = pipelines.get(str(state.get(PIPELINE)))
+    if own is None or not any(one.key == held and one.automove for one in own.statuses):
+        return []
+    effects: list[StateEffect] = [SetField(JOB_STATUS, None)]
+    return [*effects, SetField("status", "open")] if state.get("status") in HELD_UP else effects
+
+
+def pending(connection: Connection, item: Item) -> tuple[int, int]:
     """Of an item: how many requests and items belong to it, and how many of them are not done."""
-    parts, open_parts = linking.belonging(connection, item_id)
-    asked, open_requests = requests.counted(connection, [item_id]).get(item_id, (0, 0))
+    own = store.pipelines(connection).get(str(item.state.get(PIPELINE))) if item.kind in STAGED else None
+    at_once = own is not None and own.debit_at_once
+    parts, open_parts = linking.belonging(connection, item.id, debit_at_once=at_once)
+    asked, open_requests = requests.counted(connection, [item.id]).get(item.id, (0, 0))
     return parts + asked, open_parts + open_requests
 
 
 def consider(connection: Connection, read: Read, now: datetime, *, longest: int) -> bool:
-    """Move the job of this event on if everything linked to it is done; True when it was moved.
+    """Move the job of this event on, and make it active again, if everything linked to it is done; True when it was
+    changed.
 
     The caller holds the item. `longest` is how many automatic steps a chain of events may have."""
     event = read.event
@@ -50,16 +63,20 @@ def consider(connection: Connection, read: Read, now: datetime, *, longest: int)
     here = item.state.get(STAGE)
     if here is None or here != read.item.state.get(STAGE) or item.state.get("status") in FINISHED:
         return False  # it is in no stage, somebody moved it meanwhile, or it is over
-    following = next_stage(str(here), store.pipelines(connection))
-    if following is None:
+    pipelines = store.pipelines(connection)
+    following = next_stage(str(here), pipelines)
+    effects = back_to_active(item.state, pipelines)
+    if following is not None:
+        effects.append(SetField(STAGE, following.key))
+    if not effects:
         return False
-    total, still_open = pending(connection, item.id)
+    total, still_open = pending(connection, item)
     if not total or still_open:
         return False
     store.change_item(
         connection,
         item,
-        lines=[store.Lines((SetField(STAGE, following.key),), CAUSE)],
+        lines=[store.Lines(tuple(effects), CAUSE)],
         actor=AUTOMATION,
         now=now,
         chain=store.Chain(root_id=event.root_id, depth=event.depth + 1),
@@ -68,10 +85,12 @@ def consider(connection: Connection, read: Read, now: datetime, *, longest: int)
 
 
 def tell_owners(connection: Connection, read: Read, now: datetime, *, longest: int) -> bool:
-    """Tell the items that the event's item is part of that it was finished; True when any was told."""
+    """Tell the items that the event's item is part of that it was finished or paid; True when any was told."""
     event = read.event
     finished = any(
-        one.field == "status" and one.after in FINISHED and one.before not in FINISHED for one in event.changes
+        (one.field == "status" and one.after in FINISHED and one.before not in FINISHED)
+        or (one.field == PAYMENT and one.after in ("debit", "paid"))
+        for one in event.changes
     )
     if not finished or event.depth >= longest:
         return False

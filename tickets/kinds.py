@@ -61,11 +61,24 @@ APPROVALS: Mapping[str, str] = {
     "rejected": "Rejected",
 }
 BILLING: Mapping[str, str] = {"billable": "Billable", "not_billable": "Not billable"}
+#: How a task that a customer pays for stands. A bank debit takes days until it is cleared, and may fail.
+PAYMENTS: Mapping[str, str] = {
+    "due": "Due",
+    "debit": "Bank debit under way",
+    "paid": "Paid",
+    "failed": "Failed",
+}
 PIPELINE, STAGE, APPROVAL = CUSTOM + "pipeline", CUSTOM + "stage", CUSTOM + "approval"
+JOB_STATUS, PAYMENT = CUSTOM + "job_status", CUSTOM + "payment_status"
+#: The statuses of a job that hold it up; with its own status over, it is active again.
+HELD_UP = frozenset({"waiting_customer", "on_hold"})
 #: Kinds that stand in a stage of a pipeline.
 STAGED = frozenset({ItemKind.JOB})
 #: The fields that a kind has from the start, by key without "fields."; this desk's own stand beside them.
 KIND_FIELDS: Mapping[str, Mapping[str, StateField]] = {
+    ItemKind.TASK: {
+        "payment_status": StateField(PAYMENT, "Payment", FieldType.CHOICE, PAYMENTS),
+    },
     ItemKind.TIMESHEET: {
         "hours": StateField(CUSTOM + "hours", "Hours", FieldType.NUMBER),
         "billing": StateField(CUSTOM + "billing", "Billing type", FieldType.CHOICE, BILLING),
@@ -74,12 +87,15 @@ KIND_FIELDS: Mapping[str, Mapping[str, StateField]] = {
     ItemKind.JOB: {
         "pipeline": StateField(PIPELINE, "Pipeline", FieldType.CHOICE),
         "stage": StateField(STAGE, "Stage", FieldType.CHOICE),
+        "job_status": StateField(JOB_STATUS, "Job status", FieldType.CHOICE),
     },
 }
 #: What a new item of a kind has unless somebody says otherwise.
 FIRST_VALUES: Mapping[str, Mapping[str, str]] = {ItemKind.TIMESHEET: {APPROVAL: "draft"}}
 #: Most stages of one pipeline, and most pipelines.
 MOST_STAGES = 40
+#: Most statuses of its own that one pipeline has.
+MOST_JOB_STATUSES = 20
 MOST_PIPELINES = 100
 
 
@@ -93,13 +109,28 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class JobStatus:
+    """Why a job of this pipeline stands still, in the desk's own words; a job without one is active.
+
+    `automove`: it is active again by itself once everything linked to it is done."""
+
+    key: str
+    label: str
+    automove: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The stages that items of a kind go through, in order. Stage keys are unique in the whole desk."""
+    """The stages that items of a kind go through, in order. Keys of stages and of statuses are unique in the desk.
+
+    `debit_at_once`: a payment by bank debit counts as made before it is cleared."""
 
     key: str
     label: str
     kind: str
     stages: tuple[Stage, ...]
+    statuses: tuple[JobStatus, ...] = ()
+    debit_at_once: bool = False
 
     def after(self, stage: str) -> Stage | None:
         """The stage that follows, None on the last and for a stage that is not in this pipeline."""
@@ -135,6 +166,11 @@ def fields_of(
         built_in["stage"] = replace(
             built_in["stage"], options={stage.key: stage.label for one in here for stage in one.stages}
         )
+        own = {status.key: status.label for one in here for status in one.statuses}
+        if own:
+            built_in["job_status"] = replace(built_in["job_status"], options=own)
+        else:
+            del built_in["job_status"]  # a desk that names none is not asked for one
     return {**built_in, **{key: field for key, field in custom.items() if key not in built_in}}
 
 

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, and_, func, insert, or_, select
 from tickets import store
 from tickets.errors import BadValue
 from tickets.events import Actor, Cause, EventKind
-from tickets.item import FINISHED, Item
+from tickets.item import CUSTOM, FINISHED, Item
+from tickets.kinds import PAYMENT
 from tickets.store import ROOT, Chain
 from tickets.tables import History, Link, WorkItem
+from tickets.values import JSON
 
 #: Most links one item has.
 MOST_LINKS = 50
@@ -112,15 +114,23 @@ def note(
     )
 
 
-def belonging(connection: Connection, item_id: int) -> tuple[int, int]:
-    """How many items are part of this one, and how many of these are not finished."""
+def belonging(connection: Connection, item_id: int, *, debit_at_once: bool = False) -> tuple[int, int]:
+    """How many items are part of this one, and how many of these are not done; see `done`."""
     rows = connection.execute(
-        select(WorkItem.status)
+        select(WorkItem.status, WorkItem.fields)
         .join(Link, Link.to_item == WorkItem.id)
         .where(Link.from_item == item_id, Link.kind == LinkKind.CONTAINS)
         .limit(MOST_LINKS)
     ).all()
-    return len(rows), sum(row.status not in FINISHED for row in rows)
+    payments = [(row.status, (row.fields or {}).get(PAYMENT.removeprefix(CUSTOM))) for row in rows]
+    return len(rows), sum(not done(status, paid, debit_at_once=debit_at_once) for status, paid in payments)
+
+
+def done(status: JSON, payment: JSON, *, debit_at_once: bool) -> bool:
+    """Whether an item with this status and payment needs nothing more: it is finished, or was paid for.
+
+    A bank debit counts once it is cleared and so "paid", or at once where the pipeline says so."""
+    return status in FINISHED or payment == "paid" or (payment == "debit" and debit_at_once)
 
 
 def owners(connection: Connection, item_id: int) -> list[int]:

@@ -22,10 +22,12 @@ from tickets.events import Actor, ActorKind, Cause, Change, Event, EventKind, ne
 from tickets.item import CUSTOM, FieldType, Item, ItemKind, StateField, clean_value
 from tickets.kinds import (
     FIRST_VALUES,
+    JOB_STATUS,
     MOST_PIPELINES,
     PIPELINE,
     STAGE,
     STAGED,
+    JobStatus,
     Pipeline,
     Stage,
     field_of,
@@ -44,6 +46,7 @@ from tickets.tables import (
     CustomField,
     EventRow,
     History,
+    JobStatusRow,
     Lane,
     Message,
     Notification,
@@ -236,12 +239,29 @@ def pipelines(connection: Connection) -> dict[str, Pipeline]:
         )
     ):
         stages.setdefault(row.pipeline, []).append(Stage(row.key, row.label, row.automove))
+    statuses: dict[str, list[JobStatus]] = {}
+    for row in connection.execute(
+        select(JobStatusRow.pipeline, JobStatusRow.key, JobStatusRow.label, JobStatusRow.automove).order_by(
+            JobStatusRow.position, JobStatusRow.key
+        )
+    ):
+        statuses.setdefault(row.pipeline, []).append(JobStatus(row.key, row.label, row.automove))
     rows = connection.execute(
-        select(PipelineRow.key, PipelineRow.label, PipelineRow.kind)
+        select(PipelineRow.key, PipelineRow.label, PipelineRow.kind, PipelineRow.debit_at_once)
         .order_by(PipelineRow.label, PipelineRow.key)
         .limit(MOST_PIPELINES)
     )
-    return {row.key: Pipeline(row.key, row.label, row.kind, tuple(stages.get(row.key, ()))) for row in rows}
+    return {
+        row.key: Pipeline(
+            row.key,
+            row.label,
+            row.kind,
+            tuple(stages.get(row.key, ())),
+            tuple(statuses.get(row.key, ())),
+            row.debit_at_once,
+        )
+        for row in rows
+    }
 
 
 def event_of(row: AnyRow) -> Event:
@@ -359,7 +379,7 @@ def change_item(
     changes: list[Change] = []
     history: list[tuple[Change, Cause]] = []
     for line in [*lines, *_waking(item, lines, messages)]:
-        effects = line.effects if item.kind not in STAGED else _in_place(connection, line.effects)
+        effects = line.effects if item.kind not in STAGED else _in_place(connection, line.effects, state)
         state, made = apply(state, [_checked(item.kind, effect, custom) for effect in effects])
         changes.extend(made)
         history.extend((change, line.cause) for change in made)
@@ -597,8 +617,9 @@ def _placed(connection: Connection, state: Mapping[str, JSON]) -> dict[str, JSON
     return {PIPELINE: own.key}
 
 
-def _in_place(connection: Connection, effects: Sequence[StateEffect]) -> list[StateEffect]:
-    """The effects with pipeline and stage moved together, whichever of them was named."""
+def _in_place(connection: Connection, effects: Sequence[StateEffect], state: Mapping[str, JSON]) -> list[StateEffect]:
+    """The effects with pipeline and stage moved together, whichever of them was named. A status of its own that the
+    job has from another pipeline is over with the move."""
     moved = {one.field: one.value for one in effects if isinstance(one, SetField) and one.field in (PIPELINE, STAGE)}
     if not moved:
         return list(effects)
@@ -607,10 +628,15 @@ def _in_place(connection: Connection, effects: Sequence[StateEffect]) -> list[St
     if moved.get(STAGE) is not None:
         own = pipeline_of(str(moved[STAGE]), known)
         # A stage that is in no pipeline is refused where values are checked.
-        return [*rest, SetField(PIPELINE, own.key if own else None), SetField(STAGE, moved[STAGE])]
-    found = known.get(str(moved.get(PIPELINE)))
-    first = found.stages[0].key if found is not None and found.stages else None
-    return [*rest, SetField(PIPELINE, moved.get(PIPELINE)), SetField(STAGE, first)]
+        placed = [SetField(PIPELINE, own.key if own else None), SetField(STAGE, moved[STAGE])]
+    else:
+        own = known.get(str(moved.get(PIPELINE)))
+        first = own.stages[0].key if own is not None and own.stages else None
+        placed = [SetField(PIPELINE, moved.get(PIPELINE)), SetField(STAGE, first)]
+    held = state.get(JOB_STATUS)
+    if held is not None and not (own and any(one.key == held for one in own.statuses)):
+        placed.append(SetField(JOB_STATUS, None))
+    return [*placed, *rest]
 
 
 def _checked(kind: str, effect: StateEffect, custom: Mapping[str, StateField]) -> StateEffect:

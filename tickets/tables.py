@@ -151,6 +151,20 @@ class PipelineRow(Base):
     key: Mapped[str] = mapped_column(Key, primary_key=True)
     label: Mapped[str] = mapped_column(String(200))
     kind: Mapped[str] = mapped_column(String(20))
+    #: Whether a payment by bank debit counts as made before it is cleared.
+    debit_at_once: Mapped[bool] = mapped_column(default=False)
+
+
+class JobStatusRow(Base):
+    """A status that jobs of a pipeline may have beside those of all jobs; `tickets.kinds.JobStatus` is its value."""
+
+    __tablename__ = "job_statuses"
+    key: Mapped[str] = mapped_column(Key, primary_key=True)
+    pipeline: Mapped[str] = mapped_column(ForeignKey("pipelines.key"), index=True)
+    label: Mapped[str] = mapped_column(String(200))
+    position: Mapped[int]
+    #: Whether a job is active again by itself once everything linked to it is done.
+    automove: Mapped[bool] = mapped_column(default=False)
 
 
 class StageRow(Base):

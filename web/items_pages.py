@@ -81,7 +81,9 @@ def listing(kind: str) -> ResponseReturnValue:
         wanted=wanted,
         found=found,
         labels=labels,
-        columns=[labels.custom[key] for key in KIND_FIELDS.get(known, {}) if key != "pipeline"],
+        columns=[
+            labels.custom[key] for key in KIND_FIELDS.get(known, {}) if key != "pipeline" and key in labels.custom
+        ],
         statuses=statuses_of(known),
         approvals=labels.custom["approval"].options if "approval" in labels.custom else None,
         stages=_stages(pipelines),

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, not_, or_, select
+from sqlalchemy.orm import aliased
 
 from tickets import requests, search
 from tickets.assignment import holds
 from tickets.item import FINISHED
 from tickets.linking import LinkKind
 from tickets.people import Viewer
-from tickets.tables import Link, Person, WorkItem
+from tickets.tables import Link, Person, PipelineRow, WorkItem
 from tickets.values import JSON
 from tickets.visibility import visible
 from web.inbox_store import COUNT_CAP, PAGE_ROWS, name_like
@@ -143,10 +144,19 @@ def progress(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int,
     """Of each item: how many items and requests belong to it, and how many of those are not done."""
     if not ids:
         return {}
-    unfinished = case((WorkItem.status.in_(sorted(FINISHED)), 0), else_=1)
+    # As `tickets.linking.done`, for many items at once.
+    owner, payment = aliased(WorkItem), WorkItem.fields["payment_status"].as_string()
+    unfinished = case(
+        (WorkItem.status.in_(sorted(FINISHED)), 0),
+        (payment == "paid", 0),
+        (and_(payment == "debit", PipelineRow.debit_at_once), 0),
+        else_=1,
+    )
     rows = connection.execute(
         select(Link.from_item, func.count(), func.sum(unfinished))
         .join(WorkItem, WorkItem.id == Link.to_item)
+        .join(owner, owner.id == Link.from_item)
+        .outerjoin(PipelineRow, PipelineRow.key == owner.fields["pipeline"].as_string())
         .where(Link.from_item.in_(ids), Link.kind == LinkKind.CONTAINS)
         .group_by(Link.from_item)
     )

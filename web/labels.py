@@ -90,6 +90,18 @@ class Labels:
             return None
 
 
+def by_itself(reason: str) -> str:
+    """Why the desk changed something without a rule, as people say it; a reason without words as it is."""
+    words = {
+        "Automove": gettext("Automove"),
+        "Its snooze is over": gettext("Its snooze is over"),
+        "Its snooze ended: the time came": gettext("Its snooze ended: the time came"),
+        "Its snooze ended: the customer answered": gettext("Its snooze ended: the customer answered"),
+        "Its snooze ended: somebody of ours answered": gettext("Its snooze ended: somebody of ours answered"),
+    }
+    return words.get(reason, reason)
+
+
 def event_word(kind: str) -> str:
     """A kind of event as people say it."""
     words = {

@@ -14,9 +14,9 @@ from rules import store as rule_list
 from tickets import store as items
 from tickets.errors import BadValue
 from tickets.item import ItemKind
-from tickets.kinds import MOST_PIPELINES, MOST_STAGES
+from tickets.kinds import MOST_JOB_STATUSES, MOST_PIPELINES, MOST_STAGES
 from tickets.people import Permission
-from tickets.tables import PipelineRow, StageRow, WorkItem
+from tickets.tables import JobStatusRow, PipelineRow, StageRow, WorkItem
 from web.access import needs
 from web.context import services
 
@@ -32,8 +32,9 @@ def index() -> ResponseReturnValue:
     """Every pipeline with its stages, and how many unfinished and finished jobs stand in each."""
     with services().db.read() as connection:
         known = items.pipelines(connection)
-        counts = _counts(connection)
-    return render_template("pipelines.html", pipelines=known, counts=counts)
+        counts = _counts(connection, "stage")
+        held = _counts(connection, "job_status")
+    return render_template("pipelines.html", pipelines=known, counts=counts, held=held)
 
 
 @pages.post("/pipelines")
@@ -100,8 +101,68 @@ def change_stage(key: str) -> ResponseReturnValue:
     return redirect(url_for("pipelines.index"), 303)
 
 
+@pages.post("/pipelines/<key>/payments")
+@needs(Permission.SETTINGS)
+def payments(key: str) -> ResponseReturnValue:
+    """Says from when on a bank debit counts as paid: once it is cleared, or at once."""
+    with services().db.write() as connection:
+        changed = connection.execute(
+            update(PipelineRow)
+            .where(PipelineRow.key == key)
+            .values(debit_at_once=request.form.get("debit") == "at_once")
+        )
+        if not changed.rowcount:
+            abort(404)
+        rule_list.bump(connection)
+    return redirect(url_for("pipelines.index"), 303)
+
+
+@pages.post("/pipelines/<key>/statuses")
+@needs(Permission.SETTINGS)
+def add_status(key: str) -> ResponseReturnValue:
+    """Adds a status that jobs of this pipeline may have."""
+    label = _name(request.form.get("label", ""))
+    with services().db.write() as connection:
+        known = items.pipelines(connection).get(key)
+        if known is None:
+            abort(404)
+        if len(known.statuses) >= MOST_JOB_STATUSES:
+            raise BadValue(gettext("A pipeline has at most %(n)s job statuses.", n=MOST_JOB_STATUSES))
+        connection.execute(
+            insert(JobStatusRow).values(
+                key=_free_key(connection, label),
+                pipeline=key,
+                label=label,
+                position=len(known.statuses),
+                automove=request.form.get("automove") == "1",
+            )
+        )
+        rule_list.bump(connection)
+    return redirect(url_for("pipelines.index"), 303)
+
+
+@pages.post("/job-statuses/<key>")
+@needs(Permission.SETTINGS)
+def change_status(key: str) -> ResponseReturnValue:
+    """Renames a job status, says whether it ends by itself, or removes it when no job has it."""
+    with services().db.write() as connection:
+        if connection.execute(select(JobStatusRow.key).where(JobStatusRow.key == key)).first() is None:
+            abort(404)
+        if request.form.get("do") == "remove":
+            held = _counts(connection, "job_status").get(key, 0)
+            if held:
+                said = gettext("%(n)s jobs have this status; give them another first. Nothing was removed.", n=held)
+                raise BadValue(said)
+            connection.execute(delete(JobStatusRow).where(JobStatusRow.key == key))
+        else:
+            values = {"label": _name(request.form.get("label", "")), "automove": request.form.get("automove") == "1"}
+            connection.execute(update(JobStatusRow).where(JobStatusRow.key == key).values(values))
+        rule_list.bump(connection)
+    return redirect(url_for("pipelines.index"), 303)
+
+
 def _remove(connection: Connection, key: str, stages: int) -> None:
-    standing = _counts(connection).get(key, 0)
+    standing = _counts(connection, "stage").get(key, 0)
     if standing:
         raise BadValue(gettext("%(n)s jobs stand in this stage; move them first. Nothing was removed.", n=standing))
     if stages == 1:
@@ -114,20 +175,21 @@ def _add(connection: Connection, pipeline: str, label: str, position: int) -> No
     connection.execute(insert(StageRow).values(automove=False, **values))
 
 
-def _counts(connection: Connection) -> dict[str, int]:
-    """How many items stand in each stage."""
-    stage = WorkItem.fields["stage"].as_string()
-    rows = connection.execute(select(stage, func.count()).where(WorkItem.kind == ItemKind.JOB).group_by(stage))
+def _counts(connection: Connection, field: str) -> dict[str, int]:
+    """How many jobs have each value of this field."""
+    value = WorkItem.fields[field].as_string()
+    rows = connection.execute(select(value, func.count()).where(WorkItem.kind == ItemKind.JOB).group_by(value))
     return {row[0]: row[1] for row in rows if row[0]}
 
 
 def _free_key(connection: Connection, label: str) -> str:
-    """A key like the label that neither a pipeline nor a stage has; "next" means something else to rules."""
+    """A key like the label that no pipeline, stage or status has; "next" means something else to rules."""
     ascii_text = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().casefold()
     base = re.sub(r"[^a-z0-9]+", "_", ascii_text).strip("_")[:40] or "stage"
     taken = {
         *connection.execute(select(PipelineRow.key)).scalars(),
         *connection.execute(select(StageRow.key)).scalars(),
+        *connection.execute(select(JobStatusRow.key)).scalars(),
     }
     taken.add("next")
     return next(key for key in (base, *(f"{base}_{n}" for n in range(2, len(taken) + 3))) if key not in taken)

@@ -42,7 +42,7 @@ from web.context import now, services
 from web.forms import LARGEST_KEY, looks_like_email, received_files
 from web.item_forms import inputs
 from web.items_pages import editable, shown_as
-from web.labels import PRIORITY_TONES, STATUS_TONES, Labels, event_word
+from web.labels import PRIORITY_TONES, STATUS_TONES, Labels, by_itself, event_word
 from web.levels_view import levels_of
 from web.look import age
 from web.mail_html import clean
@@ -116,7 +116,7 @@ def show(
         details = inputs(editable(labels.names, labels.custom), item.state, viewer.zone)
         stages = _stages(connection, item)
         requests = customer_requests.of_item(connection, item_id)
-        counts_pending = pending(connection, item_id)
+        counts_pending = pending(connection, item)
         procedures = [
             (one.key, one.label, questions_from(one.questions))
             for one in requests_store.question_lists(connection, Purpose.PROCEDURE, active=True)
@@ -153,6 +153,7 @@ def show(
         coming=coming,
         service_levels=service_levels,
         coming_words=coming_words,
+        by_itself=by_itself,
         suggested=suggested,
         cut=past.cut,
         view=view,

@@ -45,7 +45,7 @@ class LinkChange:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a person changed by hand. `changes` holds (field, before, after)."""
+    """What a person changed by hand, or the desk by itself. `changes` holds (field, before, after)."""
 
     at: datetime
     who: str
@@ -53,6 +53,7 @@ class Changed:
     created: bool = False
     links: Sequence[LinkChange] = ()
     called_off: Sequence[Mapping[str, JSON]] = ()  # what will not come by itself any more, each with `why`
+    by_itself: bool = False  # then `who` is the desk's own reason, such as "Automove"
 
 
 @dataclass(slots=True)
@@ -156,7 +157,7 @@ def timeline(past: Past) -> list[Entry]:
     """The entries in the order in which they happened; a group stands right after the event that set it off."""
     entries: list[Entry] = []
     groups: dict[int, Group] = {}
-    bot_says: dict[int, list[Said]] = {}
+    bot_says: dict[int, list[Entry]] = {}
     places: list[tuple[int, int]] = []
     for event in past.events:
         root = event.root_id if event.root_id is not None else event.id
@@ -173,6 +174,12 @@ def timeline(past: Past) -> list[Entry]:
         else:
             # What automations say stands after the group that explains it.
             bot_says.setdefault(root, []).extend(said)
+        if not by_person:
+            by_itself = _by_itself(event, past)
+            if root == event.id:
+                entries += by_itself
+            else:
+                bot_says.setdefault(root, []).extend(by_itself)
         if root not in groups:
             groups[root] = Group(event.at, event.at)
             places.append((len(entries), root))
@@ -218,6 +225,20 @@ def _changed(event: AnyRow, past: Past) -> Changed | None:
     if not (changes or links or called_off):
         return None
     return Changed(event.at, event.actor_name, changes, links=links, called_off=called_off)
+
+
+def _by_itself(event: AnyRow, past: Past) -> list[Changed]:
+    """What neither a person nor a rule changed with this event, one entry for each reason."""
+    found: dict[str, list[tuple[str, JSON, JSON]]] = {}
+    for line in past.history.get(event.id, ()):
+        if (
+            line.outcome == "done"
+            and line.cause.get("kind") == "system"
+            and line.field not in (links_field, coming_field)
+        ):
+            change = (line.field, line.change["before"], line.change["after"])
+            found.setdefault(str(line.cause.get("label", "")), []).append(change)
+    return [Changed(event.at, reason, changes, by_itself=True) for reason, changes in found.items()]
 
 
 def _link_change(change: Mapping[str, Any]) -> LinkChange:

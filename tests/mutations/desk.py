@@ -11,6 +11,7 @@ BULK = "tests/rows/test_h6_run_and_bulk.py::"
 ITEMS = "tests/rows/test_o14_kinds.py::"
 PORTAL = "tests/web/test_portal_doors.py::"
 PROCEDURES = "tests/web/test_procedures.py::"
+T9 = "tests/rows/test_t9_job_status_and_debit.py::"
 TRIGGERS = "tests/rules/test_triggers.py::"
 
 MUTATIONS = (
@@ -238,5 +239,33 @@ MUTATIONS = (
         'replace(one, required=False) for one in questions) if given.get("optional") == "1" else questions',
         "replace(one, required=False) for one in questions)",
         "tests/rows/test_t2_t3_questions.py::test_t3_answers_are_required_unless_one_request_leaves_them_open",
+    ),
+    Mutation(
+        "automove: only a status that says so ends by itself",
+        "jobs/automove.py",
+        "one.key == held and one.automove for one in own.statuses",
+        "one.key == held for one in own.statuses",
+        T9 + "test_t9_a_jobs_own_status_goes_back_to_active_within_its_stage[toggle off]",
+    ),
+    Mutation(
+        "automove: a bank debit waits until it is cleared",
+        "tickets/linking.py",
+        'payment == "debit" and debit_at_once)',
+        'payment == "debit")',
+        T9 + "test_t9_a_bank_debit_counts_once_it_is_cleared_or_at_once[cleared]",
+    ),
+    Mutation(
+        "a status of another pipeline is over with the move",
+        "tickets/store.py",
+        "    if held is not None and not (own and",
+        "    if held is None and not (own and",
+        T9 + "test_t9_a_status_that_a_job_has_is_not_removed_and_ends_with_the_pipeline",
+    ),
+    Mutation(
+        "what the desk changed by itself stands in the timeline",
+        "web/timeline.py",
+        'line.cause.get("kind") == "system"',
+        'line.cause.get("kind") == ""',
+        T9 + "test_t9_a_jobs_own_status_goes_back_to_active_within_its_stage[toggle on]",
     ),
 )
