@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, inser
 
 from jobs.live import Desk
 from jobs.queues import Work
+from jobs.selecting import acting
 from jobs.services import Services
 from rules import store as rule_list
 from rules.store import VersionRow
@@ -330,7 +331,7 @@ _SETTLE = update(_TIMERS).where(_ONE).values(due_at=None, outcome=bindparam("bec
 
 
 def fire_schedules(services: Services, *, items: int = FIRE) -> int:
-    """Write the next events of schedules whose tick has come: one for every open item of their kind, in batches.
+    """Write the next events of schedules whose tick has come: one for every open item they may act on, in batches.
 
     After downtime a schedule ticks once, not once for each tick that was missed. Returns how many events."""
     now = services.clock.now()
@@ -348,6 +349,9 @@ def fire_schedules(services: Services, *, items: int = FIRE) -> int:
         where = [_ITEMS.c.id > tick_to, or_(_ITEMS.c.status.is_(None), _ITEMS.c.status.not_in(sorted(FINISHED)))]
         if row.kind != "any":
             where.append(_ITEMS.c.kind == row.kind)
+        # An item on which the table could but do nothing is passed by; what it does on the others, the engine says.
+        ruleset = services.live.current(connection).ruleset
+        where.append(acting(ruleset, row.entry, connection.dialect.name, now).may)
         # Items in the order everybody locks them in; one that somebody writes to is waited for: a tick comes once.
         found = list(
             connection.execute(

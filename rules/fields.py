@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
+from rules.asking import Stored
 from rules.errors import UnknownField, no_such
 from rules.facts import Facts, Known, LookupKey, Missing, Reading, Unknown
 from rules.vocabulary import FieldSpec, LookupSpec, Vocabulary
@@ -43,7 +44,7 @@ class Field:
     `state_key` names the state field behind it, for `changed` and for staged writes; `lookup` is the name of the
     operation that answers it, "connection.operation".
     `reads` are the state keys its value depends on. `place` is where its plain value stands: the part of the facts and
-    the key in it; None where it takes more than a look."""
+    the key in it; None where it takes more than a look. `stored` is where a database finds it; None where it cannot."""
 
     key: str
     label: str
@@ -55,6 +56,7 @@ class Field:
     lookup: str = ""
     reads: frozenset[str] = frozenset()
     place: tuple[str, str] | None = None
+    stored: Stored | None = None
 
     @property
     def outside(self) -> bool:
@@ -75,12 +77,23 @@ class FieldRecord:
     options_from: Callable[[Vocabulary], Mapping[str, str]] | None = None
     state_key: str = ""
     place: tuple[str, str] | None = None
+    stored: Stored | None = None
 
     def field(self, vocabulary: Vocabulary) -> Field:
         options = self.options_from(vocabulary) if self.options_from else self.options
         reads = frozenset({self.state_key}) if self.state_key else frozenset()
         return Field(
-            self.key, self.label, self.group, self.type, self.read, options, self.state_key, "", reads, self.place
+            self.key,
+            self.label,
+            self.group,
+            self.type,
+            self.read,
+            options,
+            self.state_key,
+            "",
+            reads,
+            self.place,
+            self.stored,
         )
 
 
@@ -123,9 +136,10 @@ def _clock(key: str, label: str) -> Read:
     return read
 
 
-def _moment(key: str, label: str) -> FieldRecord:
+def _moment(key: str, label: str, *, column: str = "") -> FieldRecord:
     """A moment that the desk keeps of every ticket; as it is when the rules are decided."""
-    return FieldRecord(f"ticket.{key}", label, "Ticket", FieldType.TIME, _clock(key, label))
+    stored = Stored(column or key)
+    return FieldRecord(f"ticket.{key}", label, "Ticket", FieldType.TIME, _clock(key, label), stored=stored)
 
 
 def _level(target: Target, label: str) -> tuple[FieldRecord, ...]:
@@ -207,6 +221,8 @@ def _state_record(field: StateField) -> FieldRecord:
         options_from=_FROM_VOCABULARY.get(field.key),
         state_key=field.key,
         place=("item", field.key),
+        # Moments of the state are kept as the text that was given.
+        stored=Stored(field.key, loose=field.type is FieldType.TIME),
     )
 
 
@@ -221,7 +237,7 @@ def _record(part: str, key: str, label: str, type: FieldType, options: Options =
 #: Every fixed field, in the order menus show them.
 _RECORDS: tuple[FieldRecord, ...] = (
     *(_state_record(field) for field in STATE_FIELDS.values()),
-    FieldRecord("ticket.id", "Number", "Ticket", FieldType.NUMBER, _item("id", "Number")),
+    FieldRecord("ticket.id", "Number", "Ticket", FieldType.NUMBER, _item("id", "Number"), stored=Stored("id")),
     FieldRecord(
         "ticket.kind",
         "Kind",
@@ -229,8 +245,16 @@ _RECORDS: tuple[FieldRecord, ...] = (
         FieldType.CHOICE,
         _item("kind", "Kind"),
         {kind.value: kind.capitalize() for kind in ItemKind},
+        stored=Stored("kind"),
     ),
-    FieldRecord("ticket.created_at", "Created at", "Ticket", FieldType.TIME, _item("created_at", "Created at")),
+    FieldRecord(
+        "ticket.created_at",
+        "Created at",
+        "Ticket",
+        FieldType.TIME,
+        _item("created_at", "Created at"),
+        stored=Stored("created_at"),
+    ),
     FieldRecord(
         "sla.policy",
         "SLA policy that counts",
@@ -239,7 +263,7 @@ _RECORDS: tuple[FieldRecord, ...] = (
         _clock("policy", "SLA policy that counts"),
         options_from=lambda vocabulary: vocabulary.slas,
     ),
-    _moment("last_modified", "Last modified by a person"),
+    _moment("last_modified", "Last modified by a person", column="modified_at"),
     _moment("status_since", "In this status since"),
     _moment("unanswered_since", "Customer waits for a reply since"),
     _moment("replied_at", "We wait for the customer since"),
@@ -364,6 +388,7 @@ def _custom(key: str, vocabulary: Vocabulary) -> Field:
         "",
         frozenset({state_key}),
         ("item", state_key),
+        Stored("fields", key, loose=True),
     )
 
 

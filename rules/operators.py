@@ -8,9 +8,10 @@ negative ones), an unknown one decides nothing. Durations are elapsed time. What
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rules.asking import NOT_ASKED, Asked, Grade, Shape, exactly, exactly_not
 from rules.comparisons import (
     SETS,
     Test,
@@ -99,7 +100,7 @@ class Operator:
     """One way to compare.
 
     `sentence` completes "Topic ..." for people, with {value} for the operand. `when_missing` is the answer for a
-    field without a value; for a field without a change it is the same."""
+    field without a value; for a field without a change it is the same. `sql` says how a database is asked for it."""
 
     key: str
     label: str
@@ -111,6 +112,7 @@ class Operator:
     when_missing: bool = False
     looks: Looks = Looks.VALUE
     takes: Takes = Takes.VALUES
+    sql: Asked = field(kw_only=True)
 
     def test(self, type: FieldType, operand: JSON) -> Test:
         """The comparison, ready to be asked. Raises `ConditionFailed` when the operand cannot be compared with."""
@@ -118,7 +120,16 @@ class Operator:
 
 
 _RECORDS: tuple[Operator, ...] = (
-    Operator("is", "is", _SCALAR | {FieldType.BOOL}, Operand.ONE, is_among, "is {value}", "The value is this one."),
+    Operator(
+        "is",
+        "is",
+        _SCALAR | {FieldType.BOOL},
+        Operand.ONE,
+        is_among,
+        "is {value}",
+        "The value is this one.",
+        sql=exactly(Shape.AMONG),
+    ),
     Operator(
         "is_not",
         "is not",
@@ -128,8 +139,18 @@ _RECORDS: tuple[Operator, ...] = (
         "is not {value}",
         "The value is another one, or there is none.",
         when_missing=True,
+        sql=exactly_not(Shape.AMONG),
     ),
-    Operator("any_of", "is any of", _SCALAR, Operand.MANY, is_among, "is any of {value}", "The value is one of these."),
+    Operator(
+        "any_of",
+        "is any of",
+        _SCALAR,
+        Operand.MANY,
+        is_among,
+        "is any of {value}",
+        "The value is one of these.",
+        sql=exactly(Shape.AMONG),
+    ),
     Operator(
         "none_of",
         "is none of",
@@ -139,13 +160,38 @@ _RECORDS: tuple[Operator, ...] = (
         "is none of {value}",
         "The value is not among these, or there is none.",
         when_missing=True,
+        sql=exactly_not(Shape.AMONG),
     ),
     Operator(
-        "empty", "is empty", _ALL, Operand.NONE, certain(False), "is empty", "There is no value.", when_missing=True
+        "empty",
+        "is empty",
+        _ALL,
+        Operand.NONE,
+        certain(False),
+        "is empty",
+        "There is no value.",
+        when_missing=True,
+        sql=exactly_not(Shape.PRESENT),
     ),
-    Operator("not_empty", "is not empty", _ALL, Operand.NONE, certain(True), "is not empty", "There is a value."),
     Operator(
-        "greater", "is greater than", _ORDERED, Operand.ONE, is_greater, "is greater than {value}", "More, or later."
+        "not_empty",
+        "is not empty",
+        _ALL,
+        Operand.NONE,
+        certain(True),
+        "is not empty",
+        "There is a value.",
+        sql=exactly(Shape.PRESENT),
+    ),
+    Operator(
+        "greater",
+        "is greater than",
+        _ORDERED,
+        Operand.ONE,
+        is_greater,
+        "is greater than {value}",
+        "More, or later.",
+        sql=exactly(Shape.GREATER),
     ),
     Operator(
         "greater_or_equal",
@@ -155,8 +201,18 @@ _RECORDS: tuple[Operator, ...] = (
         is_greater_or_equal,
         "is at least {value}",
         "This much or more, then or later.",
+        sql=exactly_not(Shape.LESS),
     ),
-    Operator("less", "is less than", _ORDERED, Operand.ONE, is_less, "is less than {value}", "Less, or earlier."),
+    Operator(
+        "less",
+        "is less than",
+        _ORDERED,
+        Operand.ONE,
+        is_less,
+        "is less than {value}",
+        "Less, or earlier.",
+        sql=exactly(Shape.LESS),
+    ),
     Operator(
         "less_or_equal",
         "is at most",
@@ -165,6 +221,7 @@ _RECORDS: tuple[Operator, ...] = (
         is_less_or_equal,
         "is at most {value}",
         "This much or less, then or earlier.",
+        sql=exactly_not(Shape.GREATER),
     ),
     Operator(
         "between",
@@ -174,6 +231,7 @@ _RECORDS: tuple[Operator, ...] = (
         is_between,
         "is between {value}",
         "From the first value to the second, both included.",
+        sql=exactly(Shape.BETWEEN),
     ),
     Operator(
         "contains_any",
@@ -183,6 +241,7 @@ _RECORDS: tuple[Operator, ...] = (
         contains_any,
         "contains {value}",
         "One of the keywords stands in the text, as a word where it is one.",
+        sql=Asked(Grade.SUPERSET, Shape.CONTAINS_ANY),
     ),
     Operator(
         "contains_none",
@@ -193,6 +252,7 @@ _RECORDS: tuple[Operator, ...] = (
         "contains none of {value}",
         "None of the keywords stands in the text, or there is no text.",
         when_missing=True,
+        sql=NOT_ASKED,
     ),
     Operator(
         "contains_all",
@@ -202,6 +262,7 @@ _RECORDS: tuple[Operator, ...] = (
         contains_all,
         "contains all of {value}",
         "Every one of the keywords stands in the text, as a word where it is one.",
+        sql=Asked(Grade.SUPERSET, Shape.CONTAINS_ALL),
     ),
     Operator(
         "starts_with",
@@ -211,6 +272,7 @@ _RECORDS: tuple[Operator, ...] = (
         starts_with,
         "starts with {value}",
         "The text begins with one of these; the rest of the word does not matter.",
+        sql=exactly(Shape.STARTS),
     ),
     Operator(
         "ends_with",
@@ -220,6 +282,7 @@ _RECORDS: tuple[Operator, ...] = (
         ends_with,
         "ends with {value}",
         "The text ends with one of these; the rest of the word does not matter.",
+        sql=exactly(Shape.ENDS),
     ),
     Operator(
         "matches",
@@ -230,6 +293,7 @@ _RECORDS: tuple[Operator, ...] = (
         "matches {value}",
         "The pattern (RE2) is found somewhere in the text, without case and accents.",
         takes=Takes.PATTERN,
+        sql=NOT_ASKED,
     ),
     Operator(
         "older_than",
@@ -241,6 +305,7 @@ _RECORDS: tuple[Operator, ...] = (
         "The time is at least this long ago, in elapsed time.",
         looks=Looks.AGE,
         takes=Takes.DURATION,
+        sql=exactly(Shape.OLDER),
     ),
     Operator(
         "newer_than",
@@ -252,6 +317,7 @@ _RECORDS: tuple[Operator, ...] = (
         "The time is less than this long ago, in elapsed time, or still to come.",
         looks=Looks.AGE,
         takes=Takes.DURATION,
+        sql=exactly_not(Shape.OLDER),
     ),
     Operator(
         "in_working_time",
@@ -262,6 +328,7 @@ _RECORDS: tuple[Operator, ...] = (
         "is in the working time of {value}",
         "Work is done at that time, by this calendar: its hours, without its holidays.",
         takes=Takes.CALENDAR,
+        sql=NOT_ASKED,
     ),
     Operator(
         "out_of_working_time",
@@ -272,6 +339,7 @@ _RECORDS: tuple[Operator, ...] = (
         "is out of the working time of {value}",
         "No work is done at that time, by this calendar.",
         takes=Takes.CALENDAR,
+        sql=NOT_ASKED,
     ),
     Operator(
         "fresh_within",
@@ -283,10 +351,27 @@ _RECORDS: tuple[Operator, ...] = (
         "There is a value, and it was fetched from outside less than this long ago.",
         looks=Looks.FETCHED,
         takes=Takes.DURATION,
+        sql=NOT_ASKED,
     ),
-    Operator("has_any", "has any of", SETS, Operand.MANY, has_any, "has any of {value}", "One of these is in the set."),
     Operator(
-        "has_all", "has all of", SETS, Operand.MANY, has_all, "has all of {value}", "All of these are in the set."
+        "has_any",
+        "has any of",
+        SETS,
+        Operand.MANY,
+        has_any,
+        "has any of {value}",
+        "One of these is in the set.",
+        sql=exactly(Shape.HAS_ANY),
+    ),
+    Operator(
+        "has_all",
+        "has all of",
+        SETS,
+        Operand.MANY,
+        has_all,
+        "has all of {value}",
+        "All of these are in the set.",
+        sql=exactly(Shape.HAS_ALL),
     ),
     Operator(
         "has_none",
@@ -297,6 +382,7 @@ _RECORDS: tuple[Operator, ...] = (
         "has none of {value}",
         "None of these is in the set, or the set is empty.",
         when_missing=True,
+        sql=exactly_not(Shape.HAS_ANY),
     ),
     Operator(
         "changed",
@@ -307,6 +393,7 @@ _RECORDS: tuple[Operator, ...] = (
         "changed",
         "This event changed the field.",
         looks=Looks.CHANGE,
+        sql=NOT_ASKED,
     ),
     Operator(
         "changed_to",
@@ -317,6 +404,7 @@ _RECORDS: tuple[Operator, ...] = (
         "changed to {value}",
         "This event gave the field one of these values; in a set: added one of them.",
         looks=Looks.CHANGE,
+        sql=NOT_ASKED,
     ),
     Operator(
         "changed_from",
@@ -327,6 +415,7 @@ _RECORDS: tuple[Operator, ...] = (
         "changed from {value}",
         "This event took one of these values away from the field; in a set: removed one of them.",
         looks=Looks.CHANGE,
+        sql=NOT_ASKED,
     ),
 )
 

@@ -16,6 +16,7 @@ from tests.mutations import (
     pages,
     policy,
     scripts,
+    selecting,
     walls,
     work,
 )
@@ -39,6 +40,7 @@ MUTATIONS: tuple[Mutation, ...] = tuple(
         clock,
         desk,
         mail,
+        selecting,
     )
     for mutation in part.MUTATIONS
 )

@@ -27,24 +27,24 @@ def _refusal(name: str, old: str, new: str) -> Mutation:
 
 MUTATIONS = (
     # Operators
-    _operator("is", 'Operand.ONE, is_among, "is {value}"', 'Operand.ONE, is_not_among, "is {value}"'),
+    _operator("is", 'is_among,\n        "is {value}"', 'is_not_among,\n        "is {value}"'),
     _operator(
         "is_not", '        is_not_among,\n        "is not {value}"', '        is_among,\n        "is not {value}"'
     ),
-    _operator("any_of", 'Operand.MANY, is_among, "is any of', 'Operand.MANY, is_not_among, "is any of'),
+    _operator("any_of", 'is_among,\n        "is any of', 'is_not_among,\n        "is any of'),
     _operator("none_of", '        is_not_among,\n        "is none of', '        is_among,\n        "is none of'),
     Mutation(
         "the operator empty",
         "rules/operators.py",
-        'Operand.NONE, certain(False), "is empty"',
-        'Operand.NONE, certain(True), "is empty"',
+        'certain(False),\n        "is empty"',
+        'certain(True),\n        "is empty"',
         OPERATORS + "test_empty_is_true_only_where_there_is_no_value",
     ),
     Mutation(
         "the operator not_empty",
         "rules/operators.py",
-        'Operand.NONE, certain(True), "is not empty"',
-        'Operand.NONE, certain(False), "is not empty"',
+        'certain(True),\n        "is not empty"',
+        'certain(False),\n        "is not empty"',
         OPERATORS + "test_empty_is_true_only_where_there_is_no_value",
     ),
     _comparison(

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from rules import actions, fields, lint, operators, triggers
+from rules.asking import Grade
 from rules.parse import parse_table
 from rules.trace import RowVerdict, Verdict
 from tests.rules.desk import DESK
@@ -46,6 +47,14 @@ def test_everything_in_the_catalogue_is_in_the_docs(key: str) -> None:
 def test_every_parameter_of_an_action_is_in_its_line_of_the_docs(action: str, param: str) -> None:
     [line] = [line for line in PAGE.splitlines() if line.startswith(f"| `{action}` |")]
     assert f"`{param}`" in line
+
+
+@pytest.mark.parametrize("grade", Grade)
+def test_the_docs_tell_how_the_database_is_asked_for_each_operator(grade: Grade) -> None:
+    [line] = [line for line in PAGE.splitlines() if line.startswith(f"| {grade.value} |")]
+    assert set(re.findall("`([a-z_]+)`", line)) == {
+        key for key, one in operators.OPERATORS.items() if one.sql.grade is grade
+    }
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -1,0 +1,491 @@
+"""SQL says the same as the engine about which items a condition holds for, or leaves it to the engine.
+
+The engine's own answer is taken with `CompiledRow.truth` and its parts on the items as they are read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, delete, insert, select
+
+from jobs.facts import clock_facts
+from jobs.selecting import MOST_CONDITIONS, Found, Selecting
+from rules.asking import Grade
+from rules.compiled import All, CompiledCondition, CompiledTable, Not
+from rules.decision import Entry
+from rules.errors import OperandRefused
+from rules.facts import Facts
+from rules.fields import field
+from rules.look import Look
+from rules.operands import list_names
+from rules.operators import OPERATORS, clean_operand, for_values, operators_for, type_for
+from rules.parse import parse_table
+from rules.table import Clause, GroupKind
+from rules.truth import RowTruth, Undecided
+from rules.vocabulary import NamedList
+from tests.builders import MORNING, a_desk
+from tests.rules.desk import DESK as RULES_DESK
+from tickets.db import Database, table_of
+from tickets.item import FieldType, StateField
+from tickets.store import read_item
+from tickets.tables import Person, WorkItem
+from tickets.values import JSON, iso
+
+CUSTOM = {
+    "topic": StateField("topic", "Topic", FieldType.CHOICE, {"refund": "Refund", "invoice": "Invoice"}),
+    "amount": StateField("amount", "Amount", FieldType.NUMBER),
+    "price": StateField("price", "Price", FieldType.MONEY),
+    "labels": StateField("labels", "Labels", FieldType.CHOICES, {"a": "A", "b": "B"}),
+    "note": StateField("note", "Note", FieldType.TEXT),
+    "story": StateField("story", "Story", FieldType.LONG_TEXT),
+    "deadline": StateField("deadline", "Deadline", FieldType.TIME),
+    "vip": StateField("vip", "VIP", FieldType.BOOL),
+    "buyer": StateField("buyer", "Buyer", FieldType.PERSON),
+}
+DESK = replace(
+    RULES_DESK,
+    custom_fields=CUSTOM,
+    lists={"MONEY": NamedList("Money words", ("refund", "Überweisung")), "NOBODY": NamedList("Nobody", ())},
+)
+HOUR = timedelta(hours=1)
+#: Cards as every item here has them: one that can be read, and one whose facts could not be had.
+CARDS: Mapping[str, Mapping[str, JSON]] = {
+    "payments": {"data": {"duplicate": True, "total": 5}, "title": "Payments", "fetched_at": iso(MORNING), "error": ""},
+    "crm": {"data": None, "title": "CRM", "fetched_at": iso(MORNING), "error": "did not answer"},
+}
+_ITEMS = table_of(WorkItem)
+
+
+def put(connection: Connection, **given: Any) -> int:
+    """An item with these columns, whatever stands in them."""
+    stamps = dict.fromkeys(("created_at", "updated_at", "modified_at", "status_since"), MORNING)
+    values: dict[str, Any] = {"kind": "ticket", "fields": {}, "version": 1, "last_seq": 0, **stamps, **given}
+    return int(connection.execute(insert(_ITEMS).values(**values).returning(_ITEMS.c.id)).scalar_one())
+
+
+def facts(connection: Connection, item_id: int) -> Facts:
+    item = read_item(connection, item_id)
+    return Facts(
+        item={"id": item.id, "kind": item.kind.value, "created_at": iso(item.created_at), **item.state},
+        event={"at": iso(MORNING)},
+        now=iso(MORNING),
+        context=CARDS,
+        clock=clock_facts(item),
+    )
+
+
+def holds(name: str, op: str, value: JSON = None) -> CompiledCondition:
+    """The condition as a table of this desk would have it."""
+    own = field(name, DESK)
+    operator = for_values(OPERATORS[op], value)
+    if not list_names(value):
+        value = clean_operand(operator, type_for(operator, own.type, value), value)
+    return CompiledCondition.of_clause(Clause(name, operator.key, value), DESK)
+
+
+def group(kind: GroupKind, *members: CompiledCondition | All | Not) -> All | Not:
+    if kind is GroupKind.ALL:
+        return All(members)
+    none = All(tuple(Not(one) for one in members))
+    return none if kind is GroupKind.NONE else Not(none)
+
+
+def truth(node: CompiledCondition | All | Not, seen: Facts) -> RowTruth | Undecided:
+    look = Look(seen, {})
+    return node.ask(look) if isinstance(node, CompiledCondition) else node.truth(look)
+
+
+def picked(connection: Connection, found: Found) -> tuple[set[int], set[int]]:
+    """The items SQL is sure of, and those it leaves possible; each item is in one of a test and its opposite."""
+    everything = set(connection.execute(select(_ITEMS.c.id)).scalars())
+    sides = []
+    for test in (found.sure, found.may):
+        yes = set(connection.execute(select(_ITEMS.c.id).where(test)).scalars())
+        no = set(connection.execute(select(_ITEMS.c.id).where(~test)).scalars())
+        assert (yes | no, yes & no) == (everything, set()), "neither true nor false for SQL"
+        sides.append(yes)
+    return sides[0], sides[1]
+
+
+def compared(connection: Connection, ids: Sequence[int], node: CompiledCondition | All | Not) -> Found:
+    """SQL's two sides beside the engine's three answers."""
+    found = Selecting(connection.dialect.name, MORNING).node(node)
+    sure, may = picked(connection, found)
+    answers = {one: truth(node, facts(connection, one)) for one in ids}
+    true = {one for one, answer in answers.items() if answer is True}
+    possible = {one for one, answer in answers.items() if answer is not False}
+    assert sure <= true, (answers, sure)
+    assert possible <= may, (answers, may)
+    if found.grade is Grade.EXACT:
+        assert (sure, may) == (true, possible), (answers, sure, may)
+    if found.grade is Grade.NONE:
+        assert may == set(ids)
+    return found
+
+
+@pytest.fixture
+def desk(database: Database) -> Database:
+    a_desk(database)
+    with database.write() as connection:
+        connection.execute(insert(table_of(Person)).values(id=7, name="Camille", created_at=MORNING))
+    return database
+
+
+# Each operator on each sort of stored value ---------------------------------------------------------------------------
+
+#: Items by a letter. What a field does not hold is missing.
+WAITING = MORNING - 72 * HOUR
+ITEMS: Mapping[str, Mapping[str, Any]] = {
+    "a": {
+        "subject": "Refund for order 7",
+        "status": "open",
+        "tags": ["billing", "vip"],
+        "customer": 7,
+        "published": True,
+        "due_at": iso(MORNING - HOUR),
+        "status_since": WAITING,
+        "unanswered_since": MORNING,
+        "fields": {
+            "topic": "refund",
+            "amount": 10,
+            "price": "64.90",
+            "labels": ["a"],
+            "note": "Blue bike",
+            "deadline": iso(MORNING + HOUR),
+            "vip": True,
+            "buyer": 7,
+        },
+    },
+    "b": {
+        "subject": "Réfund for order 8",
+        "status": "solved",
+        "tags": ["Bílling"],
+        "published": False,
+        "due_at": "2026-11-21T12:00:00+02:00",
+        "status_since": WAITING + timedelta(microseconds=1),
+        "fields": {
+            "topic": "invoice",
+            "amount": 10.5,
+            "price": "1e3",
+            "labels": ["ä"],
+            "note": "blúe bike",
+            "deadline": "2026-11-22",
+            "vip": False,
+            "buyer": 8,
+        },
+    },
+    "c": {},
+    "d": {
+        "subject": " refunded twice",
+        "status": "",
+        "tags": [],
+        "fields": {
+            "topic": 5,
+            "amount": "9",
+            "price": "many",
+            "labels": "a",
+            "note": 12,
+            "deadline": "2026-02-31T00:00:00.000000+00:00",
+            "vip": "true",
+            "buyer": True,
+        },
+    },
+    "e": {
+        "subject": "refunded",
+        "status": "Open",
+        "tags": ["VIP"],
+        "due_at": iso(MORNING),
+        "fields": {
+            "topic": "",
+            "amount": None,
+            "labels": [],
+            "note": "bike blue",
+            "deadline": iso(MORNING - HOUR),
+            "amount_": 1,
+        },
+    },
+}
+
+#: field, operator, value, the items SQL is sure of, those it leaves possible, how good that is.
+CASES: list[tuple[str, str, JSON, str, str, Grade]] = [
+    ("ticket.status", "is", "open", "a", "a", Grade.EXACT),
+    ("ticket.status", "is_not", "open", "bcde", "bcde", Grade.EXACT),
+    ("ticket.status", "any_of", ["open", "solved"], "ab", "ab", Grade.EXACT),
+    ("ticket.status", "none_of", ["open", "solved"], "cde", "cde", Grade.EXACT),
+    ("ticket.status", "empty", None, "cd", "cd", Grade.EXACT),
+    ("ticket.status", "not_empty", None, "abe", "abe", Grade.EXACT),
+    ("ticket.status", "any_of", {"list": "NOBODY"}, "", "", Grade.EXACT),
+    ("ticket.status", "none_of", {"list": "NOBODY"}, "abcde", "abcde", Grade.EXACT),
+    ("ticket.kind", "is", "ticket", "abcde", "abcde", Grade.EXACT),
+    ("ticket.customer", "is", 7, "a", "a", Grade.EXACT),
+    ("ticket.customer", "is_not", 7, "bcde", "bcde", Grade.EXACT),
+    ("ticket.customer", "is", 2**40, "", "", Grade.EXACT),
+    ("ticket.published", "is", True, "a", "a", Grade.EXACT),
+    ("ticket.published", "is", False, "b", "b", Grade.EXACT),
+    ("ticket.published", "is_not", True, "bcde", "bcde", Grade.EXACT),
+    ("ticket.status_since", "older_than", "72 h", "a", "a", Grade.EXACT),
+    ("ticket.status_since", "newer_than", "72 h", "bcde", "bcde", Grade.EXACT),
+    ("ticket.status_since", "greater", iso(WAITING), "bcde", "bcde", Grade.EXACT),
+    ("ticket.status_since", "less_or_equal", iso(WAITING), "a", "a", Grade.EXACT),
+    ("ticket.unanswered_since", "empty", None, "bcde", "bcde", Grade.EXACT),
+    ("ticket.created_at", "is", iso(MORNING), "abcde", "abcde", Grade.EXACT),
+    # Texts: what is not plain ASCII is left to the engine.
+    ("ticket.subject", "is", "REFUNDED", "e", "bde", Grade.SUPERSET),
+    ("ticket.subject", "is_not", "refunded", "ac", "abcd", Grade.SUPERSET),
+    ("ticket.subject", "starts_with", "Refund", "ae", "abde", Grade.SUPERSET),
+    ("ticket.subject", "ends_with", "ed", "e", "bde", Grade.SUPERSET),
+    ("ticket.subject", "contains_any", ["refund", "100%"], "", "abde", Grade.SUPERSET),
+    ("ticket.subject", "contains_all", ["refund", "order"], "", "abd", Grade.SUPERSET),
+    ("ticket.subject", "contains_none", "refund", "", "abcde", Grade.NONE),
+    ("ticket.subject", "matches", "^re", "", "abcde", Grade.NONE),
+    ("ticket.subject", "empty", None, "c", "c", Grade.EXACT),
+    # Sets: one member that is not plain leaves the item to the engine.
+    ("ticket.tags", "has_any", ["Vip"], "ae", "abe", Grade.SUPERSET),
+    ("ticket.tags", "has_all", ["vip", "billing"], "a", "ab", Grade.SUPERSET),
+    ("ticket.tags", "has_none", ["vip"], "cd", "bcd", Grade.SUPERSET),
+    ("ticket.tags", "empty", None, "cd", "cd", Grade.EXACT),
+    # Moments kept as text: those in another form are left to the engine.
+    ("ticket.due_at", "older_than", "1 h", "a", "ab", Grade.SUPERSET),
+    ("ticket.due_at", "newer_than", "1 h", "e", "be", Grade.SUPERSET),
+    ("ticket.due_at", "greater_or_equal", iso(MORNING), "e", "be", Grade.SUPERSET),
+    # The desk's own fields may hold anything.
+    ("ticket.fields.topic", "is", "refund", "a", "ad", Grade.SUPERSET),
+    ("ticket.fields.topic", "is_not", "refund", "bce", "bcde", Grade.SUPERSET),
+    ("ticket.fields.topic", "empty", None, "ce", "ce", Grade.EXACT),
+    ("ticket.fields.amount", "is", 10, "a", "a", Grade.SUPERSET),
+    ("ticket.fields.amount", "greater", 10, "b", "b", Grade.SUPERSET),
+    ("ticket.fields.amount", "less", 10, "d", "d", Grade.SUPERSET),
+    ("ticket.fields.amount", "between", [9, 10], "ad", "ad", Grade.SUPERSET),
+    ("ticket.fields.price", "less_or_equal", "64.9", "a", "abd", Grade.SUPERSET),
+    ("ticket.fields.price", "greater", "0.1000000000000000055", "", "abd", Grade.SUPERSET),
+    ("ticket.fields.labels", "has_any", ["A"], "a", "abd", Grade.SUPERSET),
+    ("ticket.fields.labels", "has_none", ["a"], "ce", "bcde", Grade.SUPERSET),
+    ("ticket.fields.note", "starts_with", "BLUE", "a", "abd", Grade.SUPERSET),
+    ("ticket.fields.deadline", "older_than", "1 h", "e", "bde", Grade.SUPERSET),
+    ("ticket.fields.vip", "is", True, "a", "ad", Grade.EXACT),
+    ("ticket.fields.vip", "is_not", True, "bce", "bcde", Grade.EXACT),
+    ("ticket.fields.buyer", "is", 7, "a", "ad", Grade.EXACT),
+    # What stands elsewhere, or is of an event, is not asked.
+    ("message.text", "contains_any", "refund", "", "abcde", Grade.NONE),
+    ("customer.name", "empty", None, "", "abcde", Grade.NONE),
+    ("erp.find_party.tier", "is", "gold", "", "abcde", Grade.NONE),
+    ("context.crm.tier", "is", "gold", "", "abcde", Grade.NONE),
+    ("ticket.status", "changed", None, "", "abcde", Grade.NONE),
+    ("ticket.created_at", "in_working_time", "office", "", "abcde", Grade.NONE),
+]
+
+
+@pytest.fixture
+def letters(desk: Database) -> Mapping[str, int]:
+    with desk.write() as connection:
+        return {letter: put(connection, **given) for letter, given in ITEMS.items()}
+
+
+def test_a_condition_finds_what_the_engine_finds_or_leaves_it_possible(
+    desk: Database, letters: Mapping[str, int]
+) -> None:
+    wrong = []
+    with desk.read() as connection:
+        for name, op, value, sure, may, grade in CASES:
+            found = compared(connection, list(letters.values()), node := holds(name, op, value))
+            sides = tuple("".join(x for x in letters if letters[x] in side) for side in picked(connection, found))
+            if (*sides, found.grade) != (sure, may, grade):
+                wrong.append((name, op, value, *sides, found.grade.value))
+            compared(connection, list(letters.values()), Not(node))
+    assert not wrong
+
+
+def test_every_operator_is_asked_about_or_said_not_to_be() -> None:
+    shown = {for_values(OPERATORS[op], value).key for _, op, value, *_ in CASES}
+    silent = {key for key, one in OPERATORS.items() if one.sql.shape is None}
+    assert set(OPERATORS) - shown <= silent
+
+
+# Any condition, group and table on any items --------------------------------------------------------------------------
+
+_WORDS = (
+    "refund|Refund!|REFUNDED|réfund|  refund|re  fund|a refund, twice|100%_x|\ufb01nd|STRA\u1e9eE|\u212aelvin|10|9.5|-3"
+)
+_DATES = "2026-11-21T10:30:00.000000+01:00|2026-02-29T00:00:00.000000+00:00|2026-11-21T24:00:00.000000+00:00|2026-11-21"
+_MORE = ("\u0661", "open", "a\tb", "x" * 300, "", "Überweisung", "\u2003", iso(MORNING))
+TEXTS = st.sampled_from([*_WORDS.split("|"), *_DATES.split("|"), *_MORE])
+MOMENTS = st.integers(-3, 3).map(lambda hours: MORNING + hours * HOUR)
+NUMBERS = st.sampled_from([0, 1, 9, 10, 10.5, -3, 0.1, 0.30000000000000004, 1e20, 2**53 + 1, -(2**63), 1e-20, 7, 1e300])
+VALUES: st.SearchStrategy[JSON] = st.one_of(
+    TEXTS,
+    NUMBERS,
+    MOMENTS.map(iso),
+    st.booleans(),
+    st.none(),
+    st.lists(st.one_of(TEXTS, NUMBERS), max_size=3),
+    st.just({}),
+)
+MAYBE_MOMENT = st.none() | MOMENTS
+STORED = st.fixed_dictionaries(
+    {
+        "subject": st.none() | TEXTS,
+        "status": st.sampled_from([None, "", "open", "solved", "Open"]),
+        "team": st.sampled_from([None, "billing", "first_line"]),
+        "customer": st.sampled_from([None, 7]),
+        "published": st.sampled_from([None, True, False]),
+        "tags": st.none() | st.lists(TEXTS, max_size=3),
+        "due_at": st.none() | MOMENTS.map(iso) | TEXTS.map(lambda text: text[:40]),
+        "created_at": MOMENTS,
+        "status_since": MOMENTS,
+        "modified_at": MOMENTS,
+        "unanswered_since": MAYBE_MOMENT,
+        "opened_at": MAYBE_MOMENT,
+        "fields": st.dictionaries(st.sampled_from([*CUSTOM, "other"]), VALUES, max_size=5),
+    }
+)
+NAMES = [
+    *(
+        "subject",
+        "status",
+        "team",
+        "customer",
+        "published",
+        "tags",
+        "due_at",
+        "created_at",
+        "status_since",
+        "last_modified",
+    ),
+    *("unanswered_since", "id", "kind", *(f"fields.{key}" for key in CUSTOM)),
+]
+OPERANDS: Mapping[FieldType, st.SearchStrategy[JSON]] = {
+    FieldType.NUMBER: NUMBERS,
+    FieldType.MONEY: st.sampled_from(["10", "9.5", "64.90", "0.1000000000000000055", "-3"]),
+    FieldType.TIME: MOMENTS.map(iso),
+    FieldType.BOOL: st.booleans(),
+    FieldType.PERSON: st.sampled_from([7, 8, 0, 2**40]),
+}
+DURATIONS = st.sampled_from(["1 h", "2 h", "90 min", "1 d"])
+
+
+@st.composite
+def conditions(draw: st.DrawFn) -> CompiledCondition:
+    """A condition that a table of this desk may hold, on an item's field or on one that is missing or unknown."""
+    names = [*(f"ticket.{name}" for name in NAMES), "customer.name", "erp.find_party.tier", "context.crm.tier"]
+    own = field(draw(st.sampled_from(names)), DESK)
+    operator = draw(st.sampled_from(operators_for(own.type, outside=own.outside)))
+    if operator.key in ("in_working_time", "out_of_working_time"):
+        return CompiledCondition.of_clause(Clause(own.key, operator.key, "office"), DESK)
+    values = DURATIONS if operator.takes == "duration" else OPERANDS.get(own.type or FieldType.TEXT, TEXTS)
+    operand: JSON = None
+    if operator.operand == "one":
+        operand = draw(values)
+    elif operator.operand in ("many", "pair"):
+        operand = draw(st.lists(values, min_size=2, max_size=2 if operator.operand == "pair" else 3))
+        if operator.operand == "many" and own.type is not None and draw(st.booleans()):
+            named = draw(st.sampled_from(["MONEY", "NOBODY"]))
+            if own.type in (FieldType.TEXT, FieldType.LONG_TEXT, FieldType.CHOICE, FieldType.CHOICES):
+                return CompiledCondition.of_clause(Clause(own.key, operator.key, [{"list": named}]), DESK)
+    try:
+        cleaned = clean_operand(operator, type_for(operator, own.type, operand), operand)
+    except OperandRefused:
+        assume(False)
+        raise
+    return CompiledCondition.of_clause(Clause(own.key, operator.key, cleaned), DESK)
+
+
+GROUPS: st.SearchStrategy[CompiledCondition | All | Not] = st.recursive(
+    conditions(),
+    lambda members: st.builds(
+        lambda kind, inner: group(kind, *inner), st.sampled_from(GroupKind), st.lists(members, min_size=1, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def test_whatever_is_asked_of_whatever_items_sql_contradicts_the_engine_nowhere(desk: Database) -> None:
+    grades: set[Grade] = set()
+
+    @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(STORED, min_size=1, max_size=4), GROUPS)
+    def contradicts_nowhere(items: list[dict[str, Any]], node: CompiledCondition | All | Not) -> None:
+        with desk.write() as connection:
+            connection.execute(delete(_ITEMS))
+            grades.add(compared(connection, [put(connection, **one) for one in items], node).grade)
+
+    contradicts_nowhere()
+    assert grades == set(Grade)
+
+
+COLUMNS = [{"id": "c1", "field": "ticket.status"}, {"id": "c2", "field": "ticket.fields.amount", "op": "greater"}]
+ROWS = [
+    {"id": "r1", "if": {"c1": "open", "c2": 9}, "then": {"s1": {"tags": ["x"]}}},
+    {
+        "id": "r2",
+        "if": {"c1": "solved"},
+        "groups": [{"none": [{"field": "ticket.tags", "value": "billing"}]}],
+        "then": {"s1": {"tags": ["y"]}},
+    },
+]
+TABLE: dict[str, Any] = {
+    "code": "A31",
+    "name": "Narrow",
+    "triggers": [{"on": "schedule", "cron": "0 9 * * *"}],
+    "columns": COLUMNS,
+    "steps": [{"id": "s1", "do": "add_tags"}],
+    "rows": ROWS,
+}
+
+
+def acting(connection: Connection, letters: Mapping[str, int], **table: Any) -> tuple[str, Grade]:
+    """The items that the table may do something on, by letter, and the grade; the engine agrees."""
+    parsed = parse_table({**TABLE, **table}, DESK)
+    compiled = CompiledTable.of(Entry("A31", "Narrow", 1, 1, True, parsed), 0, parsed, DESK)
+    found = Selecting(connection.dialect.name, MORNING).table(compiled)
+    _, may = picked(connection, found)
+    for item_id in letters.values():
+        look = Look(facts(connection, item_id), {})
+        inside = compiled.scope is None or compiled.scope.node.truth(look) is not False
+        acts = inside and (bool(compiled.otherwise_key) or any(row.truth(look) is not False for row in compiled.rows))
+        assert not acts or item_id in may
+    return "".join(letter for letter in letters if letters[letter] in may), found.grade
+
+
+def test_a_table_may_act_where_its_scope_and_one_of_its_rows_may_hold(
+    desk: Database, letters: Mapping[str, int]
+) -> None:
+    with desk.read() as connection:
+        assert acting(connection, letters) == ("ab", Grade.SUPERSET)
+        assert acting(connection, letters, rows=ROWS[:1]) == ("a", Grade.SUPERSET)
+        scope = [{"field": "ticket.customer", "op": "empty"}]
+        assert acting(connection, letters, scope=scope) == ("b", Grade.SUPERSET)
+        # With an otherwise row anything inside the scope may be acted on.
+        otherwise = {"then": {"s1": {"tags": ["z"]}}}
+        assert acting(connection, letters, otherwise=otherwise) == ("abcde", Grade.EXACT)
+        assert acting(connection, letters, otherwise=otherwise, scope=scope) == ("bcde", Grade.EXACT)
+
+
+def test_a_table_larger_than_one_statement_takes_is_narrowed_by_its_scope_alone(
+    desk: Database, letters: Mapping[str, int]
+) -> None:
+    rows = [{"id": f"r{n}", "if": {"c1": "solved"}, "then": {"s1": {"tags": ["x"]}}} for n in range(MOST_CONDITIONS)]
+    scope = [{"field": "ticket.customer", "op": "empty"}]
+    with desk.read() as connection:
+        assert acting(connection, letters, rows=rows) == ("b", Grade.EXACT)
+        assert acting(connection, letters, rows=rows, scope=scope) == ("bcde", Grade.SUPERSET)
+        assert acting(connection, letters, rows=[*rows, {**rows[0], "id": "more"}]) == ("abcde", Grade.NONE)
+
+
+def test_without_a_moment_only_what_no_passing_of_time_changes_rules_anything_out(
+    desk: Database, letters: Mapping[str, int]
+) -> None:
+    lasting = Selecting("sqlite" if desk.is_sqlite else "postgresql")
+    assert lasting.node(holds("ticket.status", "is", "open")).grade is Grade.EXACT
+    assert lasting.node(holds("ticket.status_since", "greater", iso(WAITING))).grade is Grade.EXACT
+    for op in ("older_than", "newer_than"):
+        found = lasting.node(holds("ticket.status_since", op, "72 h"))
+        with desk.read() as connection:
+            # Every item has been in its status since some time: all of them may come to it.
+            assert picked(connection, found) == (set(), set(letters.values()))

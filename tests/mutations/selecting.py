@@ -1,0 +1,161 @@
+"""What the database is asked about items, and whom the clock passes by."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+SELECTING = "tests/jobs/test_selecting.py::"
+ONE = SELECTING + "test_a_condition_finds_what_the_engine_finds_or_leaves_it_possible"
+PASSED_BY = "tests/jobs/test_passed_by.py::"
+
+
+def _form(key: str, above: str, form: str, other: str) -> Mutation:
+    """An operator that is asked of the database as something else; `above` are the lines of its record before that."""
+    own = f"{above}\n        sql="
+    return Mutation(f"the SQL form of {key}", "rules/operators.py", f"{own}{form},", f"{own}{other},", ONE)
+
+
+def _asked(name: str, old: str, new: str, test: str = ONE) -> Mutation:
+    return Mutation(f"in SQL: {name}", "jobs/selecting.py", old, new, test)
+
+
+def _word(name: str, old: str, new: str, test: str = ONE) -> Mutation:
+    return Mutation(f"in SQL: {name}", "jobs/sqlwords.py", old, new, test)
+
+
+MUTATIONS = (
+    _form("is", '        "The value is this one.",', "exactly(Shape.AMONG)", "exactly_not(Shape.AMONG)"),
+    _form(
+        "is_not",
+        '        "The value is another one, or there is none.",\n        when_missing=True,',
+        "exactly_not(Shape.AMONG)",
+        "exactly(Shape.AMONG)",
+    ),
+    _form("any_of", '        "The value is one of these.",', "exactly(Shape.AMONG)", "exactly_not(Shape.AMONG)"),
+    _form(
+        "none_of",
+        '        "The value is not among these, or there is none.",\n        when_missing=True,',
+        "exactly_not(Shape.AMONG)",
+        "exactly(Shape.AMONG)",
+    ),
+    _form("empty", "        when_missing=True,", "exactly_not(Shape.PRESENT)", "exactly(Shape.PRESENT)"),
+    _form("not_empty", '        "There is a value.",', "exactly(Shape.PRESENT)", "exactly_not(Shape.PRESENT)"),
+    _form("greater", '        "More, or later.",', "exactly(Shape.GREATER)", "exactly_not(Shape.GREATER)"),
+    _form(
+        "greater_or_equal",
+        '        "This much or more, then or later.",',
+        "exactly_not(Shape.LESS)",
+        "exactly(Shape.LESS)",
+    ),
+    _form("less", '        "Less, or earlier.",', "exactly(Shape.LESS)", "exactly_not(Shape.LESS)"),
+    _form(
+        "less_or_equal",
+        '        "This much or less, then or earlier.",',
+        "exactly_not(Shape.GREATER)",
+        "exactly(Shape.GREATER)",
+    ),
+    _form(
+        "between",
+        '        "From the first value to the second, both included.",',
+        "exactly(Shape.BETWEEN)",
+        "exactly_not(Shape.BETWEEN)",
+    ),
+    _form(
+        "contains_any",
+        '        "One of the keywords stands in the text, as a word where it is one.",',
+        "Asked(Grade.SUPERSET, Shape.CONTAINS_ANY)",
+        "exactly(Shape.CONTAINS_ANY)",
+    ),
+    _form(
+        "contains_all",
+        '        "Every one of the keywords stands in the text, as a word where it is one.",',
+        "Asked(Grade.SUPERSET, Shape.CONTAINS_ALL)",
+        "exactly(Shape.CONTAINS_ALL)",
+    ),
+    _form(
+        "starts_with",
+        '        "The text begins with one of these; the rest of the word does not matter.",',
+        "exactly(Shape.STARTS)",
+        "exactly_not(Shape.STARTS)",
+    ),
+    _form(
+        "ends_with",
+        '        "The text ends with one of these; the rest of the word does not matter.",',
+        "exactly(Shape.ENDS)",
+        "exactly_not(Shape.ENDS)",
+    ),
+    _form("older_than", "        takes=Takes.DURATION,", "exactly(Shape.OLDER)", "exactly_not(Shape.OLDER)"),
+    _form("newer_than", "        takes=Takes.DURATION,", "exactly_not(Shape.OLDER)", "exactly(Shape.OLDER)"),
+    _form("has_any", '        "One of these is in the set.",', "exactly(Shape.HAS_ANY)", "exactly_not(Shape.HAS_ANY)"),
+    _form("has_all", '        "All of these are in the set.",', "exactly(Shape.HAS_ALL)", "exactly_not(Shape.HAS_ALL)"),
+    _form("has_none", "        when_missing=True,", "exactly_not(Shape.HAS_ANY)", "exactly(Shape.HAS_ANY)"),
+    _asked("greater", "test = value.sql > wanted[0]", "test = value.sql >= wanted[0]"),
+    _asked("less", "test = value.sql < wanted[0]", "test = value.sql <= wanted[0]"),
+    _asked("between, its lower end", "and_(value.sql >= wanted[0],", "and_(value.sql > wanted[0],"),
+    _asked("between, its higher end", "value.sql <= wanted[1])", "value.sql < wanted[1])"),
+    _asked("older, at the limit", "value.sql <= limit", "value.sql < limit"),
+    _asked("what SQL cannot compare is possible", "or_(self.sql.is_(None), test), certain", "test, certain"),
+    _asked(
+        "what SQL cannot compare is not sure", "_found(and_(self.sql.is_not(None), test)", "_found(~(self.sql > test)"
+    ),
+    _asked("keywords are never sure", "certain = asked.grade is Grade.EXACT", "certain = True"),
+    _asked(
+        "a missing value",
+        "any_of([opposite(value.there), here]) if operator.when_missing else",
+        "any_of([opposite(value.there), here]) if False else",
+    ),
+    _asked("an empty list", "ALWAYS if operator.when_missing else NEVER", "NEVER"),
+    _asked(
+        "what cannot be asked is possible",
+        "ANY = Found(_NO, _YES, narrows=False",
+        "ANY = Found(_NO, _NO, narrows=False",
+    ),
+    _asked(
+        "the opposite of possible is not sure",
+        "Found(not_(found.may), not_(found.sure)",
+        "Found(not_(found.sure), not_(found.may)",
+    ),
+    _asked(
+        "a number that no double holds", "if Decimal(repr(float(number))) == number else None", "if number else None"
+    ),
+    _asked("what is no list", "or_(not_(listed), maybe)", "maybe"),
+    _asked(
+        "ages are counted from a moment",
+        "        if now is None:\n            return ANY\n",
+        "        now = now or utc_now()\n",
+        SELECTING + "test_without_a_moment_only_what_no_passing_of_time_changes_rules_anything_out",
+    ),
+    _asked(
+        "an otherwise row",
+        "        if compiled.otherwise_key:\n            return inside\n",
+        "",
+        SELECTING + "test_a_table_may_act_where_its_scope_and_one_of_its_rows_may_hold",
+    ),
+    _asked(
+        "more conditions than a statement takes",
+        "        if _too_much(All((scope, *rows))):\n",
+        "        if False:\n",
+        SELECTING + "test_a_table_larger_than_one_statement_takes_is_narrowed_by_its_scope_alone",
+    ),
+    _word("letters outside ASCII", 'or_(text.op("GLOB")("*[^ -~]*"), func.trim(text)', "or_(func.trim(text)"),
+    _word("spaces at the ends", 'func.trim(text) != text, func.instr(text, "  ") > 0', 'func.instr(text, "  ") > 0'),
+    _word("a day that no month has", 'func.date(day, "+0 days") == day', "func.date(day) == day"),
+    _word("a text that is no number", '(and_(kind == "text", _plain_number(value)), cast', '(kind == "text", cast'),
+    _word("true is not one", 'self._kind(column, key) == "integer", self._value', "~false(), self._value"),
+    _word("an empty text is no value", 'and_(kind == "text", value == "")', 'and_(kind == "text", value == "?")'),
+    _word("an empty list is no value", 'and_(kind == "array", value == "[]")', 'and_(kind == "array", value == "?")'),
+    Mutation(
+        "a schedule passes by what its rows rule out",
+        "jobs/timers.py",
+        "        where.append(acting(ruleset, row.entry, connection.dialect.name, now).may)\n",
+        "",
+        PASSED_BY + "test_a_schedule_passes_by_what_its_rows_rule_out_and_asks_the_engine_about_the_rest",
+    ),
+    Mutation(
+        "a schedule passes by only what could not match",
+        "jobs/timers.py",
+        "row.entry, connection.dialect.name, now).may",
+        "row.entry, connection.dialect.name, now).sure",
+        PASSED_BY + "test_a_schedule_passes_by_what_its_rows_rule_out_and_asks_the_engine_about_the_rest",
+    ),
+)
