@@ -111,7 +111,9 @@ def _with_uv(python: Path, lock: Path) -> None:
     if "PIP_INDEX_URL" in env:
         # Whoever points pip at a mirror of their own means every installer.
         env.setdefault("UV_DEFAULT_INDEX", env["PIP_INDEX_URL"])
-    sync: list[str | Path] = [uv, "pip", "sync", "--python", python, "--require-hashes", "--link-mode", "copy", lock]
+    sync: list[str | Path] = [uv, "pip", "sync", "--python", python, "--require-hashes", "--link-mode", "copy"]
+    # The sandbox starts its processes with an empty environment and writes nothing: it would compile them each time.
+    sync += ["--compile-bytecode", lock]
     what = "Installing the packages with uv"
     try:
         quietly(sync, what, timeout_s=INSTALL_TIMEOUT_S, env=env)

@@ -71,6 +71,9 @@ class Worker:
         self.answers.send(job)
 
     def end(self) -> None:
+        # Closing alone would not do: every process forked since holds this end, too.
+        with contextlib.suppress(OSError):
+            self.answers.send(None)
         self.answers.close()
         self._process.join(30)
 
@@ -97,6 +100,9 @@ def main() -> int:
             print(f"{one.name}: {one.file} -> {one.test}")
         return 0
     started = time.monotonic()
+    # Every try would compile the tests and the code anew; the copies are thrown away anyway.
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for library in LIBRARIES:
         importlib.import_module(library)
     with staffed(max(1, min(options.at_once, len(chosen)))) as workers:
@@ -200,10 +206,9 @@ def tried(workers: Sequence[Worker], mutations: Sequence[Mutation]) -> Iterator[
 
 
 def _serve(folder: Path, jobs: multiprocessing.connection.Connection) -> None:
-    """Do one job after the other until nobody asks any more."""
+    """Do one job after the other until there are no more."""
     with contextlib.suppress(EOFError, KeyboardInterrupt):
-        while True:
-            job = jobs.recv()
+        while (job := jobs.recv()) is not None:
             jobs.send(_try(folder, job) if isinstance(job, Mutation) else _run_tests(folder, job, BASELINE_S))
 
 
