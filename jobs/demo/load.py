@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, select
 
-from jobs.demo import desk, places, play
+from jobs.demo import desk, places, play, projects
 from jobs.demo.backoffice import BackOffice
 from jobs.demo.errors import AlreadyLoaded, NotOurs
 from jobs.demo.stories import DAYS, TICKETS, stories
@@ -72,10 +72,12 @@ def load(
             desk.company(connection, password_hash=hash_password(password), now=began)
             desk.connections(connection, playing.box, found, now=began)
         with playing.db.write() as connection:
+            projects.set_up(connection)
             desk.rules(connection, now=began)
         people = customers(found.seed, found.began)
         told = stories(people, seed=found.seed, now=now, count=count)
-        play.Player(playing, clock, office, found.seed, said).play(told, now=now)
+        deeds = projects.deeds(people, seed=found.seed, now=now)
+        play.Player(playing, clock, office, found.seed, said).play(told, now=now, deeds=deeds)
         with playing.db.read() as connection:
             figures = play.figures(connection)
     finally:

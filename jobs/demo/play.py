@@ -23,6 +23,7 @@ from jobs.demo.backoffice import BackOffice, Mood
 from jobs.demo.desk import COLLEAGUES, LATER, MANAGER, TEAMS, Colleague
 from jobs.demo.errors import DemoError
 from jobs.demo.places import Places, SystemName
+from jobs.demo.projects import Deed
 from jobs.demo.stories import Act, Did, Story
 from jobs.queues import Queues, Work
 from jobs.services import Services
@@ -111,10 +112,11 @@ class Player:
         self._items: dict[int, int] = {}
         self._persons: dict[str, int] = {}
 
-    def play(self, told: Sequence[Story], *, now: datetime) -> None:
-        """Everything until `now`. Raises `HistoryStuck`."""
+    def play(self, told: Sequence[Story], *, now: datetime, deeds: Sequence[tuple[datetime, Deed]] = ()) -> None:
+        """Everything until `now`; `deeds` are what people did besides. Raises `HistoryStuck`."""
         by_number = {one.number: one for one in told}
-        for at, what in self._timeline(told, now):
+        besides: list[tuple[datetime, Act | Callable[[], None]]] = [(at, partial(self._do, deed)) for at, deed in deeds]
+        for at, what in sorted([*self._timeline(told, now), *besides], key=lambda one: one[0]):
             self.clock.reach(at)
             if isinstance(what, Act):
                 self._act(by_number[what.story], what)
@@ -146,6 +148,11 @@ class Player:
             publish(connection, self.clock.now())
 
     # What people do
+
+    def _do(self, deed: Deed) -> None:
+        with self.services.db.write() as connection:
+            deed(connection, self.clock.now())
+        self._settle()
 
     def _act(self, story: Story, act: Act) -> None:
         if act.did is Did.ASKED:
@@ -315,5 +322,12 @@ def _tidy(connection: Connection, now: datetime) -> None:
 def figures(connection: Connection) -> dict[str, int]:
     """How much there is, for the line that says so after loading."""
 
-    counted = {"tickets": WorkItem.id, "events": EventRow.id, "decisions": DecisionRow.id, "runs": RunRow.id}
-    return {name: connection.execute(select(func.count(column))).scalar_one() for name, column in counted.items()}
+    counted = {"events": EventRow.id, "decisions": DecisionRow.id, "runs": RunRow.id}
+    kinds = {"tickets": ItemKind.TICKET, "jobs": ItemKind.JOB}
+    return {
+        **{
+            name: connection.execute(select(func.count(WorkItem.id)).where(WorkItem.kind == kind)).scalar_one()
+            for name, kind in kinds.items()
+        },
+        **{name: connection.execute(select(func.count(column))).scalar_one() for name, column in counted.items()},
+    }

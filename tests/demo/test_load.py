@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Connection, distinct, func, select
 
 from jobs import live
+from jobs.automove import pending
 from jobs.demo import desk as demo_desk
-from jobs.demo import load, places
+from jobs.demo import load, places, projects
 from jobs.demo.errors import AlreadyLoaded, NotOurs
 from jobs.services import Services, build
 from jobs.tables import DecisionRow, OutboxRow, RunRow
@@ -20,6 +21,8 @@ from tests.builders import FrozenClock, a_user
 from tests.demo.conftest import NOW, TICKETS, Played, made_places, settings_for
 from tests.environment.databases import MakeDatabase
 from tickets import people, store
+from tickets.item import ItemKind
+from tickets.kinds import STAGE
 from tickets.tables import EventRow, History, Lane, Message, WorkItem
 from tickets.visibility import visible
 
@@ -30,7 +33,7 @@ def count(connection: Connection, column: object, *where: object) -> int:
 
 def test_the_history_was_decided_by_the_product_and_is_at_rest(desk: Services, played: Played) -> None:
     with desk.db.read() as connection:
-        assert count(connection, WorkItem.id) == TICKETS
+        assert count(connection, WorkItem.id, WorkItem.kind == ItemKind.TICKET) == TICKETS
         assert (
             played.loaded.figures["events"]
             == count(connection, EventRow.id)
@@ -40,7 +43,7 @@ def test_the_history_was_decided_by_the_product_and_is_at_rest(desk: Services, p
         assert count(connection, Lane.item_id, Lane.due_at <= NOW) == 0
         # What automations did carries its table, row or run.
         causes = connection.execute(select(History.cause)).scalars().all()
-        assert {cause["kind"] for cause in causes} == {"person", "table", "script"}
+        assert {cause["kind"] for cause in causes} == {"person", "table", "script", "system"}
         assert all(cause["row"] for cause in causes if cause["kind"] == "table")
         times = connection.execute(select(func.min(EventRow.at), func.max(EventRow.at))).one()
         assert times[1] <= NOW
@@ -54,6 +57,27 @@ def test_every_ticket_got_a_team_and_most_an_answer(desk: Services) -> None:
         answered = count(connection, distinct(Message.item_id), Message.author_kind == "agent", Message.public)
         assert answered > TICKETS // 2
         assert count(connection, RunRow.id, RunRow.status == "finished") > 3
+
+
+def test_jobs_stand_in_stages_of_two_pipelines_and_some_got_there_by_themselves(desk: Services) -> None:
+    with desk.db.read() as connection:
+        jobs = connection.execute(select(WorkItem.id, WorkItem.fields).where(WorkItem.kind == ItemKind.JOB)).all()
+        pipelines = store.pipelines(connection)
+        moved = connection.execute(
+            select(History.item_id).where(History.cause["label"].as_string() == "Automove", History.field == STAGE)
+        ).all()
+    assert len(jobs) == len(projects.PLANS)
+    assert {one.fields["pipeline"] for one in jobs} == set(pipelines) == {"lighting", "trade"}
+    stages = {one.fields["stage"] for one in jobs}
+    assert {"first_call", "measures", "plan", "handed_over", "papers", "credit_check"} <= stages
+    held = {one.fields["job_status"] for one in jobs if "job_status" in one.fields}
+    assert held == {"waiting_electrician", "customer_thinks", "papers_missing"}
+    assert len(moved) >= 5
+    with desk.db.read() as connection:
+        # A bank debit under way is pending: the pipeline waits until it is cleared.
+        paying = [one.id for one in jobs if one.fields["stage"] == "plan"]
+        open_parts = [pending(connection, store.read_item(connection, number)) for number in paying]
+    assert open_parts == [(2, 1), (2, 1)]
 
 
 def test_no_mail_of_the_played_month_is_ever_sent(desk: Services) -> None:
@@ -120,7 +144,7 @@ def test_loading_again_changes_nothing_and_says_so(desk: Services) -> None:
         load.load(desk, lambda _password: "another hash")
     assert places.path(desk.settings.data).read_bytes() == before
     with desk.db.read() as connection:
-        assert count(connection, WorkItem.id) == TICKETS
+        assert count(connection, WorkItem.id, WorkItem.kind == ItemKind.TICKET) == TICKETS
 
 
 @pytest.mark.slow
@@ -129,7 +153,7 @@ def test_a_load_that_was_cut_short_begins_anew(desk: Services) -> None:
     again = load.load(desk, lambda _password: "hash", count=3)
     assert again.figures["tickets"] == 3
     with desk.db.read() as connection:
-        assert count(connection, WorkItem.id) == 3
+        assert count(connection, WorkItem.id, WorkItem.kind == ItemKind.TICKET) == 3
     with pytest.raises(AlreadyLoaded):
         load.load(desk, lambda _password: "hash", count=3)
 
@@ -141,7 +165,7 @@ def test_a_marker_left_behind_does_not_cost_anybody_their_desk(desk: Services) -
     with pytest.raises(AlreadyLoaded):
         load.load(desk, lambda _password: "hash", count=3)
     with desk.db.read() as connection:
-        assert count(connection, WorkItem.id) == TICKETS
+        assert count(connection, WorkItem.id, WorkItem.kind == ItemKind.TICKET) == TICKETS
 
 
 def test_reset_empties_the_demo_desk(desk: Services) -> None:
