@@ -21,6 +21,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from babel.support import Translations
 
+from connectors.registry import CONNECTORS
+from connectors.system import System
 from rules import actions, fields, triggers
 from tickets import item, kinds
 
@@ -39,6 +41,8 @@ _KEYWORDS: Mapping[str, tuple[int, ...] | None] = {
     "ngettext": (1, 2),
     "_l": None,
 }
+#: Systems whose operations are what each connection says, in whatever language.
+_OWN_OPERATIONS = frozenset({"http_json"})
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
 
 
@@ -47,7 +51,7 @@ def gathered() -> Catalog:
     catalog = Catalog(project="Deskhand", charset="utf-8")
     for file, _line, message, _comments, _context in extract_from_dir(ROOT, _METHODS, keywords=_KEYWORDS):
         catalog.add(message, locations=[(f"web/{file}", 0)])
-    for text in sorted(set(_of_catalogues())):
+    for text in sorted(set(_of_catalogues()) - {""}):
         catalog.add(text, locations=[("catalogues", 0)])
     return catalog
 
@@ -62,8 +66,20 @@ def _of_catalogues() -> Iterator[str]:
             yield field.label
             yield from (field.options or {}).values()
     yield from (record.label for record in fields.FIELDS.values())
-    yield from (record.label for record in actions.ACTIONS.values())
+    for action in actions.ACTIONS.values():
+        yield from (action.label, action.doc)
+        for param in action.params:
+            yield from (param.label, param.doc)
+    for system in CONNECTORS.values():
+        if system.kind not in _OWN_OPERATIONS:
+            yield from _of_operations(system)
     yield from (record.label for record in triggers.TRIGGERS.values())
+
+
+def _of_operations(system: type[System]) -> Iterator[str]:
+    # What a kind can be asked is the same whatever the connection is set to, so it needs none to be listed.
+    for operation in system.operations(object.__new__(system)).values():
+        yield from (operation.label, operation.doc, *(one.doc for one in operation.inputs))
 
 
 def stored(language: str) -> Catalog:

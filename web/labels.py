@@ -102,6 +102,11 @@ def by_itself(reason: str) -> str:
     return words.get(reason, reason)
 
 
+def in_words(text: str) -> str:
+    """A label or sentence of the catalogues of actions, fields and operations in the reader's language."""
+    return gettext(text) if text else ""  # gettext answers "" with the head of its file
+
+
 def event_word(kind: str) -> str:
     """A kind of event as people say it."""
     words = {

@@ -28,6 +28,7 @@ from rules.triggers import TRIGGERS
 from rules.vocabulary import GivenType, ScriptParam, Vocabulary
 from tickets.item import FieldType
 from tickets.values import JSON, iso
+from web.labels import in_words
 from web.rules_document import Document, EditRefused
 from web.rules_words import column_label, field_or_none
 
@@ -281,12 +282,14 @@ def step_form(head: Mapping[str, Any], cell: JSON, vocabulary: Vocabulary) -> Ce
     if record is None:
         return CellForm(id, "then", str(head.get("do", "")), "", (), filled=cell is not None)
     widgets: list[Widget] = []
-    for one in record.form(vocabulary):
+    for field in record.form(vocabulary):
+        one = replace(field, label=in_words(field.label), doc=in_words(field.doc))
         if one.type is ParamType.GIVEN:
             widgets += _given_widgets(id, one, data, vocabulary)
         else:
             widgets.append(_param_widget(f"{id}.{one.key}", one, data.get(one.key)))
-    return CellForm(id, "then", record.label, record.doc, tuple(widgets), filled=cell is not None)
+    label, doc = in_words(record.label), in_words(record.doc)
+    return CellForm(id, "then", label, doc, tuple(widgets), filled=cell is not None)
 
 
 def _given_widgets(id: str, param: FormField, data: Mapping[str, Any], vocabulary: Vocabulary) -> list[Widget]:

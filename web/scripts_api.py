@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flask_babel import gettext
+
 from jobs.live import Desk
 from jobs.runs import script_api
 from rules.fields import FIELDS
@@ -16,6 +18,7 @@ from rules.vocabulary import ScriptParam
 from sandbox.child import names
 from sandbox.contract import Method, Param
 from tickets.item import STATE_FIELDS
+from web.labels import in_words
 
 Member = dict[str, Any]
 
@@ -31,35 +34,47 @@ _TYPES: Mapping[str, str] = {
     "any": "any",
     "json": "any",
 }
-_FACTS: Mapping[str, str] = {
-    "ticket": "The ticket this run is about: read its fields, call its actions.",
-    "customer": "Who wrote, or None.",
-    "event": "What happened: kind, actor, changes.",
-    "history": "The ticket's past events, oldest first.",
-    "params": "What the rule that runs this script gives it.",
-}
-_VERBS: Mapping[str, tuple[str, str]] = {
-    "log": ("(*values)", "Write a line into the run's log."),
-    "now": ("()", "The moment the run began."),
-    "stop": ('(reason="")', "End here. What was done so far stands; the reason is shown on the ticket."),
-}
-_FACADE = "A part of Python's module of this name; import it or just use it."
+#: How a script's own sentence about a parameter goes on, as `rules.actions.script_methods` writes it.
+_ALLOWED = " One of: "
+
+
+def _facts() -> dict[str, str]:
+    return {
+        "ticket": gettext("The ticket this run is about: read its fields, call its actions."),
+        "customer": gettext("Who wrote, or None."),
+        "event": gettext("What happened: kind, actor, changes."),
+        "history": gettext("The ticket's past events, oldest first."),
+        "params": gettext("What the rule that runs this script gives it."),
+    }
+
+
+def _verbs() -> dict[str, tuple[str, str]]:
+    return {
+        "log": ("(*values)", gettext("Write a line into the run's log.")),
+        "now": ("()", gettext("The moment the run began.")),
+        "stop": (
+            '(reason="")',
+            gettext("End here. What was done so far stands; the reason is shown on the ticket."),
+        ),
+    }
 
 
 def completion(desk: Desk, takes: Sequence[ScriptParam] = ()) -> dict[str, Any]:
-    """`{"globals": {name: member}, "types": {type: {"members": {name: member}}}}` for the editor.
+    """`{"globals": {name: member}, "types": {type: {"members": {name: member}}}}` for the editor, in the reader's
+    language.
 
     `takes` are the parameters that the script declares."""
     api = script_api(desk)
+    facts = _facts()
     ticket: dict[str, Member] = {}
     for key, field in STATE_FIELDS.items():
-        ticket[key] = {"kind": "property", "type": field.type.value, "doc": field.label}
-    ticket["id"] = {"kind": "property", "type": "number", "doc": "The ticket's number"}
-    ticket["customer"] = {"kind": "object", "type": "Customer", "doc": _FACTS["customer"]}
-    ticket["message"] = {"kind": "object", "type": "Message", "doc": "The message of this event, or None."}
+        ticket[key] = {"kind": "property", "type": field.type.value, "doc": _said(field.label)}
+    ticket["id"] = {"kind": "property", "type": "number", "doc": gettext("The ticket's number")}
+    ticket["customer"] = {"kind": "object", "type": "Customer", "doc": facts["customer"]}
+    ticket["message"] = {"kind": "object", "type": "Message", "doc": gettext("The message of this event, or None.")}
     ticket["fields"] = {
         "kind": "object",
-        "doc": "The desk's own fields.",
+        "doc": gettext("The desk's own fields."),
         "members": {
             key: {"kind": "property", "type": field.type.value, "doc": field.label}
             for key, field in desk.vocabulary.custom_fields.items()
@@ -67,10 +82,11 @@ def completion(desk: Desk, takes: Sequence[ScriptParam] = ()) -> dict[str, Any]:
     }
     ticket |= {name: _method(method) for name, method in api.actions.items()}
     everything: dict[str, Member] = {name: {"kind": "property"} for name in sorted(names.BUILTINS | names.EXCEPTIONS)}
-    everything |= {name: {"kind": "object", "doc": _FACADE} for name in sorted(names.FACADES)}
-    everything |= {name: {"kind": "method", "sig": sig, "doc": doc} for name, (sig, doc) in _VERBS.items()}
+    facade = gettext("A part of Python's module of this name; import it or just use it.")
+    everything |= {name: {"kind": "object", "doc": facade} for name in sorted(names.FACADES)}
+    everything |= {name: {"kind": "method", "sig": sig, "doc": doc} for name, (sig, doc) in _verbs().items()}
     everything |= {
-        name: {"kind": "object", "type": name.capitalize(), "doc": _FACTS.get(name, "")} for name in sorted(names.FACTS)
+        name: {"kind": "object", "type": name.capitalize(), "doc": facts.get(name, "")} for name in sorted(names.FACTS)
     }
     everything["params"]["members"] = {
         one.name: {
@@ -84,7 +100,7 @@ def completion(desk: Desk, takes: Sequence[ScriptParam] = ()) -> dict[str, Any]:
     for connection, operations in api.connections.items():
         everything[connection] = {
             "kind": "object",
-            "doc": f"The connection {labels.get(connection, connection)}.",
+            "doc": gettext("The connection %(name)s.", name=labels.get(connection, connection)),
             "members": {name: _method(method) for name, method in operations.items()},
         }
     return {
@@ -101,12 +117,12 @@ def completion(desk: Desk, takes: Sequence[ScriptParam] = ()) -> dict[str, Any]:
 def _left_out(param: ScriptParam) -> str:
     if param.required and param.default is None:
         return ""
-    return f"Left out: {param.default!r}."
+    return gettext("Left out: %(value)s.", value=repr(param.default))
 
 
 def _part(part: str) -> dict[str, Member]:
     return {
-        record.key.partition(".")[2]: {"kind": "property", "type": record.type.value, "doc": record.label}
+        record.key.partition(".")[2]: {"kind": "property", "type": record.type.value, "doc": _said(record.label)}
         for record in FIELDS.values()
         if record.key.startswith(f"{part}.")
     }
@@ -119,9 +135,19 @@ def _method(method: Method) -> Member:
     return {
         "kind": "method",
         "sig": f"({shown})",
-        "doc": " ".join([method.doc, *(f"{one.name}: {one.doc}" for one in method.params if one.doc)]),
+        "doc": " ".join(
+            text if text[-1:] in ".!?" else f"{text}."
+            for text in (_said(method.doc), *(f"{one.name}: {_said(one.doc)}" for one in method.params if one.doc))
+        ),
         "snippet": f"{method.name}({snippet})",
     }
+
+
+def _said(doc: str) -> str:
+    """A sentence of the catalogues in the reader's language; the values that stand behind it are the desk's own."""
+    sentence, found, allowed = doc.partition(_ALLOWED)
+    more = gettext("One of: %(names)s", names=allowed) if found else ""
+    return " ".join(text for text in (in_words(sentence), more) if text)
 
 
 def _shown(param: Param) -> str:

@@ -188,6 +188,12 @@ def _words() -> dict[str, str]:
         "one": gettext("1 problem."),
         "many": gettext("{n} problems."),
         "line": gettext("Line {line}:"),
+        "unchecked": gettext(
+            "Not checked: the server gave no answer. Your text is kept; it is checked again with your next change."
+        ),
+        "busy": gettext("Not checked: too many checks in a short time. It is checked again with your next change."),
+        "signedOut": gettext("Not checked: you are signed out. Copy your text before you leave this page."),
+        "uncompleted": gettext("Names are not completed: their list could not be loaded."),
         "saved": gettext("Draft saved"),
         "saving": gettext("Saving …"),
         "unsaved": gettext("Not saved: Deskhand cannot be reached. It is tried again with your next change."),

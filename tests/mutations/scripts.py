@@ -16,7 +16,16 @@ PATTERNS = "tests/sandbox/test_patterns.py::"
 
 MESSAGES = "tests/sandbox/test_messages.py::"
 
+LANGUAGE = "tests/web/test_scripts_language.py::"
+
 MUTATIONS = (
+    Mutation(
+        "scripts: completion speaks the reader's language",
+        "web/scripts_api.py",
+        '    return " ".join(text for text in (in_words(sentence), more) if text)\n',
+        "    return doc\n",
+        LANGUAGE + "test_every_sentence_of_completion_is_in_the_readers_language",
+    ),
     Mutation(
         "messages: what stands in a sentence is told, too",
         "web/refusals.py",
