@@ -56,7 +56,7 @@ def preload() -> None:
     # The interpreter specialises a function while it runs. What was run before the fork is fast in every child, and
     # its pages stay shared.
     for _ in range(_REHEARSALS):
-        Rehearsal().live()
+        rehearse()
     facades.begin(datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC), 0)
 
 
@@ -506,40 +506,34 @@ def _problem(one: Problem) -> dict[str, Any]:
     }
 
 
-class Rehearsal(Child):
-    """A run on no ticket, of a script of ours, in the zygote: over a real socket, so that everything is done once."""
-
-    def __init__(self) -> None:
-        ours, childs = socket.socketpair()
-        super().__init__(childs.fileno())
-        self._ours, self._childs = ours, childs
-        self._scope = {**_SCOPE, "__builtins__": dict(_SCOPE["__builtins__"])}
-
-    def live(self) -> None:  # type: ignore[override]  # it returns
-        """Raises `AssertionError` when the script does not do what it is there for."""
-        method = [False, ["email", "text", True]]
-        actions = {
-            "add_tags": [True, ["tags", "list", True]],
-            "add_note": [True, ["text", "text", True]],
-            "set_context": [True, ["key", "text", True], ["data", "json", True], ["title", "text", False]],
-        }
-        api = {"actions": actions, "connections": {"crm": {"find": method}}}
-        customer = {"email": "a"}
-        facts: dict[str, Any] = {"event": {}, "history": [], "params": {}, "customer": customer, "seed": 0}
-        ticket = {"tags": ["x"], "fields.x": None, "subject": "x"}
-        compiled = compile_script(_REHEARSED, ScriptApi.from_json(api), Limits(), look_closer=True)
-        assert compiled.code is not None, compiled.problems
-        Limits(**{name: getattr(self._limits, name) for name in Limits.__dataclass_fields__})
-        code = marshal.dumps(compiled.code)
-        start = {"t": "run", "api": api, "now": "2000-01-01T00:00:00+00:00", "ticket": ticket, "source": "", **facts}
-        start |= {"limits": {}, "stamp": STAMP, "code": len(code)}
-        answer = wire.encode({"id": 1, "ok": {"name": "Ann"}}, 1 << 20)
-        with self._ours, self._childs:
-            self._ours.sendall(wire.encode(start, 1 << 20) + code + answer)
-            self._answer_one()
-            said = wire.Reader(1 << 20)
-            said.feed(self._ours.recv(1 << 20))
-            kinds = []
-            while (frame := said.next()) is not None:
-                kinds.append(frame["t"])
-        assert kinds == ["call", "act", "act", "act", "log", "result"], kinds
+def rehearse() -> None:
+    """A run on no ticket, of a script of ours, in the zygote: over a real socket and with the very class, so that what
+    the interpreter learns from it fits every child. Raises `AssertionError` when the script does something else."""
+    method = [False, ["email", "text", True]]
+    actions = {
+        "add_tags": [True, ["tags", "list", True]],
+        "add_note": [True, ["text", "text", True]],
+        "set_context": [True, ["key", "text", True], ["data", "json", True], ["title", "text", False]],
+    }
+    api = {"actions": actions, "connections": {"crm": {"find": method}}}
+    compiled = compile_script(_REHEARSED, ScriptApi.from_json(api), _LIMITS, look_closer=True)
+    assert compiled.code is not None, compiled.problems
+    Limits(**{name: getattr(_LIMITS, name) for name in Limits.__dataclass_fields__})
+    code = marshal.dumps(compiled.code)
+    facts = {"customer": {"email": "a"}, "event": {}, "history": [], "params": {}}
+    ticket = {"tags": ["x"], "fields.x": None, "subject": "x"}
+    start = {"t": "run", "source": "", "api": api, "limits": {}, "now": "2000-01-01T00:00:00+00:00", "seed": 0, **facts}
+    start |= {"ticket": ticket, "code": len(code), "stamp": STAMP}
+    answer = {"id": 1, "ok": {"name": "Ann"}}
+    ours, childs = socket.socketpair()
+    with ours, childs:
+        ours.sendall(wire.encode(start, 1 << 20) + code + wire.encode(answer, 1 << 20))
+        child = Child(childs.fileno())
+        child._scope = {**_SCOPE, "__builtins__": dict(_SCOPE["__builtins__"])}
+        child._answer_one()
+        said = wire.Reader(1 << 20)
+        said.feed(ours.recv(1 << 20))
+    kinds = []
+    while (frame := said.next()) is not None:
+        kinds.append(frame["t"])
+    assert kinds == ["call", "act", "act", "act", "log", "result"], kinds
