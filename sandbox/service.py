@@ -58,7 +58,8 @@ WANTED = ("namespaces", "landlock", "no capabilities", "undumpable")
 #:
 #: Every page it holds or writes costs each child at its fork. So nothing is done after a fork: `random` would seed a
 #: generator that no script reaches. And `inspect`, with all that it brings, stays out: `dataclasses` wants it for the
-#: docs of classes that have none, and from Python 3.13 on to read a class's own annotations.
+#: docs of classes that have none, and from Python 3.13 on to read a class's own annotations. What a run hardly touches
+#: is imported first, so that the rest lies together.
 _BOOT = """
 import json, os, sys
 sys.path[:] = json.loads(sys.argv[1])
@@ -67,6 +68,9 @@ shell = sys.modules["inspect"] = type(sys)("inspect")
 shell.signature = lambda _: ""
 shell.get_annotations = lambda of: dict(of.__dict__.get("__annotations__", ()))
 try:
+    import calendar, ctypes, decimal, random, re2, socket, sandbox.policy
+    from sandbox import packing
+    packing.fill_holes()
     from sandbox import zygote
     from sandbox.child.main import preload, serve
 except BaseException as error:

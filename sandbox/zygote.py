@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from sandbox import attack, jail, seccomp
+from sandbox import attack, jail, packing, seccomp
 from sandbox.ending import ENDED, EXIT_NO_JAIL
 from sandbox.errors import LayerMissing
 from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB
@@ -80,6 +80,7 @@ def serve(
     filter_of_zygote = jail.Program(seccomp.zygote_program(machine))
 
     gc.collect()
+    packing.fill_holes()  # what a child makes lies on pages of its own
     gc.freeze()  # children share these pages instead of copying them at their first collection
     layers["seccomp"] = _raise_wall(filter_of_zygote.install)
     os.write(CHILD_FD, HELLO + json.dumps(layers).encode())  # send() is a call the filter does not know

@@ -21,6 +21,10 @@ KEPT, EXIT = b"C", b"X"
 def serve_plain(control: socket.socket) -> NoReturn:
     """Fork on request until the control socket closes."""
     os.register_at_fork = lambda **_: None  # type: ignore[assignment]  # as in the zygote
+    import sandbox.policy  # noqa: F401  what a run hardly touches comes first
+    from sandbox import packing
+
+    packing.fill_holes()  # as in the zygote, like all that is not a wall
     from sandbox import wire
     from sandbox.child.main import Child, preload, serve
     from sandbox.zygote import FORK, HELLO, ORDER, PIDFD, _bury, _receive
@@ -41,6 +45,7 @@ def serve_plain(control: socket.socket) -> NoReturn:
 
     preload()
     gc.collect()
+    packing.fill_holes()
     gc.freeze()
     control.send(HELLO + json.dumps({}).encode())
     living: dict[int, tuple[int, int]] = {}

@@ -25,6 +25,22 @@ def test_the_zygote_holds_no_module_that_no_child_needs_and_nothing_that_runs_af
     assert not {"inspect", "dis", "tokenize", "hashlib", "_hashlib", "pathlib", "threading", "logging"} & set(modules)
 
 
+def test_once_the_holes_are_filled_what_is_made_lies_together() -> None:
+    """Between imports there are holes; a child that filled them would copy a page for each."""
+    program = (
+        "import ast, dataclasses, decimal, typing\nfrom sandbox.packing import fill_holes\ntaken = fill_holes()\n"
+        "for size in (96, 480, 2000):\n"
+        "    ids = [id(one) for one in [bytes(size - 33) for _ in range(20)]]\n"
+        "    print(taken, max(ids) - min(ids) <= 20 * (size + 16))\n"
+    )
+    command = [*_command(0)]
+    command[command.index(_BOOT)] = "import json, sys\nsys.path[:] = json.loads(sys.argv[1])\n" + program
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, env={}, check=True)
+    taken, together = zip(*(line.split() for line in done.stdout.splitlines()), strict=True)
+    assert together == ("True", "True", "True")
+    assert 0 < int(taken[0]) < 8_000_000
+
+
 def test_a_child_is_told_the_limits_that_are_not_as_usual_and_no_others() -> None:
     def told(limits: Limits) -> object:
         frame = start_frame("run", RunRequest("x = 1", API), limits)
