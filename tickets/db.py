@@ -6,6 +6,8 @@ transaction that turns into a write one fails under load whatever the busy timeo
 
 from __future__ import annotations
 
+import random
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +19,16 @@ from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, Table, c
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 #: Seconds a pooled connection may lie idle before it is asked whether it is alive.
 IDLE_S = 1.0
-#: How long a write waits for SQLite's lock or a PostgreSQL lock before it gives up, in milliseconds.
+#: How long a write waits for SQLite's lock before it gives up, in milliseconds.
 BUSY_TIMEOUT_MS = 15_000
+#: Milliseconds between two looks whether SQLite's lock is free, at least and at most.
+BUSY_PAUSE_MS = (0.5, 2.0)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -150,5 +154,32 @@ def _prepare_sqlite(engine: Engine, synchronous: str) -> None:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        kind = connection.get_execution_options().get("deskhand_begin", "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {kind}")
+        if connection.get_execution_options().get("deskhand_begin") == "IMMEDIATE":
+            _begin_immediate(connection)
+        else:
+            connection.exec_driver_sql("BEGIN DEFERRED")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    """Take SQLite's write lock, or raise `OperationalError` when it is not free within `BUSY_TIMEOUT_MS`.
+
+    SQLite itself looks less and less often, up to every 100 ms, so that who has waited longest is served last, long
+    after the lock was free. Looking often costs a few microseconds each time, and only who waits pays."""
+    statement = "BEGIN IMMEDIATE"
+    end = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                cursor.execute(statement)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY and time.monotonic() < end:
+                    time.sleep(random.uniform(*BUSY_PAUSE_MS) / 1000)
+                    continue
+                raise OperationalError(statement, (), error) from error
+            for listener in connection.dispatch.before_cursor_execute:
+                listener(connection, cursor, statement, (), None, False)
+            return
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
