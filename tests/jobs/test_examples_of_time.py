@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from jobs.services import Services
+from rules import store as rule_list
 from tests.builders import ANA, BY_ANA, a_ticket
 from tests.jobs.desk import clock_of, item, table
 from tests.jobs.test_timers import save, say, tick
@@ -23,6 +24,11 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 def example(services: Services, name: str) -> None:
     table(services, (EXAMPLES / f"{name}.yaml").read_text())
     tick(services)
+
+
+def switched_off(services: Services, code: str) -> None:
+    with services.db.write() as connection:
+        rule_list.switch(connection, code, enabled=False)
 
 
 def bells(services: Services) -> list[str]:
@@ -43,9 +49,12 @@ def by_a_rule(services: Services, item_id: int) -> None:
         store.change_item(connection, current, lines=lines, actor=AUTOMATION, now=services.clock.now())
 
 
-@pytest.mark.parametrize("touched_by", ["nobody", "a rule", "a person", "the customer"])
+@pytest.mark.parametrize("touched_by", ["nobody", "a rule", "a person", "the customer", "nobody, off"])
 def test_o22_a07_closes_what_no_person_touched_for_a_week(desk: Services, touched_by: str) -> None:
     example(desk, "A07_close_the_silent")
+    off = touched_by == "nobody, off"
+    if off:
+        switched_off(desk, "A07")
     item_id = a_ticket(desk.db, status="waiting_customer").item_id
     clock_of(desk).forward(days=5)
     if touched_by == "a rule":
@@ -60,7 +69,7 @@ def test_o22_a07_closes_what_no_person_touched_for_a_week(desk: Services, touche
     assert item(desk, item_id).state["status"] == ("closed" if closed else "waiting_customer")
     clock_of(desk).forward(days=5)
     tick(desk)
-    assert item(desk, item_id).state["status"] == "closed"
+    assert item(desk, item_id).state["status"] == ("waiting_customer" if off else "closed")
 
 
 def test_o22_a07_leaves_alone_what_does_not_wait_for_the_customer(desk: Services) -> None:
@@ -96,9 +105,11 @@ def test_w12_says_nothing_when_the_status_was_left_in_time(desk: Services) -> No
     assert (bot_said(desk), bells(desk)) == ([], [])
 
 
-@pytest.mark.parametrize("action", ["none", "taken", "answered"])
+@pytest.mark.parametrize("action", ["none", "taken", "answered", "none, off"])
 def test_w13_a_report_without_action_goes_to_another_and_the_manager_is_told(desk: Services, action: str) -> None:
     example(desk, "W13_no_action")
+    if action == "none, off":
+        switched_off(desk, "W13")
     item_id = a_ticket(desk.db).item_id
     clock_of(desk).forward(hours=2)
     if action == "taken":
@@ -125,9 +136,11 @@ def take(services: Services, item_id: int) -> None:
         store.change_item(connection, current, lines=lines, actor=ANA, now=services.clock.now())
 
 
-@pytest.mark.parametrize("answered", [False, True])
-def test_h12_a_delayed_answer_raises_priority_reassigns_and_tells(desk: Services, answered: bool) -> None:
+@pytest.mark.parametrize(("answered", "off"), [(False, False), (True, False), (False, True)])
+def test_h12_a_delayed_answer_raises_priority_reassigns_and_tells(desk: Services, answered: bool, off: bool) -> None:
     example(desk, "H12_delayed_answer")
+    if off:
+        switched_off(desk, "H12")
     item_id = a_ticket(desk.db, team="first_line").item_id
     clock_of(desk).forward(hours=7)
     if answered:
@@ -135,7 +148,7 @@ def test_h12_a_delayed_answer_raises_priority_reassigns_and_tells(desk: Services
     clock_of(desk).forward(hours=1)
     tick(desk)
     state = item(desk, item_id).state
-    expected = ("normal", "first_line", []) if answered else ("urgent", "billing", ["ana"])
+    expected = ("normal", "first_line", []) if answered or off else ("urgent", "billing", ["ana"])
     assert (state["priority"], state["team"], bells(desk)) == expected
 
 

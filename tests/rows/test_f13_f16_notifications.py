@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sqlalchemy import insert, update
 
+from tests.rows.desk import switch
 from tests.rows.maildesk import MailDesk, a_table, html_of, recipient, text_of
 from tests.web.desk import send
 from tickets.tables import Brand, Location, LocationGroup, LocationGroupMember, User
@@ -17,7 +19,7 @@ def places(mail_desk: MailDesk) -> None:
         connection.execute(insert(LocationGroup).values(key="north", label="North"))
         connection.execute(
             insert(Location),
-            [{"key": "lille", "label": "Lille"}, {"key": "nice", "label": "Nice"}],
+            [{"key": key, "label": key.capitalize()} for key in ("lille", "nice", "paris")],
         )
         connection.execute(insert(LocationGroupMember).values(group="north", location="lille"))
 
@@ -38,6 +40,36 @@ def test_f13_only_an_item_of_that_origin_notifies_them(mail_desk: MailDesk) -> N
     mail_desk.work()
     assert sorted(mail_desk.bells()) == [("ana", "From Acme"), ("ana", "From Nice"), ("ana", "From the north")]
     assert "From Acme" in ana.get("/bell").get_data(as_text=True)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_f5_f13_the_chosen_people_hear_of_a_brand_or_a_group_and_nobody_else_does(
+    mail_desk: MailDesk, on: bool
+) -> None:
+    for key in ("ana", "ion", "kim"):
+        mail_desk.browser(key)
+    places(mail_desk)
+    code = mail_desk.desk.publish(
+        notify(users=["ana", "ion"], brands=["acme"], location_groups=["north"], locations=["nice"], email=True)
+    )
+    switch(mail_desk.desk, code, on=on)
+    for number, (brand, location) in enumerate(
+        (("acme", "paris"), ("outlet", "lille"), ("outlet", "nice"), ("outlet", "paris"), ("outlet", None))
+    ):
+        state: dict[str, Any] = {"brand": brand, **({"location": location} if location else {})}
+        mail_desk.desk.ticket(f"T{number}", email=f"c{number}@customer.test", **state)
+    mails = mail_desk.work()
+    told = [("ana", "A grave report."), ("ion", "A grave report.")] * 3 if on else []
+    assert sorted(mail_desk.bells()) == sorted(told)
+    assert sorted(recipient(one) for one in mails) == sorted(f"{who}@deskhand.test" for who, _ in told)
+
+
+def test_f16_without_a_comment_the_mail_begins_with_what_happened(mail_desk: MailDesk) -> None:
+    mail_desk.browser("ana")
+    mail_desk.desk.publish(notify(email=True))
+    mail_desk.desk.ticket()
+    [mail] = mail_desk.work()
+    assert text_of(mail).startswith("A grave report.")
 
 
 def test_f13_without_people_it_is_told_to_those_attached_to_that_origin(mail_desk: MailDesk) -> None:

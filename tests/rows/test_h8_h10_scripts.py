@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from sqlalchemy import insert
 
+from rules import store as rule_list
 from rules.store import EntryKind
 from sandbox.client import Sandbox
 from sandbox.limits import Limits
@@ -18,17 +20,23 @@ from tests.environment.sandbox import SandboxService
 from tests.jobs.desk import WALL_S, publish, work
 from tests.rows.desk import a_rule, switch
 from tests.rows.maildesk import MailDesk, a_mail_desk
-from tests.web.desk import Desk
+from tests.web.desk import Desk, send
+from tickets.tables import CustomField
 
 KIM = "kim@customer.test"
-#: Three facts of three kinds: the words of the mail, the tags, and how much this customer has open.
+#: Facts of six kinds: the words of the mail, the tags, a field of our own, the customer, what happened before, a sum.
 WEIGHS = """
 weight = 0
 words = ticket.message.text.lower()
 weight += 2 * sum(1 for word in ("lawyer", "refund", "third time") if word in words)
 if "vip" in ticket.tags:
     weight += 3
+if ticket.fields.get("topic") == "warranty":
+    weight += 3
 weight += customer.open_items
+handed_on = sum(1 for past in history if "team" in past.changes)
+weight += 4 * handed_on
+log(f"weighs {weight}")
 if weight >= 6:
     ticket.set_priority("urgent")
 """
@@ -73,6 +81,54 @@ def test_h8_a_script_weighs_many_factors_and_tables_go_on_with_what_it_found(scr
     switch(script_desk.desk, "S01", on=False)
     off = arrives(script_desk, "For the third time: refund, or my lawyer.", "zoe@customer.test")
     assert script_desk.desk.state(off)["priority"] == "normal"
+
+
+#: What alone is too little to reach six, and what makes it six together.
+FACTORS = {
+    "words": {"text": "A refund, for the third time"},
+    "tag": {"tags": ["vip"]},
+    "field": {"fields.topic": "warranty"},
+    "history": {"handed on": "once"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("factors", "urgent"),
+    [
+        (["words"], False),
+        (["tag", "field"], True),
+        (["words", "tag"], True),
+        (["history", "field"], True),
+        (["history"], False),
+        ([], False),
+    ],
+    ids=lambda one: "-".join(one) or "nothing" if isinstance(one, list) else "",
+)
+def test_h8_tags_fields_history_and_the_customer_count_together(
+    script_desk: MailDesk, factors: list[str], urgent: bool
+) -> None:
+    ana = script_desk.browser("ana")
+    with script_desk.services.db.write() as connection:
+        topics = {"warranty": "Warranty"}
+        connection.execute(
+            insert(CustomField).values(kind="ticket", key="topic", label="Topic", type="choice", options=topics)
+        )
+        rule_list.bump(connection)
+    weighs_later = {**FIRST, "triggers": [{"on": "message", "by": "customer"}]}
+    publish(script_desk.services, EntryKind.SCRIPT, {"name": "Weigh", "source": WEIGHS, **weighs_later})
+    chosen = [FACTORS[one] for one in factors]
+    state = {key: value for one in chosen for key, value in one.items() if key in ("tags", "fields.topic")}
+    ticket = script_desk.desk.ticket(email=KIM, name="Kim", **state)  # type: ignore[arg-type]
+    work(script_desk.services)
+    if "history" in factors:
+        send(ana, f"/tickets/{ticket}/fields/team", {"value": "billing"})
+        work(script_desk.services)
+    text = "A refund, for the third time" if "words" in factors else "Hello?"
+    done = script_desk.receive(text, sender=KIM, Subject=f"Re: [#{ticket}]")
+    assert done.item_id == ticket
+    work(script_desk.services)
+    assert script_desk.desk.state(ticket)["priority"] == ("urgent" if urgent else "normal")
 
 
 def test_h10_a_script_as_a_gate_lets_by_or_stops_and_says_why(script_desk: MailDesk) -> None:

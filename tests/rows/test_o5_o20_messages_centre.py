@@ -55,7 +55,7 @@ def test_o18_an_edit_is_sent_by_every_automation_that_uses_the_template(mail_des
     assert [text_of(mail).splitlines()[0] for mail in mails] == ["Anew: Parcel", "Anew: Parcel"]
 
 
-@pytest.mark.parametrize("state", ["live", "switched off", "draft"])
+@pytest.mark.parametrize("state", ["live", "switched off", "draft", "only in the draft", "only in what is live"])
 def test_o19_a_template_that_something_names_is_not_deleted(mail_desk: MailDesk, boss: FlaskClient, state: str) -> None:
     code = template(mail_desk)
     table = a_table("send_template", {"template": "E01", "to": ["customer"]})
@@ -65,7 +65,14 @@ def test_o19_a_template_that_something_names_is_not_deleted(mail_desk: MailDesk,
                 connection, rule_list.EntryKind.TABLE, "D", table, author="ana", now=mail_desk.desk.clock.now()
             )
     else:
-        user = mail_desk.desk.publish(table)
+        without = a_table("add_tags", {"tags": ["x"]})
+        user = mail_desk.desk.publish(without if state == "only in the draft" else table)
+        if state in ("only in the draft", "only in what is live"):
+            draft = table if state == "only in the draft" else without
+            with mail_desk.services.db.write() as connection:
+                now = mail_desk.desk.clock.now()
+                seen = rule_list.entry(connection, user).draft_count
+                rule_list.save_draft(connection, user, draft, author="ana", seen=seen, now=now)
         if state == "switched off":
             with mail_desk.services.db.write() as connection:
                 rule_list.switch(connection, user, enabled=False)

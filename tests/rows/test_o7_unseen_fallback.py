@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tests.rows.desk import a_rule
 from tests.rows.maildesk import MailDesk, html_of, text_of
 from tests.web.desk import send
 
@@ -43,3 +46,46 @@ def test_who_cannot_see_it_in_the_portal_gets_the_mail_at_once(mail_desk: MailDe
     ticket = mail_desk.desk.ticket()
     send(ana, f"/tickets/{ticket}/messages", {"text": "It arrives today.", "kind": "reply"})
     assert len(mail_desk.deliver()) == 1
+
+
+def test_the_mail_has_all_that_its_recipient_may_see_under_a_subject_that_can_be_reworded(mail_desk: MailDesk) -> None:
+    ana, boss = mail_desk.browser("ana"), mail_desk.browser("boss", "manager")
+    first = {"Subject": "Parcel", "Message_ID": "<first@customer.test>"}
+    ticket = mail_desk.receive("Where is it?", sender="camille@customer.test", **first).item_id
+    assert ticket is not None
+    mail_desk.set(ticket, published=True)
+    send(ana, f"/tickets/{ticket}/messages", {"text": "We ask the carrier.", "kind": "reply"})
+    mail_desk.later(minutes=2)
+    mail_desk.receive("Any news?", sender="camille@customer.test", In_Reply_To="<first@customer.test>")
+    mail_desk.receive("I am their lawyer.", sender="eve@other.test", In_Reply_To="<first@customer.test>")
+    send(ana, f"/tickets/{ticket}/messages", {"text": "Jo lost it.", "kind": "note"})
+    send(boss, "/messages/M02/reword")
+    news = {"en.subject": "News of {{ticket.subject}}, {{first_message}}"}
+    news |= {"en.body": "{{message.text}}\n\n{{conversation}}", "note": "Kinder"}
+    assert send(boss, "/templates/M02", {**news, "seen": 1, "do": "publish"}).status_code == 302
+    send(ana, f"/tickets/{ticket}/messages", {"text": "It comes tomorrow.", "kind": "reply"})
+    [mail] = mail_desk.later(minutes=2)
+    assert mail["Subject"] == f"News of Parcel, Where is it? [#{ticket}]"
+    for half in (text_of(mail), html_of(mail)):
+        places = [
+            half.rindex(one) for one in ("It comes tomorrow.", "Any news?", "We ask the carrier.", "Where is it?")
+        ]
+        assert places == sorted(places)
+        assert "Jo lost it." not in half
+        assert "lawyer" not in half
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_o2_a_rules_message_is_e_mailed_only_when_it_was_not_seen(mail_desk: MailDesk, seen: bool) -> None:
+    when = {"ticket.subject": ("contains_any", ["refund"])}
+    a_rule(mail_desk.desk, {"on": "created"}, when=when, then=[("post_message", {"text": "Dear {{customer.name}}."})])
+    ticket = mail_desk.desk.ticket("A refund", published=True)
+    other = mail_desk.desk.ticket("A question", published=True, email="lee@customer.test")
+    assert mail_desk.work() == []
+    if seen:
+        mail_desk.customer_sees(ticket)
+    assert [text_of(one).splitlines()[0] for one in mail_desk.later(minutes=2)] == (
+        [] if seen else ["Dear Camille Laurent."]
+    )
+    assert mail_desk.said(ticket)[1:] == [("bot", "Dear Camille Laurent.")]
+    assert len(mail_desk.said(other)) == 1

@@ -102,6 +102,29 @@ def test_o32_a_new_desk_has_its_tables_on_and_a_filled_one_is_left_alone(
         assert {one.code: one.live_version for one in rule_list.entries(connection)} == dict.fromkeys(entries, 1)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["left alone", "paused", "edited", "deleted"])
+def test_o32_what_ships_is_paused_edited_and_deleted_by_page(
+    desk: Desk, ana: FlaskClient, defaults: list[str], what: str
+) -> None:
+    with desk.services.db.read() as connection:
+        entry = rule_list.entry(connection, "A17")
+    row, step = entry.working["rows"][0]["id"], entry.working["steps"][0]["id"]
+    if what == "paused":
+        off(ana, "A17")
+    elif what == "deleted":
+        answer = send(ana, "/rules/A17/delete", {"seen": entry.draft_count})
+        assert answer.headers["Location"] == "/rules"
+        assert ana.get("/rules/A17").status_code == 404
+    elif what == "edited":
+        cell = {"do": "cell", "row": row, "column": step, f"{step}.published": "false"}
+        assert send(ana, "/rules/A17/edit", {"seen": entry.draft_count, **cell}).status_code == 302
+        sent = {"seen": entry.draft_count + 1, "note": "Nobody sees it before we have read it"}
+        assert send(ana, "/rules/A17/publish", sent).status_code == 302
+    published = desk.state(by_mail(desk)).get("published")
+    assert bool(published) is (what == "left alone")
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_o12_a_new_ticket_invites_the_customer_to_the_portal(
     desk: Desk, ana: FlaskClient, defaults: list[str], on: bool
