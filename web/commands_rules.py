@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ import click
 from flask import Blueprint
 from flask.cli import AppGroup
 from flask_babel import force_locale
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.errors import UnknownConnection
@@ -31,14 +30,14 @@ from rules.engine import compile_ruleset, decide
 from rules.errors import FactsInvalid, TableInvalid
 from rules.store import EntryKind, EntryNotFound
 from rules.vocabulary import Vocabulary
-from tickets import lists, people
+from tickets import lists
 from tickets.errors import ItemNotFound
-from tickets.journal import Change
 from tickets.people import Permission, Viewer
 from tickets.tables import Team
 from tickets.values import JSON
-from web import rules_files, rules_files_lists, rules_files_scripts, rules_offline, shipped
+from web import rules_files, rules_files_lists, rules_offline, shipped
 from web.context import services
+from web.importing import How, bring_in
 
 P = ParamSpec("P")
 
@@ -119,22 +118,6 @@ def _everything() -> Viewer:
     return Viewer("host", "Host", "", frozenset(Permission), teams, frozenset(), frozenset())
 
 
-class _OnlyShown(Exception):
-    """A dry run: what was done is taken back."""
-
-
-_NOBODY_ASKS = (
-    "A script of this file may do more than before, and this desk wants a second person's yes. Say who asks with "
-    "--author, the key of somebody who may edit scripts; somebody else agrees on the script's page"
-)
-
-
-def _may_ask(connection: Connection, author: str) -> bool:
-    """Whether this is somebody who may edit scripts, so that their own yes does not count."""
-    viewer = people.viewer(connection, author)
-    return viewer is not None and viewer.may(Permission.EDIT_SCRIPTS)
-
-
 # Rules -----------------------------------------------------------------------------------------------------------
 
 
@@ -147,39 +130,17 @@ def _may_ask(connection: Connection, author: str) -> bool:
 @in_english
 def import_(file: Path, dry_run: bool, author: str, note: str, as_json: bool) -> None:
     """Publish the tables, templates and scripts of FILE: checked first, then all of them in one transaction or none."""
+    _desk()  # says so where there is no database
+    how = How.LOOK if dry_run else How.PUBLISH
     try:
-        entries = rules_files.read(_text(file), str(file))
-        named = rules_files_lists.read(_text(file), str(file))
-        desk = _desk()
-        words = rules_files_lists.with_lists(desk.vocabulary, named)
-        sandbox, api = services().sandbox, script_api(desk)
-        errors, hints = rules_files.problems(entries, words, str(file), lambda source: sandbox.check(source, api))
-        with services().db.read() as db:
-            stored = rule_list.entries(db)
-        judged = rules_files_scripts.judge(sandbox, desk, entries, stored, str(file))
-        errors, hints = [*errors, *judged.errors], [*hints, *judged.hints]
-        if errors:
-            raise rules_files.FileRefused(errors)
-        to_agree = frozenset(judged.gained) if services().settings.second_person else frozenset()
-        with contextlib.suppress(_OnlyShown), services().db.write() as db:
-            saved = rules_files_lists.apply(db, named, Change(author[:60], services().clock.now()))
-            if saved:
-                rule_list.bump(db)
-            steps = rules_files.plan(db, entries, words, to_agree=to_agree)
-            if any(one.asks for one in steps) and not _may_ask(db, author):
-                raise rules_files.FileRefused([_NOBODY_ASKS])
-            note = note or f"Imported from {file.name}"
-            now = services().clock.now()
-            rules_files.apply(db, steps, author=author[:60], note=note, now=now, contents=judged.contents)
-            if dry_run:
-                raise _OnlyShown  # it has gone the whole way, and the transaction is rolled back
+        done = bring_in(_text(file), str(file), how, author=author, note=note or f"Imported from {file.name}")
     except rules_files.FileRefused as refused:
         _stop([*refused.problems, "Nothing was imported."] if not as_json else refused.problems, as_json=as_json)
     if as_json:
         _print(
             {
                 "dry_run": dry_run,
-                "lists": {key: list(said) for key, said in saved.items()},
+                "lists": {key: list(said) for key, said in done.lists.items()},
                 "entries": [
                     {
                         "code": one.entry.code,
@@ -188,24 +149,25 @@ def import_(file: Path, dry_run: bool, author: str, note: str, as_json: bool) ->
                         "changes": one.lines,
                         "asked": one.asks,
                     }
-                    for one in steps
+                    for one in done.steps
                 ],
-                "hints": hints,
+                "hints": list(done.hints),
             }
         )
         return
-    for key, said in saved.items():
+    for key, said in done.lists.items():
         click.echo(f"list {key}: {'; '.join(said)}")
-    for one in steps:
+    for one in done.steps:
         click.echo(f"{one.entry.code} {one.entry.name}: {one.what}")
         for line in one.lines:
             click.echo(f"    {line}")
         if one.asks:
             click.echo("    may do more than the live version: it is live as soon as somebody else agrees")
-    for hint in hints:
+    for hint in done.hints:
         click.echo(f"hint: {hint}")
-    count = sum(1 for one in steps if one.what != "same" and not one.asks)
-    click.echo(f"{count} of {len(steps)} entries {'would change' if dry_run else 'are new or changed, and live'}.")
+    click.echo(
+        f"{done.live} of {len(done.steps)} entries {'would change' if dry_run else 'are new or changed, and live'}."
+    )
 
 
 @rules.command("defaults")

@@ -27,7 +27,7 @@ from web import scripts_content
 from web.rules_document import IF, THEN, canonical, tidy
 from web.rules_grid import check
 from web.rules_templates import problems_of
-from web.rules_words import changes, column_label
+from web.rules_words import ChangeLine, changes, column_label
 
 #: Most entries in one file.
 MAX_ENTRIES = 500
@@ -66,14 +66,15 @@ class FileEntry:
 class Step:
     """What importing one entry comes to: "new", "changed" or "same", and the differences in words.
 
-    `publishes`: it makes a new version; a switch alone does not. `asks`: it is only asked for, since it may do more
-    than the live version and somebody else has to agree."""
+    `changes` are those of a table, cell by cell. `publishes`: it makes a new version; a switch alone does not. `asks`:
+    it is only asked for, since it may do more than the live version and somebody else has to agree."""
 
     entry: FileEntry
     what: str
     lines: tuple[str, ...] = ()
     publishes: bool = True
     asks: bool = False
+    changes: tuple[ChangeLine, ...] = ()
 
 
 def read(text: str, name: str) -> list[FileEntry]:
@@ -143,19 +144,24 @@ def _carried(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def problems(
-    entries: Sequence[FileEntry], vocabulary: Vocabulary, name: str, check_script: Callable[[str], Checked] | None
+    entries: Sequence[FileEntry],
+    vocabulary: Vocabulary,
+    name: str,
+    check_script: Callable[[str], Checked] | None,
+    *,
+    thorough: bool = True,
 ) -> tuple[list[str], list[str]]:
     """(what must be mended, what is only worth a look), each with file, entry, row and cell.
 
     The vocabulary is what exists already; templates and scripts of the file itself count as existing. Without
-    `check_script` the sources of scripts are not looked at."""
+    `check_script` the sources of scripts are not looked at; `thorough` as in `web.rules_grid.check`."""
     vocabulary = with_entries(vocabulary, entries)
     errors: list[str] = []
     hints: list[str] = []
     for one in entries:
         match one.kind:
             case EntryKind.TABLE:
-                wrong, doubtful = check(one.content, vocabulary)
+                wrong, doubtful = check(one.content, vocabulary, thorough=thorough)
                 errors += [place(one, problem, vocabulary, name) for problem in wrong]
                 hints += [place(one, problem, vocabulary, name) for problem in doubtful]
             case EntryKind.TEMPLATE:
@@ -242,22 +248,25 @@ def plan(
             who = old.draft_by or "Somebody"
             refused.append(f"{who} has a draft of {one.code}; publish it or throw it away first")
         else:
-            step = _step(one, old, vocabulary)
-            steps.append(replace(step, asks=step.publishes and step.what != "same" and one.code in to_agree))
+            found = step(one, old, vocabulary)
+            steps.append(replace(found, asks=found.publishes and found.what != "same" and one.code in to_agree))
     if refused:
         raise FileRefused(refused)
     return steps
 
 
-def _step(entry: FileEntry, old: Stored | None, vocabulary: Vocabulary) -> Step:
+def step(entry: FileEntry, old: Stored | None, vocabulary: Vocabulary) -> Step:
+    """What importing this entry comes to, where `old` is what is there."""
     if old is None or old.content is None:
         return Step(entry, "new")
     lines: list[str] = []
+    found: list[ChangeLine] = []
     if entry.kind is EntryKind.TABLE:
         if canonical(old.content) != canonical(entry.content):
+            found = changes(old.content, entry.content, vocabulary)
             lines = [
                 f"{line.where}: {line.before} -> {line.after}" if line.before else f"{line.where}: {line.after}"
-                for line in changes(old.content, entry.content, vocabulary)
+                for line in found
             ] or ["written differently, says the same"]
     else:
         keys = dict.fromkeys((*old.content, *entry.content))
@@ -269,7 +278,7 @@ def _step(entry: FileEntry, old: Stored | None, vocabulary: Vocabulary) -> Step:
     publishes = bool(lines)
     if _enabled(entry) is not None and _enabled(entry) != old.enabled:
         lines.append("switched on" if _enabled(entry) else "switched off")
-    return Step(entry, "changed" if lines else "same", tuple(lines), publishes)
+    return Step(entry, "changed" if lines else "same", tuple(lines), publishes, changes=tuple(found))
 
 
 def _enabled(entry: FileEntry) -> bool | None:
@@ -321,6 +330,27 @@ def apply(
         asked = [step.entry.code for step in steps if step.asks]
         wait = f" {', '.join(asked)} is not live before somebody else agrees; import it first." if asked else ""
         raise FileRefused([f"{code} could not run afterwards: {why}.{wait}" for code, why in broken.items()])
+    return done
+
+
+def keep(connection: Connection, steps: Sequence[Step], *, author: str, now: datetime) -> int:
+    """Save what is new or changed as drafts, in the caller's transaction; what is live stays as it is. Returns how
+    many entries that were. A switch has no draft: that of an entry which exists stays as it is."""
+    done = 0
+    for one in steps:
+        if one.what == "same" or not one.publishes:
+            continue
+        entry = one.entry
+        content = {key: value for key, value in entry.content.items() if key not in ("manifest", "enabled")}
+        content["name"] = entry.name
+        present = {stored.code: stored for stored in rule_list.entries(connection)}.get(entry.code)
+        if present is None:
+            rule_list.create(connection, entry.kind, entry.name, content, author=author, now=now, code=entry.code)
+            if _enabled(entry) is False:
+                rule_list.switch(connection, entry.code, enabled=False)
+        else:
+            rule_list.save_draft(connection, entry.code, content, author=author, seen=present.draft_count, now=now)
+        done += 1
     return done
 
 

@@ -23,12 +23,13 @@ from web.rules_dock import dock
 from web.rules_editor import editor
 from web.rules_export import exports
 from web.rules_grid import check
+from web.rules_import import imports
 from web.rules_open import PERMISSION, in_list, table_or_404
 from web.rules_versions import versions
 from web.versions import sent_seen
 
 pages = Blueprint("rules", __name__)
-for part in (editor, dock, versions, exports):
+for part in (editor, dock, versions, exports, imports):
     pages.register_blueprint(part)
 
 

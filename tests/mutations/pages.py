@@ -9,6 +9,7 @@ HEADERS = "tests/web/test_headers.py::"
 RULES = "tests/web/test_rules_editor.py::"
 SCRIPTS = "tests/web/test_scripts_pages.py::"
 MAIL_DOOR = "tests/intake/test_inbound_door.py::"
+IMPORT = "tests/web/test_rules_import.py::"
 VERSIONS = "tests/web/test_versions.py::"
 
 MUTATIONS = (
@@ -177,5 +178,48 @@ MUTATIONS = (
         "    if not note:",
         "    if False:",
         RULES + "test_publishing_needs_a_note_and_is_live_with_the_next_ticket",
+    ),
+    # Import
+    Mutation(
+        "import: scripts need their own permission",
+        "web/importing.py",
+        "    if not may_scripts:",
+        "    if False:",
+        IMPORT + "test_a_script_is_refused_to_who_may_not_edit_scripts",
+    ),
+    Mutation(
+        "import: a rule list that moved is compared again",
+        "web/importing.py",
+        "        if revision is not None and rule_list.revision(connection) != revision:",
+        "        if False:",
+        IMPORT + "test_a_rule_list_that_moved_after_the_look_is_compared_again",
+    ),
+    Mutation(
+        "import: only what was looked at is put in",
+        "web/rules_import.py",
+        'request.form.get("looked") != sent.stamp)',
+        "False)",
+        IMPORT + "test_a_text_changed_after_the_look_is_looked_at_again",
+    ),
+    Mutation(
+        "import: lists are no drafts",
+        "web/importing.py",
+        "            if saved:\n                raise FileRefused([_no_draft",
+        "            if False:\n                raise FileRefused([_no_draft",
+        IMPORT + "test_lists_are_published_with_their_tables_and_never_kept_as_drafts",
+    ),
+    Mutation(
+        "import: a row number stands there once",
+        "web/rules_cells.py",
+        "        if place is not None and place in found:",
+        "        if False:",
+        IMPORT + "test_a_wrong_cell_is_named_and_nothing_is_imported",
+    ),
+    Mutation(
+        "import: a file is not nested without end",
+        "rules/files.py",
+        "            if depth > MAX_FILE_DEPTH:",
+        "            if False:",
+        "tests/web/test_rules_text.py::test_a_file_nested_without_end_is_refused_with_its_line",
     ),
 )

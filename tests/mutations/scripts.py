@@ -175,14 +175,14 @@ MUTATIONS = (
     ),
     Mutation(
         "scripts: a file waits for the second person's yes",
-        "web/commands_rules.py",
+        "web/importing.py",
         "frozenset(judged.gained) if services().settings.second_person else frozenset()",
         "frozenset()",
         FILES + "test_a_file_does_not_go_round_the_second_persons_yes",
     ),
     Mutation(
         "scripts: who asks with a file may edit scripts",
-        "web/commands_rules.py",
+        "web/importing.py",
         "    return viewer is not None and viewer.may(Permission.EDIT_SCRIPTS)\n",
         "    return True\n",
         FILES + "test_who_asks_must_be_somebody_whose_own_yes_does_not_count",
@@ -196,9 +196,9 @@ MUTATIONS = (
     ),
     Mutation(
         "scripts: a dry run is taken back",
-        "web/commands_rules.py",
-        "                raise _OnlyShown  # it has",
-        "                pass  # it has",
+        "web/importing.py",
+        "            raise _OnlyShown  # it has",
+        "            pass  # it has",
         FILES + "test_a_change_of_one_part_alone_is_seen_and_published",
     ),
     Mutation(

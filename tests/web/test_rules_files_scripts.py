@@ -198,3 +198,24 @@ def test_a_script_that_may_do_no_more_than_before_needs_no_second_yes(
     done = import_(app, tmp_path, changed(wait_s=60))
     assert done.exit_code == 0, done.output
     assert (stored(careful).live_version, (stored(careful).content or {})["wait_s"]) == (2, 60)
+
+
+def test_the_import_page_takes_scripts_from_who_may_edit_them_and_unchanged_ones_from_managers(
+    desk: Desk, app: APIFlask, tmp_path: Path
+) -> None:
+    import_(app, tmp_path, {"scripts": [SCRIPT]})
+    pages = {}
+    for key, role in (("mia", "manager"), ("dev", "admin")):
+        browser = app.test_client()
+        sign_in(browser, desk.user(key, role))
+        for wait in (30, 60):
+            text = files.dump({"templates": [WELCOME], **changed(wait_s=wait)})
+            answer = send(browser, "/rules/import", {"do": "look", "text": text})
+            pages[key, wait] = (answer.status_code, "its wait differs" in answer.get_data(as_text=True))
+    assert pages == {
+        ("mia", 30): (200, False),
+        ("mia", 60): (422, False),
+        ("dev", 30): (200, False),
+        ("dev", 60): (200, True),
+    }
+    assert stored(desk).live_version == 1
