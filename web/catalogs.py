@@ -91,9 +91,8 @@ def stored(language: str) -> Catalog:
         return read_po(file, locale=language)
 
 
-def update(languages: Iterable[str] = OTHERS) -> dict[str, int]:
+def update(template: Catalog, languages: Iterable[str] = OTHERS) -> dict[str, int]:
     """Bring the .po files to the texts of the code; how many have no translation, by language."""
-    template = gathered()
     missing: dict[str, int] = {}
     for language in languages:
         catalog = stored(language)
@@ -140,11 +139,12 @@ def label(text: str, language: str) -> str:
     return found
 
 
-def problems(language: str) -> list[str]:
-    """What is wrong with a language: texts without translation, and placeholders that are not those of the text."""
+def problems(template: Catalog, language: str) -> list[str]:
+    """What is wrong with a language: texts of the code without translation, and placeholders that are not those of
+    the text."""
     catalog = stored(language)
     found = []
-    for message in gathered():
+    for message in template:
         if not message.id:
             continue
         own = catalog.get(_forms(message.id)[0])
@@ -174,5 +174,5 @@ def _po(language: str) -> Path:
 
 
 if __name__ == "__main__":
-    for code, count in update().items():
+    for code, count in update(gathered()).items():
         print(f"{code}: {count} without a translation")  # noqa: T201

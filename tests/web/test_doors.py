@@ -300,6 +300,7 @@ def test_signing_out_ends_the_session(agent: FlaskClient) -> None:
     assert agent.get("/").status_code == 302
 
 
+@pytest.mark.slow
 def test_guessing_passwords_is_slowed_down_per_caller(desk: Desk, app: APIFlask) -> None:
     email = desk.user("kim", "agent")
     browser = app.test_client()
@@ -310,6 +311,7 @@ def test_guessing_passwords_is_slowed_down_per_caller(desk: Desk, app: APIFlask)
     assert "Too many attempts" in page
 
 
+@pytest.mark.slow
 def test_guessing_one_accounts_password_is_slowed_down_wherever_it_comes_from(desk: Desk, app: APIFlask) -> None:
     """Thirty guesses an hour, each from another address: no caller is anywhere near its own limit."""
     email = desk.user("kim", "agent")

@@ -194,6 +194,7 @@ def test_a_formula_is_text_in_the_spreadsheet_and_itself_again_in_the_table(desk
     assert stored(desk).working["rows"][0]["if"]["c2"] == {"value": ["=HYPERLINK(1)"]}
 
 
+@pytest.mark.slow
 def test_a_paste_of_as_many_rows_as_a_table_may_have_works_and_one_more_names_the_cap(
     desk: Desk, manager: FlaskClient
 ) -> None:
