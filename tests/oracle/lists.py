@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
 from rules.facts import Facts
+from rules.table import OTHERWISE
 from tests.rules.desk import some_facts
 
 TEXTS = ["refund", "Refund", "réfund please", "refunds", "no refund-42", "#42", "42", "prefund", "re fund"]
@@ -15,8 +17,9 @@ TAGS = ["a", "b", "vip", "t1", "t2"]
 PRIORITIES = ["low", "normal", "high"]
 CHANNELS = ["email", "form", "chat"]
 NUMBERS = [-1, 0, 1, 1.5, 100]
-#: Around the hour that durations here are about; now is 09:31.
+#: Around the hour that durations here are about; now is 09:31 of a Saturday. And around the hours of the Friday before.
 TIMES = [f"2026-11-21T{at}:00.000000+00:00" for at in ("08:30", "08:31", "08:32", "12:00")]
+WORKDAY = [f"2026-11-20T{at}.000000+00:00" for at in ("08:59:59", "09:00:00", "16:59:59", "17:00:00")]
 DURATIONS = ["1 h", "60 min", "61 min"]
 PATTERNS = ["re.und", "^no ", "(42|please)$", "é", "[[:upper:]]"]
 MONEY = ["0", "1", "1.50", "100"]
@@ -41,7 +44,7 @@ _VALUES: Mapping[str, list[Any]] = {
     "ticket.tags": TAGS,
     "ticket.subject": TEXTS,
     "ticket.fields.amount": NUMBERS,
-    "ticket.due_at": TIMES,
+    "ticket.due_at": [*TIMES, *WORKDAY],
     "message.text": TEXTS,
     "erp.find_party.receivable": MONEY,
     "erp.find_party.tier": ["gold", "silver"],
@@ -55,7 +58,7 @@ _OPS: Mapping[str, list[str]] = {
     "number": _EQUAL + _ORDER,
     "text": [*_EQUAL, "contains_any", "contains_all", "contains_none", "starts_with", "ends_with", "matches"],
     "set": ["has_any", "has_all", "has_none", "empty", "not_empty"],
-    "time": ["older_than", "newer_than", "empty", "not_empty"],
+    "time": ["older_than", "newer_than", "empty", "not_empty", "in_working_time", "out_of_working_time"],
     "bool": ["is", "is_not", "empty", "not_empty"],
 }
 #: Named lists that suit a field; one of them is empty.
@@ -67,19 +70,32 @@ _LISTS: Mapping[str, list[str]] = {
 _AT_ONCE = [name for name in SORTS if name.startswith(("ticket", "message"))]
 _ASKED = [name for name in SORTS if name.startswith(("erp", "crm"))]
 _CHANGES = ["changed", "changed_to", "changed_from"]
+#: What a column counts as unknown as; how rows are armed again, around the hours since they fired (TIMES).
+UNKNOWNS = ["wait", "wait", "wait", "skip", "match", "no_match"]
+REARMS = ["every_time", "every_time", "once_per_item", "once_per_episode", "1 h", "61 min"]
+HITS = ["first", "every"]
+#: What "once per episode" counts: the item's stay in its status.
+EPISODES = ["status since monday", "status since tuesday"]
+MOST_TABLES, MOST_ROWS = 3, 4
+
+
+def operators_of(name: str) -> list[str]:
+    """The operators that cells on this field have here."""
+    ops = _OPS[SORTS[name]] + (_CHANGES if name.startswith("ticket.") else [])
+    return ops + (["fresh_within"] if name in _ASKED else [])
 
 
 @st.composite
 def cells(draw: st.DrawFn, name: str) -> dict[str, Any]:
-    ops = _OPS[SORTS[name]] + (_CHANGES if name.startswith("ticket.") else [])
-    ops = ops + (["fresh_within"] if name in _ASKED else [])
-    op = draw(st.sampled_from(ops))
+    op = draw(st.sampled_from(operators_of(name)))
     values = st.sampled_from(_VALUES[name])
     match op:
         case "empty" | "not_empty" | "changed":
             return {"op": op}
         case "older_than" | "newer_than" | "fresh_within":
             return {"op": op, "value": draw(st.sampled_from(DURATIONS))}
+        case "in_working_time" | "out_of_working_time":
+            return {"op": op, "value": "office"}
         case "matches":
             return {"op": op, "value": draw(st.sampled_from(PATTERNS))}
         case "between":
@@ -110,11 +126,17 @@ def groups(draw: st.DrawFn, names: list[str], depth: int = 2) -> dict[str, Any]:
 
 
 @st.composite
-def tables(draw: st.DrawFn, code: str) -> dict[str, Any]:
+def tables(draw: st.DrawFn, code: str, *, chained: bool = False) -> dict[str, Any]:
+    """A table; a `chained` one looks mostly at what rows write, and runs again."""
     # Half of the columns look at lookups: what is unknown is where engines go wrong.
-    fields = st.one_of(st.sampled_from(list(SORTS)), st.sampled_from(_ASKED))
+    asked = st.sampled_from(_ASKED)
+    written = st.sampled_from(["ticket.tags", "ticket.priority"])
+    fields = st.one_of(written, written, asked) if chained else st.one_of(st.sampled_from(list(SORTS)), asked)
     names = draw(st.lists(fields, min_size=2, max_size=4))
     columns = [{"id": f"c{at}", "field": name, "op": _OPS[SORTS[name]][0]} for at, name in enumerate(names)]
+    for column in columns:
+        if column["field"] in _ASKED:
+            column["unknown"] = draw(st.sampled_from(UNKNOWNS))
     rows = []
     for number in range(draw(st.sampled_from([0, 1, 2, 3, 3, 4, 4]))):
         least = draw(st.sampled_from([0, 1, 1, 1]))
@@ -122,6 +144,9 @@ def tables(draw: st.DrawFn, code: str) -> dict[str, Any]:
         filled = draw(some)
         conditions = {column["id"]: draw(cells(column["field"])) for column in filled}
         row = {"id": f"r{number}", "if": conditions, "then": draw(steps())}
+        if draw(st.integers(0, 5)) == 0:
+            row["stop"] = True
+        row["rearm"] = draw(st.sampled_from(REARMS))
         if draw(st.integers(0, 2)) == 0:
             row["groups"] = draw(st.lists(groups([*SORTS, *_ASKED]), min_size=1, max_size=2))
         rows.append(row)
@@ -129,7 +154,7 @@ def tables(draw: st.DrawFn, code: str) -> dict[str, Any]:
         "code": code,
         "name": code,
         "triggers": [{"on": "created"}],
-        "hit": draw(st.sampled_from(["first", "every"])),
+        "hit": draw(st.sampled_from(HITS)),
         "wait_s": draw(st.sampled_from([60, 60, 0, "never_without"])),
         "columns": columns,
         "steps": [{"id": "tag", "do": "add_tags"}, {"id": "prio", "do": "set_priority"}],
@@ -139,7 +164,9 @@ def tables(draw: st.DrawFn, code: str) -> dict[str, Any]:
         members = st.one_of(clauses(_AT_ONCE), groups(_AT_ONCE))
         data["scope"] = draw(st.lists(members, min_size=1, max_size=2))
     if not rows or draw(st.booleans()):
-        data["otherwise"] = {"then": draw(steps())}
+        data["otherwise"] = {"then": draw(steps()), "rearm": draw(st.sampled_from(REARMS))}
+    if chained or draw(st.integers(0, 2)) == 0:
+        data["run_again"] = True
     return data
 
 
@@ -154,8 +181,14 @@ def steps(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def lists(draw: st.DrawFn, most: int = 3) -> list[dict[str, Any]]:
+def lists(draw: st.DrawFn, most: int = MOST_TABLES) -> list[dict[str, Any]]:
     return [draw(tables(f"T{at}")) for at in range(draw(st.integers(1, most)))]
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Tables that give each other reasons to run again."""
+    return [draw(tables(f"T{at}", chained=True)) for at in range(draw(st.integers(2, MOST_TABLES)))]
 
 
 def _maybe(values: list[Any]) -> st.SearchStrategy[Any]:
@@ -177,6 +210,21 @@ def answers(draw: st.DrawFn, data: Mapping[str, list[Any]]) -> dict[str, Any] | 
 
 
 @st.composite
+def ledgers(draw: st.DrawFn) -> dict[str, Any]:
+    """Rows that fired for this item before; usually none."""
+    if draw(st.booleans()):
+        return {}
+    keys = [
+        f"T{table}/{row}" for table in range(MOST_TABLES) for row in (*(f"r{n}" for n in range(MOST_ROWS)), OTHERWISE)
+    ]
+    episodes = st.lists(st.sampled_from(EPISODES), max_size=2, unique=True)
+    return {
+        key: {"at": draw(st.sampled_from(TIMES[:3])), "episodes": draw(episodes)}
+        for key in draw(st.lists(st.sampled_from(keys), min_size=1, max_size=6, unique=True))
+    }
+
+
+@st.composite
 def facts(draw: st.DrawFn) -> Facts:
     tags = st.lists(st.sampled_from(TAGS), max_size=3, unique=True).map(sorted)
     state = {
@@ -185,7 +233,7 @@ def facts(draw: st.DrawFn) -> Facts:
         "tags": draw(tags),
         "subject": draw(_maybe(TEXTS)),
         # A text where a number belongs: comparing it is an error, and an error is no "no".
-        "due_at": draw(_maybe([*TIMES, "soon"])),
+        "due_at": draw(_maybe([*TIMES, *WORKDAY, "soon"])),
         "fields.amount": draw(_maybe([*NUMBERS, *["many"] * 4])),
     }
     changes: dict[str, Any] = {}
@@ -198,7 +246,7 @@ def facts(draw: st.DrawFn) -> Facts:
         "erp.find_party": draw(answers({"receivable": [*MONEY, "much", "much"], "tier": ["gold", "silver"]})),
         "crm.get_account": draw(answers({"vip": [True, False], "score": NUMBERS})),
     }
-    return some_facts(
+    made = some_facts(
         {key: value for key, value in state.items() if value not in (None, [])},
         changes=changes,
         message=draw(st.one_of(st.none(), st.sampled_from(TEXTS).map(lambda text: {"new_text": text}))),
@@ -207,3 +255,5 @@ def facts(draw: st.DrawFn) -> Facts:
         ),
         lookups={name: answer for name, answer in lookups.items() if answer is not None},
     )
+    since = draw(st.sampled_from(EPISODES)).removeprefix("status since ")
+    return replace(made, ledger=draw(ledgers()), clock={"status_since": since})

@@ -44,6 +44,7 @@ class Said:
     state: dict[str, Any] = field(default_factory=dict)
     wait: tuple[str, frozenset[str]] | None = None
     skipped: list[tuple[str, bool]] = field(default_factory=list)
+    ended: str = ""
 
 
 def value_of(key: str, facts: Facts, state: Mapping[str, Any]) -> Any:
@@ -138,6 +139,15 @@ def aged(op: str, age_s: float | Unknown, duration: str) -> bool | Unknown:
     return age_s >= seconds(duration) if op == "older_than" else age_s < seconds(duration)
 
 
+def in_office(op: str, at: str) -> bool | Unknown:
+    """Monday to Friday, nine to five in UTC: the one calendar of the desk."""
+    try:
+        then = datetime.fromisoformat(at)
+    except ValueError:
+        return Unknown(error=True)
+    return (then.weekday() < 5 and 9 <= then.hour < 17) is (op == "in_working_time")
+
+
 def contains(text: str, keyword: str) -> bool:
     left = r"(?<![a-z0-9])" if re.match(r"[a-z0-9]", keyword) else ""
     right = r"(?![a-z0-9])" if re.search(r"[a-z0-9]$", keyword) else ""
@@ -173,6 +183,8 @@ def cell_truth(cell: Mapping[str, Any], column: Mapping[str, Any], sort: str, fa
         return aged(op, age(str(answer["fetched_at"]), facts.now), operand)
     if sort == "time" and op in ("older_than", "newer_than"):
         return aged(op, age(value, facts.now), operand)
+    if op in ("in_working_time", "out_of_working_time"):
+        return in_office(op, value)
     if op == "matches":
         # Python's own matcher stands in for RE2: for these patterns they mean the same.
         pattern = operand.replace("é", "e").replace("[[:upper:]]", "[a-z]")
@@ -204,12 +216,24 @@ def tree(member: Mapping[str, Any], sorts: Mapping[str, str], facts: Facts, stat
     return (kind, [tree(one, sorts, facts, state) for one in members])
 
 
-def row_tree(row: Mapping[str, Any], table: Any, sorts: Mapping[str, str], facts: Facts, state: Any) -> Any:
+def counted(answer: Any, unknown: str, *, waits: bool) -> Any:
+    """The answer of a cell whose column says what unknown counts as; an error is never counted as anything."""
+    if not isinstance(answer, Unknown) or answer.error or unknown == "wait":
+        return answer
+    if unknown == "skip":
+        return Unknown(answer.lookup)
+    return answer if answer.coming and waits else unknown == "match"
+
+
+def row_tree(
+    row: Mapping[str, Any], table: Any, sorts: Mapping[str, str], facts: Facts, state: Any, *, waits: bool
+) -> Any:
     members = []
     for column in table["columns"]:
         cell = row["if"].get(column["id"])
         if cell is not None:
-            members.append(leaf_truth(column["field"], cell, cell.get("op", column["op"]), sorts, facts, state))
+            answer = leaf_truth(column["field"], cell, cell.get("op", column["op"]), sorts, facts, state)
+            members.append(counted(answer, column.get("unknown", "wait"), waits=waits))
     return ("all", members + [tree(group, sorts, facts, state) for group in row.get("groups", [])])
 
 
@@ -267,6 +291,150 @@ def fires(outcomes: tuple[str, ...], keys: list[str], table: Any, free: Any, oth
     return [otherwise] if otherwise and free(otherwise) else []
 
 
+def held_before(tables: list[dict[str, Any]], facts: Facts) -> frozenset[str]:
+    """The rows that the ledger holds back: those that fired, by how they are armed again."""
+    held = set()
+    for table in tables:
+        for key, row in [*((row["id"], row) for row in table["rows"]), ("otherwise", table.get("otherwise") or {})]:
+            line: Any = facts.ledger.get(f"{table['code']}/{key}")
+            how = row.get("rearm", "every_time")
+            if line is None or how == "every_time":
+                continue
+            episode = f"status since {facts.clock['status_since']}"
+            if how == "once_per_item":
+                again = False
+            elif how == "once_per_episode":
+                again = episode not in line["episodes"]
+            else:
+                since = datetime.fromisoformat(facts.now) - datetime.fromisoformat(line["at"])
+                again = since.total_seconds() >= seconds(how)
+            if not again:
+                held.add(f"{table['code']}/{key}")
+    return frozenset(held)
+
+
+def reads(table: Mapping[str, Any]) -> set[str]:
+    """The fields of the item that a table looks at, in cells, groups or its scope. "Changed" looks at the event."""
+
+    def of(member: Mapping[str, Any]) -> set[str]:
+        if "field" in member:
+            return set() if member["op"].startswith("changed") else {member["field"]}
+        return {name for one in next(iter(member.values())) for name in of(one)}
+
+    names = {
+        column["field"]
+        for row in table["rows"]
+        for column in table["columns"]
+        if column["id"] in row["if"] and not row["if"][column["id"]].get("op", column["op"]).startswith("changed")
+    }
+    for member in [*table.get("scope", []), *(group for row in table["rows"] for group in row.get("groups", []))]:
+        names |= of(member)
+    return {name.removeprefix("ticket.") for name in names}
+
+
+class Naive:
+    """One pass over the list."""
+
+    def __init__(
+        self, tables: Any, sorts: Any, facts: Facts, held: frozenset[str], wait_over: frozenset[str], only_rows: Any
+    ) -> None:
+        self.tables, self.sorts, self.facts = tables, sorts, facts
+        self.held = held | held_before(tables, facts)
+        self.wait_over, self.only_rows = wait_over, only_rows
+        self.said = Said(state=dict(facts.item))
+        self.writes: list[tuple[int, str]] = []  # (when, field): in the first round its table's place, then counted on
+        self.decided: dict[str, int] = {}  # when a table was decided again last
+        self.now = len(tables)
+
+    def free(self, key: str) -> bool:
+        return key not in self.held and (self.only_rows is None or key in self.only_rows)
+
+    def go(self) -> Said:
+        for at, table in enumerate(self.tables):
+            code = table["code"]
+            keys = [*(f"{code}/{row['id']}" for row in table["rows"])]
+            keys += [f"{code}/otherwise"] if table.get("otherwise") is not None else []
+            if self.only_rows is not None and not any(key in self.only_rows for key in keys):
+                continue
+            if not self.covers(table):
+                continue
+            self.table(table, at)
+            if self.said.wait is not None or self.said.ended:
+                return self.said
+        if self.only_rows is None:
+            self.again()
+        return self.said
+
+    def covers(self, table: Any) -> bool:
+        scope = ("all", [tree(one, self.sorts, self.facts, self.said.state) for one in table.get("scope", [])])
+        return kleene(scope, {}) is True
+
+    def again(self) -> None:
+        """Those that asked for it, as long as what they read was written since they were decided; five rounds."""
+        for _ in range(5):
+            some = False
+            for at, table in enumerate(self.tables):
+                if not table.get("run_again") or not self.wants(at, table):
+                    continue
+                some = True
+                self.now += 1
+                self.decided[table["code"]] = self.now
+                self.wait_over |= {table["code"]}
+                self.held |= set(self.said.fired)
+                if self.covers(table):
+                    self.table(table, self.now)
+                if self.said.ended:
+                    return
+            if not some:
+                return
+
+    def wants(self, at: int, table: Any) -> bool:
+        """Whether an entry behind it, or any since it was decided again, wrote what it reads."""
+        since = self.decided.get(table["code"], at)
+        return any(when > since and name in reads(table) for when, name in self.writes)
+
+    def table(self, table: Any, when: int) -> None:
+        said, code = self.said, table["code"]
+        keys = [f"{code}/{row['id']}" for row in table["rows"]]
+        otherwise = f"{code}/otherwise" if table.get("otherwise") is not None else ""
+        waits = table["wait_s"] != 0 and code not in self.wait_over
+        truths = [row_tree(row, table, self.sorts, self.facts, said.state, waits=waits) for row in table["rows"]]
+        never = table["wait_s"] == "never_without"
+        options = [becomes(truth, never) for truth in truths]
+        mattering = set()
+        for at in range(len(truths)):
+            rest = [one if place != at else ["?"] for place, one in enumerate(options)]
+            for others in itertools.product(*rest):
+                results = set()
+                for mine in options[at]:
+                    outcome = (*others[:at], mine, *others[at + 1 :])
+                    results.add(tuple(fires(outcome, keys, table, self.free, otherwise)))
+                if len(results) > 1:
+                    mattering.add(at)
+        coming = frozenset(one.lookup for at in mattering for one in unknowns(truths[at]) if one.coming)
+        if coming and waits:
+            said.wait = (code, coming)
+            return
+        now = tuple({True: "Y", False: "N"}.get(one, one) for one in (kleene(truth, {}) for truth in truths))
+        reached = len(now)
+        if table["hit"] == "first":
+            reached = next((at + 1 for at, one in enumerate(now) if one in "Y!"), len(now))
+        for at in range(reached):
+            if now[at] in "-!" and self.free(keys[at]):
+                said.skipped.append((keys[at], now[at] == "!"))
+        if never and mattering:
+            return
+        by_key = dict(zip(keys, table["rows"], strict=True))
+        said.ended = next((keys[at] for at in range(reached) if now[at] == "Y" and by_key[keys[at]].get("stop")), "")
+        for key in fires(now, keys, table, self.free, otherwise):
+            said.fired.append(key)
+            before = dict(said.state)
+            do(by_key[key]["then"] if key in by_key else table["otherwise"]["then"], said.state)
+            for name, value in said.state.items():
+                if before.get(name) != value:
+                    self.writes.append((when, name))
+
+
 def say(
     tables: list[dict[str, Any]],
     sorts: Mapping[str, str],
@@ -277,51 +445,7 @@ def say(
     only_rows: frozenset[str] | None = None,
 ) -> Said:
     """Decide the list. Actions here are `add_tags`, `set_priority` and `add_note`."""
-    said = Said(state=dict(facts.item))
-
-    def free(key: str) -> bool:
-        return key not in held and (only_rows is None or key in only_rows)
-
-    for table in tables:
-        code = table["code"]
-        keys = [f"{code}/{row['id']}" for row in table["rows"]]
-        otherwise = f"{code}/otherwise" if table.get("otherwise") is not None else ""
-        if only_rows is not None and not any(key in only_rows for key in [*keys, otherwise]):
-            continue
-        scope = ("all", [tree(one, sorts, facts, said.state) for one in table.get("scope", [])])
-        if kleene(scope, {}) is not True:
-            continue
-        truths = [row_tree(row, table, sorts, facts, said.state) for row in table["rows"]]
-        never = table["wait_s"] == "never_without"
-        options = [becomes(truth, never) for truth in truths]
-        mattering = set()
-        for at in range(len(truths)):
-            rest = [one if place != at else ["?"] for place, one in enumerate(options)]
-            for others in itertools.product(*rest):
-                results = set()
-                for mine in options[at]:
-                    outcome = (*others[:at], mine, *others[at + 1 :])
-                    results.add(tuple(fires(outcome, keys, table, free, otherwise)))
-                if len(results) > 1:
-                    mattering.add(at)
-        coming = frozenset(one.lookup for at in mattering for one in unknowns(truths[at]) if one.coming)
-        if coming and table["wait_s"] != 0 and code not in wait_over:
-            said.wait = (code, coming)
-            return said
-        now = tuple({True: "Y", False: "N"}.get(one, one) for one in (kleene(truth, {}) for truth in truths))
-        reached = len(now)
-        if table["hit"] == "first":
-            reached = next((at + 1 for at, one in enumerate(now) if one in "Y!"), len(now))
-        for at in range(reached):
-            if now[at] in "-!" and free(keys[at]):
-                said.skipped.append((keys[at], now[at] == "!"))
-        if never and mattering:
-            continue
-        by_key = {key: row["then"] for key, row in zip(keys, table["rows"], strict=True)}
-        for key in fires(now, keys, table, free, otherwise):
-            said.fired.append(key)
-            do(by_key[key] if key in by_key else table["otherwise"]["then"], said.state)
-    return said
+    return Naive(tables, sorts, facts, held, wait_over, only_rows).go()
 
 
 def do(then: Mapping[str, Any], state: dict[str, Any]) -> None:

@@ -12,10 +12,12 @@ from rules.engine import NO_INDEX, Decision, Entry, compile_ruleset, decide
 from rules.explain import explain
 from rules.facts import Facts
 from rules.lint import lint
+from rules.operators import OPERATORS
 from rules.parse import dump_table, parse_table
+from rules.table import EVERY_TIME, ONCE_PER_EPISODE, ONCE_PER_ITEM, HitPolicy, WhenUnknown
 from rules.trace import RowVerdict, Trace, Verdict
 from tests.environment.selection import examples
-from tests.oracle.lists import SORTS, facts, lists, tables
+from tests.oracle.lists import HITS, REARMS, SORTS, UNKNOWNS, chains, facts, lists, operators_of, tables
 from tests.oracle.naive import Said, say
 from tests.rules.desk import DESK, rows_fired
 
@@ -32,6 +34,7 @@ def as_said(decision: Decision, before: Facts) -> Said:
         state=dict(state),
         wait=None if wait is None else (wait.entry, frozenset(key.name for key in wait.lookups)),
         skipped=[(one.row_key, one.failed) for one in decision.skipped],
+        ended=decision.ended_by,
     )
 
 
@@ -48,6 +51,15 @@ def circumstances(draw: st.DrawFn, data: list[dict[str, Any]]) -> dict[str, Any]
     }
 
 
+def test_every_operator_and_policy_is_drawn() -> None:
+    """What a table can say and the lists here never do would be compared by nobody."""
+    drawn = {op for name in SORTS for op in operators_of(name)}
+    assert drawn == set(OPERATORS)
+    assert set(UNKNOWNS) == set(WhenUnknown)
+    assert set(HITS) == set(HitPolicy)
+    assert set(REARMS) > {EVERY_TIME, ONCE_PER_EPISODE, ONCE_PER_ITEM}
+
+
 @examples(300)
 @given(st.data(), lists(), facts())
 def test_the_engine_says_what_the_naive_evaluator_says(
@@ -56,6 +68,17 @@ def test_the_engine_says_what_the_naive_evaluator_says(
     how = data.draw(circumstances(rule_list))
     decision = decide(compile_ruleset(1, entries_of(rule_list), DESK), before, **how)
     assert as_said(decision, before) == say(rule_list, SORTS, before, **how)
+
+
+@examples(150)
+@given(chains(), facts(), st.booleans())
+def test_tables_run_again_as_the_naive_evaluator_lets_them(
+    rule_list: list[dict[str, Any]], before: Facts, indexed: bool
+) -> None:
+    over = frozenset(table["code"] for table in rule_list)
+    index_from = 0 if indexed else NO_INDEX
+    decision = decide(compile_ruleset(1, entries_of(rule_list), DESK, index_from=index_from), before, wait_over=over)
+    assert as_said(decision, before) == say(rule_list, SORTS, before, wait_over=over)
 
 
 @examples(300)
