@@ -5,7 +5,7 @@ One item of any kind is shown by `web.ticket`; what is here is what the kinds ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -50,6 +50,8 @@ pages = Blueprint("items", __name__)
 LISTED = (ItemKind.TASK, ItemKind.PROJECT, ItemKind.TIMESHEET, ItemKind.JOB)
 TEXT_CHARS = 200
 LAST_PAGE = COUNT_CAP // PAGE_ROWS
+#: Fields of kinds that have no column of their own in a list: the stage's column says what is set.
+BESIDE_THE_STAGE = frozenset({"pipeline", "job_status"})
 #: Fields of all kinds that the form for an item's details has beside the kind's own.
 COMMON = ("subject", "due_at", "brand", "location")
 #: Colours of approval statuses; the word stands beside it.
@@ -81,9 +83,7 @@ def listing(kind: str) -> ResponseReturnValue:
         wanted=wanted,
         found=found,
         labels=labels,
-        columns=[
-            labels.custom[key] for key in KIND_FIELDS.get(known, {}) if key != "pipeline" and key in labels.custom
-        ],
+        columns=[labels.custom[key] for key in _columns(known, found.lines)],
         statuses=statuses_of(known),
         approvals=labels.custom["approval"].options if "approval" in labels.custom else None,
         stages=_stages(pipelines),
@@ -392,6 +392,15 @@ def _stages(pipelines: Mapping[str, Pipeline]) -> list[tuple[str, str]]:
         (stage.key, f"{one.label}: {stage.label}" if several else stage.label)
         for one in pipelines.values()
         for stage in one.stages
+    ]
+
+
+def _columns(kind: str, lines: Sequence[items_store.Line]) -> list[str]:
+    """The fields of this kind that a list of these lines shows; payments only where there are any."""
+    return [
+        key
+        for key in KIND_FIELDS.get(kind, {})
+        if key not in BESIDE_THE_STAGE and (key != "payment_status" or any(key in one.fields for one in lines))
     ]
 
 

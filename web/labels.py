@@ -71,7 +71,7 @@ class Labels:
             case "customer":
                 return self.people.get(value, str(value)) if isinstance(value, int) else str(value)
             case "status":
-                return gettext(statuses_of(self.kind).get(str(value)) or ALL_STATUSES.get(str(value), str(value)))
+                return status_of(self.kind, str(value))
             case "priority":
                 return gettext(priorities_of(self.kind).get(str(value), str(value)))
             case "channel":
@@ -88,6 +88,11 @@ class Labels:
             return state_field(key, self.custom)
         except UnknownField:
             return None
+
+
+def status_of(kind: str, status: str) -> str:
+    """A status as people say it of this kind of item."""
+    return gettext(statuses_of(kind).get(status) or ALL_STATUSES.get(status, status))
 
 
 def by_itself(reason: str) -> str:

@@ -32,6 +32,7 @@ class Linked:
     way: str
     subject: str
     status: str
+    kind: str
 
 
 def linked(connection: Connection, who: Viewer, item_id: int) -> tuple[Sequence[Linked], int]:
@@ -39,14 +40,14 @@ def linked(connection: Connection, who: Viewer, item_id: int) -> tuple[Sequence[
     other = case((Link.from_item == item_id, Link.to_item), else_=Link.from_item)
     rows = connection.execute(
         select(Link.id, Link.kind, Link.from_item, WorkItem.id.label("other"), WorkItem.subject, WorkItem.status)
-        .add_columns(visible(who).label("shown"))
+        .add_columns(WorkItem.kind.label("of_kind"), visible(who).label("shown"))
         .join(WorkItem, WorkItem.id == other)
         .where(or_(Link.from_item == item_id, Link.to_item == item_id))
         .order_by(WorkItem.id)
         .limit(linking.MOST_LINKS)
     ).all()
     shown = [
-        Linked(row.id, row.other, _way(row, item_id), row.subject or "", row.status or "open")
+        Linked(row.id, row.other, _way(row, item_id), row.subject or "", row.status or "open", row.of_kind)
         for row in rows
         if row.shown
     ]

@@ -20,7 +20,7 @@ from jobs.outbox import queue_message
 from jobs.queues import Work
 from jobs.telling import tell_of_message
 from rules.actions import step_sentence
-from rules.vocabulary import Vocabulary
+from rules.vocabulary import ANY_KIND, Vocabulary
 from tickets import people
 from tickets import requests as customer_requests
 from tickets import store as items
@@ -42,7 +42,7 @@ from web.context import now, services
 from web.forms import LARGEST_KEY, looks_like_email, received_files
 from web.item_forms import inputs
 from web.items_pages import editable, shown_as
-from web.labels import PRIORITY_TONES, STATUS_TONES, Labels, by_itself, event_word
+from web.labels import PRIORITY_TONES, STATUS_TONES, Labels, by_itself, event_word, status_of
 from web.levels_view import levels_of
 from web.look import age
 from web.mail_html import clean
@@ -154,6 +154,7 @@ def show(
         service_levels=service_levels,
         coming_words=coming_words,
         by_itself=by_itself,
+        status_of=status_of,
         suggested=suggested,
         cut=past.cut,
         view=view,
@@ -173,7 +174,11 @@ def show(
         answered_files=answered_files,
         refused=refused,
         finished=FINISHED,
-        tables=[entry for entry in desk.ruleset.entries if entry.enabled and entry.table is not None],
+        tables=[
+            entry
+            for entry in desk.ruleset.entries
+            if entry.enabled and entry.table is not None and entry.table.kind in (item.kind, ANY_KIND)
+        ],
         origins=origins(past),
         written=written,
         clean_html=clean,

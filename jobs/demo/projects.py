@@ -143,6 +143,12 @@ def deeds(customers: Sequence[Customer], *, seed: int, now: datetime) -> list[tu
     return sorted(found, key=lambda one: one[0])
 
 
+def _at_work(at: datetime) -> datetime:
+    """The same day within working hours; what was later stays later."""
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + timedelta(hours=7) + (at - midnight) * 10 / 24
+
+
 class _Job:
     """One job while it is played: what was made of it by then."""
 
@@ -170,7 +176,7 @@ class _Job:
                 listed.append((plan.answered - 1.6, partial(self._pay, "debit")))
             if plan.paid == "paid":
                 listed.append((plan.answered - 4.2, partial(self._pay, "paid")))
-        return [(now - timedelta(days=days), deed) for days, deed in listed]
+        return [(_at_work(now - timedelta(days=days)), deed) for days, deed in listed]
 
     def _who(self) -> Actor:
         named = next(one.name for one in COLLEAGUES if one.key == self.plan.owner)
