@@ -18,7 +18,7 @@ from rules.facts import Facts, Known
 from rules.fields import Field
 from rules.store import EntryKind, EntryNotFound, NothingToPublish, StaleDraft, Stored
 from rules.templates import MAX_TEXT_CHARS, placeholders, render, shown, text_problems
-from rules.vocabulary import Vocabulary
+from rules.vocabulary import ANY_KIND, Vocabulary
 from tickets import store as items
 from tickets.item import LANGUAGES
 from tickets.people import Permission
@@ -114,8 +114,10 @@ def discard(code: str) -> ResponseReturnValue:
 def problems_of(content: Mapping[str, Any], vocabulary: Vocabulary, extra: Collection[str] = ()) -> dict[str, str]:
     """What is wrong with a template's content, by form field; empty when it can be published.
 
-    `extra` are the placeholders that only this text knows."""
+    A template may be sent about items of any kind, so it may name the fields of all of them. `extra` are the
+    placeholders that only this text knows."""
     problems: dict[str, str] = {}
+    vocabulary = vocabulary.of(ANY_KIND)
     texts = content.get("texts")
     if not isinstance(texts, Mapping) or not any(isinstance(t, Mapping) and t.get("body") for t in texts.values()):
         return {"en.body": gettext("Write the text in at least one language.")}
@@ -177,7 +179,7 @@ def _page(
     facts = None
     if chosen is not None:
         facts = facts_now(connection, items.read_item(connection, chosen, viewer=me()), now())
-    picker = [(one.key, one.label, _value(one, facts)) for one in placeholders(vocabulary)]
+    picker = [(one.key, one.label, _value(one, facts)) for one in placeholders(vocabulary.of(ANY_KIND))]
     return render_template(
         "rules_template.html",
         entry=stored,

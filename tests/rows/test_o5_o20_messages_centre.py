@@ -55,6 +55,20 @@ def test_o18_an_edit_is_sent_by_every_automation_that_uses_the_template(mail_des
     assert [text_of(mail).splitlines()[0] for mail in mails] == ["Anew: Parcel", "Anew: Parcel"]
 
 
+def test_o18_a_template_may_name_the_fields_of_every_kind_and_no_other(mail_desk: MailDesk, boss: FlaskClient) -> None:
+    template(mail_desk)
+    assert "ticket.fields.hours" in page(boss, "/templates/E01")
+    wrong = {"en.body": "{{ticket.fields.days}} days", "seen": 2, "do": "publish", "note": "Days"}
+    assert send(boss, "/templates/E01", wrong).status_code == 422
+    right = {"en.body": "{{ticket.fields.hours}} hours", "seen": 2, "do": "publish", "note": "Hours"}
+    assert send(boss, "/templates/E01", right).status_code == 302
+    sends = a_table("send_template", {"template": "E01", "to": ["assignees"]})
+    mail_desk.desk.publish({**sends, "kind": "timesheet"})
+    sheet = {"subject": "Week 47", "assignees": "ana", "fields.hours": "8"}
+    assert send(mail_desk.browser("ana"), "/items/timesheet/new", sheet).status_code == 303
+    assert [text_of(mail).splitlines()[0] for mail in mail_desk.work()] == ["8 hours"]
+
+
 @pytest.mark.parametrize("state", ["live", "switched off", "draft", "only in the draft", "only in what is live"])
 def test_o19_a_template_that_something_names_is_not_deleted(mail_desk: MailDesk, boss: FlaskClient, state: str) -> None:
     code = template(mail_desk)
