@@ -83,7 +83,7 @@ def double_charge() -> ResponseReturnValue:
     if done.item_id is None:
         flash(gettext("The mail was kept but made no ticket: %(why)s", why=done.reason or done.outcome), "warn")
         return redirect(url_for("demo.page"))
-    flash(gettext("The mail is in. Rules and script act within seconds; reload to see what they did."), "ok")
+    flash(gettext("The mail is in. Rules and script act within seconds, and this page shows what they do."), "ok")
     return redirect(url_for("ticket.page", item_id=done.item_id))
 
 
