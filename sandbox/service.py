@@ -39,6 +39,8 @@ log = logging.getLogger("sandbox.service")
 
 #: Connections at one time.
 MAX_CALLERS = 256
+#: How long after a child was lent one that stands ready is enough.
+REFILL_S = 0.005
 #: A ready child that nobody wanted for so long is replaced.
 READY_AGE_S = 60.0
 #: How long a zygote may take to start, and to fork.
@@ -224,6 +226,7 @@ class Service:
         self._failures = 0
         self._retry_at = 0.0
         self._runs = 0
+        self._lent_at = 0.0
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
         self._stopping = False
 
@@ -242,8 +245,7 @@ class Service:
             self._boot()
             log.info("sandbox.listening socket=%s pid=%d", self._path, os.getpid())
             while not self._stopping:
-                pause_s = 1.0 if self._zygote is not None else max(0.01, min(1.0, self._retry_at - time.monotonic()))
-                for key, _ in self._selector.select(pause_s):
+                for key, _ in self._selector.select(self._pause_s()):
                     key.data()
                 self._tend()
         finally:
@@ -254,6 +256,12 @@ class Service:
             for zygote in [*self._retired, *([self._zygote] if self._zygote else [])]:
                 zygote.stop()
             log.info("sandbox.stopped runs=%d", self._runs)
+
+    def _pause_s(self) -> float:
+        """How long to sleep when nothing happens."""
+        if self._zygote is None:
+            return max(0.01, min(1.0, self._retry_at - time.monotonic()))
+        return REFILL_S if not self._unready and len(self._ready) < self._limits.ready else 1.0
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
@@ -316,6 +324,7 @@ class Service:
         if caller.child is not None:
             caller.child.end()
             caller.child = None
+            self._lent_at = 0.0
         if caller in self._waiting:
             self._waiting.remove(caller)
 
@@ -339,6 +348,7 @@ class Service:
             self._waiting.popleft()
             caller.child, caller.wish = child, None
             self._runs += 1
+            self._lent_at = time.monotonic()
             self._tell(caller, {"ok": True}, [child.talk.fileno(), child.ended_fd, child.pidfd])
 
     def _take(self, cpu_s: int, memory_mb: int) -> Child | None:
@@ -380,7 +390,9 @@ class Service:
         self._serve_waiting()
         while self._ready and now - self._ready[0].born > READY_AGE_S:
             self._ready.popleft().end()
-        while self._zygote is not None and not self._unready and len(self._ready) < self._limits.ready:
+        # The place of a child that was lent just now is filled a moment later: its run needs the processors first.
+        enough = 1 if now < self._lent_at + REFILL_S else self._limits.ready
+        while self._zygote is not None and not self._unready and len(self._ready) < enough:
             child = self._fork(self._per_script.cpu_s, self._per_script.memory_mb)
             if child is not None:
                 self._ready.append(child)
