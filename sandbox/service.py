@@ -128,6 +128,7 @@ class Zygote:
             raise ZygoteDied(f"The zygote did not start within {BOOT_S:g} s") from error
         if said[:1] != HELLO:
             raise ZygoteDied(f"The zygote did not start: {said[1:].decode(errors='replace') or 'it ended at once'}")
+        self.control.settimeout(FORK_S)
         return dict(json.loads(said[1:]))
 
     def fork(self, kind: bytes, cpu_s: int, memory_mb: int, number: int = 0) -> Child:
@@ -135,7 +136,6 @@ class Zygote:
         talk, childs = socket.socketpair()
         ended, tell = os.pipe()
         try:
-            self.control.settimeout(FORK_S)
             socket.send_fds(self.control, [ORDER.pack(kind, cpu_s, memory_mb, number)], [childs.fileno(), tell])
             said, fds, _, _ = socket.recv_fds(self.control, 16, 1)
             if said != PIDFD or len(fds) != 1:

@@ -102,7 +102,7 @@ def serve(
             kind, cpu_s, memory_mb, number = ORDER.unpack(data)
             if len(fds) != 2:
                 os._exit(1)
-            child = os.fork()
+            child = jail.fork()
             if child == 0:
                 _become_child(
                     fds[0],

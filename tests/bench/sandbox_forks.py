@@ -25,7 +25,7 @@ def serve_plain(control: socket.socket) -> NoReturn:
     from sandbox import packing
 
     packing.fill_holes()  # as in the zygote, like all that is not a wall
-    from sandbox import wire
+    from sandbox import jail, wire
     from sandbox.child.main import Child, preload, serve
     from sandbox.zygote import FORK, HELLO, ORDER, PIDFD, _bury, _receive
 
@@ -61,7 +61,7 @@ def serve_plain(control: socket.socket) -> NoReturn:
             if not data:
                 os._exit(0)
             kind = ORDER.unpack(data)[0]
-            child = os.fork()
+            child = jail.fork()
             if child == 0:
                 if kind == FORK:
                     serve(fds[0])

@@ -149,6 +149,12 @@ def test_the_zygote_and_each_child_stand_behind_a_filter_of_their_own(host: Host
     assert sorted(int(status_of(pid)["Seccomp_filters"]) for pid in idle(host)) == [0, 1, 2, 2]
 
 
+def test_nobody_below_the_service_has_a_second_thread(host: Host) -> None:
+    """`jail.fork` relies on it: a lock that another thread held would stay locked in the child for good."""
+    host.run('crm.find_customer(email="a")')
+    assert {status_of(pid)["Threads"].strip() for pid in idle(host)} == {"1"}
+
+
 def test_nobody_below_the_service_holds_a_capability(host: Host) -> None:
     """A user namespace of one's own would hand out all of them, and with them every mistake of the kernel there."""
     [zygote, *_] = {int(status_of(pid)["PPid"]) for pid in children(host)}
