@@ -142,7 +142,7 @@ def save(key: str, kind: str) -> ResponseReturnValue:
                     enabled=request.form.get("enabled") == "1",
                 )
     except mailboxes.AccountRefused as error:
-        return _page(key, kind, given, str(error)), 422
+        return _page(key, kind, {**given, "enabled": request.form.get("enabled") == "1"}, str(error)), 422
     services().queues.hint(Work.ENRICHMENT)
     flash(gettext("Saved."), "ok")
     return redirect(url_for("mailservers.mailbox", key=key), 303)

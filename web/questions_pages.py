@@ -135,8 +135,12 @@ def _make_fields(connection: Connection, kind: str, questions: tuple[Question, .
 
 def _form(found: object, purpose: str, *, problem: str = "", label: str = "", key: str = "") -> str:
     questions = questions_from(found.questions) if found is not None else ()  # type: ignore[attr-defined]
+    kind, anonymous = getattr(found, "kind", ItemKind.TICKET), getattr(found, "anonymous", False)
+    active = getattr(found, "active", True)
     if problem:
         given = request.form
+        kind, anonymous = given.get("kind", ItemKind.TICKET), given.get("anonymous") == "1"
+        active = given.get("active") == "1"
         questions = tuple(
             Question(
                 given.get(f"key{n}", ""),
@@ -152,7 +156,9 @@ def _form(found: object, purpose: str, *, problem: str = "", label: str = "", ke
         )
     return render_template(
         "questions_edit.html",
-        found=found,
+        kind=kind,
+        anonymous=anonymous,
+        active=active,
         key=key or getattr(found, "key", ""),
         label=label or getattr(found, "label", ""),
         purpose=purpose,

@@ -6,6 +6,7 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import func, select
 
+from jobs.intake import add_mailbox
 from tests.web.desk import Desk, send, sign_in
 from tickets.db import Base
 
@@ -33,3 +34,33 @@ def test_a_refused_form_keeps_the_questions_that_were_typed_and_makes_nothing(
     assert 'value="Since when?"' in page
     with desk.services.db.read() as connection:
         assert connection.scalar(select(func.count()).select_from(Base.metadata.tables[table])) == 0
+
+
+@pytest.mark.parametrize("ticked", [True, False])
+def test_a_refused_form_keeps_what_was_ticked_and_chosen(ticked: bool, desk: Desk, app: APIFlask) -> None:
+    manager = app.test_client()
+    sign_in(manager, desk.user("mia", "manager", "agent"))
+    ticks: dict[str, object] = {"anonymous": "1", "active": "1"} if ticked else {}
+    answer = send(manager, "/questions", {"label": "", "purpose": "form", "kind": "task", **ticks, **ROWS})
+    assert answer.status_code == 422
+    page = answer.get_data(as_text=True)
+    for name in ("anonymous", "active"):
+        assert (f'name="{name}" value="1" checked' in page) is ticked
+    assert '<option value="task" selected>' in page
+
+
+@pytest.mark.parametrize("ticked", [True, False])
+def test_a_refused_mail_server_keeps_what_was_ticked_and_is_not_saved(ticked: bool, desk: Desk, app: APIFlask) -> None:
+    admin = app.test_client()
+    sign_in(admin, desk.user("root", "admin"))
+    with desk.services.db.write() as connection:
+        add_mailbox(connection, key="shop", address="s@shop.example", brand=None, secret="x" * 32)
+    ticks: dict[str, object] = {"enabled": "1", "from_the_start": "1"} if ticked else {}
+    plain: dict[str, object] = {"host": "mail.shop.example", "port": "99999", "user": "u", "security": "tls"}
+    answer = send(admin, "/mailboxes/shop/imap", {**plain, **ticks})
+    assert answer.status_code == 422
+    form = answer.get_data(as_text=True).split('aria-labelledby="k-imap"')[1].split("</section>")[0]
+    for name in ("enabled", "from_the_start"):
+        assert (f'name="{name}" value="1" checked' in form) is ticked
+    with desk.services.db.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(Base.metadata.tables["mail_accounts"])) == 0
