@@ -464,7 +464,10 @@ class _Closer(ast.NodeVisitor):
             if name.id.startswith("_") and name.id != "_":
                 continue  # the policy refuses it, with a better reason
             if name.id not in known:
-                hint = names.INSTEAD.get(name.id) or did_you_mean(name.id, known)
+                # What stands before a dot is a connection, a fact or a facade, never `chr` for `crm`.
+                dotted = names.FACTS | names.FACADES | self._api.connections.keys() | self._bound
+                near = did_you_mean(name.id, dotted if id(name) in self._behind else known)
+                hint = names.INSTEAD.get(name.id) or near
                 self.problems.append(
                     self._places.problem(name, Code.NAME, "error", f"Nothing is called {name.id!r} here", hint)
                 )

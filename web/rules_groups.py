@@ -1,4 +1,4 @@
-"""Groups of a row, and the scope of a table, as one form: every condition has its operators and values as in a cell.
+"""Groups of a row, and the scope of a table or script, as one form: a condition has its operators and values as a cell.
 
 A place is a path: "g2" is the second member of the list, "g2-1" the first member of that group. The structure (which
 groups, which fields) is the document's; the form says what stands in it and what to add or take away.
@@ -73,24 +73,31 @@ def kinds() -> dict[str, str]:
 
 
 def read(document: Document, form: MultiDict[str, str], vocabulary: Vocabulary, zone: str) -> Document:
-    """The document with what the form says of one row's groups, or of the scope. Raises `EditRefused`.
-
-    `add`, `group` and `remove` name the place where a condition or group comes or goes; "g" is the list itself."""
+    """The document with what the form says of one row's groups, or of the scope. Raises `EditRefused`."""
     row = form.get("row", "")
-    present = enumerate(members_of(document, row), 1)
-    members = [_read(one, f"g{number}", form, vocabulary, zone) for number, one in present]
-    if form.get("add"):
-        _add(members, form["add"], form.get(f"{form['add']}.new", ""), vocabulary, scope=row == SCOPE)
-    if form.get("group"):
-        _add_group(members, form["group"], form.get(f"{form['group']}.newkind", "any"), scope=row == SCOPE)
-    if form.get("remove"):
-        members = _without(members, form["remove"])
+    members = read_members(members_of(document, row), form, vocabulary, zone, scope=row == SCOPE)
     changed = copy.deepcopy(document)
     target, key = (changed, SCOPE) if row == SCOPE else (changed["rows"][row_at(changed, row)], "groups")
     target.pop(key, None)
     if members:
         target[key] = members
     return changed
+
+
+def read_members(
+    present: Sequence[Any], form: MultiDict[str, str], vocabulary: Vocabulary, zone: str, *, scope: bool
+) -> list[Any]:
+    """These members with what the form says of them. Raises `EditRefused`.
+
+    `add`, `group` and `remove` name the place where a condition or group comes or goes; "g" is the list itself."""
+    members = [_read(one, f"g{number}", form, vocabulary, zone) for number, one in enumerate(present, 1)]
+    if form.get("add"):
+        _add(members, form["add"], form.get(f"{form['add']}.new", ""), vocabulary, scope=scope)
+    if form.get("group"):
+        _add_group(members, form["group"], form.get(f"{form['group']}.newkind", "any"), scope=scope)
+    if form.get("remove"):
+        members = _without(members, form["remove"])
+    return members
 
 
 def _read(member: Any, path: str, form: MultiDict[str, str], vocabulary: Vocabulary, zone: str) -> Any:

@@ -12,14 +12,15 @@ from typing import Any
 from flask_babel import gettext
 
 from jobs.holding import wait_s
-from rules import files, parse
+from rules import parse
 from rules.listed import as_table, is_listed
+from rules.parse import KINDS
 from rules.script_params import ParamsInvalid, declared
 from rules.store import EntryKind, Stored
 from rules.vocabulary import Vocabulary
 from web.rules_document import tidy
 from web.rules_store import used_by
-from web.rules_words import triggers
+from web.rules_words import members, triggers
 
 #: Most rows named that a new version would put wrong; most lines of a difference between two sources.
 ROWS_NAMED = 10
@@ -121,12 +122,13 @@ def _in_words(content: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, s
     none = gettext("none")
     runs = gettext("when a row runs it")
     scope = content.get("scope") or []
+    kind = str(content.get("kind") or "ticket")
     tests = content.get("tests") or []
     return {
         gettext("Name"): str(content.get("name") or none),
         gettext("Runs"): triggers(content, vocabulary) if is_listed(content) else runs,
-        gettext("Runs on"): str(content.get("kind") or "ticket"),
-        gettext("Scope"): files.dump(scope).strip() if scope else none,
+        gettext("Runs on"): gettext(KINDS.get(kind, kind)),
+        gettext("Only for"): members(scope, vocabulary.of(kind)) or none,
         gettext("Rules wait for it, seconds"): str(wait_s(content)),
         gettext("Parameters"): ", ".join(_param_words(one) for one in content.get("params") or ()) or none,
         gettext("Tests"): str(len(tests)) if not tests else ", ".join(_test_words(one) for one in tests),

@@ -1,4 +1,4 @@
-"""When a script runs and what it takes: its triggers, kind and brands in the rule list, and its parameters."""
+"""When a script runs and what it takes: its triggers, kind and scope in the rule list, and its parameters."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from rules.store import StaleDraft
 from rules.vocabulary import GivenType, ScriptParam
 from tickets.people import Permission
 from tickets.values import JSON, json_problem
-from web import rules_words, scripts_content
+from web import rules_groups, rules_words, scripts_content
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
 from web.rules_document import EditRefused
-from web.rules_forms import read_given, read_triggers, trigger_forms
+from web.rules_forms import field_menu, read_given, read_triggers, trigger_forms
 from web.scripts_tests import stored_script
 
 settings = Blueprint("settings", __name__)
@@ -33,8 +33,6 @@ PERMISSION = Permission.EDIT_SCRIPTS
 #: Empty lines for new parameters in the form; longest text of one of its fields, in characters.
 EMPTY_LINES = 2
 FIELD_CHARS = 10_000
-#: The scope that the form can show: these brands and no others.
-_BRAND = "ticket.brand"
 
 
 @settings.get("/scripts/<code>/settings")
@@ -50,6 +48,7 @@ def _page(code: str, content: Mapping[str, Any] | None = None, problem: str = ""
         stored = stored_script(connection, code)
         words = services().live.current(connection).vocabulary
     shown = stored.working if content is None else content
+    kind = kind_of(shown)
     listed = [dict(one) for one in shown.get("params") or () if isinstance(one, Mapping)]
     page = render_template(
         "scripts_settings.html",
@@ -58,12 +57,13 @@ def _page(code: str, content: Mapping[str, Any] | None = None, problem: str = ""
         listed=is_listed(shown),
         triggers=trigger_forms({"triggers": list(shown.get("triggers") or ())}, words),
         kinds=KINDS,
-        kind=str(shown.get("kind") or "ticket"),
-        brands=words.brands,
-        chosen=brands_of(shown),
+        kind=kind,
+        scope=rules_groups.forms(scope_of(shown), words.of(kind)),
+        group_kinds=rules_groups.kinds(),
+        fields=field_menu(words.of(kind), outside=False),
+        only_for=rules_words.members(scope_of(shown), words.of(kind)),
         wait_s=wait_s(shown),
         longest_wait_s=LONGEST_WAIT_S,
-        more_scope=len(other_scope(shown)),
         params=[*listed, *({} for _ in range(min(EMPTY_LINES, MAX_PARAMS - len(listed))))],
         types={
             GivenType.TEXT.value: gettext("text"),
@@ -88,7 +88,7 @@ def save(code: str) -> ResponseReturnValue:
     """Put what the form says into the draft. What is wrong in it is shown, and stops a publish."""
     with services().db.read() as connection:
         stored = stored_script(connection, code)
-        brands = services().live.current(connection).vocabulary.brands
+        desk = services().live.current(connection)
     if json_problem(request.form.to_dict()) is not None or any(len(one) > FIELD_CHARS for one in request.form.values()):
         raise refuse(422, gettext("The form holds a text that cannot be stored. Nothing was saved."))
     content = {key: value for key, value in stored.working.items() if key != "asked"}
@@ -99,9 +99,14 @@ def save(code: str) -> ResponseReturnValue:
     content["wait_s"] = _sent_wait(content)
     content["triggers"] = read_triggers(request.form)
     content["kind"] = request.form.get("kind") if request.form.get("kind") in KINDS else "ticket"
-    content["scope"] = other_scope(content) + _brand_scope(
-        [one for one in request.form.getlist("brand") if one in brands]
-    )
+    # What the form shows of the scope is in the words of the kind it was made for, whatever is chosen now.
+    words = desk.vocabulary.of(kind_of(stored.working))
+    try:
+        content["scope"] = rules_groups.read_members(
+            scope_of(stored.working), request.form, words, me().zone, scope=True
+        )
+    except EditRefused as refused:
+        return _page(code, content, gettext("%(why)s Nothing was saved.", why=refused))
     for key in ("params", "triggers", "scope"):
         if not content[key]:
             del content[key]
@@ -111,7 +116,8 @@ def save(code: str) -> ResponseReturnValue:
             rule_list.save_draft(connection, code, content, author=me().key, seen=seen, now=now())
         except StaleDraft as stale:
             raise refuse(409, str(stale)) from None
-    return redirect(url_for("scripts.settings.index", code=code))
+    shaped = any(request.form.get(one) for one in ("add", "group", "remove"))
+    return redirect(url_for("scripts.settings.index", code=code, _anchor="scope" if shaped else None))
 
 
 def _sent_wait(content: Mapping[str, Any]) -> int:
@@ -127,26 +133,16 @@ def _sent_wait(content: Mapping[str, Any]) -> int:
     return int(given)
 
 
-def brands_of(content: Mapping[str, Any]) -> list[str]:
-    """The brands that the form ticks: those of a scope that names brands."""
-    for one in content.get("scope") or ():
-        if _names_brands(one):
-            value = one.get("value")
-            return [str(brand) for brand in (value if isinstance(value, list) else [value])]
-    return []
+def scope_of(content: Mapping[str, Any]) -> list[JSON]:
+    """The conditions of its scope, of which all must hold."""
+    found = content.get("scope")
+    return list(found) if isinstance(found, (list, tuple)) else []
 
 
-def other_scope(content: Mapping[str, Any]) -> list[JSON]:
-    """The parts of the scope that came from a file and that the form does not show; they stay as they are."""
-    return [one for one in content.get("scope") or () if not _names_brands(one)]
-
-
-def _names_brands(one: Any) -> bool:
-    return isinstance(one, Mapping) and one.get("field") == _BRAND and one.get("op") in ("is", "any_of")
-
-
-def _brand_scope(brands: list[str]) -> list[JSON]:
-    return [{"field": _BRAND, "op": "any_of", "value": list[JSON](brands)}] if brands else []
+def kind_of(content: Mapping[str, Any]) -> str:
+    """The kind of items it runs on in the rule list; what is no kind is a ticket here, and said as a problem."""
+    kind = content.get("kind")
+    return kind if isinstance(kind, str) and kind in KINDS else "ticket"
 
 
 def read_params(form: MultiDict[str, str]) -> list[JSON]:

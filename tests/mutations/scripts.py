@@ -18,7 +18,23 @@ MESSAGES = "tests/sandbox/test_messages.py::"
 
 LANGUAGE = "tests/web/test_scripts_language.py::"
 
+CHECK = "tests/sandbox/test_check.py::"
+
 MUTATIONS = (
+    Mutation(
+        "scripts: a scope looks at nothing from outside",
+        "web/scripts_settings.py",
+        "scope=True",
+        "scope=False",
+        SETTINGS + "test_a_scope_takes_nothing_from_outside_and_nothing_that_is_not_there",
+    ),
+    Mutation(
+        "scripts: what stands before a dot is no function",
+        "sandbox/policy.py",
+        "dotted if id(name) in self._behind else known",
+        "known",
+        CHECK + "test_what_stands_before_a_dot_is_not_taken_for_a_function",
+    ),
     Mutation(
         "scripts: completion speaks the reader's language",
         "web/scripts_api.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.client import Sandbox
-from sandbox.contract import Manifest
+from sandbox.contract import Manifest, ScriptApi
 from tests.sandbox.hosts import API, Host
 
 
@@ -116,3 +116,14 @@ def test_without_a_service_nothing_counts_as_checked() -> None:
     checked = Sandbox("/nonexistent/s.sock").check("x = 1", API)
     assert not checked.ok
     assert checked.problems[0].code == "SANDBOX_UNAVAILABLE"
+
+
+def test_what_stands_before_a_dot_is_not_taken_for_a_function(host: Host) -> None:
+    """`chr` looks like `crn`, and nobody means it."""
+    [problem] = host.sandbox.check("crn.find_customer(email='a')", API).problems
+    assert (problem.message, problem.hint) == ("Nothing is called 'crn' here", "Did you mean 'crm'?")
+    without = ScriptApi(API.actions, {})
+    [problem] = host.sandbox.check("crm.find_customer(email='a')", without).problems
+    assert "chr" not in problem.hint
+    [problem] = host.sandbox.check("print(cr('a'))", without).problems
+    assert problem.hint == "Did you mean 'chr'?"

@@ -132,6 +132,7 @@ def test_what_a_sentence_is_about_stays_as_it_is() -> None:
     assert translated("Nothing is called 'tiket' here", "fr") == "Rien ne s'appelle 'tiket' ici"
     assert translated("crm.find needs email", "pl") == "crm.find wymaga: email"
     assert translated("The name '{x.__class__}' is reserved", "ro") == "Numele '{x.__class__}' este rezervat"
+    assert translated("name 'tiket' is not defined", "pl") == "nazwa 'tiket' nie jest zdefiniowana"
     both = "Scripts have no processes. json, re are already there."
     assert translated(both, "fr") == "Les scripts n'ont pas de processus. json, re sont déjà là."
 

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from jobs import automation
+from jobs.tables import RunRow
 from rules import store as rule_list
 from rules.store import EntryKind
 from tests.web.desk import TRIAGE, Desk, send, sign_in
@@ -72,17 +74,15 @@ def test_parameters_and_triggers_stand_in_the_draft_and_are_live_with_the_publis
     desk: Desk, developer: FlaskClient
 ) -> None:
     a_script(desk)
-    sent = {"t0.on": "changed", "t0.changed.field": "ticket.priority", "kind": "any", "brand": ["acme"]}
+    sent = {"t0.on": "changed", "t0.changed.field": "ticket.priority", "kind": "any"}
     sent |= {"p0.name": "days", "p0.type": "number", "p0.label": "Days back", "p0.default": "3"}
     sent |= {"p1.name": "tone", "p1.type": "choice", "p1.options": "warm, plain", "p1.default": "plain"}
     sent |= {"p2.name": "loud", "p2.type": "bool", "p2.default": "no", "p2.doc": "Whether to ring"}
-    assert settings(desk, developer, **sent) == 302
+    assert settings(desk, developer, **sent, add="g", **{"g.new": "ticket.brand"}) == 302
+    assert settings(desk, developer, **sent, **{"g1.op": "any_of", "g1.value": ["acme"]}) == 302
     draft: Any = stored(desk).draft
     assert draft["triggers"] == [{"on": "changed", "field": "ticket.priority"}]
-    assert (draft["kind"], draft["scope"]) == (
-        "any",
-        [{"field": "ticket.brand", "op": "any_of", "value": ["acme"]}],
-    )
+    assert (draft["kind"], draft["scope"]) == ("any", [{"field": "ticket.brand", "value": "acme"}])
     assert draft["params"] == [
         {"name": "days", "type": "number", "label": "Days back", "default": 3},
         {"name": "tone", "type": "choice", "options": ["warm", "plain"], "default": "plain"},
@@ -140,17 +140,79 @@ def test_taking_the_triggers_away_takes_it_out_of_the_list(desk: Desk, developer
         assert desk.services.live.current(connection).ruleset.entries == ()
 
 
-def test_a_scope_from_a_file_stays_when_the_form_is_saved(desk: Desk, developer: FlaskClient) -> None:
+def scope(desk: Desk) -> Any:
+    return (stored(desk).draft or {}).get("scope")
+
+
+def test_a_scope_is_edited_with_all_that_a_tables_offers_and_decides(desk: Desk, developer: FlaskClient) -> None:
+    """Acme's, and none of: (a VIP's tag, and high priority)."""
+    a_script(desk, "ticket.add_tags(['looked'])\n")
+    trigger = {"t0.on": "created"}
+    assert settings(desk, developer, **trigger, add="g", **{"g.new": "ticket.brand"}) == 302
+    shape = {**trigger, "g1.op": "any_of", "g1.value": "acme"}
+    assert settings(desk, developer, **shape, group="g", **{"g.newkind": "none"}) == 302
+    assert settings(desk, developer, **shape, group="g2", **{"g2.newkind": "all"}) == 302
+    assert settings(desk, developer, **shape, add="g2-1", **{"g2-1.new": "ticket.tags"}) == 302
+    shape |= {"g2.kind": "none", "g2-1.kind": "all", "g2-1-1.op": "has_any", "g2-1-1.more": "vip"}
+    assert settings(desk, developer, **shape, add="g2-1", **{"g2-1.new": "ticket.priority"}) == 302
+    shape |= {"g2-1-2.op": "any_of", "g2-1-2.value": "high"}
+    assert settings(desk, developer, **shape) == 302
+    vip = [{"field": "ticket.tags", "value": ["vip"]}, {"field": "ticket.priority", "value": "high"}]
+    assert scope(desk) == [{"field": "ticket.brand", "value": "acme"}, {"none": [{"all": vip}]}]
+    page = words(text_of(developer.get("/scripts/S01/settings")))
+    assert "Only for Brand is Acme Store; none of (all of (" in page
+    assert publish(desk, developer).status_code == 302
+    cases = {
+        desk.ticket(brand="acme"): True,
+        desk.ticket(brand="acme", tags=["vip"]): True,
+        desk.ticket(brand="acme", tags=["vip"], priority="high"): False,
+        desk.ticket(): False,
+    }
+    desk.work()
+    with desk.services.db.read() as connection:
+        asked = set(connection.execute(select(RunRow.item_id)).scalars())
+    assert {item: item in asked for item in cases} == cases
+
+
+def test_a_condition_is_taken_away_and_what_the_form_does_not_show_stays(desk: Desk, developer: FlaskClient) -> None:
     a_script(desk)
-    vip: Any = {"field": "ticket.tags", "op": "tags_any", "value": ["vip"]}
+    vip: Any = {"field": "ticket.tags", "op": "has_any", "value": ["vip"]}
+    acme: Any = {"field": "ticket.brand", "value": "acme"}
     with desk.services.db.write() as connection:
-        draft = {**stored(desk).working, "scope": [vip]}
+        draft = {**stored(desk).working, "scope": [vip, {"any": [acme]}, acme]}
         seen = stored(desk).draft_count
         rule_list.save_draft(connection, "S01", draft, author="dev", seen=seen, now=desk.clock.now())
-    assert settings(desk, developer, t0__on="created", brand="acme") == 302
-    scope: Any = (stored(desk).draft or {})["scope"]
-    assert scope == [vip, {"field": "ticket.brand", "op": "any_of", "value": ["acme"]}]
-    assert "One more condition of its scope" in words(text_of(developer.get("/scripts/S01/settings")))
+    assert settings(desk, developer, t0__on="created") == 302
+    assert scope(desk) == [vip, {"any": [acme]}, acme]
+    assert settings(desk, developer, t0__on="created", remove="g2-1") == 302
+    assert scope(desk) == [vip, {"any": []}, acme]
+    assert settings(desk, developer, t0__on="created", remove="g2") == 302
+    assert scope(desk) == [vip, acme]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"add": "g", "g.new": "context.crm.tier"},
+        {"add": "g1", "g1.new": "context.crm.tier"},
+        {"add": "g", "g.new": "erp.find_party.receivable"},
+        {"add": "g", "g.new": "no.such.field"},
+        {"add": "g9", "g9.new": "ticket.brand"},
+        {"remove": "g7"},
+        {"group": "gx"},
+    ],
+)
+def test_a_scope_takes_nothing_from_outside_and_nothing_that_is_not_there(
+    desk: Desk, developer: FlaskClient, fields: dict[str, str]
+) -> None:
+    a_script(desk)
+    assert settings(desk, developer, t0__on="created", group="g", **{"g.newkind": "any"}) == 302
+    before = stored(desk)
+    assert settings(desk, developer, t0__on="created", **fields) == 422
+    assert stored(desk) == before
+    page = text_of(developer.get("/scripts/S01/settings"))
+    assert 'value="ticket.brand"' in page
+    assert 'value="context.' not in page
 
 
 def test_the_rule_list_shows_a_listed_script_in_its_place_and_moves_it(desk: Desk, manager: FlaskClient) -> None:
