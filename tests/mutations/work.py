@@ -10,6 +10,7 @@ RUNS = "tests/jobs/test_runs.py::"
 FAULTS = "tests/jobs/test_fault_points.py::"
 QUEUES = "tests/jobs/test_queues.py::"
 STORE = "tests/tickets/test_store.py::"
+TWINS = "tests/jobs/test_twins.py::"
 
 MUTATIONS = (
     Mutation(
@@ -270,5 +271,27 @@ MUTATIONS = (
         "        self._stop_requested = self.stop()",
         "        self._stop_requested = False",
         QUEUES + "test_a_worker_asked_to_end_while_rq_starts_waits_for_no_hint",
+    ),
+    # What a rule list promises, and its negative twins
+    Mutation(
+        "a field a person changed in between",
+        "jobs/applying.py",
+        '                    if who is not None:\n                        outcome.result, outcome.reason = "overtaken"',
+        '                    if False:\n                        outcome.result, outcome.reason = "overtaken"',
+        TWINS + "test_only_the_field_that_a_person_changed_in_between_is_left_alone[sqlite-priority-low-low-overtaken]",
+    ),
+    Mutation(
+        "only people overtake",
+        "jobs/applying.py",
+        "        if event.actor.kind.is_person\n        for change in event.changes\n    }",
+        "        for change in event.changes\n    }",
+        TWINS + "test_what_a_rule_changed_in_between_does_not_stop_the_next_one",
+    ),
+    Mutation(
+        "what is published while an event is decided decides it",
+        "jobs/automation.py",
+        "        if lane.revision != read.desk.revision:",
+        "        if False:",
+        TWINS + "test_a_version_published_while_an_event_is_decided_decides_it_and_one_published_after_does_not",
     ),
 )
