@@ -90,7 +90,7 @@ class Selecting:
     """Conditions as SQL for one kind of database ("sqlite", "postgresql").
 
     With a `now`, conditions on how long ago something was are asked as of then. Without, only those that no passing of
-    time changes: what is ruled out stays so until somebody writes to the item."""
+    time changes: what is ruled out stays so until a write to the item, which keeps its timers."""
 
     dialect: str
     now: datetime | None = None
@@ -124,6 +124,8 @@ class Selecting:
         """One condition, for an item whose value is missing and for one that has a value."""
         field, operator, operand = condition.field, condition.operator, condition.operand
         if field is None or condition.test is None or field.stored is None or operator.sql.shape is None:
+            return ANY
+        if self.now is None and not field.stored.lasting:
             return ANY
         if operand == []:
             # An empty named list: the answer is the same with and without a value.

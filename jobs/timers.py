@@ -7,18 +7,21 @@ and turn due timers and ticks of schedules into events, oldest first. Several cl
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, delete, func, insert, or_, select, true, update
 
 from jobs.live import Desk
 from jobs.queues import Work
 from jobs.selecting import acting
 from jobs.services import Services
+from jobs.sqlwords import words
 from rules import store as rule_list
 from rules.store import VersionRow
 from rules.triggers import TRIGGERS
@@ -33,7 +36,7 @@ from tickets.snooze import asleep, wake
 from tickets.stamps import Stamps
 from tickets.store import AnyRow
 from tickets.tables import Brand, ClockState, Timer, TimeTrigger, WorkItem
-from tickets.timers import MOMENTS, On, TimeRule, Watched, timer_key, wanted
+from tickets.timers import MOMENTS, On, TimeRule, Watched, begins, timer_key, wanted
 from tickets.values import JSON, iso
 
 log = logging.getLogger(__name__)
@@ -42,6 +45,9 @@ log = logging.getLogger(__name__)
 FIRE, WALK = 200, 2_000
 #: `walked_to` of a trigger that has not looked yet for what is due soon; how soon, and at how many of it at once.
 SOON_FIRST, SOON, SOON_ITEMS = -1, timedelta(minutes=15), 20_000
+#: Items, by their numbers, that one transaction looks through at most for those that a table may act on.
+STRETCH = 100_000
+ONE_DAY = timedelta(days=1)
 
 _ITEMS, _TIMERS, _TRIGGERS = table_of(WorkItem), table_of(Timer), table_of(TimeTrigger)
 
@@ -93,19 +99,30 @@ def _synced(connection: Connection) -> int:
 
 
 def _learn(connection: Connection, desk: Desk, synced_at: datetime | None, now: datetime) -> None:
-    stored = set(connection.execute(select(_TRIGGERS.c.key)).scalars()) - {clocks.RECOUNT_KEY}
+    known = connection.execute(select(_TRIGGERS.c.key, _TRIGGERS.c.picks).where(_TRIGGERS.c.key != clocks.RECOUNT_KEY))
+    stored: dict[str, str] = {row.key: row.picks for row in known}
     live = {timer_key(code, rule): (code, kind, rule) for code, kind, rule in _time_rules(desk)}
-    gone = sorted(stored - live.keys())
+    gone = sorted(stored.keys() - live.keys())
     if gone:
         # Their timers go with the next write to their item, or when they come due.
         connection.execute(delete(_TRIGGERS).where(_TRIGGERS.c.key.in_(gone)))
     published = _published(connection)
-    for key in sorted(live.keys() - stored):
-        code, kind, rule = live[key]
+
+    def live_since(code: str) -> datetime:
         # A version published since we last looked counts from then; a table switched on again from now.
         at = published.get(code)
-        since = at if at is not None and (synced_at is None or at >= synced_at) else now
-        scheduled = rule.on is On.SCHEDULE
+        return at if at is not None and (synced_at is None or at >= synced_at) else now
+
+    for key in sorted(live):
+        code, kind, rule = live[key]
+        picks = _picks(connection, desk, code, rule)
+        if key in stored:
+            # What its table looks at has changed: those that the walk passed by may have to be given their timers.
+            if stored[key] and picks.name != stored[key]:
+                values = {"picks": picks.name, "picked_at": live_since(code), "walked_to": SOON_FIRST}
+                connection.execute(update(_TRIGGERS).where(_TRIGGERS.c.key == key).values(**values))
+            continue
+        since, scheduled = live_since(code), rule.on is On.SCHEDULE
         connection.execute(
             insert(_TRIGGERS).values(
                 key=key,
@@ -115,9 +132,37 @@ def _learn(connection: Connection, desk: Desk, synced_at: datetime | None, now: 
                 since=since,
                 walked_to=None if scheduled else SOON_FIRST,
                 next_at=next_tick(rule.schedule, rule.zone, since) if scheduled else None,
+                picks=picks.name,
             )
         )
         log.info("timers.trigger", extra={"entry": code, "trigger": rule.on.value})
+
+
+@dataclass(frozen=True, slots=True)
+class _Picks:
+    """Which items a walk gives timers to, as SQL, and the name of that for comparing; "" for all of them."""
+
+    name: str
+    test: ColumnElement[bool]
+
+
+_ALL_ITEMS = _Picks("", true())
+
+
+def _picks(connection: Connection, desk: Desk, code: str, rule: TimeRule) -> _Picks:
+    """The items on which the table could do anything as they are. Every write to one of the others gives it its timer.
+
+    Only where an episode begins with a moment that the desk sets itself: a date may be set into the past, and a timer
+    that is missing then could be one that was passed by long ago, or one that has to fire late."""
+    moments = rule.on in (On.STATE, On.REPLY) or (rule.on is On.DATE and rule.field in MOMENTS)
+    if not moments or rule.offset_s < 0:
+        return _ALL_ITEMS
+    found = acting(desk.ruleset, code, connection.dialect.name)
+    if not found.narrows:
+        return _ALL_ITEMS
+    said = found.may.compile(dialect=connection.dialect)
+    text = f"{said} {sorted(said.params.items())}"
+    return _Picks(hashlib.sha256(text.encode()).hexdigest(), found.may)
 
 
 def _time_rules(desk: Desk) -> Iterator[tuple[str, str, TimeRule]]:
@@ -152,20 +197,37 @@ def walk(services: Services, *, items: int = WALK) -> int:
         if row.key == clocks.RECOUNT_KEY:
             return _recount(connection, row.walked_to, services.clock.now())
         rule = TimeRule.from_json(row.rule)
-        first = row.walked_to == SOON_FIRST
-        query = _soon(rule, row.kind, row.since) if first else _next_items(rule, row.kind, row.walked_to, items)
-        found = connection.execute(query).all() if query is not None else []
+        picks = _picks(connection, services.live.current(connection), row.entry, rule)
+        # Newer than what the trigger was learnt for, or from an older program: then nothing is passed by.
+        test = picks.test if picks.name == row.picks else true()
+        since = row.since if row.picked_at is None else max(row.since, row.picked_at)
         by_key = clocks.calendars(connection) if rule.calendar else {}
+        last: int | None
+        if row.walked_to == SOON_FIRST:
+            query, last = _soon(connection, rule, row.kind, since, by_key), 0
+        else:
+            last = _stretch(connection, row.walked_to)
+            query = _next_items(rule, row.kind, row.walked_to, items)
+            if last is not None:
+                query = query.where(_ITEMS.c.id <= last)
+        found = connection.execute(query.where(test)).all() if query is not None else []
         zones: Mapping[str | None, str] = {
             one.key: one.zone for one in connection.execute(select(Brand.key, Brand.zone))
         }
-        lines = [_line(one, row.key, rule, row.since, by_key, zones) for one in found]
+        lines = [_line(one, row.key, rule, since, by_key, zones) for one in found]
         kept = [one for one in lines if one is not None]
         if kept:
             connection.execute(upsert(connection, _TIMERS).on_conflict_do_nothing(), kept)
-        walked_to = 0 if first else found[-1].id if len(found) == items else None
+        walked_to = found[-1].id if row.walked_to != SOON_FIRST and len(found) == items else last
         connection.execute(update(_TRIGGERS).where(_TRIGGERS.c.key == row.key).values(walked_to=walked_to))
-    return len(found) or int(first)
+    return len(found) or 1
+
+
+def _stretch(connection: Connection, after: int) -> int | None:
+    """The number up to which one transaction looks for items, None when there are none behind it: a table that takes
+    hardly any item must not have it look through all of them."""
+    last = after + STRETCH
+    return last if connection.execute(select(_ITEMS.c.id).where(_ITEMS.c.id > last).limit(1)).first() else None
 
 
 def _recount(connection: Connection, after: int, now: datetime) -> int:
@@ -183,7 +245,9 @@ def _recount(connection: Connection, after: int, now: datetime) -> int:
 
 
 _TO_WALK = (
-    select(_TRIGGERS.c.key, _TRIGGERS.c.kind, _TRIGGERS.c.rule, _TRIGGERS.c.since, _TRIGGERS.c.walked_to)
+    select(
+        *(_TRIGGERS.c[name] for name in ("key", "entry", "kind", "rule", "since", "walked_to", "picks", "picked_at"))
+    )
     .where(_TRIGGERS.c.walked_to.is_not(None))
     .order_by(_TRIGGERS.c.since, _TRIGGERS.c.key)
 )
@@ -214,20 +278,28 @@ def _next_items(rule: TimeRule, kind: str, after: int, items: int) -> Any:
     return select(*columns).where(*where).order_by(_ITEMS.c.id).limit(items)
 
 
-def _soon(rule: TimeRule, kind: str, since: datetime) -> Any:
-    """The items that come due while the walk over all of them goes on: they are first. None where SQL cannot tell.
+def _soon(connection: Connection, rule: TimeRule, kind: str, since: datetime, by_key: Mapping[str, Calendar]) -> Any:
+    """The items that come due while the walk over all of them goes on: they are first. None where nothing does.
 
     A look at one column of every item, once per trigger that goes live: on a million of them a second or so."""
     columns = {"last_modified": "modified_at", **{name: name for name in ("created_at", "status_since")}}
     name = {
         On.STATE: "status_since",
         On.REPLY: "replied_at" if rule.by == "customer" else "unanswered_since",
-        On.DATE: columns.get(rule.field, ""),
+        On.DATE: columns.get(rule.field, rule.field),
     }.get(rule.on, "")
-    if not name or rule.calendar:
+    window = begins(rule, since, since + SOON, by_key)
+    if not name or window is None:
         return None
-    begin = since - timedelta(seconds=rule.offset_s)
-    return _next_items(rule, kind, 0, SOON_ITEMS).where(_ITEMS.c[name].between(begin, begin + SOON))
+    query = _next_items(rule, kind, 0, SOON_ITEMS)
+    if rule.on is not On.DATE or rule.field in MOMENTS:
+        return query.where(_ITEMS.c[name].between(*window))
+    custom = name.startswith(CUSTOM)
+    own = words(connection.dialect.name)
+    text = own.text(_ITEMS.c.fields, name.removeprefix(CUSTOM)) if custom else _ITEMS.c[name]
+    # Dates stand there as they were written, in any zone: their day is at most one off.
+    first, last = ((at + off).date().isoformat() for at, off in zip(window, (-ONE_DAY, ONE_DAY), strict=True))
+    return query.where(func.substr(text, 1, len(first), type_=Text).between(first, last))
 
 
 def _line(
@@ -352,6 +424,9 @@ def fire_schedules(services: Services, *, items: int = FIRE) -> int:
         # An item on which the table could but do nothing is passed by; what it does on the others, the engine says.
         ruleset = services.live.current(connection).ruleset
         where.append(acting(ruleset, row.entry, connection.dialect.name, now).may)
+        last = _stretch(connection, tick_to)
+        if last is not None:
+            where.append(_ITEMS.c.id <= last)
         # Items in the order everybody locks them in; one that somebody writes to is waited for: a tick comes once.
         found = list(
             connection.execute(
@@ -361,10 +436,9 @@ def fire_schedules(services: Services, *, items: int = FIRE) -> int:
         trigger = Trigger(row.key, row.entry, row.kind, rule, row.since)
         payload = _payload(trigger, f"tick {iso(tick_at)}", tick_at, now)
         clocks.append(connection, [NewEvent(one, payload) for one in found], EventKind.TIMER, CLOCK, now)
-        more = len(found) == items
         values = {
             "tick_at": tick_at,
-            "tick_to": found[-1] if more else None,
+            "tick_to": found[-1] if len(found) == items else last,
             "next_at": row.next_at if row.next_at > now else next_tick(rule.schedule, rule.zone, now),
         }
         connection.execute(update(_TRIGGERS).where(_TRIGGERS.c.key == row.key).values(**values))

@@ -136,9 +136,9 @@ def _clock(key: str, label: str) -> Read:
     return read
 
 
-def _moment(key: str, label: str, *, column: str = "") -> FieldRecord:
+def _moment(key: str, label: str, *, column: str = "", lasting: bool = True) -> FieldRecord:
     """A moment that the desk keeps of every ticket; as it is when the rules are decided."""
-    stored = Stored(column or key)
+    stored = Stored(column or key, lasting=lasting)
     return FieldRecord(f"ticket.{key}", label, "Ticket", FieldType.TIME, _clock(key, label), stored=stored)
 
 
@@ -268,7 +268,8 @@ _RECORDS: tuple[FieldRecord, ...] = (
     _moment("unanswered_since", "Customer waits for a reply since"),
     _moment("replied_at", "We wait for the customer since"),
     _moment("first_reply_at", "First replied at"),
-    _moment("opened_at", "First opened at"),
+    # To open an item is no write to it: its timers stay as they are.
+    _moment("opened_at", "First opened at", lasting=False),
     *(one for target, label in TARGET_LABELS.items() for one in _level(target, label)),
     _record("customer", "name", "Customer's name", FieldType.TEXT),
     _record("customer", "email", "Customer's e-mail", FieldType.TEXT),

@@ -34,7 +34,7 @@ from tickets.timers import On, TimeRule, Wanted, Watched, wanted
 from tickets.values import JSON, from_iso, iso
 
 #: What became of a timer's episode.
-WAITING, FIRED, BEFORE = "waiting", "fired", "before"
+WAITING, FIRED, BEFORE, PASSED = "waiting", "fired", "before", "passed"
 #: Timers of no table: the end of a snooze; and the walk that works out service levels anew.
 SNOOZE_KEY, RECOUNT_KEY = "*snooze", "*levels"
 
@@ -52,6 +52,13 @@ class Trigger:
     rule: TimeRule
     since: datetime
     walked_to: int | None = None
+    picks: str = ""
+    picked_at: datetime | None = None
+
+    @property
+    def counts_from(self) -> datetime:
+        """What came due before this moment is none of its business: no walk gives it a timer."""
+        return self.since if self.picked_at is None else max(self.since, self.picked_at)
 
     def covers(self, kind: str) -> bool:
         return self.kind in ("any", kind)
@@ -60,7 +67,16 @@ class Trigger:
 def triggers(connection: Connection) -> list[Trigger]:
     """The time triggers of all live tables, but for schedules, which are of no single item."""
     return [
-        Trigger(row.key, row.entry, row.kind, TimeRule.from_json(row.rule), row.since, row.walked_to)
+        Trigger(
+            row.key,
+            row.entry,
+            row.kind,
+            TimeRule.from_json(row.rule),
+            row.since,
+            row.walked_to,
+            row.picks,
+            row.picked_at,
+        )
         for row in _READ_TRIGGERS.all(connection, {})
         if row.rule["on"] != On.SCHEDULE and row.key != RECOUNT_KEY
     ]
@@ -90,7 +106,8 @@ def zone_of(connection: Connection, brand: JSON) -> str:
 def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> None:
     """Bring the item's timers in line with what it is now. An episode that fired, or is none of its rule's, stays so.
 
-    One that is due already (a date in the past was set) is due now: late, but once."""
+    One that is due already (a date in the past was set) is due now: late, but once. But where the walk of a trigger
+    passed items by, one whose time came meanwhile is over: nothing could have been done when it came."""
     [there] = _THERE.all(connection, {"item": item_id})
     if there.levels:
         item = replace(item, clocks=levels.keep_clocks(connection, item_id, item, now))
@@ -121,11 +138,12 @@ def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> 
         if known is not None and known.episode == episode and (known.due_at is None or known.due_at == due_at):
             continue
         unwalked = known is None and one.walked_to is not None and one.walked_to < item_id
-        before = unwalked and due_at <= one.since
+        before = unwalked and due_at <= one.counts_from
+        passed = known is None and bool(one.picks) and due_at < now
         values = {
             "episode": episode,
-            "due_at": None if before else max(due_at, now),
-            "outcome": BEFORE if before else WAITING,
+            "due_at": None if before or passed else max(due_at, now),
+            "outcome": BEFORE if before else PASSED if passed else WAITING,
         }
         statement = upsert(connection, _TIMERS).values(item_id=item_id, key=one.key, **values)
         connection.execute(statement.on_conflict_do_update(index_elements=["item_id", "key"], set_=values))
@@ -188,7 +206,7 @@ def append(connection: Connection, events: Sequence[NewEvent], kind: EventKind, 
 
 _READ_TRIGGERS = Prepared(
     select(
-        _TRIGGERS.c.key, _TRIGGERS.c.entry, _TRIGGERS.c.kind, _TRIGGERS.c.rule, _TRIGGERS.c.since, _TRIGGERS.c.walked_to
+        *(_TRIGGERS.c[name] for name in ("key", "entry", "kind", "rule", "since", "walked_to", "picks", "picked_at"))
     ).order_by(_TRIGGERS.c.key)
 )
 _READ_TIMERS = Prepared(

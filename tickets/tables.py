@@ -458,7 +458,8 @@ class TimeTrigger(Base):
 
     `since`: when it went live; an episode that was due before is none of its business. `walked_to`: the last item that
     was given its timer when the trigger went live, null when all have. `next_at`: a schedule's next tick; `tick_at`:
-    the one whose events are being written, up to item `tick_to`."""
+    the one whose events are being written, up to item `tick_to`. `picks` names the conditions by which that walk passed
+    items by, "" when it passed by none; `picked_at`: when they went live, null when that was `since`."""
 
     __tablename__ = "time_triggers"
     key: Mapped[str] = mapped_column(String(80), primary_key=True)
@@ -470,13 +471,15 @@ class TimeTrigger(Base):
     next_at: Mapped[datetime | None]
     tick_at: Mapped[datetime | None]
     tick_to: Mapped[int | None]
+    picks: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    picked_at: Mapped[datetime | None]
 
 
 class Timer(Base):
     """An item's timer for one time trigger, and the ledger of it: the episode it stands for and what became of that.
 
-    `due_at`: when to look again, null when that is over. `outcome`: waiting, fired, before (due before its rule) or off
-    (a person called it off)."""
+    `due_at`: when to look again, null when that is over. `outcome`: waiting, fired, before (due before its rule),
+    passed (it came while the item was one its table could do nothing on) or off (a person called it off)."""
 
     __tablename__ = "timers"
     __table_args__ = (

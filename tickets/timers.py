@@ -25,6 +25,8 @@ from tickets.values import JSON, from_iso, iso
 
 #: Longest name of an episode, in characters.
 EPISODE_CHARS = 120
+#: How far back the begin of an episode is looked for: at first in seconds, and at last.
+MIN_SPAN_S, MAX_SPAN = 3_600, timedelta(days=3_660)
 
 
 class On(StrEnum):
@@ -163,6 +165,37 @@ def moment(name: str, item: Watched) -> datetime | None:
         return from_iso(value)
     except ValueError:
         return None
+
+
+def begins(
+    rule: TimeRule, first: datetime, last: datetime, calendars: Mapping[str, Calendar]
+) -> tuple[datetime, datetime] | None:
+    """The moments between which an episode must begin to be due from `first` to `last`, to the second.
+
+    None when nothing of this rule is ever due: its calendar is gone."""
+    if not rule.calendar:
+        offset = timedelta(seconds=rule.offset_s)
+        return first - offset, last - offset
+    if rule.calendar not in calendars or rule.offset_s < 0:
+        return None
+    return _first_begin(rule, first, calendars), _first_begin(rule, last + timedelta(seconds=1), calendars)
+
+
+def _first_begin(rule: TimeRule, until: datetime, calendars: Mapping[str, Calendar]) -> datetime:
+    """The earliest begin, to the second, that is due at `until` or later: what begins later is never due earlier."""
+
+    def is_late(begin: datetime) -> bool:
+        due_at = _due(rule, begin, calendars)
+        return due_at is None or due_at >= until
+
+    span = timedelta(seconds=max(rule.offset_s, MIN_SPAN_S))
+    while span < MAX_SPAN and is_late(until - span):
+        span *= 2
+    early, late = until - span, until
+    while late - early > timedelta(seconds=1):
+        middle = early + (late - early) / 2
+        early, late = (early, middle) if is_late(middle) else (middle, late)
+    return early
 
 
 def _due(rule: TimeRule, begin: datetime, calendars: Mapping[str, Calendar]) -> datetime | None:

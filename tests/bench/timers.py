@@ -25,7 +25,7 @@ from tests.builders import MORNING, FrozenClock, a_ticket
 from tests.environment.databases import Kind, PostgresDatabases, SqliteDatabases, postgres_server
 from tests.jobs.desk import a_working_desk, table
 from tickets.db import table_of
-from tickets.tables import EventRow, Lane, Timer, WorkItem
+from tickets.tables import EventRow, Lane, Timer, TimeTrigger, WorkItem
 
 #: Open items of the larger desk; the smaller one has a tenth of it.
 SIZE = 1_000_000
@@ -39,6 +39,19 @@ triggers: [{on: time_in_state, status: waiting_team, for: 72 h}]
 steps: [{id: s1, do: add_tags}]
 rows: [{id: r1, then: {s1: {tags: [too-long]}}}]
 """
+#: One item in so many is urgent; the two narrow tables are for those.
+ONE_IN = 100
+NARROW = """
+code: A22
+name: Urgent, and much too long with another team
+triggers: [{on: time_in_state, status: waiting_team, for: 3000 h}]
+columns: [{id: c1, field: ticket.priority}]
+steps: [{id: s1, do: add_tags}]
+rows: [{id: r1, if: {c1: urgent}, then: {s1: {tags: [urgent]}}}]
+"""
+DAILY = NARROW.replace("A22", "A23").replace(
+    "{on: time_in_state, status: waiting_team, for: 3000 h}", "{on: schedule, cron: '0 9 1 1 *'}"
+)
 
 
 @dataclass
@@ -57,6 +70,8 @@ class Desk:
     services: Services
     items: int
     publish_s: float = 0.0
+    narrow_s: float = 0.0
+    tick_s: float = 0.0
     longest_batch_s: float = 0.0
     latest_s: int = 0
 
@@ -89,6 +104,7 @@ def measured(kind: Kind, maker: Any, folder: Path, size: int) -> list[Figure]:
             fill(made, items)
             desk = Desk(made, items)
             publish(desk)
+            narrow(desk)
             print(f"{kind}: {items} items, published in {desk.publish_s:.1f} s", file=sys.stderr, flush=True)
             desks.append(desk)
         small, large = desks
@@ -112,10 +128,20 @@ def measured(kind: Kind, maker: Any, folder: Path, size: int) -> list[Figure]:
             budget(f"one due timer, {words[one.items]}", many[one.items] / much * 1000, "ms", 5),
             budget(f"a rule live over {words[one.items]}", one.publish_s, "s"),
             budget(f"its longest batch, {words[one.items]}", one.longest_batch_s, "s", 5),
+            budget(f"a rule for one in {ONE_IN} live over {words[one.items]}", one.narrow_s, "s"),
+            budget(f"a tick of a schedule for one in {ONE_IN}, {words[one.items]}", one.tick_s, "s"),
             budget(f"the latest timer meanwhile, {words[one.items]}", one.latest_s, "s", 60),
         ]
     return [
         *figures,
+        Figure(
+            f"{kind}: a rule live for one in {ONE_IN} / for all, {words[large.items]}",
+            large.narrow_s / large.publish_s,
+            "x",
+            "lower",
+            "ratio",
+            0.5,
+        ),
         ratio("a look with nothing due, ten times the items", idle[large.items] / idle[small.items]),
         ratio("as many due, ten times the items", many[large.items] / many[small.items]),
         ratio("one due timer, ten times as many due", many[large.items] / much / (few[large.items] / FEW)),
@@ -161,6 +187,7 @@ def fill(services: Services, items: int) -> None:
             ),
             {"first": first},
         )
+        connection.execute(text(f"UPDATE items SET priority = 'urgent' WHERE id % {ONE_IN} = 0"))
         # The first one's own event is none of this.
         connection.execute(text("UPDATE lanes SET due_at = NULL"))
         if not sqlite:
@@ -192,6 +219,42 @@ def publish(desk: Desk) -> None:
     still.at = clock.now()
     while timers.fire(desk.services):
         pass
+
+
+def narrow(desk: Desk) -> None:
+    """A time rule and a schedule for few of the items go live; the schedule's tick comes once and is over."""
+    services = desk.services
+    still = services.clock
+    assert isinstance(still, FrozenClock)
+    table(services, NARROW)
+    began = time.perf_counter()
+    timers.sync(services)
+    while timers.walk(services):
+        pass
+    desk.narrow_s = time.perf_counter() - began
+    table(services, DAILY)
+    timers.sync(services)
+    with services.db.read() as connection:
+        kept = connection.execute(select(func.count()).where(Timer.key.like("A22:%"))).scalar_one()
+        urgent = connection.execute(select(func.count()).where(WorkItem.priority == "urgent")).scalar_one()
+        at, [next_at] = (
+            still.at,
+            connection.execute(select(TimeTrigger.next_at).where(TimeTrigger.entry == "A23")).one(),
+        )
+    assert kept == urgent, f"{kept} timers for {urgent} urgent items"
+    came = 0
+    ahead = replace(services, clock=FrozenClock(next_at))
+    began = time.perf_counter()
+    while timers.fire_schedules(ahead):
+        came += 1
+    desk.tick_s = time.perf_counter() - began
+    with services.db.write() as connection:
+        ticks = connection.execute(
+            select(func.count()).where(EventRow.kind == "timer", EventRow.at == next_at)
+        ).scalar_one()
+        assert ticks == urgent, f"{ticks} events for {urgent} urgent items, in {came} batches"
+        connection.execute(text("UPDATE lanes SET due_at = NULL"))
+    still.at = at
 
 
 def in_turns(desks: list[Desk], rounds: int, prepare: Any) -> dict[int, float]:

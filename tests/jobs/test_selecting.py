@@ -489,3 +489,6 @@ def test_without_a_moment_only_what_no_passing_of_time_changes_rules_anything_ou
         with desk.read() as connection:
             # Every item has been in its status since some time: all of them may come to it.
             assert picked(connection, found) == (set(), set(letters.values()))
+    # Who opens an item writes nothing else of it, so that nobody would look at it again.
+    assert lasting.node(holds("ticket.opened_at", "empty")).grade is Grade.NONE
+    assert replace(lasting, now=MORNING).node(holds("ticket.opened_at", "empty")).grade is Grade.EXACT

@@ -23,6 +23,10 @@ def _word(name: str, old: str, new: str, test: str = ONE) -> Mutation:
     return Mutation(f"in SQL: {name}", "jobs/sqlwords.py", old, new, test)
 
 
+def _clock(name: str, old: str, new: str, test: str) -> Mutation:
+    return Mutation(name, "jobs/timers.py", old, new, PASSED_BY + test)
+
+
 MUTATIONS = (
     _form("is", '        "The value is this one.",', "exactly(Shape.AMONG)", "exactly_not(Shape.AMONG)"),
     _form(
@@ -157,5 +161,68 @@ MUTATIONS = (
         "row.entry, connection.dialect.name, now).may",
         "row.entry, connection.dialect.name, now).sure",
         PASSED_BY + "test_a_schedule_passes_by_what_its_rows_rule_out_and_asks_the_engine_about_the_rest",
+    ),
+    _clock(
+        "a walk passes by what the table could do nothing on",
+        "        test = picks.test if picks.name == row.picks else true()\n",
+        "        test = true()\n",
+        "test_on_publish_only_items_that_the_table_may_act_on_get_timers",
+    ),
+    _clock(
+        "conditions of a new version are walked for again",
+        "            if stored[key] and picks.name != stored[key]:\n",
+        "            if False:\n",
+        "test_a_version_with_other_conditions_gives_timers_to_those_that_the_last_one_passed_by",
+    ),
+    _clock(
+        "what came due before a new version is entered as before",
+        '"picked_at": live_since(code), ',
+        "",
+        "test_a_version_with_other_conditions_gives_timers_to_those_that_the_last_one_passed_by",
+    ),
+    _clock(
+        "dates are walked for whatever the conditions say",
+        "moments = rule.on in (On.STATE, On.REPLY) or (rule.on is On.DATE and rule.field in MOMENTS)",
+        "moments = rule.on in (On.STATE, On.REPLY, On.DATE)",
+        "test_a_date_is_waited_for_whatever_the_conditions_say_now",
+    ),
+    _clock(
+        "a walk looks through a stretch at a time",
+        "                query = query.where(_ITEMS.c.id <= last)\n",
+        "                pass\n",
+        "test_a_walk_that_finds_hardly_anything_stops_after_a_stretch_all_the_same",
+    ),
+    _clock(
+        "a schedule looks through a stretch at a time",
+        "            where.append(_ITEMS.c.id <= last)\n",
+        "            pass\n",
+        "test_a_schedule_that_takes_hardly_any_item_stops_after_a_stretch_all_the_same",
+    ),
+    _clock(
+        "a day to both sides of a date in any zone",
+        "zip(window, (-ONE_DAY, ONE_DAY), strict=True)",
+        "zip(window, (ONE_DAY * 0, ONE_DAY * 0), strict=True)",
+        "test_what_comes_due_while_a_walk_goes_on_is_first_by_working_time_and_any_date_too",
+    ),
+    Mutation(
+        "working time counts for what comes due soon",
+        "tickets/timers.py",
+        "    if not rule.calendar:\n        offset =",
+        "    if rule:\n        offset =",
+        "tests/tickets/test_begins.py::test_the_two_moments_leave_out_what_is_due_earlier_or_later",
+    ),
+    Mutation(
+        "an item that was passed by until its time was over is late for good",
+        "tickets/clocks.py",
+        "        passed = known is None and bool(one.picks) and due_at < now\n",
+        "        passed = False\n",
+        PASSED_BY + "test_an_item_passed_by_until_its_time_was_over_is_late_for_good_like_any_other",
+    ),
+    Mutation(
+        "opening an item keeps no timers",
+        "rules/fields.py",
+        '_moment("opened_at", "First opened at", lasting=False)',
+        '_moment("opened_at", "First opened at")',
+        SELECTING + "test_without_a_moment_only_what_no_passing_of_time_changes_rules_anything_out",
     ),
 )
