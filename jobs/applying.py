@@ -47,11 +47,17 @@ from tickets.effects import (
     apply,
     writes,
 )
-from tickets.events import AUTOMATION, Cause, Event, EventKind
+from tickets.events import AUTOMATION, SECOND_LOOKS, Cause, Event, EventKind
 from tickets.item import Item
 from tickets.prepared import Prepared
 from tickets.tables import EventRow, Message, Notification, WorkItem
 from tickets.values import JSON, from_iso
+
+#: Why a step of a row that is decided again is left out.
+ALREADY_DONE = {
+    EventKind.LATE_ANSWER: "it was already done when the answer was not there yet",
+    EventKind.REPAIRED: "it was already done when the row was set aside",
+}
 
 
 def apply_outcomes(
@@ -87,8 +93,8 @@ def apply_outcomes(
         if outcome.result != "done":
             continue
         for effect in outcome.effects:
-            if read.event.kind is EventKind.LATE_ANSWER and _sent_already(connection, read, effect):
-                outcome.result, outcome.reason = "skipped", "it was already done when the answer was not there yet"
+            if read.event.kind in SECOND_LOOKS and _sent_already(connection, read, effect):
+                outcome.result, outcome.reason = "skipped", ALREADY_DONE[read.event.kind]
                 continue
             if isinstance(effect, AssignNext) and "assignees" not in taken:
                 try:

@@ -26,7 +26,7 @@ from rules.trace import Trace
 from tickets import clocks, store
 from tickets.db import table_of
 from tickets.effects import Effect
-from tickets.events import Cause, Event, EventKind
+from tickets.events import SECOND_LOOKS, Cause, Event, EventKind
 from tickets.item import Item
 from tickets.prepared import Prepared
 from tickets.tables import EventRow
@@ -130,7 +130,7 @@ def _read(
         return _with_awaited(connection, read)
     if event.kind is EventKind.SCRIPT:
         return _with_run(connection, read)
-    if event.kind is EventKind.LATE_ANSWER:
+    if event.kind in SECOND_LOOKS:
         return _with_original(connection, read, now)
     return read
 
@@ -187,7 +187,7 @@ def wait_is_over(services: Services, read: Read) -> bool:
 
 
 def _with_original(connection: Connection, read: Read, now: datetime) -> Read:
-    """A late answer decides the skipped rows of its original event again, with the facts of then plus the answer."""
+    """A second look decides some rows of its original event again, with the facts of then plus what is known since."""
     original_id = cast(int, read.event.payload["event_id"])
     original = store.event(connection, original_id)
     stored = connection.execute(

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Text, cast, delete, func, or_, select, update
 from connectors.store import CallTable, RecordTable
 from jobs.forecast import FIELD as COMING
 from jobs.services import Services
-from jobs.tables import DecisionRow, IdempotencyKey, LookupRow, OutboxRow, RunRow
+from jobs.tables import DecisionRow, IdempotencyKey, LookupRow, OutboxRow, RowSetAside, RunRow
 from tickets import people, search, store
 from tickets.item import CUSTOM, FieldType
 from tickets.tables import (
@@ -207,6 +207,7 @@ def _work(connection: Connection, items: Sequence[int], done: Erased) -> None:
     """How their tickets were decided, what scripts were told, and what was sent."""
     for what, statement in (
         ("decisions", delete(DecisionRow).where(DecisionRow.item_id.in_(items))),
+        ("rows set aside", delete(RowSetAside).where(RowSetAside.item_id.in_(items))),
         ("cards", delete(ContextFact).where(ContextFact.item_id.in_(items))),
         ("notifications", delete(Notification).where(Notification.item_id.in_(items))),
         ("deliveries", delete(OutboxRow).where(OutboxRow.item_id.in_(items))),
@@ -269,6 +270,7 @@ def _elsewhere(connection: Connection, person_id: int, addresses: Sequence[str],
             ("API answers", IdempotencyKey.body),
             ("decisions", DecisionRow.facts),
             ("decisions", DecisionRow.trace),
+            ("rows set aside", RowSetAside.reason),
         ):
             said = func.lower(cast(told, Text)).contains(address, autoescape=True)
             done.count(what, connection.execute(delete(told.class_).where(said)).rowcount)

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, not_, select, update
 
-from jobs import lanes
+from jobs import lanes, rows_set_aside
 from jobs.applying import apply_outcomes
 from jobs.automation import decided
 from jobs.deciding import Outcome, Read, read_event, wait_is_over
@@ -48,9 +48,11 @@ class Parked:
 class Rehearsal:
     """What handling one parked event again would come to now. `error`: it would fail again, and how.
 
-    `asks` are lookups it would wait for, `run` says that it would wait for a script that is still running."""
+    `asks` are lookups it would wait for, `run` says that it would wait for a script that is still running. With `rows`
+    it is not the whole event, but these rows of tables, each with the reason it was set aside for."""
 
     event: Parked
+    rows: tuple[tuple[str, str], ...] = ()
     outcomes: list[Outcome] = field(default_factory=list)
     asks: tuple[str, ...] = ()
     run: bool = False
@@ -129,6 +131,40 @@ def rehearse(services: Services, viewer: Viewer, ids: Sequence[int] | None = Non
         listed = parked(connection, viewer)
     chosen = sorted((one for one in listed if ids is None or one.id in set(ids)), key=lambda one: one.id)
     return [_rehearse(services, one) for one in chosen[:REHEARSED]]
+
+
+def rehearse_rows(services: Services, viewer: Viewer, ids: Sequence[int] | None = None) -> list[Rehearsal]:
+    """What deciding the rows set aside of these events (None: all) again would come to, as `rehearse` does."""
+    with services.db.read() as connection:
+        found = rows_set_aside.listed(connection, viewer, ids)
+    chosen = sorted(found, key=lambda one: one.event_id)[:REHEARSED]
+    return [_rehearse_rows(services, one) for one in chosen]
+
+
+def _rehearse_rows(services: Services, aside: rows_set_aside.Aside) -> Rehearsal:
+    event = Parked(aside.event_id, aside.item_id, aside.seq, aside.kind, aside.at, 0, "", aside.subject)
+    found = Rehearsal(event, aside.rows)
+    now = services.clock.now()
+    try:
+        with services.db.write() as connection:
+            desk = services.live.current(connection)
+            found.error = rows_set_aside.unreadable(desk, aside)
+            again = rows_set_aside.decide_again(connection, desk, aside, now)
+            if again is not None:
+                row = connection.execute(select(*lanes.OPEN_COLUMNS).where(EventRow.id == again)).one()
+                read = read_event(services, connection, row, now)
+                outcomes, decision, _ = decided(read)
+                item = store.read_item(connection, aside.item_id, lock=True)
+                apply_outcomes(services, connection, read, item, outcomes, now, set())
+                found.outcomes = outcomes
+                failed = dict.fromkeys(one.reason for one in decision.skipped if one.failed)
+                found.error = "; ".join(filter(None, (found.error, *failed)))
+            raise _TakenBack
+    except _TakenBack:
+        return found
+    except Exception as error:  # whatever it is: it is what the next try would end with
+        found.error = f"{type(error).__name__}: {error}"
+    return found
 
 
 def _rehearse(services: Services, event: Parked) -> Rehearsal:

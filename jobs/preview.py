@@ -45,7 +45,7 @@ from tickets.effects import (
     SuggestReply,
     apply,
 )
-from tickets.events import EventKind
+from tickets.events import SECOND_LOOKS
 from tickets.people import Viewer
 from tickets.store import AnyRow
 from tickets.tables import EventRow, WorkItem
@@ -220,7 +220,7 @@ def _cases(
         )
         .join(WorkItem, WorkItem.id == EventRow.item_id)
         # A late answer decides rows of an earlier event again; that event is looked at with the answer in its place.
-        .where(EventRow.status == "done", EventRow.kind != EventKind.LATE_ANSWER, visible(viewer))
+        .where(EventRow.status == "done", EventRow.kind.not_in(SECOND_LOOKS), visible(viewer))
         .where(EventRow.id.in_(select(DecisionRow.event_id)))
         .order_by(EventRow.id.desc())
         .limit(last)
@@ -291,7 +291,7 @@ def _hidden(connection: Connection, viewer: Viewer, oldest: int | None) -> int:
     unseen = (
         select(EventRow.id)
         .join(WorkItem, WorkItem.id == EventRow.item_id)
-        .where(EventRow.status == "done", EventRow.kind != EventKind.LATE_ANSWER, not_(visible(viewer)))
+        .where(EventRow.status == "done", EventRow.kind.not_in(SECOND_LOOKS), not_(visible(viewer)))
         .where(EventRow.id.in_(select(DecisionRow.event_id)))
         .limit(HIDDEN_CAP)
     )

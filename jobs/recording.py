@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
+from jobs import rows_set_aside
 from jobs.asking import ask
 from jobs.deciding import Outcome, Read, run_key, run_row_key
 from jobs.facts import args_key
@@ -23,7 +24,7 @@ from rules.facts import LookupKey
 from rules.rearm import EPISODE_CHARS, episode
 from tickets.db import table_of, upsert
 from tickets.errors import Fenced
-from tickets.events import EventKind
+from tickets.events import SECOND_LOOKS
 from tickets.prepared import Prepared
 from tickets.tables import EventRow
 from tickets.values import from_iso, iso
@@ -159,7 +160,8 @@ def record(
             "at": now,
         },
     )
-    if read.event.kind is EventKind.LATE_ANSWER:
+    rows_set_aside.keep(connection, read, decision, now)
+    if read.event.kind in SECOND_LOOKS:
         return False
     any_skipped = False
     for skipped in decision.skipped:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, delete, select
 
 from connectors.store import prune as prune_connectors
 from jobs.services import Services
-from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RunRow, SkippedRow
+from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RowSetAside, RunRow, SkippedRow
 from tickets.db import table_of
 from tickets.tables import PortalToken
 
@@ -42,6 +42,8 @@ def prune(services: Services) -> Mapping[str, int]:
     gone = {
         "decisions": _drop(services, DecisionRow, DecisionRow.at < decided_before, "id"),
         "checked": _drop(services, DecisionRow, checked, "id"),
+        # Without the decision there are no facts of then to decide them on.
+        "rows_set_aside": _drop(services, RowSetAside, RowSetAside.at < decided_before, "event_id"),
         "undelivered": _drop(services, OutboxRow, given_up, "id"),
         # A run that has not ended has no finished_at and is never dropped.
         "runs": _drop(services, RunRow, RunRow.finished_at < decided_before, "id"),
@@ -57,11 +59,12 @@ def prune(services: Services) -> Mapping[str, int]:
 
 
 def _settled() -> ColumnElement[bool]:
-    """A decision whose late answer may still come is needed for it."""
+    """A decision whose late answer may still come is needed for it, and one of a row that was set aside."""
     waits = select(SkippedRow.event_id).where(
         SkippedRow.event_id == DecisionRow.event_id, SkippedRow.settled_at.is_(None)
     )
-    return ~waits.exists()
+    aside = select(RowSetAside.event_id).where(RowSetAside.event_id == DecisionRow.event_id)
+    return ~waits.exists() & ~aside.exists()
 
 
 def _drop(services: Services, model: Any, old: ColumnElement[bool], by: str) -> int:

@@ -179,6 +179,17 @@ class SkippedRow(Base):
     settled_at: Mapped[datetime | None]
 
 
+class RowSetAside(Base):
+    """A row that an error kept from being decided for one event, until somebody has it decided again."""
+
+    __tablename__ = "rows_set_aside"
+    event_id: Mapped[int] = mapped_column(ForeignKey("events.id"), primary_key=True)
+    row_key: Mapped[str] = mapped_column(String(80), primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), index=True)
+    reason: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(index=True)
+
+
 class ApiToken(Base):
     """A key for the JSON API. Only its SHA-256 is kept; the token itself is shown once."""
 

@@ -18,9 +18,9 @@ from jobs.system_texts import NEW_MESSAGE
 from tickets import store
 from tickets.events import Cause
 from tickets.people import Permission
-from tickets.tables import Message, User
+from tickets.tables import Message, Notification, User
 
-__all__ = ["MOST_ASSIGNEES", "MOST_FOLLOWERS", "TOLD_AUTHORS", "tell_of_message", "tell_of_parked"]
+__all__ = ["MOST_ASSIGNEES", "MOST_FOLLOWERS", "TOLD_AUTHORS", "tell_of_message", "tell_of_parked", "tell_of_row"]
 
 #: Most assignees one message is told to.
 MOST_ASSIGNEES = 100
@@ -75,11 +75,32 @@ def tell_of_parked(connection: Connection, item_id: int, error: str, now: dateti
     """Tell those who edit rules, and so can handle it again, that an event was set aside; the keys of those told.
 
     A bug sets aside many events with one error: each error is told once an hour, whatever it hits."""
-    seen = hashlib.sha256(error[:KIND_CHARS].encode()).hexdigest()[:16]
+    text = f"An event of this ticket could not be handled and was set aside: {error[:KIND_CHARS]}"
+    return _tell_editors(connection, item_id, text, f"parked:{_kind(error)}:{now:%Y%m%d%H}", now)
+
+
+def tell_of_row(
+    connection: Connection, item_id: int, row_key: str, reason: str, revision: int, now: datetime
+) -> tuple[str, ...]:
+    """Tell those who edit rules that a row could not be decided for an error and was set aside; the keys of those told.
+
+    Once for each row and reason of one revision of the rule list, however many tickets it hits."""
+    key = f"row:{row_key[:40]}:{revision}:{_kind(reason)}"
+    known = select(Notification.id).where(Notification.key.like(f"{key}:%")).limit(1)
+    if connection.execute(known).first() is not None:
+        return ()
+    text = f"The row {row_key} could not be decided for this ticket and was set aside: {reason[:KIND_CHARS]}"
+    return _tell_editors(connection, item_id, text, key, now)
+
+
+def _kind(error: str) -> str:
+    """A short name for everything that fails with the same words."""
+    return hashlib.sha256(error[:KIND_CHARS].encode()).hexdigest()[:16]
+
+
+def _tell_editors(connection: Connection, item_id: int, text: str, key: str, now: datetime) -> tuple[str, ...]:
     keys = connection.execute(select(User.key).where(User.active).order_by(User.key).limit(MOST_USERS)).scalars()
     told = tuple(one.key for one in who_may_see(connection, keys, item_id) if one.may(Permission.EDIT_RULES))
-    text = f"An event of this ticket could not be handled and was set aside: {error[:KIND_CHARS]}"
     cause = Cause("system", label="Automation")
-    key = f"parked:{seen}:{now:%Y%m%d%H}"
     store.notify(connection, told, item_id, text, cause=cause, key=key, now=now)
     return told

@@ -207,6 +207,7 @@ EVENT_LABELS: Mapping[str, str] = {
     EventKind.LINKED.value: "Linked item done",
     EventKind.FORM.value: "Form answered",
     EventKind.LATE_ANSWER.value: "Late answer",
+    EventKind.REPAIRED.value: "Rows decided again",
 }
 
 

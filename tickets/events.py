@@ -25,6 +25,11 @@ class EventKind(StrEnum):
     LINKED = "linked_done"  # an item that is part of this one was finished
     FORM = "form_answered"  # a form or a procedure was answered on an item that existed
     LATE_ANSWER = "late_answer"  # a lookup answered after its event was decided without it
+    REPAIRED = "repaired"  # rows that an error had set aside are decided again
+
+
+#: Events that decide some rows of an earlier event again, on what was true then.
+SECOND_LOOKS = frozenset({EventKind.LATE_ANSWER, EventKind.REPAIRED})
 
 
 class ActorKind(StrEnum):

@@ -126,5 +126,6 @@ def event_word(kind: str) -> str:
         EventKind.LINKED: gettext("a linked item was done"),
         EventKind.FORM: gettext("questions were answered"),
         EventKind.LATE_ANSWER: gettext("a late answer"),
+        EventKind.REPAIRED: gettext("rows decided again after a repair"),
     }
     return next((word for known, word in words.items() if known == kind), kind)

@@ -1,15 +1,18 @@
-"""Events that were set aside because they could not be handled: which, why, what would come of them now, and once more.
+"""Events and rows that were set aside for an error: which, why, what would come of them now, and once more.
 
 Nobody handles them again unseen: first the page shows what each would do, by the function that would do it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, ngettext
 
 from jobs import parked as set_aside
+from jobs import rows_set_aside
 from jobs.deciding import Outcome
 from jobs.queues import Work
 from rules.actions import step_sentence
@@ -30,16 +33,28 @@ def index() -> ResponseReturnValue:
     viewer = me()
     with services().db.read() as connection:
         rows = set_aside.parked(connection, viewer)
-        hidden = set_aside.hidden(connection, viewer)
-    return render_template("set_aside_list.html", rows=rows, hidden=hidden, cap=set_aside.LISTED, event_word=event_word)
+        asides = rows_set_aside.listed(connection, viewer)
+        hidden = set_aside.hidden(connection, viewer) + rows_set_aside.hidden(connection, viewer)
+        entries = names(connection).entries
+    return render_template(
+        "set_aside_list.html",
+        rows=rows,
+        asides=asides,
+        hidden=hidden,
+        cap=set_aside.LISTED,
+        event_word=event_word,
+        row_name=lambda key: _row_name(key, entries),
+    )
 
 
 @pages.get("/set-aside/look")
 @needs(Permission.EDIT_RULES)
 def look() -> ResponseReturnValue:
     """What handling the chosen ones again, or all, would come to. Nothing is kept, sent or asked."""
-    chosen = _chosen(request.args.getlist("event"))
-    rehearsals = set_aside.rehearse(services(), me(), chosen or None)
+    chosen, asides = _chosen(request.args.getlist("event")), _chosen(request.args.getlist("rows"))
+    everything = not chosen and not asides
+    rehearsals = set_aside.rehearse(services(), me(), None if everything else chosen)
+    rehearsals += set_aside.rehearse_rows(services(), me(), None if everything else asides)
     with services().db.read() as connection:
         entries = names(connection).entries
         desk = services().live.current(connection)
@@ -49,6 +64,7 @@ def look() -> ResponseReturnValue:
         entries=entries,
         event_word=event_word,
         sentence=lambda one: _sentence(one, desk.vocabulary),
+        row_name=lambda key: _row_name(key, entries),
         cap=set_aside.REHEARSED,
     )
 
@@ -57,12 +73,15 @@ def look() -> ResponseReturnValue:
 @needs(Permission.EDIT_RULES)
 def again() -> ResponseReturnValue:
     """Handles the named ones again."""
-    chosen = _chosen(request.form.getlist("event"))
-    if not chosen:
+    chosen, asides = _chosen(request.form.getlist("event")), _chosen(request.form.getlist("rows"))
+    if not chosen and not asides:
         flash(gettext("Choose at least one event. Nothing was changed."), "warn")
         return redirect(url_for("set_aside.index"))
     with services().db.write() as connection:
+        desk = services().live.current(connection)
         count = set_aside.handle_again(connection, now(), chosen, viewer=me())
+        found = sorted(rows_set_aside.listed(connection, me(), asides), key=lambda one: one.event_id)
+        count += sum(rows_set_aside.decide_again(connection, desk, one, now()) is not None for one in found)
     services().queues.hint(Work.DRAIN)
     if count:
         said = ngettext(
@@ -79,6 +98,12 @@ def again() -> ResponseReturnValue:
 def _chosen(given: list[str]) -> list[int]:
     numbers = [int(one) for one in given if one.isascii() and one.isdigit() and len(one) <= 10]
     return [one for one in numbers if 0 < one <= LARGEST_KEY][: set_aside.LISTED]
+
+
+def _row_name(key: str, entries: Mapping[str, str]) -> str:
+    """A row of a table as people know it: its table's name and its own id."""
+    code, _, row = key.partition("/")
+    return f"{entries.get(code, code)} ({code}), {row}"
 
 
 def _sentence(one: Outcome, vocabulary: object) -> str:

@@ -163,7 +163,7 @@ MUTATIONS = (
     Mutation(
         "a late answer sends nothing twice",
         "jobs/applying.py",
-        "if read.event.kind is EventKind.LATE_ANSWER and _sent_already(connection, read, effect):",
+        "if read.event.kind in SECOND_LOOKS and _sent_already(connection, read, effect):",
         "if False:",
         LOOKUPS + "test_a_late_answer_sends_nothing_twice",
     ),

@@ -9,7 +9,8 @@ from sqlalchemy import func, select, update
 
 from jobs import automation
 from jobs.parked import rehearse
-from jobs.tables import DecisionRow
+from jobs.tables import DecisionRow, RowSetAside
+from rules import store as rule_list
 from tests.web.desk import Desk, send, sign_in
 from tests.web.test_runs_pages import words
 from tickets import people
@@ -17,6 +18,19 @@ from tickets import store as items
 from tickets.effects import SetField
 from tickets.events import Actor, ActorKind, Cause
 from tickets.tables import EventRow, History, Message, WorkItem
+from tickets.values import JSON
+
+NOBODY_NEXT: dict[str, JSON] = {
+    "name": "Give it to somebody",
+    "kind": "ticket",
+    "enabled": True,
+    "triggers": [{"on": "created"}],
+    "hit": "every",
+    "wait_s": 0,
+    "columns": [],
+    "steps": [{"id": "s1", "do": "set_priority"}, {"id": "s2", "do": "assign_next"}],
+    "rows": [{"id": "r1", "then": {"s1": {"priority": "urgent"}, "s2": {"turns": "round_robin"}}}],
+}
 
 
 @pytest.fixture
@@ -123,6 +137,56 @@ def test_without_a_choice_nothing_is_handled_and_nonsense_is_no_choice(
     for chosen in ("", "x", "-1", "99999999999"):
         send(manager, "/set-aside/again", {"event": chosen})
     assert status(desk, poisoned) == "parked"
+
+
+@pytest.fixture
+def aside(desk: Desk) -> int:
+    """A ticket for which a row could not be done, because nobody could be next; the table was repaired since."""
+    code = desk.publish(NOBODY_NEXT)
+    item_id = desk.ticket("A refund, please")
+    automation.drain(desk.services)
+    repaired = {**NOBODY_NEXT, "rows": [{"id": "r1", "then": {"s1": {"priority": "urgent"}}}]}
+    with desk.services.db.write() as connection:
+        now, seen = desk.clock.now(), rule_list.entry(connection, code).draft_count
+        seen = rule_list.save_draft(connection, code, repaired, author="mara", seen=seen, now=now)
+        rule_list.publish(connection, code, author="mara", note="", seen=seen, now=now)
+    return item_id
+
+
+def test_rows_set_aside_are_looked_at_and_decided_again(desk: Desk, manager: FlaskClient, aside: int) -> None:
+    listed = words(manager.get("/set-aside").get_data(as_text=True))
+    assert "Rows that could not be decided" in listed
+    assert "Nobody can be next" in listed
+    before = counts(desk), desk.state(aside)
+    with desk.services.db.read() as connection:
+        [key] = connection.execute(select(RowSetAside.event_id)).scalars()
+    for address in ("/set-aside/look", f"/set-aside/look?rows={key}"):
+        page = manager.get(address).get_data(as_text=True)
+        assert "still applies" in words(page)
+        assert f'name="rows" value="{key}" checked' in page
+    assert "Nothing to look at" in words(manager.get(f"/set-aside/look?event={key}").get_data(as_text=True))
+    assert (counts(desk), desk.state(aside)) == before
+    for _ in range(2):
+        send(manager, "/set-aside/again", {"rows": str(key)})
+    automation.drain(desk.services)
+    assert desk.state(aside)["priority"] == "urgent"
+    assert counts(desk)[0] == before[0][0] + 2  # rows decided again, and the change that came of it
+    assert "Nothing is set aside" in words(manager.get("/set-aside").get_data(as_text=True))
+
+
+def test_rows_for_hidden_tickets_are_counted_and_cannot_be_decided(
+    desk: Desk, manager: FlaskClient, aside: int
+) -> None:
+    with desk.services.db.write() as connection:
+        connection.execute(update(WorkItem).values(team="ethics"))
+        [key] = connection.execute(select(RowSetAside.event_id)).scalars()
+    before = counts(desk)
+    page = words(manager.get("/set-aside").get_data(as_text=True))
+    assert "refund" not in page
+    assert "1 more is on a ticket hidden from you" in page
+    assert "Nothing to look at" in words(manager.get(f"/set-aside/look?rows={key}").get_data(as_text=True))
+    send(manager, "/set-aside/again", {"rows": str(key)})
+    assert counts(desk) == before
 
 
 def test_who_does_not_edit_rules_may_not_look(desk: Desk, agent: FlaskClient, poisoned: int) -> None:
