@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs.clock import due
 from jobs.outbox import undelivered, waiting_unsent
 from jobs.services import Services
+from jobs.tables import RowSetAside
 from tickets import migrate
 from tickets.tables import EventRow, Lane
 
@@ -100,6 +101,7 @@ def _work(services: Services) -> list[Finding]:
         parked = connection.execute(
             select(func.count()).select_from(EventRow).where(EventRow.status == "parked")
         ).scalar_one()
+        rows = connection.execute(select(func.count()).select_from(RowSetAside)).scalar_one()
         kinds = sorted(due(services, connection))
     findings = []
     if oldest is None:
@@ -110,6 +112,8 @@ def _work(services: Services) -> list[Finding]:
         findings.append(Finding("work", State.WARNING, detail, "is a drain worker running? flask worker drain"))
     if parked:
         findings.append(Finding("events", State.WARNING, f"{parked} parked after an error", "flask events list"))
+    if rows:
+        findings.append(Finding("rows", State.WARNING, f"{rows} set aside after an error", "the page Set aside"))
     return findings
 
 

@@ -58,9 +58,32 @@ MUTATIONS = (
     Mutation(
         "a rehearsal is taken back",
         "jobs/parked.py",
+        "            apply_outcomes(services, connection, read, item, outcomes, services.clock.now(), set())\n"
         "            raise _TakenBack\n",
+        "            apply_outcomes(services, connection, read, item, outcomes, services.clock.now(), set())\n"
         "            found.outcomes = outcomes\n",
         "tests/web/test_set_aside.py::test_the_page_shows_what_would_still_apply_and_changes_nothing",
+    ),
+    Mutation(
+        "a rehearsal of rows is taken back",
+        "jobs/parked.py",
+        "            raise _TakenBack\n    except _TakenBack:\n        return found\n",
+        "            return found\n    except _TakenBack:\n        return found\n",
+        "tests/jobs/test_rows_set_aside.py::test_what_would_still_apply_is_shown_and_nothing_is_changed",
+    ),
+    Mutation(
+        "rows for hidden tickets are not decided again",
+        "jobs/rows_set_aside.py",
+        "        .where(visible(viewer))\n",
+        "",
+        "tests/web/test_set_aside.py::test_rows_for_hidden_tickets_are_counted_and_cannot_be_decided",
+    ),
+    Mutation(
+        "rows are decided again once",
+        "jobs/rows_set_aside.py",
+        "rows_to_decide(desk.ruleset, list(connection.execute(taken.returning(RowSetAside.row_key)).scalars()))",
+        "rows_to_decide(desk.ruleset, readable)",
+        "tests/jobs/test_rows_set_aside.py::test_after_a_repair_it_is_decided_again_once_and_people_are_not_overwritten",
     ),
     Mutation(
         "events of hidden tickets are not handled again",
