@@ -24,6 +24,7 @@ from jobs.services import Services
 from jobs.tables import Root, RunRow
 from jobs.telling import tell_of_message
 from tickets import linking, people, store
+from tickets.cards import NewContext
 from tickets.db import table_of
 from tickets.effects import (
     AddTo,
@@ -82,7 +83,7 @@ def apply_outcomes(
     taken = _fields_people_changed(connection, item, read.since) if item.last_seq > read.since else {}
     lines: list[store.Lines] = []
     messages: list[store.NewMessage] = []
-    cards: list[store.NewContext] = []
+    cards: list[NewContext] = []
     tellings: list[tuple[Outcome, Telling]] = []
     runs: list[tuple[Outcome, RunScript]] = []
     asks: list[LookUp] = []
@@ -298,8 +299,8 @@ def _bot_message(connection: Connection, effect: PostMessage, item: Item, cause:
     )
 
 
-def _card(effect: SetContext, cause: Cause, now: datetime) -> store.NewContext:
-    return store.NewContext(
+def _card(effect: SetContext, cause: Cause, now: datetime) -> NewContext:
+    return NewContext(
         key=effect.key,
         title=effect.title or effect.key,
         data=effect.data,

@@ -24,6 +24,7 @@ from jobs.queues import Work
 from jobs.services import Services
 from jobs.tables import LookupRow, SkippedRow
 from tickets import store
+from tickets.cards import NewContext
 from tickets.events import AUTOMATION, Cause, EventKind
 from tickets.store import AnyRow
 from tickets.tables import ContextFact
@@ -166,12 +167,12 @@ def _store(services: Services, row: AnyRow, token: str, answer: Answered) -> Non
             _late(connection, item.id, row, written.seq, now)
 
 
-def _card(services: Services, row: AnyRow, answer: Answered, cause: Cause, now: datetime) -> store.NewContext:
+def _card(services: Services, row: AnyRow, answer: Answered, cause: Cause, now: datetime) -> NewContext:
     data: JSON = answer.data
     if answer.state == "ambiguous":
         data = {"candidates": list(answer.candidates)}
     error = answer.reason if answer.state in ("failed", "ambiguous") else ""
-    return store.NewContext(
+    return NewContext(
         key=f"{row.connection}.{row.operation}",
         title=f"{row.connection}: {row.operation.replace('_', ' ')}",
         data=data,

@@ -21,6 +21,7 @@ from jobs.forecast import FIELD as COMING
 from jobs.services import Services
 from jobs.tables import DecisionRow, IdempotencyKey, LookupRow, OutboxRow, RowSetAside, RunRow
 from tickets import people, search, store
+from tickets.attachments import store_blob
 from tickets.item import CUSTOM, FieldType
 from tickets.tables import (
     Attachment,
@@ -153,7 +154,7 @@ def _inbound(connection: Connection, items: Sequence[int], addresses: Sequence[s
 
 
 def _forget_mails(connection: Connection, which: Any, done: Erased) -> set[str]:
-    nothing = store.store_blob(connection, b"")
+    nothing = store_blob(connection, b"")
     rows = connection.execute(select(InboundMail.id, InboundMail.blob).where(which, InboundMail.blob != nothing)).all()
     for some in _chunks([row.id for row in rows]):
         connection.execute(update(InboundMail).where(InboundMail.id.in_(some)).values(blob=nothing, reason=ERASED))

@@ -24,12 +24,13 @@ from jobs.queues import Work
 from jobs.services import Services
 from jobs.telling import tell_of_message
 from tickets import people, store
+from tickets.attachments import NewAttachment, store_blob
 from tickets.db import upsert
 from tickets.errors import ItemNotFound
 from tickets.events import SYSTEM, Actor, ActorKind, EventKind
 from tickets.item import LANGUAGES, Item, ItemKind
 from tickets.people import Permission, Viewer
-from tickets.store import AnyRow, NewAttachment, NewMessage, Written
+from tickets.store import AnyRow, NewMessage, Written
 from tickets.tables import Blob, InboundMail, Mailbox, Message, User, WorkItem
 from tickets.values import JSON
 from tickets.visibility import visible
@@ -144,7 +145,7 @@ def _stored(services: Services, mailbox_key: str, raw: bytes, mail: ParsedMail |
         ).one_or_none()
         if mailbox is None:
             raise UnknownMailbox(f"There is no mailbox {mailbox_key!r} in use")
-        blob = store.store_blob(connection, raw)
+        blob = store_blob(connection, raw)
         fingerprint = _fingerprint(f"id:{mail.message_id}") if mail and mail.message_id else blob
         row_id = _claim(connection, mailbox_key, fingerprint, blob, now)
         if row_id is None:

@@ -13,13 +13,14 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from tickets import store, tokens
+from tickets.attachments import ATTACHMENT_BYTES, MESSAGE_BYTES, NewAttachment, store_blob
 from tickets.db import upsert
 from tickets.effects import SetField, StateEffect
 from tickets.errors import AttachmentRefused, BadValue, StaleItem
 from tickets.events import Actor, ActorKind, Cause, EventKind
 from tickets.item import CUSTOM, FieldType, StateField, clean_value
 from tickets.questions import MOST_FILES, Question, QuestionType, missing, questions_from
-from tickets.store import ATTACHMENT_BYTES, MESSAGE_BYTES, NewAttachment, read_item, store_blob
+from tickets.store import read_item
 from tickets.tables import QuestionList, RequestFile, RequestRow
 from tickets.values import JSON
 

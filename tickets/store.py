@@ -6,7 +6,6 @@ that a person's edit and a worker's commit never wait for each other in a circle
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,9 +14,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, insert, select, update
 
 from tickets import clocks
+from tickets.attachments import NewAttachment, check_attachments, store_blob
+from tickets.cards import NewContext, insert_context
 from tickets.db import UtcDateTime, table_of, upsert
 from tickets.effects import SetField, StateEffect, apply
-from tickets.errors import AttachmentRefused, ItemNotFound, StaleItem
+from tickets.errors import ItemNotFound, StaleItem
 from tickets.events import Actor, ActorKind, Cause, Change, Event, EventKind, net
 from tickets.item import CUSTOM, FieldType, Item, ItemKind, StateField, clean_value
 from tickets.kinds import (
@@ -41,8 +42,6 @@ from tickets.snooze import FROM, asleep, forget, wake, woken_by
 from tickets.stamps import Stamps, after_messages
 from tickets.tables import (
     Attachment,
-    Blob,
-    ContextFact,
     CustomField,
     EventRow,
     History,
@@ -58,10 +57,6 @@ from tickets.timers import Watched
 from tickets.values import JSON
 from tickets.visibility import visible
 
-#: One attachment, one message's attachments together, and how many, at most.
-ATTACHMENT_BYTES = 10_000_000
-MESSAGE_BYTES = 25_000_000
-ATTACHMENTS = 20
 #: The longest message text kept, in characters; the rest stays in the raw mail.
 MESSAGE_CHARS = 200_000
 #: The longest line in a bell, in characters.
@@ -104,13 +99,6 @@ ITEM_COLUMNS = (
 )
 _AN_ITEM = select(*ITEM_COLUMNS).where(_ITEMS.c.id == bindparam("item"))
 _READ_ITEM, _LOCK_ITEM = Prepared(_AN_ITEM), Prepared(_AN_ITEM.with_for_update())
-
-
-@dataclass(frozen=True, slots=True)
-class NewAttachment:
-    name: str
-    media_type: str
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,64 +451,6 @@ def not_done(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class NewContext:
-    """A card about to be written. `error` is a sentence when the facts could not be had."""
-
-    key: str
-    title: str
-    data: JSON
-    source: str
-    fetched_at: datetime
-    cause: Cause
-    fresh_until: datetime | None = None
-    error: str = ""
-
-
-def insert_context(connection: Connection, item_id: int, card: NewContext, now: datetime) -> None:
-    """Store one card; the one it replaces stays as its history."""
-    connection.execute(
-        update(ContextFact)
-        .where(ContextFact.item_id == item_id, ContextFact.key == card.key, ContextFact.current)
-        .values(current=False)
-    )
-    connection.execute(
-        insert(ContextFact).values(
-            item_id=item_id,
-            key=card.key[:80],
-            current=True,
-            title=card.title[:200],
-            body={"data": card.data},
-            source=card.source[:200],
-            error=card.error,
-            fetched_at=card.fetched_at,
-            fresh_until=card.fresh_until,
-            cause=card.cause.to_json(),
-            created_at=now,
-        )
-    )
-
-
-def context_cards(connection: Connection, item_id: int) -> list[AnyRow]:
-    """The item's current cards, by key."""
-    return list(
-        connection.execute(
-            select(
-                ContextFact.key,
-                ContextFact.title,
-                ContextFact.body,
-                ContextFact.source,
-                ContextFact.error,
-                ContextFact.fetched_at,
-                ContextFact.fresh_until,
-                ContextFact.cause,
-            )
-            .where(ContextFact.item_id == item_id, ContextFact.current)
-            .order_by(ContextFact.key)
-        )
-    )
-
-
 def notify(
     connection: Connection, users: Sequence[str], item_id: int, text: str, *, cause: Cause, key: str, now: datetime
 ) -> None:
@@ -538,28 +468,6 @@ def notify(
             )
             .on_conflict_do_nothing(index_elements=["key"])
         )
-
-
-def store_blob(connection: Connection, data: bytes) -> str:
-    """Keep these bytes once; the SHA-256 in hexadecimal names them."""
-    digest = hashlib.sha256(data).hexdigest()
-    connection.execute(
-        upsert(connection, Blob)
-        .values(sha256=digest, size=len(data), data=data)
-        .on_conflict_do_nothing(index_elements=["sha256"])
-    )
-    return digest
-
-
-def check_attachments(attachments: Sequence[NewAttachment]) -> None:
-    """Raises `AttachmentRefused` with the cap that was passed."""
-    if len(attachments) > ATTACHMENTS:
-        raise AttachmentRefused(f"A message carries at most {ATTACHMENTS} files, not {len(attachments)}")
-    for one in attachments:
-        if len(one.data) > ATTACHMENT_BYTES:
-            raise AttachmentRefused(f"{one.name} is larger than {ATTACHMENT_BYTES // 1_000_000} MB")
-    if sum(len(one.data) for one in attachments) > MESSAGE_BYTES:
-        raise AttachmentRefused(f"The files of one message together are larger than {MESSAGE_BYTES // 1_000_000} MB")
 
 
 # Statements of the hot path, built once ---------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from jobs.queues import Work
 from jobs.telling import tell_of_message
 from tickets import people
 from tickets import store as items
+from tickets.cards import context_cards
 from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
 from tickets.errors import (
     AttachmentRefused,
@@ -394,7 +395,7 @@ def timeline(item_id: int) -> ResponseReturnValue:
     with services().db.read() as connection:
         item = items.read_item(connection, item_id, viewer=the_caller().viewer)
         past = ticket_store.past(connection, item_id)
-        cards = items.context_cards(connection, item_id)
+        cards = context_cards(connection, item_id)
         asked = ticket_store.lookups(connection, item_id)
         found = _ticket(connection, item)
     return cast(

@@ -97,7 +97,7 @@ def card(
     again: int | None = None,
     next_try: datetime | None = None,
 ) -> Card:
-    """The card of one row of `tickets.store.context_cards`. `systems`: names and labels of the connections."""
+    """The card of one row of `tickets.cards.context_cards`. `systems`: names and labels of the connections."""
     data: JSON = (row.body or {}).get("data")
     if isinstance(data, Mapping) and set(data) == {"candidates"}:
         data = data["candidates"]

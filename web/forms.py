@@ -8,7 +8,7 @@ from flask import request
 from flask_babel import gettext
 from werkzeug.routing import IntegerConverter
 
-from tickets.store import NewAttachment
+from tickets.attachments import NewAttachment
 from web.errors import refuse
 
 #: The largest number a database key can be; an address with a larger one leads nowhere.

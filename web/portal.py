@@ -12,6 +12,7 @@ from connectors.channels.mail_text import guess_language
 from jobs.queues import Work
 from tickets import people
 from tickets import store as items
+from tickets.attachments import NewAttachment, check_attachments
 from tickets.errors import AttachmentRefused
 from tickets.events import Actor, ActorKind
 from tickets.item import LANGUAGES, FieldType, ItemKind, StateField
@@ -53,10 +54,10 @@ def send(brand: str) -> ResponseReturnValue:
         return render_template("portal_thanks.html", brand=_brand(brand)[0], number=None)
     known, topic = _brand(brand)
     problems = _problems(given, topic)
-    files: list[items.NewAttachment] = []
+    files: list[NewAttachment] = []
     try:
         files = received_files()
-        items.check_attachments(files)
+        check_attachments(files)
     except AttachmentRefused as error:
         problems["files"] = str(error)
     if problems:

@@ -13,6 +13,7 @@ from jobs.queues import Work
 from tickets import people
 from tickets import requests as asked
 from tickets import store as items
+from tickets.attachments import NewAttachment, check_attachments
 from tickets.effects import SetField
 from tickets.errors import AttachmentRefused, BadValue
 from tickets.events import Actor, ActorKind
@@ -73,7 +74,7 @@ def _make(
     listed: items.AnyRow,
     questions: tuple[Question, ...],
     answers: Mapping[str, JSON],
-    files: list[items.NewAttachment],
+    files: list[NewAttachment],
     person: int,
     language: str,
 ) -> items.Written:
@@ -119,11 +120,9 @@ def _said(value: JSON) -> str:
     )
 
 
-def _answers(
-    questions: tuple[Question, ...], problems: dict[str, str]
-) -> tuple[dict[str, JSON], list[items.NewAttachment]]:
+def _answers(questions: tuple[Question, ...], problems: dict[str, str]) -> tuple[dict[str, JSON], list[NewAttachment]]:
     answers: dict[str, JSON] = {}
-    files: list[items.NewAttachment] = []
+    files: list[NewAttachment] = []
     counts: dict[str, int] = {}
     for one in questions:
         if one.type is QuestionType.FILE:
@@ -141,7 +140,7 @@ def _answers(
     for left in missing(questions, answers, counts):
         problems.setdefault(left.key, gettext("Please answer this."))
     try:
-        items.check_attachments(files)
+        check_attachments(files)
     except AttachmentRefused as error:
         problems["files"] = str(error)
     return answers, files

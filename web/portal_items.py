@@ -12,6 +12,7 @@ from jobs.queues import Work
 from jobs.telling import tell_of_message
 from tickets import requests
 from tickets import store as items
+from tickets.attachments import check_attachments
 from tickets.errors import AttachmentRefused
 from tickets.events import Actor, ActorKind
 from tickets.item import FINISHED, LANGUAGES
@@ -98,7 +99,7 @@ def reply(item_id: int) -> ResponseReturnValue:
     text = request.form.get("text", "").replace("\r\n", "\n").strip()
     try:
         files = received_files()
-        items.check_attachments(files)
+        check_attachments(files)
     except AttachmentRefused as error:
         return _show(item_id, draft=text, problem=str(error), status=413)
     if not text and not files:

@@ -15,11 +15,11 @@ from sqlalchemy import Connection
 from jobs.queues import Work
 from tickets import people, tokens
 from tickets import requests as asked
+from tickets.attachments import NewAttachment
 from tickets.errors import AttachmentRefused, BadValue, StaleItem
 from tickets.events import Actor, ActorKind
 from tickets.questions import QuestionType, clean_answer
 from tickets.requests import NoSuchRequest, Request
-from tickets.store import NewAttachment
 from tickets.values import JSON
 from web.access import open_to_all
 from web.context import now, services

@@ -17,6 +17,7 @@ from jobs.queues import Work
 from jobs.telling import tell_of_message
 from tickets import requests as asked
 from tickets import store as items
+from tickets.attachments import NewAttachment, check_attachments
 from tickets.errors import AttachmentRefused, BadValue
 from tickets.events import Actor, ActorKind, Cause, EventKind
 from tickets.item import Item
@@ -36,7 +37,7 @@ class _Answers:
     """What a handler answered: values and files by question, and what is wrong with them by question."""
 
     values: dict[str, JSON] = field(default_factory=dict)
-    files: list[tuple[Question, items.NewAttachment]] = field(default_factory=list)
+    files: list[tuple[Question, NewAttachment]] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -84,7 +85,7 @@ def _read(questions: Sequence[Question], kept: Mapping[str, Sequence[tuple[int, 
         found.problems.setdefault(left.key, gettext("Please answer this."))
     if found.files:
         try:
-            items.check_attachments([file for _, file in found.files])
+            check_attachments([file for _, file in found.files])
         except AttachmentRefused as error:
             found.problems.setdefault(found.files[0][0].key, str(error))
     return found

@@ -24,6 +24,8 @@ from rules.vocabulary import ANY_KIND, Vocabulary
 from tickets import people
 from tickets import requests as customer_requests
 from tickets import store as items
+from tickets.attachments import check_attachments
+from tickets.cards import context_cards
 from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
 from tickets.errors import AttachmentRefused, BadValue, ItemNotFound, PersonNotFound, StaleItem
 from tickets.events import Actor, ActorKind, Cause
@@ -106,7 +108,7 @@ def show(
             else ([], 0)
         )
         asked = ticket_store.lookups(connection, item_id)
-        cards = _cards(items.context_cards(connection, item_id), asked, labels.names.systems)
+        cards = _cards(context_cards(connection, item_id), asked, labels.names.systems)
         followers = seen_store.followers(connection, item_id)
         linked, links_hidden = links.linked(connection, viewer, item_id)
         coming = forecast(connection, item_id, now())
@@ -358,7 +360,7 @@ def write(item_id: int) -> ResponseReturnValue:
     then = request.form.get("then", "")
     try:
         files = received_files()
-        items.check_attachments(files)
+        check_attachments(files)
     except AttachmentRefused as error:
         return show(item_id, draft=text, problem=str(error), status=413)
     if not text and not files:

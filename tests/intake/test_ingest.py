@@ -16,6 +16,7 @@ from jobs.outbox import header_id
 from tests.intake.mail import ADDRESS, MAILBOX, SECRET, a_mail, events, how_many, kept, messages, take
 from tests.web.desk import Desk
 from tickets import people, store
+from tickets.attachments import ATTACHMENT_BYTES, ATTACHMENTS, MESSAGE_BYTES
 from tickets.events import ActorKind, EventKind
 from tickets.tables import Blob, Brand, Mailbox, PersonAddress, WorkItem
 
@@ -332,9 +333,9 @@ def test_attachments_stand_on_the_message(desk: Desk) -> None:
 
 def test_the_caps_of_a_mail_are_those_of_a_message() -> None:
     assert (channel.FILES, channel.FILE_BYTES, channel.FILES_BYTES, channel.TEXT_CHARS) == (
-        store.ATTACHMENTS,
-        store.ATTACHMENT_BYTES,
-        store.MESSAGE_BYTES,
+        ATTACHMENTS,
+        ATTACHMENT_BYTES,
+        MESSAGE_BYTES,
         store.MESSAGE_CHARS,
     )
 

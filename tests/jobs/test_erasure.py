@@ -19,11 +19,13 @@ from tests.builders import ANA, BY_ANA, a_ticket
 from tests.jobs.desk import item, table, work
 from tests.jobs.test_automation import TRIAGE
 from tickets import people, requests, store, tokens
+from tickets.attachments import NewAttachment
+from tickets.cards import NewContext
 from tickets.db import Base
 from tickets.effects import SetField
 from tickets.errors import PersonNotFound
 from tickets.events import Cause
-from tickets.store import NewAttachment, NewMessage
+from tickets.store import NewMessage
 from tickets.tables import Mailbox, Notification
 from web import create_app
 
@@ -123,7 +125,7 @@ def dana(desk: Services) -> int:
                     attachments=(NewAttachment("x", "text/plain", b"IBAN-4711"),),
                 ),
             ),
-            context=(store.NewContext("party", "Party", {"name": "party-of-dana"}, "erp.find", now, Cause("system")),),
+            context=(NewContext("party", "Party", {"name": "party-of-dana"}, "erp.find", now, Cause("system")),),
         )
         assert made.message_id is not None
         queue_message(connection, current, made.message_id, now)

@@ -26,7 +26,8 @@ from tests.jobs.desk import a_working_desk, clock_of, free_port
 from tests.jobs.sink import TAKEN, MailSink, a_mail_sink
 from tests.jobs.test_queues import a_worker, until
 from tickets import store
-from tickets.store import AnyRow, NewAttachment, NewMessage
+from tickets.attachments import NewAttachment
+from tickets.store import AnyRow, NewMessage
 from tickets.tables import Mailbox, Message, Notification
 from tickets.values import utc_now
 from web import create_app

@@ -201,8 +201,8 @@ MUTATIONS = (
     Mutation(
         "procedure: files have caps",
         "web/procedures.py",
-        "            items.check_attachments([file for _, file in found.files])\n",
-        "            items.check_attachments([])\n",
+        "            check_attachments([file for _, file in found.files])\n",
+        "            check_attachments([])\n",
         PROCEDURES + "test_a_refusal_keeps_what_was_answered_and_nothing_else[too large]",
     ),
     Mutation(

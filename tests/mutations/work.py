@@ -276,7 +276,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the cap on attachments",
-        "tickets/store.py",
+        "tickets/attachments.py",
         "        if len(one.data) > ATTACHMENT_BYTES:",
         "        if False:",
         STORE + "test_an_attachment_over_the_cap_is_refused_and_the_message_with_it",

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from tests.builders import ANA, BY_ANA, MORNING, a_desk, a_ticket
 from tickets import store
+from tickets.attachments import ATTACHMENT_BYTES, NewAttachment
 from tickets.db import Database
 from tickets.effects import AddTo, RemoveFrom, SetField
 from tickets.errors import AttachmentRefused, BadValue, ItemNotFound, StaleItem, UnknownField
@@ -164,7 +165,7 @@ def test_an_inactive_user_is_nobody(sqlite_database: Database) -> None:
 def test_the_same_attachment_twice_is_kept_once(database: Database) -> None:
     a_desk(database)
     ticket = a_ticket(database)
-    attachment = store.NewAttachment("statement.pdf", "application/pdf", b"%PDF- one")
+    attachment = NewAttachment("statement.pdf", "application/pdf", b"%PDF- one")
     for _ in range(2):
         message = store.NewMessage(
             "agent", False, "email", "see the file", author_user="ana", attachments=(attachment,)
@@ -177,7 +178,7 @@ def test_the_same_attachment_twice_is_kept_once(database: Database) -> None:
 def test_an_attachment_over_the_cap_is_refused_and_the_message_with_it(sqlite_database: Database) -> None:
     a_desk(sqlite_database)
     ticket = a_ticket(sqlite_database)
-    big = store.NewAttachment("big.bin", "application/octet-stream", b"x" * (store.ATTACHMENT_BYTES + 1))
+    big = NewAttachment("big.bin", "application/octet-stream", b"x" * (ATTACHMENT_BYTES + 1))
     message = store.NewMessage("agent", False, "email", "see the file", author_user="ana", attachments=(big,))
     with pytest.raises(AttachmentRefused, match="10 MB"):
         change(sqlite_database, ticket.item_id, messages=[message])

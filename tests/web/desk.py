@@ -19,6 +19,7 @@ from rules import store as rule_list
 from rules.store import EntryKind
 from tickets import people
 from tickets import store as items
+from tickets.cards import NewContext, insert_context
 from tickets.events import Actor, ActorKind, Cause
 from tickets.item import ItemKind
 from tickets.tables import Brand, Team, TeamMember, User
@@ -131,10 +132,10 @@ class Desk:
     ) -> None:
         """A context card on a ticket, as a lookup would leave it."""
         with self.services.db.write() as connection:
-            items.insert_context(
+            insert_context(
                 connection,
                 item_id,
-                items.NewContext(
+                NewContext(
                     key=key,
                     title=title or key,
                     data=data,

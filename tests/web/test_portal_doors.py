@@ -14,6 +14,7 @@ from jobs.tables import OutboxRow
 from tests.web.desk import Desk, send, token
 from tickets import people, requests, tokens
 from tickets import store as items
+from tickets.attachments import NewAttachment
 from tickets.events import Actor, ActorKind, Cause
 from tickets.tables import (
     Attachment,
@@ -243,7 +244,7 @@ def test_internal_notes_and_their_files_stay_inside(desk: Desk, client: FlaskCli
                         channel="email",
                         text=text,
                         author_name="Ana",
-                        attachments=(items.NewAttachment(f"{public}.txt", "text/html", b"<script>1</script>"),),
+                        attachments=(NewAttachment(f"{public}.txt", "text/html", b"<script>1</script>"),),
                     ),
                 ),
             )

@@ -13,7 +13,7 @@ from rules import store as rule_list
 from tests.rows.desk import a_rule
 from tests.web.desk import Desk, send, sign_in
 from tests.web.test_portal_doors import enter
-from tickets import store as items
+from tickets import attachments
 from tickets.questions import MOST_FILES
 from tickets.store import later_events
 from tickets.tables import Attachment, Blob, Message, QuestionList
@@ -114,7 +114,7 @@ def test_a_refusal_keeps_what_was_answered_and_nothing_else(
     files: list[tuple[io.BytesIO, str]],
     said: str,
 ) -> None:
-    monkeypatch.setattr(items, "ATTACHMENT_BYTES", 20)
+    monkeypatch.setattr(attachments, "ATTACHMENT_BYTES", 20)
     ticket = desk.ticket("Till")
     before = kept(desk), desk.state(ticket)
     files = [(io.BytesIO(data.getvalue()), name) for data, name in files]
