@@ -63,7 +63,7 @@ def test_the_example_of_a_code_gives_that_code(host: Host, code: str) -> None:
         assert code in [one.code for one in host.sandbox.check(SECTIONS[code], API).problems]
         return
     grants = frozenset({"crm.find_customer"})
-    limits = Limits(cpu_s=1, wall_s=0.3 if code == "TIMEOUT_WALL" else 8)
+    limits = Limits(cpu_s=1, wall_s=0.3 if code == "TIMEOUT_WALL" else 60)
     outcome = host.run(SECTIONS[code], TableGateway({"crm.find_customer": _answer}), grants=grants, limits=limits)
     assert outcome.error is not None
     assert outcome.error.code == code
