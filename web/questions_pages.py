@@ -141,19 +141,6 @@ def _form(found: object, purpose: str, *, problem: str = "", label: str = "", ke
         given = request.form
         kind, anonymous = given.get("kind", ItemKind.TICKET), given.get("anonymous") == "1"
         active = given.get("active") == "1"
-        questions = tuple(
-            Question(
-                given.get(f"key{n}", ""),
-                given.get(f"label{n}", ""),
-                QuestionType(given.get(f"type{n}", "text"))
-                if given.get(f"type{n}") in type_words()
-                else QuestionType.TEXT,
-                given.get(f"required{n}") == "1",
-                tuple(one.strip() for one in given.get(f"options{n}", "").split(";") if one.strip()),
-            )
-            for n in range(60)
-            if given.get(f"label{n}", "").strip()
-        )
     return render_template(
         "questions_edit.html",
         kind=kind,

@@ -387,6 +387,9 @@ def _param_widget(name: str, param: FormField, value: JSON) -> Widget:
             options |= {one: one for one in many if one not in options}
             return widget("ticks", choices=tuple(Choice(key, label, key in many) for key, label in options.items()))
         case ParamType.CHOICE | ParamType.FIELD:
+            if text not in options and f"ticket.{text}" in options:
+                # A field of the item may be written without "ticket."; it stays as it was written.
+                options = {text if key == f"ticket.{text}" else key: label for key, label in options.items()}
             if text and text not in options:
                 options[text] = text
             if len(options) <= 8:
