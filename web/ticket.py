@@ -380,11 +380,35 @@ def write(item_id: int) -> ResponseReturnValue:
         attachments=tuple(files),
     )
 
-    def effects(_connection: Connection, item: Item) -> Sequence[StateEffect]:
+    up_to = request.form.get("up_to", type=int)
+
+    def effects(connection: Connection, item: Item) -> Sequence[StateEffect]:
+        if public and up_to is not None:
+            # Asked under the item's lock: of two who answer at once, the second reads the first one's answer.
+            other = ticket_store.written_since(connection, item.id, up_to, viewer.key)
+            if other is not None:
+                raise _Overtaken(other)
         return (SetField("status", then),) if then in statuses_of(item.kind) else ()
 
-    _change(item_id, effects, message=message)
+    try:
+        _change(item_id, effects, message=message)
+    except _Overtaken as overtaken:
+        sentence = gettext(
+            "%(name)s has written since you opened this. Nothing was sent: read it above, then send yours again.",
+            name=overtaken.name or gettext("Somebody"),
+        )
+        if files:
+            sentence += " " + gettext("Choose your files again.")
+        return show(item_id, draft=text, problem=sentence, status=409)
     return _back(item_id)
+
+
+class _Overtaken(Exception):
+    """Somebody, named here, wrote to the customer or as the customer since the page was opened. Nothing was sent."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 @pages.post("/tickets/<int:item_id>/seen")

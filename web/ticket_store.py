@@ -194,6 +194,25 @@ def attachment(connection: Connection, who: Viewer, attachment_id: int) -> AnyRo
     ).one_or_none()
 
 
+def written_since(connection: Connection, item_id: int, up_to: int, who: str) -> str | None:
+    """The name of whoever else wrote the newest public message after message `up_to`, customer or colleague; None when
+    nobody did. What automations say does not count: it answers nobody's question."""
+    return connection.execute(
+        select(Message.author_name)
+        .where(
+            Message.item_id == item_id,
+            Message.id > up_to,
+            Message.public,
+            or_(
+                Message.author_kind == "customer",
+                and_(Message.author_kind == "agent", func.coalesce(Message.author_user, "") != who),
+            ),
+        )
+        .order_by(Message.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
 def ask_again(connection: Connection, who: Viewer, lookup_id: int, now: datetime) -> int | None:
     """Make a failed or outdated lookup due now; returns its item, None when it is not visible to `who`."""
     item_id = connection.execute(

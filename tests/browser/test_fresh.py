@@ -16,10 +16,10 @@ from tickets.store import Lines, NewMessage, change_item, read_item
 pytestmark = pytest.mark.browser
 
 
-def a_colleague_writes(served: Served, text: str, tag: str) -> None:
+def a_colleague_writes(served: Served, text: str, tag: str, *, public: bool = False) -> None:
     with served.desk.services.db.write() as connection:
         item = read_item(connection, 1, lock=True)
-        message = NewMessage(author="agent", public=False, channel="api", text=text, author_name="Marek Wójcik")
+        message = NewMessage(author="agent", public=public, channel="api", text=text, author_name="Marek Wójcik")
         lines = [Lines((AddTo("tags", (tag,)),), Cause("person", label="Marek"))]
         change_item(connection, item, lines=lines, actor=ANA, now=served.desk.clock.now(), messages=(message,))
 
@@ -49,3 +49,28 @@ def test_a_ticket_shows_what_is_new_and_keeps_what_is_being_written(
     expect(page.get_by_text("And again.")).to_have_count(0)
     page.get_by_role("link", name="Show it").click()
     expect(page.get_by_text("And again.")).to_be_visible()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_a_colleagues_answer_is_read_before_ones_own_is_sent(
+    scripts: bool, served: Served, visit: Callable[..., Visitor]
+) -> None:
+    email = served.desk.user("ana", "agent", name="Ana Nowak")
+    served.desk.ticket("Broken lamp")
+    visitor = visit(scripts=scripts)
+    visitor.sign_in(email)
+    visitor.go("/tickets/1")
+    page = visitor.page
+    page.get_by_label("Message", exact=True).fill("Dear Camille, a new one is on its way.")
+    a_colleague_writes(served, "We send you another lamp.", "lamp", public=True)
+    if scripts:
+        # Shown as it came: what is on the screen has been read.
+        expect(page.get_by_text("We send you another lamp.")).to_be_visible()
+    else:
+        page.get_by_role("button", name="Send").click()
+        expect(page.get_by_text("Marek Wójcik has written since you opened this.")).to_be_visible()
+        expect(page.get_by_text("We send you another lamp.")).to_be_visible()
+        expect(page.get_by_label("Message", exact=True)).to_have_value("Dear Camille, a new one is on its way.")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".msg", has_text="a new one is on its way")).to_be_visible()
+    expect(page.get_by_label("Message", exact=True)).to_have_value("")

@@ -180,4 +180,11 @@ MUTATIONS = (
         "            .order_by(Message.id.desc())\n            .limit(1_000)\n",
         HOSTILE + "test_a_mail_under_a_customers_id_draws_no_answers_to_its_ticket",
     ),
+    Mutation(
+        "reply: of two who answer at once the second reads first",
+        "web/ticket.py",
+        "            if other is not None:\n                raise _Overtaken(other)\n",
+        "",
+        "tests/web/test_two_replies.py::test_of_two_who_answer_at_once_the_second_reads_the_first_and_keeps_the_words",
+    ),
 )

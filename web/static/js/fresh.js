@@ -47,6 +47,9 @@ async function show() {
   if (busy()) { tell(ticket()); return; }
   const kept = reply();
   const focused = document.activeElement;
+  // What is shown now has been read: the reply goes out after it.
+  const read = fresh.querySelector("#reply-form [name=up_to]"), kept_read = kept?.querySelector("[name=up_to]");
+  if (read && kept_read) kept_read.value = read.value;
   if (kept) fresh.querySelector("#reply-form")?.replaceWith(kept);
   for (const part of [".title", ".props"]) {
     const old = document.querySelector(part), now = page.querySelector(part);
