@@ -25,17 +25,18 @@ from jobs.sqlwords import words
 from rules import store as rule_list
 from rules.store import VersionRow
 from rules.triggers import TRIGGERS
-from tickets import clocks, store
+from tickets import clocks, levels, store
 from tickets.calendar import Calendar
 from tickets.clocks import BEFORE, FIRED, WAITING, NewEvent, Trigger
 from tickets.db import table_of, upsert
 from tickets.events import CLOCK, Cause, EventKind
 from tickets.item import CUSTOM, FINISHED, STATE_FIELDS
 from tickets.schedule import next_tick
+from tickets.sla import SlaClock, Target
 from tickets.snooze import asleep, wake
 from tickets.stamps import Stamps
 from tickets.store import AnyRow
-from tickets.tables import Brand, ClockState, Timer, TimeTrigger, WorkItem
+from tickets.tables import Brand, ClockState, SlaClockRow, Timer, TimeTrigger, WorkItem
 from tickets.timers import MOMENTS, On, TimeRule, Watched, begins, timer_key, wanted
 from tickets.values import JSON, iso
 
@@ -50,6 +51,7 @@ STRETCH = 100_000
 ONE_DAY = timedelta(days=1)
 
 _ITEMS, _TIMERS, _TRIGGERS = table_of(WorkItem), table_of(Timer), table_of(TimeTrigger)
+_LEVELS = table_of(SlaClockRow)
 
 
 def tick(services: Services, *, budget_s: float) -> int:
@@ -214,7 +216,8 @@ def walk(services: Services, *, items: int = WALK) -> int:
         zones: Mapping[str | None, str] = {
             one.key: one.zone for one in connection.execute(select(Brand.key, Brand.zone))
         }
-        lines = [_line(one, row.key, rule, since, by_key, zones) for one in found]
+        running = levels.clocks_of(connection, [one.id for one in found]) if rule.on is On.SLA else {}
+        lines = [_line(one, row.key, rule, since, by_key, zones, running.get(one.id, {})) for one in found]
         kept = [one for one in lines if one is not None]
         if kept:
             connection.execute(upsert(connection, _TIMERS).on_conflict_do_nothing(), kept)
@@ -265,6 +268,8 @@ def _next_items(rule: TimeRule, kind: str, after: int, items: int) -> Any:
     if rule.on is On.STATE:
         if rule.statuses:
             where.append(_ITEMS.c.status.in_(rule.statuses))
+    elif rule.on is On.SLA:
+        where.append(_ITEMS.c.id.in_(_levels_of(rule)))
     else:
         where.append(or_(_ITEMS.c.status.is_(None), _ITEMS.c.status.not_in(sorted(FINISHED))))
     if rule.on is On.REPLY:
@@ -278,6 +283,11 @@ def _next_items(rule: TimeRule, kind: str, after: int, items: int) -> Any:
     return select(*columns).where(*where).order_by(_ITEMS.c.id).limit(items)
 
 
+def _levels_of(rule: TimeRule) -> Any:
+    """The items whose clock of this target still runs or is over, unmet."""
+    return select(_LEVELS.c.item_id).where(_LEVELS.c.target == rule.target, _LEVELS.c.met_at.is_(None))
+
+
 def _soon(connection: Connection, rule: TimeRule, kind: str, since: datetime, by_key: Mapping[str, Calendar]) -> Any:
     """The items that come due while the walk over all of them goes on: they are first. None where nothing does.
 
@@ -288,10 +298,13 @@ def _soon(connection: Connection, rule: TimeRule, kind: str, since: datetime, by
         On.REPLY: "replied_at" if rule.by == "customer" else "unanswered_since",
         On.DATE: columns.get(rule.field, rule.field),
     }.get(rule.on, "")
+    query = _next_items(rule, kind, 0, SOON_ITEMS)
+    if rule.on is On.SLA:
+        at = _LEVELS.c.near_at if rule.by == "near" else _LEVELS.c.due_at
+        return query.where(_ITEMS.c.id.in_(_levels_of(rule).where(at.between(since, since + SOON))))
     window = begins(rule, since, since + SOON, by_key)
     if not name or window is None:
         return None
-    query = _next_items(rule, kind, 0, SOON_ITEMS)
     if rule.on is not On.DATE or rule.field in MOMENTS:
         return query.where(_ITEMS.c[name].between(*window))
     custom = name.startswith(CUSTOM)
@@ -309,13 +322,15 @@ def _line(
     since: datetime,
     by_key: Mapping[str, Calendar],
     zones: Mapping[str | None, str],
+    running: Mapping[Target, SlaClock],
 ) -> dict[str, Any] | None:
     state: dict[str, JSON] = {"status": row.status}
     if rule.field and rule.field not in MOMENTS:
         custom = rule.field.startswith(CUSTOM)
         state[rule.field] = row.fields.get(rule.field.removeprefix(CUSTOM)) if custom else row._mapping[rule.field]
     stamps = Stamps(row.status_since, row.modified_at, row.unanswered_since, row.replied_at)
-    found = wanted(rule, Watched(row.kind, state, row.created_at, stamps, zones.get(row.brand, "UTC")), by_key)
+    zone = zones.get(row.brand, "UTC")
+    found = wanted(rule, Watched(row.kind, state, row.created_at, stamps, zone, running), by_key)
     if found is None:
         return None
     before = found.due_at <= since

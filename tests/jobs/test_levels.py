@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
+from jobs import timers
 from jobs.services import Services
 from rules import store as rule_list
 from tests.builders import MORNING, a_ticket
@@ -16,7 +17,7 @@ from tests.jobs.test_examples_of_time import bells, example
 from tests.jobs.test_timers import save, say, tags, tick
 from tickets import clocks, levels
 from tickets.sla import SlaClock, State, Target
-from tickets.tables import EventRow, SlaPolicy
+from tickets.tables import EventRow, SlaPolicy, Timer
 
 FOUR_HOURS: dict[str, Any] = {
     "targets": {"first_reply": 4 * 3_600, "resolution": 24 * 3_600},
@@ -172,3 +173,42 @@ def test_h13_targets_go_by_request_type_and_customer_group(
     a_policy(desk, "a_vip", applies={"tags": ["vip", "gold"]}, targets={"first_reply": 3_600})
     found = clock(desk, a_ticket(desk.db, **state).item_id)
     assert (found.policy, found.due_at) == (policy, MORNING + timedelta(hours=hours))
+
+
+NEAR = """
+code: A41
+name: Close to the first reply
+triggers: [{on: sla_near, target: first_reply}]
+steps: [{id: s1, do: add_tags}]
+rows: [{id: r1, then: {s1: {tags: [near]}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("hours", "answered", "became"),
+    [(2, False, "waiting"), (2.9, False, "waiting"), (3.5, False, "before"), (2, True, "")],
+    ids=["still to come", "comes while the walk goes on", "was near before", "met"],
+)
+def test_a_rule_about_levels_that_goes_live_is_for_tickets_that_were_there_too(
+    desk: Services, hours: float, answered: bool, became: str
+) -> None:
+    a_policy(desk)
+    item_id = a_ticket(desk.db, team="first_line").item_id
+    if answered:
+        say(desk, item_id, "agent")
+    clock_of(desk).forward(hours=hours)
+    tick(desk)
+    table(desk, NEAR)
+    timers.sync(desk)
+    timers.walk(desk)
+    near = select(Timer.outcome).where(Timer.item_id == item_id)
+    with desk.db.read() as connection:
+        first = connection.execute(near).scalar_one_or_none()
+    # Only what comes due in the next quarter of an hour is there after the first look.
+    assert first == ("waiting" if hours == 2.9 else None)
+    tick(desk)
+    with desk.db.read() as connection:
+        assert (connection.execute(near).scalar_one_or_none() or "") == became
+    clock_of(desk).at = MORNING + timedelta(hours=3.75)
+    tick(desk)
+    assert tags(desk, item_id) == (["near"] if became == "waiting" else [])

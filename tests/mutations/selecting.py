@@ -225,4 +225,11 @@ MUTATIONS = (
         '_moment("opened_at", "First opened at")',
         SELECTING + "test_without_a_moment_only_what_no_passing_of_time_changes_rules_anything_out",
     ),
+    Mutation(
+        "a rule about levels goes live for what was there",
+        "jobs/timers.py",
+        "stamps, zone, running)",
+        "stamps, zone, {})",
+        "tests/jobs/test_levels.py::test_a_rule_about_levels_that_goes_live_is_for_tickets_that_were_there_too",
+    ),
 )
