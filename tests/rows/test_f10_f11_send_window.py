@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.rows.desk import switch
 from tests.rows.maildesk import MailDesk, a_table, text_of
 
 #: The desk's clock stands at Saturday, 21 November 2026, 09:31 UTC, which is 10:31 in Paris.
@@ -54,3 +55,16 @@ def test_a_person_may_send_it_before_its_window(mail_desk: MailDesk) -> None:
     send(ana, f"/outbox/{row_id(mail_desk)}/approve", {"text": "We received it."})
     assert len(mail_desk.deliver()) == 1
     assert mail_desk.later(days=3) == []
+
+
+def test_f10_with_its_rule_off_nothing_is_published_and_nobody_is_alerted(mail_desk: MailDesk) -> None:
+    mail_desk.browser("ana")
+    table = a_table("suggest_reply", {**WINDOW, "days": ["sat"]})
+    table["steps"].append({"id": "s2", "do": "notify"})
+    table["rows"][0]["then"]["s2"] = {"users": ["ana"], "text": "It answers itself."}
+    code = mail_desk.desk.publish(table)
+    mail_desk.desk.ticket()
+    assert (len(mail_desk.work()), mail_desk.bells()) == (1, [("ana", "It answers itself.")])
+    switch(mail_desk.desk, code, on=False)
+    mail_desk.desk.ticket(email="b@customer.test")
+    assert (mail_desk.work(), len(mail_desk.bells())) == ([], 1)

@@ -61,6 +61,40 @@ def test_h1_a_ticket_is_assigned_updated_escalated_put_away_and_brought_back(mai
     assert (state["status"], state["priority"]) == ("waiting_team", "normal")
 
 
+@pytest.mark.parametrize("status", ["waiting_customer", "waiting_team"])
+@pytest.mark.parametrize("on", [True, False])
+def test_h11_what_waits_leaves_the_active_queue_and_comes_back_on_time_or_with_an_answer(
+    mail_desk: MailDesk, status: str, on: bool
+) -> None:
+    ana = mail_desk.browser("ana")
+    then = [("snooze", {"for": "3 d", "answer": "customer"})]
+    by_hand = {"event.actor": ("is", "agent")}
+    rule = a_rule(mail_desk.desk, {"on": "changed", "field": "ticket.status", "to": [status]}, when=by_hand, then=then)
+    switch(mail_desk.desk, rule, on=on)
+    passes(mail_desk)
+    on_time, answered = (
+        mail_desk.receive("Help", sender=f"{who}@customer.test", Message_ID=f"<{who}@customer.test>").item_id
+        for who in ("kim", "lee")
+    )
+
+    def queued() -> list[bool]:
+        page = ana.get("/?queue=all").get_data(as_text=True)
+        return [f'href="/tickets/{one}"' in page for one in (on_time, answered)]
+
+    assert queued() == [True, True]
+    for one in (on_time, answered):
+        send(ana, f"/tickets/{one}/fields/status", {"value": status})
+    passes(mail_desk)
+    assert queued() == [not on, not on]
+    passes(mail_desk, days=1)
+    mail_desk.receive("Here it is.", sender="lee@customer.test", In_Reply_To="<lee@customer.test>")
+    passes(mail_desk)
+    assert queued() == [not on, True]
+    passes(mail_desk, days=2)
+    assert queued() == [True, True]
+    assert [mail_desk.desk.state(one)["status"] for one in (on_time, answered) if one] == [status, status]
+
+
 def test_o27_a_projects_moved_due_date_stands_in_an_internal_note(mail_desk: MailDesk) -> None:
     ana = mail_desk.browser("ana")
     code = mail_desk.desk.publish(files.load((RECIPES / "O27_due_date_moved.yaml").read_text()))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sqlalchemy import insert, update
 
 from rules import store as rule_list
 from rules.store import EntryKind
+from tests.rows.desk import shown_messages
 from tests.rows.maildesk import MailDesk, a_table, recipient, text_of
 from tickets.tables import Follower, User
 
@@ -50,6 +52,29 @@ def test_o3_o17_every_recipient_gets_one_in_their_language_and_nothing_is_posted
     assert text_of(mails["camille@customer.test"]) == f"Hello, see {ticket}.\n"
     assert mails["camille@customer.test"]["Reply-To"].startswith("support+t")
     assert len(mail_desk.said(ticket)) == 1
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_o17_it_goes_to_one_user_one_customer_and_who_has_it_and_to_nobody_else(mail_desk: MailDesk, on: bool) -> None:
+    for key in ("ana", "ion", "kim"):
+        mail_desk.browser(key)
+    template(mail_desk)
+    to = {"to": ["assignees"], "users": ["kim"], "addresses": ["vip@customer.test"]}
+    code = mail_desk.desk.publish(a_table("send_template", {"template": "E01", **to}))
+    with mail_desk.services.db.write() as connection:
+        rule_list.switch(connection, code, enabled=on)
+    ticket = mail_desk.desk.ticket("Parcel", assignees=["ana"], language="en")
+    told = ["ana@deskhand.test", "kim@deskhand.test", "vip@customer.test"]
+    assert sorted(recipient(mail) for mail in mail_desk.work()) == (told if on else [])
+    assert len(mail_desk.said(ticket)) == 1
+
+
+def test_o9_without_a_poster_the_companys_bot_says_it(mail_desk: MailDesk) -> None:
+    mail_desk.desk.publish(a_table("post_message", {"text": "About {{ticket.subject}}."}))
+    ticket = mail_desk.desk.ticket("Parcel", language="en")
+    mail_desk.work()
+    shown = shown_messages(mail_desk.browser("ana").get(f"/tickets/{ticket}").get_data(as_text=True))
+    assert [(who, public) for who, public, text in shown if "About Parcel." in text] == [("Deskhand", True)]
 
 
 def test_a_colleague_who_may_not_see_the_ticket_gets_none(mail_desk: MailDesk) -> None:

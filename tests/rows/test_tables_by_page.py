@@ -110,6 +110,21 @@ def test_w4_f2_o4_a_table_is_made_with_menus_conditions_first_then_steps(
     assert (desk.state(hit).get("team"), desk.state(miss).get("team")) == ("billing" if on else None, None)
 
 
+def test_f2_the_way_to_a_new_workflow_is_a_tab_a_button_and_two_steps(desk: Desk, ana: FlaskClient) -> None:
+    assert 'href="/rules"' in text_of(ana.get("/more"))
+    assert 'href="/rules/new"' in text_of(ana.get("/rules"))
+    assert 'name="trigger"' in text_of(ana.get("/rules/new"))
+    made = send(ana, "/rules", {"name": "Refunds", "trigger": "created"}).headers["Location"]
+    grid = text_of(ana.get(made))
+    assert "Refunds" in grid
+    row = text_of(ana.get(f"{made}/rows/r1"))
+    assert row.index('name="c1.op"') < row.index('name="s1.')
+    # Nothing of it decides anything before it is published.
+    ticket = desk.ticket(text="a refund")
+    desk.work()
+    assert "team" not in desk.state(ticket)
+
+
 def test_f3_only_the_ticked_classes_of_interaction_pass_the_scope(desk: Desk, ana: FlaskClient) -> None:
     refunds(desk, ana)
     edit(desk, ana, do="groups", row="scope", add="g", g__new="ticket.channel")
