@@ -117,18 +117,15 @@ def check() -> ResponseReturnValue:
 # The editor ------------------------------------------------------------------------------------------------------
 
 
-def _sent_source() -> str:
-    """The source of the form with plain line ends. Aborts with 422 for text that cannot be stored."""
+def _sent_source() -> tuple[str, str]:
+    """The source of the form with plain line ends, and why it cannot be stored or run, "" when it can."""
     source = request.form.get("source", "").replace("\r\n", "\n")
     most = services().sandbox.limits.source_kb * 1024
     if len(source) > most:
-        raise refuse(
-            422,
-            gettext("A script has at most %(n)s characters. Nothing was saved; go back and shorten it.", n=most),
-        )
+        return source, gettext("A script has at most %(n)s characters; shorten it.", n=most)
     if json_problem(source) is not None:
-        raise refuse(422, gettext("The source holds characters that cannot be stored. Nothing was saved."))
-    return source
+        return source, gettext("The source holds characters that cannot be stored.")
+    return source, ""
 
 
 @pages.get("/scripts/<code>")
@@ -197,6 +194,10 @@ def _words() -> dict[str, str]:
         "saved": gettext("Draft saved"),
         "saving": gettext("Saving …"),
         "unsaved": gettext("Not saved: Deskhand cannot be reached. It is tried again with your next change."),
+        "unsavedWhy": gettext("Not saved. {why}"),
+        "failedWhy": gettext("Nothing was run. {why}"),
+        "signedOutUnsaved": gettext("Not saved: you are signed out. Copy your text before you leave this page."),
+        "signedOutUnrun": gettext("You are signed out. Nothing was run. Copy your text before you leave this page."),
         "clash": gettext("Not saved: somebody else saved this script. Save it yourself to see both."),
         "tooMany": gettext("Too many tries in a minute. Nothing was run; wait a moment."),
         "failed": gettext("That did not work. Nothing was run."),
@@ -219,9 +220,14 @@ def _effect_tone(effect: Would) -> tuple[str, str]:
 @needs(PERMISSION)
 def save(code: str) -> ResponseReturnValue:
     """Save the draft. The page's own script does so while somebody types, and is told the count to go on from."""
-    source = _sent_source()
+    source, unfit = _sent_source()
     seen = request.form.get("seen", -1, type=int)
     by_itself = request.headers.get("X-Part") == "1"
+    if unfit:
+        unfit = gettext("%(why)s Nothing was saved.", why=unfit)
+        if by_itself:
+            return jsonify(error=unfit), 422
+        raise refuse(422, unfit)
     saved = seen
     with services().db.write() as connection:
         stored = _script(connection, code)
@@ -254,13 +260,18 @@ def _content(stored: Stored, source: str) -> dict[str, Any]:
 @needs(PERMISSION)
 def try_it(code: str) -> ResponseReturnValue:
     """Run what is in the editor on a ticket and show what it would do. Nothing is saved, changed or sent."""
-    source = _sent_source()
+    source, unfit = _sent_source()
     part = request.headers.get("X-Part") == "1"
+    if unfit and not part:
+        raise refuse(422, gettext("%(why)s Nothing was run.", why=unfit))
     with services().db.read() as connection:
         stored = _script(connection, code)
         desk = services().live.current(connection)
         labels = Labels(names(connection), desk.vocabulary.custom_fields)
-    tried, problem = _try(source, declared_or_none(stored.working))
+    if unfit:
+        tried, problem = None, gettext("%(why)s Nothing was run.", why=unfit)
+    else:
+        tried, problem = _try(source, declared_or_none(stored.working))
     if not part:
         return _editor(stored, source, tried=tried, problem=problem, status=422 if problem else 200)
     return render_template(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 from redis import Redis
+from sqlalchemy import update
 from werkzeug.serving import make_server
 
 from rules import store as rule_list
@@ -20,6 +21,7 @@ from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.environment.sandbox import SandboxService
 from tests.web.desk import a_desk
+from tickets.tables import User
 from web import create_app
 from web.bundles import asset
 
@@ -115,6 +117,33 @@ def test_what_is_typed_is_saved_by_itself_and_two_editors_lose_nothing(
     page.keyboard.press("Control+s")
     expect(page.locator(".notice.ok")).to_have_text("The draft is saved.")
     assert "log('more')" in (stored(served).draft or {})["source"]
+
+
+def test_a_text_that_is_too_long_and_a_session_that_is_over_are_said_as_such(
+    served: Served, built: None, visit: Visit
+) -> None:
+    page = opened(visit)
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text("# " + "x" * 66_000)
+    expect(page.locator("#autosave")).to_have_text(
+        "A script has at most 65536 characters; shorten it. Nothing was saved."
+    )
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#tried")).to_contain_text("at most 65536 characters; shorten it. Nothing was run.")
+    with served.desk.services.db.write() as connection:
+        connection.execute(update(User).where(User.key == "dev").values(active=False))
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#tried")).to_contain_text("You are signed out. Nothing was run.")
+    expect(page.locator("#tried")).not_to_contain_text("Password")
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text("log('kept')")
+    expect(page.locator("#autosave")).to_contain_text("Not saved: you are signed out.")
+    page.context.clear_cookies()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#tried")).to_contain_text("Nothing was run. This form was open for too long")
+    expect(page.locator(".cm-content")).to_contain_text("log('kept')")
+    assert stored(served).draft is None
 
 
 def test_the_mouse_over_a_name_says_what_it_is(served: Served, built: None, visit: Visit) -> None:

@@ -185,3 +185,33 @@ def test_what_is_refused_is_said_in_every_language_and_its_rewrite_works(host: H
             assert translated(text, language) != text, (language, text)
     assert host.sandbox.check(REWRITES[refused], API).ok
     assert host.run(REWRITES[refused]).status in ("finished", "stopped")
+
+
+#: What people mistype, as Python says it.
+MISTYPED = {
+    "brackets": "[" * 300,
+    "no_colon": "if True\n    pass",
+    "tabs": "if 1:\n\tx = 1\n        y = 2\n",
+    "no_end": "x = 'a",
+    "no_end_of_three": 'x = """a',
+    "two_kinds_of_bracket": "x = (1]",
+    "two_lines_of_bracket": "x = (1,\n2]",
+    "a_number": "x = 1a",
+    "a_quote_from_a_letter": "x = “a”",
+    "a_break": "break",
+    "a_continue": "continue",
+    "a_yield": "yield 1",
+    "a_call": "f(a=1, 2)",
+    "twice": "f(a=1, a=2)",
+    "an_assignment": "1 = x",
+    "a_try": "try:\n    pass\nx = 1",
+    "indent": "x = 1\n  y = 2",
+    "nothing_inside": "if True:\nx = 1",
+}
+
+
+@pytest.mark.parametrize("name", MISTYPED)
+def test_what_people_mistype_is_said_in_every_language(host: Host, name: str) -> None:
+    problem = host.sandbox.check(MISTYPED[name], API).problems[0]
+    for language in LANGUAGES:
+        assert translated(problem.message, language) != problem.message, problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -331,3 +332,30 @@ def test_problems_are_told_in_the_readers_language(
     assert first["hint"].startswith(hint)
     a_script(desk, BAD, live=False)
     assert f"{message}." in words(html.unescape(text_of(developer.get("/scripts/S01/review"))))
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [("x" * 70_000, "at most 65536 characters"), ("x = (" + "1, " * 350_000, "at most 65536 characters")],
+    ids=["a_little_too_long", "a_line_of_1_mb"],
+)
+def test_a_source_that_cannot_be_kept_is_refused_with_its_reason_wherever_it_is_sent(
+    desk: Desk, developer: FlaskClient, source: str, why: str
+) -> None:
+    code = a_script(desk)
+    ticket = desk.ticket()
+    desk.work()
+    before = dump(desk.services.db)
+    part = {"X-Part": "1"}
+    seen = stored(desk).draft_count
+    started = time.monotonic()
+    alone = send(developer, f"/scripts/{code}", {"source": source, "seen": seen}, headers=part)
+    assert (alone.status_code, why in alone.get_json()["error"]) == (422, True)
+    assert alone.get_json()["error"].endswith("Nothing was saved.")
+    by_hand = send(developer, f"/scripts/{code}", {"source": source, "seen": seen})
+    assert (by_hand.status_code, why in words(text_of(by_hand))) == (422, True)
+    tried = send(developer, f"/scripts/{code}/try", {"source": source, "item": ticket}, headers=part)
+    assert f"A script has {why}; shorten it. Nothing was run." in words(text_of(tried))
+    assert send(developer, f"/scripts/{code}/try", {"source": source, "item": ticket}).status_code == 422
+    assert time.monotonic() - started < 8  # four times 2 s
+    assert dump(desk.services.db) == before

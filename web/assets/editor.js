@@ -272,7 +272,7 @@ class Editor {
         headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": meta("csrf-token") },
         body: JSON.stringify({ source: doc.toString() }),
         signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
-        redirect: "error",
+        redirect: "manual", // a redirect leads to the sign-in page
       });
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       const { problems } = await answer.json();
@@ -281,7 +281,7 @@ class Editor {
       this.show(problems);
       return problems.map((problem) => diagnostic(doc, problem));
     } catch {
-      const status = answer?.status;
+      const status = answer?.type === "opaqueredirect" ? 401 : answer?.status;
       this.say(status === 429 ? this.words.busy : status === 401 || status === 403 ? this.words.signedOut : this.words.unchecked);
       this.list?.replaceChildren();
       return [];

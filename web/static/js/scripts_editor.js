@@ -34,6 +34,10 @@ async function put() {
   try {
     const answer = await fetch(draft.action, { method: "POST", body: new FormData(draft), headers: { "X-Part": "1" } });
     if (answer.status === 409) { stopped = true; state.textContent = words.clash; return; }
+    // Too long, say: what was typed on meanwhile may be saved again, and this text never is.
+    if (answer.status === 422) { state.textContent = (await answer.json()).error; return; }
+    if (signedOut(answer)) { state.textContent = words.signedOutUnsaved; return; }
+    if (answer.status < 500 && !answer.ok) { state.textContent = why(words.unsavedWhy, await answer.text()); return; }
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const { seen } = await answer.json();
     for (const field of document.querySelectorAll('input[name="seen"]')) field.value = seen;
@@ -41,6 +45,15 @@ async function put() {
   } catch {
     state.textContent = words.unsaved;
   }
+}
+
+// Whoever is signed out is led to the page that signs in, which is no answer to what was asked.
+const signedOut = (answer) => answer.redirected || answer.status === 401 || answer.status === 403;
+
+// What was not done, and the headline of the page that says why.
+function why(words, text) {
+  const page = new DOMParser().parseFromString(text, "text/html");
+  return words.replace("{why}", page.querySelector("h1")?.textContent.trim() ?? "").trim();
 }
 
 // Saving by hand waits for a save that is on its way: it would be taken for somebody else's.
@@ -70,8 +83,9 @@ form.addEventListener("submit", async (event) => {
   try {
     const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { "X-Part": "1" } });
     const text = await answer.text();
-    if (answer.ok) tried.innerHTML = text;
-    else say(answer.status === 429 ? words.tooMany : words.failed);
+    if (signedOut(answer)) say(words.signedOutUnrun);
+    else if (answer.ok) tried.innerHTML = text;
+    else say(answer.status === 429 ? words.tooMany : answer.status < 500 ? why(words.failedWhy, text) : words.failed);
     stale.hidden = source.value === before;
   } catch {
     say(words.away);
