@@ -224,7 +224,7 @@ class Raw:
 
     zygote: Zygote
 
-    def run(self, source: str, wait_s: float = 5.0) -> tuple[dict[str, object] | None, int]:
+    def run(self, source: str, wait_s: float = 30.0) -> tuple[dict[str, object] | None, int]:
         """What the child said, if it lived to say it, and its wait status."""
         child = self.zygote.fork(FORK, 1, 128)
         try:

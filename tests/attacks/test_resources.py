@@ -117,6 +117,17 @@ def test_all_actions_that_are_allowed_go_through(host: Host) -> None:
     assert (outcome.status, len(outcome.actions)) == ("finished", 100)
 
 
+def test_facts_beyond_their_bound_are_said_before_a_child_is_asked_for(host: Host) -> None:
+    before = host.sandbox.health().runs
+    outcome = host.run("ticket.add_note('x')", ticket={"subject": "x" * 4_200_000})
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code, outcome.actions) == ("failed", "VALUE", ())
+    assert "larger than" in outcome.error.message
+    assert outcome.error.hint == "Give the script fewer facts."
+    assert host.sandbox.health().runs == before
+    assert host.logged("print(len(ticket.subject))", ticket={"subject": "x" * 4_100_000}) == ["4100000"]
+
+
 def test_output_is_cut_and_the_script_goes_on(host: Host) -> None:
     outcome = host.run('for i in range(5000):\n    print("line", i)\nticket.add_note("done")\n')
     assert outcome.status == "finished"

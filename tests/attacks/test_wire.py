@@ -22,7 +22,7 @@ import pytest
 
 from sandbox.broker import Broker, Lease
 from sandbox.contract import Answer, Outcome
-from sandbox.ending import ENDED
+from sandbox.ending import ENDED, EXIT_NO_JAIL
 from sandbox.limits import Limits
 from tests.sandbox.hosts import API, TableGateway
 
@@ -47,6 +47,7 @@ def talk(
     limits: Limits = PATIENT,
     ends: list[int] | None = None,
     dies: int = 0,
+    exits: int = 0,
 ) -> Outcome:
     """The outcome of a run whose child does what `play` does with its end of the socket."""
     ours, theirs = socket.socketpair()
@@ -69,7 +70,7 @@ def talk(
         code = process.returncode
         if ends is not None:
             ends.append(code)
-        os.write(tell, ENDED.pack(-code if code < 0 else 0, 1000, 1000))
+        os.write(tell, ENDED.pack(exits << 8 or max(0, -code), 1000, 1000))
         os.close(tell)
 
     thread = threading.Thread(target=live)
@@ -337,6 +338,16 @@ def test_how_a_child_died_is_the_kernels_word(dies: int, status: str, code: str)
     outcome = talk(says(ACT), dies=dies)
     assert outcome.error is not None
     assert (outcome.status, outcome.error.code, outcome.actions) == (status, code, ())
+
+
+@pytest.mark.parametrize(
+    ("exits", "status", "code"), [(EXIT_NO_JAIL, "unavailable", "SANDBOX_UNAVAILABLE"), (1, "violation", "CRASH")]
+)
+def test_a_child_that_could_not_finish_its_jail_is_no_fault_of_the_script(exits: int, status: str, code: str) -> None:
+    outcome = talk(lambda sock: sock.shutdown(socket.SHUT_WR), exits=exits)
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code, outcome.actions) == (status, code, ())
+    assert ("it did not run" in outcome.error.message) is (exits == EXIT_NO_JAIL)
 
 
 @pytest.mark.parametrize(("dies", "code"), [(signal.SIGSYS, "SANDBOX_VIOLATION"), (signal.SIGSEGV, "CRASH")])

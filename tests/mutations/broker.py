@@ -224,6 +224,14 @@ MUTATIONS = (
         WIRE + "test_a_result_does_not_excuse_a_violation",
     ),
     Mutation(
+        "a jail that was not finished",
+        "sandbox/broker.py",
+        "        if end.exit_code == EXIT_NO_JAIL:\n",
+        "        if False:\n",
+        WIRE
+        + "test_a_child_that_could_not_finish_its_jail_is_no_fault_of_the_script[71-unavailable-SANDBOX_UNAVAILABLE]",
+    ),
+    Mutation(
         "claims need evidence",
         "sandbox/broker.py",
         "            Code.RUNTIME if unfounded else code,",

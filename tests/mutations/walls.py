@@ -122,6 +122,13 @@ MUTATIONS = (
         LAYERS + "test_a_child_dies_with_its_zygote_also_without_a_pid_namespace",
     ),
     Mutation(
+        "a child whose zygote is gone already",
+        "sandbox/zygote.py",
+        "        if os.getppid() != zygote:\n",
+        "        if False:\n",
+        LAYERS + "test_a_child_whose_zygote_is_gone_by_the_time_it_asks_to_die_with_it_reads_nothing[True-71 nothing]",
+    ),
+    Mutation(
         "the zygote dies with its outer half",
         "sandbox/zygote.py",
         "    base_bytes = jail.address_space_bytes()\n    jail.die_with_parent()\n",

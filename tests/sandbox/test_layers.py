@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import struct
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -18,10 +19,11 @@ from sandbox import seccomp
 from sandbox.broker import start_frame
 from sandbox.client import Sandbox
 from sandbox.contract import RunRequest
+from sandbox.ending import EXIT_NO_JAIL
 from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB, Limits
 from sandbox.service import Zygote, _command
 from sandbox.zygote import FORK
-from tests.sandbox.hosts import API, CUSTOMER, NOW, TICKET, Host, a_host, alive, descendants, wait_until
+from tests.sandbox.hosts import API, CUSTOMER, NOW, ROOT, TICKET, Host, a_host, alive, descendants, wait_until
 from tests.sandbox.test_service import WITHOUT
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
@@ -214,6 +216,24 @@ def test_a_child_dies_with_its_zygote_also_without_a_pid_namespace() -> None:
         wait_until(lambda: not alive(of_zygote), 5)
         running.join(10)
         assert not running.is_alive()
+
+
+@pytest.mark.parametrize(("gone", "said"), [(False, "0 read"), (True, f"{EXIT_NO_JAIL} nothing")])
+def test_a_child_whose_zygote_is_gone_by_the_time_it_asks_to_die_with_it_reads_nothing(gone: bool, said: str) -> None:
+    """Another parent than the one that forked it: the zygote died in between, and nobody would end the child."""
+    program = (
+        "import os, socket\nfrom sandbox import jail, seccomp, zygote\n"
+        "ours, childs = socket.socketpair()\nours.send(b'x')\njail.no_new_privs()\n"
+        "walls = jail.Program(seccomp.child_program(seccomp.arch(), zygote.CHILD_FD))\nme = os.getpid()\n"
+        "if os.fork() == 0:\n"
+        f"    zygote._become_child(childs.fileno(), me + {int(gone)}, jail.address_space_bytes(), 128, 2, walls,"
+        " lambda fd: os.write(fd, os.read(fd, 1)))\n"
+        "childs.close()\n_, status = os.wait()\n"
+        "try:\n    heard = ours.recv(1)\nexcept ConnectionResetError:\n    heard = b''\n"
+        "print(os.waitstatus_to_exitcode(status), 'read' if heard == b'x' else 'nothing')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert done.stdout.strip() == said, done.stderr
 
 
 def test_the_zygote_gives_no_child_more_than_the_machine_allows() -> None:
