@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from rules.facts import LookupKey
 from rules.table import Step, Table
@@ -42,16 +43,20 @@ class Planned:
     reason: str
 
 
+#: All that a row does: it gives a state field this value, by this step.
+Single: TypeAlias = tuple[str, JSON, Planned]
+
+
 @dataclass(frozen=True, slots=True)
 class RowSteps:
     """The steps of a row, planned ahead where they do not depend on the facts (None where they do).
 
-    `single` is there when all that the row does is to give one field a value: (field, value, the step)."""
+    `single` is there when all that the row does is to give one field a value."""
 
     steps: tuple[Step, ...]
     reason: str
     ahead: tuple[Planned | None, ...]
-    single: tuple[str, JSON, Planned] | None
+    single: Single | None
 
 
 @dataclass(frozen=True, slots=True)

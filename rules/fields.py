@@ -7,7 +7,7 @@ Besides the fixed ones there are three families, made on demand: `ticket.fields.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
@@ -44,7 +44,8 @@ class Field:
     `state_key` names the state field behind it, for `changed` and for staged writes; `lookup` is the name of the
     operation that answers it, "connection.operation".
     `reads` are the state keys its value depends on. `place` is where its plain value stands: the part of the facts and
-    the key in it; None where it takes more than a look. `stored` is where a database finds it; None where it cannot."""
+    the key in it; None where it takes more than a look. `answer` is where it stands once a lookup is known: the name of
+    the lookup and the path in its data. `stored` is where a database finds it; None where it cannot."""
 
     key: str
     label: str
@@ -57,6 +58,7 @@ class Field:
     reads: frozenset[str] = frozenset()
     place: tuple[str, str] | None = None
     stored: Stored | None = None
+    answer: tuple[str, tuple[str, ...]] | None = None
 
     @property
     def outside(self) -> bool:
@@ -406,7 +408,7 @@ def _context(path: str, vocabulary: Vocabulary) -> Field:
             return Missing(f"The ticket has no card {card_key!r}")
         if card.get("error"):
             return Unknown(f"{card.get('title') or card_key}: {card['error']}")
-        value = _dig(card.get("data"), parts)
+        value = dig(card.get("data"), parts)
         if value is None:
             return Missing(f"The card {card_key!r} has no {inner}")
         return Known(value, str(card.get("source") or f"context.{card_key}"), str(card.get("fetched_at") or ""))
@@ -424,7 +426,7 @@ def lookup_key(
     for name, source in sorted(spec.bind.items()):
         if depth >= MAX_BIND_DEPTH:
             raise UnknownField(f"{spec.name} takes {source!r} through more than {MAX_BIND_DEPTH} other lookups.")
-        bound = _field(source, vocabulary, depth + 1)
+        bound = _bound(source, vocabulary, depth + 1)
         reading = bound.read(facts)
         if isinstance(reading, Unknown):
             return reading
@@ -432,6 +434,17 @@ def lookup_key(
             return Missing(f"{spec.label} needs {bound.label}: {reading.reason}")
         args.append((name, reading.value))
     return LookupKey(spec.connection, spec.operation, tuple(args))
+
+
+def _bound(source: str, vocabulary: Vocabulary, depth: int) -> Field:
+    """The field that an input is taken from; worked out once, for it is asked at every event that waits."""
+    named = ("bound", f"{depth} {source}")
+    known = vocabulary.worked_out.get(named)
+    if known is None:
+        known = _field(source, vocabulary, depth)
+        if len(vocabulary.worked_out) < MAX_WORKED_OUT:
+            vocabulary.worked_out[named] = known
+    return cast(Field, known)
 
 
 def _answer(spec: LookupSpec, path: str, vocabulary: Vocabulary, depth: int) -> Field:
@@ -443,7 +456,7 @@ def _answer(spec: LookupSpec, path: str, vocabulary: Vocabulary, depth: int) -> 
         state = answer.get("state") if answer is not None else None
         at = str(answer.get("fetched_at") or "") if answer is not None else ""
         if answer is not None and state == "known":
-            value = _dig(answer.get("data"), parts)
+            value = dig(answer.get("data"), parts)
             return Missing(f"{spec.label} has no {declared.label}") if value is None else Known(value, spec.name, at)
         if answer is not None and state == "missing":
             return Missing(str(answer.get("reason") or f"{spec.label} found nothing"))
@@ -468,6 +481,7 @@ def _answer(spec: LookupSpec, path: str, vocabulary: Vocabulary, depth: int) -> 
         "",
         spec.name,
         reads,
+        answer=(spec.name, tuple(parts)),
     )
 
 
@@ -479,10 +493,10 @@ def _reads_of(source: str, vocabulary: Vocabulary, depth: int) -> frozenset[str]
         return frozenset()
 
 
-def _dig(data: JSON, parts: list[str]) -> JSON:
+def dig(data: JSON, parts: Sequence[str]) -> JSON:
     """The value at a path in JSON, None when it is not there. A number picks from a list."""
     for part in parts:
-        if isinstance(data, Mapping):
+        if isinstance(data, (dict, Mapping)):
             data = data.get(part)
         elif isinstance(data, (list, tuple)) and part.isdecimal() and int(part) < len(data):
             data = data[int(part)]

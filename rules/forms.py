@@ -204,6 +204,21 @@ def words(folded: str) -> list[str]:
     return folded.translate(_ASCII_SIGNS).split() if folded.isascii() else _WORD.findall(folded)
 
 
+#: Letters and digits in lower case, everything else a space.
+_WORDS_ONLY = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 32 for code in range(256))
+
+
+def tokens(text: str) -> tuple[str, list[bytes]]:
+    """The words of a text as bytes, as `words` of the folded text has them; and that, where it had to be made."""
+    if text.isascii():
+        # One step for case and signs: folding such a text would change no more than its spaces.
+        return "", text.encode().translate(_WORDS_ONLY).split()
+    folded = fold(text)
+    if folded.isascii():
+        return folded, folded.encode().translate(_WORDS_ONLY).split()
+    return folded, [one.encode() for one in words(folded)]
+
+
 def longest_word(keyword: str) -> str:
     """The longest run of letters and digits of a folded keyword. It stands as a word wherever the keyword stands:
     inside the keyword it has signs around it, at its ends the keyword needs a word edge."""

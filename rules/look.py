@@ -18,13 +18,13 @@ _NONE: Mapping[str, JSON] = {}
 class Look:
     """Facts with what was staged so far; each field is read once until a staged write touches it.
 
-    `item` is the item as it is staged now."""
+    `item` is the item as it is staged now; `given` are the facts, in which only the item may be out of date."""
 
-    __slots__ = ("_bases", "_facts", "_own", "_readings", "item", "may_wait", "staged_by")
+    __slots__ = ("_bases", "_own", "_readings", "given", "item", "may_wait", "staged_by")
 
     def __init__(self, facts: Facts, staged: Mapping[str, JSON]) -> None:
-        self._facts = facts.with_state(staged) if staged else facts
-        self.item: Mapping[str, JSON] = self._facts.item
+        self.given = facts.with_state(staged) if staged else facts
+        self.item: Mapping[str, JSON] = self.given.item
         self.staged_by: dict[str, str] = dict.fromkeys(staged, "earlier rules") if staged else {}
         self.may_wait = False  # whether the table being decided waits for answers that are on their way
         self._own: dict[str, JSON] | None = None  # `item`, once something was staged
@@ -34,11 +34,10 @@ class Look:
     @property
     def facts(self) -> Facts:
         """The facts with `item` in them."""
-        facts = self._facts
-        if facts.item is not self.item:
+        if self.given.item is not self.item:
             # Only now: most writes are looked at by nobody who needs all facts.
-            facts = self._facts = replace(facts, item=self.item)
-        return facts
+            self.given = replace(self.given, item=self.item)
+        return self.given
 
     def read(self, field: Field) -> Reading:
         known = self._readings.get(field.key)
@@ -51,27 +50,27 @@ class Look:
         self._bases |= field.reads
         return reading
 
-    def parts(self) -> Mapping[str, Mapping[str, JSON]]:
-        """The facts by the names that fields have for their parts; what is not there is empty."""
-        facts = self._facts
-        return {
-            "item": self.item,
-            "customer": facts.customer or _NONE,
-            "event": facts.event,
-            "message": facts.message or _NONE,
-            "run": facts.run or _NONE,
-        }
+    def part(self, name: str) -> Mapping[str, JSON]:
+        """A part of the facts by the name that fields have for it; empty when it is not there."""
+        if name == "item":
+            return self.item
+        part: Mapping[str, JSON] | None = getattr(self.given, name)
+        return part or _NONE
+
+    def changes(self) -> Mapping[str, JSON]:
+        """The net changes of the event, [before, after] by field."""
+        changes = self.given.event.get("changes")
+        return changes if isinstance(changes, (dict, Mapping)) else _NONE
 
     def change(self, state_key: str) -> JSON:
         """[before, after] when this event changed the field. What rules stage is another event's change."""
-        changes = self._facts.event.get("changes")
-        return changes.get(state_key) if isinstance(changes, Mapping) else None
+        return self.changes().get(state_key)
 
     def age_s(self, operator: Operator, reading: Known) -> float:
         """How long before now the value is, or was fetched, in seconds. Raises `ConditionFailed` for no time."""
         since = reading.value if operator.looks is Looks.AGE else reading.at
         try:
-            return (from_iso(self._facts.now) - from_iso(str(since))).total_seconds()
+            return (from_iso(self.given.now) - from_iso(str(since))).total_seconds()
         except ValueError:
             if operator.looks is Looks.FETCHED:
                 raise ConditionFailed("nobody noted when it was fetched") from None

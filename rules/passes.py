@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rules.compiled import CompiledRow, CompiledTable
 from rules.decision import Planned, Skipped, Wait
@@ -20,10 +20,10 @@ from rules.look import Look
 from rules.quick import Found
 from rules.rearm import held_by_ledger
 from rules.ruleset import Bucket, RuleSet, match_of
-from rules.steps import RowPlan, plan_row, steps_of
+from rules.steps import RowPlan, plan_row, ready_row
 from rules.table import HitPolicy
 from rules.trace import RowVerdict, cut
-from rules.truth import FAILED, NO, UNCLEAR, YES, RowTruth, awaited, certainly_failed, could_match, may_become
+from rules.truth import FAILED, NO, UNCLEAR, YES, Open, RowTruth, awaited, certainly_failed, could_match, may_become
 from rules.vocabulary import Vocabulary
 from tickets.values import JSON
 
@@ -63,6 +63,7 @@ class Pass:
     wait: Wait | None = None
     stopped = ended_by = ""
     short_trace = False
+    sweeps = True  # whether simple tables may be decided many at a time
     possible: Possible | None = None  # set once the tables of an indexed bucket are gone through
     first_bit = next_bit = 0  # of the table being decided, and of the one behind it
     known: tuple[CompiledTable, Found | None] | None = None  # what is found in the first table that has something to do
@@ -160,17 +161,57 @@ class Pass:
             self.short_trace = bucket.short_trace and self.only_rows is None
             yield from [one for one in tables if one.order >= least] if least else tables
             return
-        possible = self.possible = bucket.index.start(self.look)
+        possible = self.possible = Possible(bucket.index, self.look)
         self.short_trace = bucket.short_trace
         orders = [one.order for one in bucket.tables] if least else []
         place = bisect_left(orders, least)
         if place == len(bucket.tables):
             return
         self.next_bit = bucket.begins[place]
-        while (at := bisect_left(possible.bits, self.next_bit)) < len(possible.bits):
+        while True:
+            if possible.dirty:
+                possible.refresh(self.next_bit)
+            if self.sweeps and self.sweep(bucket, possible):
+                return
+            if (at := bisect_left(possible.bits, self.next_bit)) == len(possible.bits):
+                return
             place = bucket.owner[possible.bits[at]]
             self.first_bit, self.next_bit = bucket.begins[place], bucket.begins[place + 1]
             yield bucket.tables[place]
+
+    def sweep(self, bucket: Bucket, possible: Possible) -> bool:
+        """Decide tables that are no more than rows which count for themselves, from `next_bit` on; True at the end.
+
+        Stops before a table that has more to it, or with a row that is not certain. What most decisions consist of is
+        done here on one record per row, because reaching for the records of many tables takes the time."""
+        swept, rests, bits = bucket.swept, possible.index.rests, possible.bits
+        item_kind = self.look.item.get("kind")
+        at = bisect_left(bits, self.next_bit)
+        while at < len(bits):
+            _, _, order, end, kind = swept[bits[at]] or bucket.sweeping(bits[at], self.vocabulary)
+            if not end or (kind != item_kind and kind != "any"):
+                return False
+            stop = at + 1 if end == bits[at] + 1 else bisect_left(bits, end, at)
+            mine = bits[at:stop]
+            if possible.open and not possible.open.isdisjoint(mine):
+                return False
+            if rests and not rests.keys().isdisjoint(mine):
+                said = [possible.matches(bit) for bit in mine]
+                if None in said:
+                    return False
+                mine = [bit for bit, matches in zip(mine, said, strict=True) if matches]
+            if mine:
+                self.busy.add(order)
+            self.now, self.next_bit = order + 1, end
+            some = [swept[bit] or bucket.sweeping(bit, self.vocabulary) for bit in mine]
+            self.fire_ready(some, bucket, bits[at])
+            if self.stopped:
+                return True
+            at = stop
+            if possible.dirty:
+                possible.refresh(end)
+                at = bisect_left(bits, end)
+        return True
 
     def _order_of(self, code: str) -> int:
         for order, entry in enumerate(self.ruleset.entries):
@@ -192,71 +233,80 @@ class Pass:
     def table(self, compiled: CompiledTable) -> None:
         """Decide one table: which rows fire, and what their steps plan."""
         sure, asked = self.found(compiled)
+        rows = compiled.rows
         if sure or asked or compiled.otherwise_key:
             self.busy.add(compiled.order)
-        first = compiled.table.hit is HitPolicy.FIRST
-        if compiled.stops and not asked:
-            self.end(compiled, [row.key for row in sure])
         if not asked:
             # The usual case: every row is certainly true or certainly false.
+            if compiled.stops:
+                self.end(compiled, [rows[at].key for at in sure])
             if sure:  # of a *first* table one at most
-                self.fire_all(compiled, [row.key for row in sure])
+                self.fire_all(compiled, sure)
             elif compiled.otherwise_key:
-                self.fire_all(compiled, (compiled.otherwise_key,))
+                self.fire_all(compiled, (len(rows),))
             return
-        rows = sorted((*sure, *asked), key=lambda row: row.number)
-        certain = {row.number for row in sure}
-        outcome = self.settle(compiled, rows, frozenset(at for at, row in enumerate(rows) if row.number in certain))
+        if compiled.table.hit is not HitPolicy.FIRST and not self.waits(compiled):
+            self.pass_over(compiled, sure, asked)
+            return
+        looked_at = sorted((*sure, *asked))
+        outcome = self.settle(compiled, [rows[at] for at in looked_at], frozenset(sure))
         self.settled(compiled, outcome)
-        for row in outcome.fires:
-            if self.fire(compiled, row.key).verdict is not RowVerdict.FIRED:
-                outcome.parked = outcome.parked or first
-            if self.stopped or outcome.parked:
-                break
-        if outcome.otherwise and not self.stopped:
-            self.fire(compiled, compiled.otherwise_key)
+        self.fire_all(compiled, [row.number - 1 for row in outcome.fires])
+        if outcome.otherwise:
+            self.fire_all(compiled, (len(rows),))
 
-    def found(self, compiled: CompiledTable) -> tuple[list[CompiledRow], list[CompiledRow]]:
-        """The rows that certainly match, and those that must be asked; all others are certainly false."""
-        rows = compiled.rows
+    def waits(self, compiled: CompiledTable) -> bool:
+        """Whether an answer to come, or the lack of one, keeps rows that certainly match from firing."""
+        wait_s = compiled.table.wait_s
+        return wait_s is None or (wait_s != 0 and compiled.entry.code not in self.wait_over)
+
+    def pass_over(self, compiled: CompiledTable, sure: Sequence[int], asked: Sequence[int]) -> None:
+        """Decide a table of which every row counts for itself and that waits for nothing: the same as `settle`."""
+        self.look.may_wait = False
+        rows, fires = compiled.rows, list(sure)
+        undecided: list[tuple[CompiledRow, Open]] = []
+        for at in asked:
+            truth = self.truth(rows[at])
+            if isinstance(truth, Open):
+                undecided.append((rows[at], truth))
+            elif truth:
+                fires.append(at)
+        fires.sort()
+        if compiled.stops:
+            self.end(compiled, [rows[at].key for at in fires])
+        self.report_skipped(compiled, undecided, "decided without")
+        if fires or compiled.otherwise_key:
+            self.fire_all(compiled, fires or (len(rows),))
+
+    def found(self, compiled: CompiledTable) -> Found:
+        """The places of rows that certainly match, and of those that must be asked; all others are certainly false."""
         if self.possible is not None:
             return self._found_by_bits(compiled, self.possible)
+        known = self.known
+        # What was found before holds until something is staged.
+        if known is not None and known[0] is compiled and known[1] is not None and not self.staged:
+            return known[1]
         try:
-            known = self.known
-            # What was found before holds until something is staged.
-            if known is None or known[0] is not compiled or known[1] is None or self.staged:
-                sure, asked = match_of(compiled)(self.look.facts)
-            else:
-                sure, asked = known[1]
+            return match_of(compiled)(self.look.facts)
         except Exception:
             # A value that no quick form knows: what it means, or what is wrong with it, the conditions say.
-            return [], list(rows)
-        return [rows[at] for at in sure], [rows[at] for at in asked]
+            return [], list(range(len(compiled.rows)))
 
-    def _found_by_bits(
-        self, compiled: CompiledTable, possible: Possible
-    ) -> tuple[list[CompiledRow], list[CompiledRow]]:
+    def _found_by_bits(self, compiled: CompiledTable, possible: Possible) -> Found:
         first = compiled.table.hit is HitPolicy.FIRST
-        rows = compiled.rows
-        sure: list[CompiledRow] = []
-        asked: list[CompiledRow] = []
-        bits, begin = possible.bits, self.first_bit
-        rests, values, found, odd = possible.index.rests, possible.values, possible.found, possible.open
-        for bit in bits[bisect_left(bits, begin) : bisect_left(bits, begin + len(rows))]:
-            if bit in odd:
-                asked.append(rows[bit - begin])
-                continue
-            if bit in rests:
-                try:
-                    if not rests[bit](values, found):
-                        continue
-                except Exception:
-                    # An odd value: what it means the conditions say.
-                    asked.append(rows[bit - begin])
-                    continue
-            sure.append(rows[bit - begin])
-            if first:
-                break
+        begin, bits = self.first_bit, possible.bits
+        mine = bits[bisect_left(bits, begin) : bisect_left(bits, begin + len(compiled.rows))]
+        rests, odd = possible.index.rests, possible.open
+        sure: list[int] = []
+        asked: list[int] = []
+        for bit in mine:
+            matches = possible.matches(bit) if bit in rests or bit in odd else True
+            if matches is None:
+                asked.append(bit - begin)
+            elif matches:
+                sure.append(bit - begin)
+                if first:
+                    break
         return sure, asked
 
     def settled(self, compiled: CompiledTable, outcome: Outcome) -> None:
@@ -266,7 +316,15 @@ class Pass:
         elif compiled.stops and not outcome.undecided:
             matched = (row.key for row, truth in zip(outcome.rows, outcome.truths, strict=False) if truth is True)
             self.end(compiled, matched)
-        self.report_skipped(compiled, outcome)
+        if outcome.wait_for:
+            return  # it will be decided when the wait is over, and say so then
+        skipped = [
+            (row, truth)
+            for row, truth in zip(outcome.rows, outcome.truths, strict=False)
+            if isinstance(truth, Open) and outcome.verdicts.get(row.key) in (RowVerdict.SKIPPED, RowVerdict.FAILED)
+        ]
+        done = "not decided: it never goes without" if outcome.undecided else "decided without"
+        self.report_skipped(compiled, skipped, done)
 
     def end(self, compiled: CompiledTable, matched: Iterable[str]) -> None:
         """The list ends with this table when a row matches that says so, also when it is held back."""
@@ -282,19 +340,21 @@ class Pass:
     def settle(self, compiled: CompiledTable, rows: Sequence[CompiledRow], sure: Container[int] = ()) -> Outcome:
         """Which of these rows fire, wait, are skipped; all others of the table are certainly false.
 
-        The places in `sure` are rows that certainly match. Looks at no row behind the one that decides a *first*
-        table."""
+        `sure` are the places in the table of rows that certainly match. Looks at no row behind the one that decides a
+        *first* table."""
         first = compiled.table.hit is HitPolicy.FIRST
         never_without = compiled.table.wait_s is None
         may_wait = (never_without or compiled.table.wait_s != 0) and compiled.entry.code not in self.wait_over
         self.look.may_wait = may_wait
         truths: list[RowTruth] = []
-        for at, row in enumerate(rows):
-            truth = True if at in sure else row.truth(self.look)
+        for row in rows:
+            truth = True if row.number - 1 in sure else self.truth(row)
             truths.append(truth)
             if first and (truth is True or certainly_failed(truth)):
                 break
-        matter = self.rows_that_matter(compiled, rows, truths, first=first, never_without=never_without)
+        matter: set[int] = set()
+        if may_wait or never_without:
+            matter = self.rows_that_matter(compiled, rows, truths, first=first, never_without=never_without)
         wait_for: tuple[LookupKey, ...] = ()
         if matter and may_wait:
             wait_for = tuple(dict.fromkeys(key for at in matter for key in awaited(truths[at])))
@@ -323,6 +383,12 @@ class Pass:
         blocked = matched or outcome.parked or bool(wait_for) or undecided
         outcome.otherwise = not blocked and self.can_fire(compiled.otherwise_key)
         return outcome
+
+    def truth(self, row: CompiledRow) -> RowTruth:
+        """What the conditions of a row say that is not certain."""
+        if self.possible is None:
+            return row.truth(self.look)
+        return self.possible.truth(self.first_bit + row.number - 1)
 
     def rows_that_matter(
         self,
@@ -367,27 +433,28 @@ class Pass:
             behind = fires or (passes and behind)
         return matter
 
-    def report_skipped(self, compiled: CompiledTable, outcome: Outcome) -> None:
-        """Say which rows could not be decided, and that the table went on without an answer."""
-        if outcome.wait_for:
-            return  # it will be decided when the wait is over, and say so then
+    def report_skipped(self, compiled: CompiledTable, rows: Iterable[tuple[CompiledRow, Open]], done: str) -> None:
+        """Say which rows could not be decided, and that the table was `done` without an answer."""
         without: dict[str, str] = {}
-        for row, truth in zip(outcome.rows, outcome.truths, strict=False):
-            verdict = outcome.verdicts.get(row.key)
-            if isinstance(truth, bool) or verdict not in (RowVerdict.SKIPPED, RowVerdict.FAILED):
-                continue
-            failed = verdict is RowVerdict.FAILED
-            reasons = [one.reason for one in truth.leaves if one.failed or not failed]
-            lookups = tuple(dict.fromkeys(one.lookup for one in truth.leaves if one.lookup is not None))
+        said: dict[int, tuple[tuple[LookupKey, ...], str, str]] = {}
+        for row, truth in rows:
+            # Many rows lack the same, and share what says so.
+            known = said.get(id(truth))
+            if known is None:
+                failed = truth.failed
+                reasons = [one.reason for one in truth.leaves if one.failed or not failed]
+                lookups = tuple(dict.fromkeys(one.lookup for one in truth.leaves if one.lookup is not None))
+                reason = cut("; ".join(dict.fromkeys(reasons)))
+                known = said[id(truth)] = lookups, reason, reasons[0] if failed else ""
+                if not failed:
+                    for one in truth.leaves:
+                        without.setdefault(one.lookup.name if one.lookup else one.reason, one.reason)
+            lookups, reason, error = known
             if self.can_fire(row.key):
-                self.skipped.append(Skipped(row.key, lookups, cut("; ".join(dict.fromkeys(reasons))), failed))
-            if failed:
-                self.note(f"{row.key} could not be decided: {reasons[0]}")
-            else:
-                for one in truth.leaves:
-                    without.setdefault(one.lookup.name if one.lookup else one.reason, one.reason)
+                self.skipped.append(Skipped(row.key, lookups, reason, bool(error)))
+            if error:
+                self.note(f"{row.key} could not be decided: {error}")
         if without:
-            done = "not decided: it never goes without" if outcome.undecided else "decided without"
             self.note(f"{compiled.entry.code} was {done} {', '.join(without)}")
 
     # firing -----------------------------------------------------------------------------------------------------
@@ -412,15 +479,24 @@ class Pass:
         self.stage(made.staged, key)
         return Fired(RowVerdict.FIRED, made, "")
 
-    def fire_all(self, compiled: CompiledTable, keys: Iterable[str]) -> None:
-        """`fire` those that may, in order; done here for the most usual row, one that gives one field a value."""
-        held, only, look, steps = self.held, self.only_rows, self.look, compiled.steps
-        for key in keys:
-            if key in held or (only is not None and key not in only):
+    def fire_all(self, compiled: CompiledTable, places: Iterable[int]) -> None:
+        """`fire` those rows that may, in order; done here for the most usual one, which gives one field a value.
+
+        The place behind all rows is that of the otherwise row."""
+        ready = compiled.ready
+        self.fire_ready([ready[at] or ready_row(compiled, at, self.vocabulary) for at in places], compiled, 0)
+
+    def fire_ready(self, rows: Iterable[tuple[Any, ...]], of: CompiledTable | Bucket, bit: int) -> None:
+        """Fire these rows, each a key and the one thing that it does, if it is one; more may stand behind that.
+
+        They are of one table: this one, or in a bucket the one with that bit, which only a row that does more reaches
+        for."""
+        held, only, look = self.held, self.only_rows, self.look
+        for key, single, *_ in rows:
+            if (held and key in held) or (only is not None and key not in only):
                 continue
-            single = (steps.get(key) or steps_of(compiled, key, self.vocabulary)).single
             if single is None or not self.effects_left:
-                self.fire(compiled, key)
+                self.fire(of if isinstance(of, CompiledTable) else of.tables[of.owner[bit]], key)
                 if self.stopped:
                     return
                 continue
@@ -431,8 +507,8 @@ class Pass:
                 self.staged[name] = value
                 self.written_at[name] = self.now
                 look.put(name, value, key)
-                if self.possible is not None and name in self.possible.index.read_by:
-                    self.possible.staged((name,), look, self.next_bit)
+                if self.possible is not None:
+                    self.possible.wrote(name)
             self.fired.append(key)
 
     def stage(self, written: Mapping[str, JSON], key: str) -> None:
@@ -441,4 +517,5 @@ class Pass:
             self.written_at.update(dict.fromkeys(written, self.now))
             self.look.stage(written, key)
             if self.possible is not None:
-                self.possible.staged(written, self.look, self.next_bit)
+                for name in written:
+                    self.possible.wrote(name)

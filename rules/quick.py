@@ -6,7 +6,7 @@ form (a lookup's answer, an age, a pattern) is left to the conditions themselves
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -23,12 +23,13 @@ Member: TypeAlias = CompiledCondition | All | Not
 Found: TypeAlias = tuple[list[int], list[int]]
 #: The rows of a table on these facts. Raises `Unfit` when all of them must be asked.
 Match: TypeAlias = Callable[[Facts], Found]
-#: One row's rest, on values and on keywords found, by their places. Whatever it raises, the row must be asked.
-Rest: TypeAlias = Callable[[Sequence[Any], Sequence[Any]], bool]
+#: One row's rest, on values and on what was found in texts, by their places, and with what reads a value that nobody
+#: looked at yet. Whatever it raises, the row must be asked.
+Rest: TypeAlias = Callable[[Sequence[Any], Sequence[Any], Callable[[int], Any]], bool]
 #: How a piece of generated code reads a field in a form.
 Reads: TypeAlias = Callable[[Field, Form], str]
-#: How it gets the keywords that were found in a text, of those it asks for.
-Keywords: TypeAlias = Callable[[Field, Sequence[str]], str]
+#: How it gets what was found in a text, and how the keywords it asks for are called there; None when it looks itself.
+Keywords: TypeAlias = Callable[[Field, Sequence[str]], tuple[str, frozenset[Hashable]] | None]
 
 #: Forms whose making costs more than a comparison: made when first asked for.
 _LATE = frozenset({Form.TEXT, Form.WORDS, Form.SET, Form.MONEY, Form.TIME})
@@ -39,7 +40,7 @@ _ORDERED = frozenset({Form.NUMBER, Form.MONEY, Form.TIME})
 _KEYWORDS = {
     "contains_any": "(not {0}.isdisjoint({1}))",
     "contains_none": "{0}.isdisjoint({1})",
-    "contains_all": "({0} <= {1})",
+    "contains_all": "{0}.issubset({1})",
 }
 #: Whether a number is not of the usual sorts, of which `rules.forms.number` says that they are as good as they are.
 #: 2 ** 49 is a little less than its limit.
@@ -100,8 +101,8 @@ def said(member: Member, reads: Reads, names: Names, keywords: Keywords | None =
     try:
         if keywords is not None and member.operator.key in _KEYWORDS:
             some = tuple(fold(str(one)) for one in operands(member))
-            found = keywords(member.field, some)
-            return _KEYWORDS[member.operator.key].format(names.of(frozenset(some)), found), 20
+            if (found := keywords(member.field, some)) is not None:
+                return _KEYWORDS[member.operator.key].format(names.of(found[1]), found[0]), 20
         if form is Form.TEXT and member.operator.key in _KEYWORDS:
             # Folded keywords have no other space than " ".
             form = Form.TEXT if any(" " in fold(str(one)) for one in operands(member)) else Form.WORDS
@@ -258,7 +259,7 @@ def rests(rows: Iterable[tuple[int, Sequence[Member]]], reads: Reads, keywords: 
         parts = [said(one, reads, names, keywords) for one in members]
         there = sorted((one for one in parts if one is not None), key=lambda one: one[1])
         if len(there) == len(parts):
-            lines.append(f"{at}: lambda V, F: {' and '.join(one[0] for one in there)},\n")
+            lines.append(f"{at}: lambda V, F, late: {' and '.join(one[0] for one in there)},\n")
     made: dict[int, Rest] = {}
     for begin in range(0, len(lines), 500):
         made |= made_of("rests = {\n" + "".join(lines[begin : begin + 500]) + "}\n", names)["rests"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TypeAlias, cast
 
 from rules.compiled import CompiledRow, CompiledTable
-from rules.decision import Entry
+from rules.decision import Entry, Single
 from rules.facts import Facts
 from rules.index import RowIndex
 from rules.quick import Found, Match, match_rows
 from rules.rearm import rearmed_rows
+from rules.steps import ready_row
 from rules.table import EVERY_TIME, HitPolicy
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
@@ -75,6 +76,11 @@ def compile_ruleset(
     return RuleSet(revision, ordered, vocabulary, compiled, by_kind, rearms, again)
 
 
+#: A row's key, the one thing that it does if it is one, the place of its table in the list, the first bit behind the
+#: table or 0 when the table has more to it than rows that count for themselves, and the kind of item it is for.
+Swept: TypeAlias = tuple[str, Single | None, int, int, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """The tables that events of one kind may run, in order, and for many rows the index of these.
@@ -86,6 +92,7 @@ class Bucket:
     index: RowIndex | None = None
     owner: tuple[int, ...] = ()  # bit -> place in `tables`
     begins: tuple[int, ...] = ()  # place in `tables` -> its first bit; one more for the end
+    swept: list[Swept | None] = field(default_factory=list)  # by bit, made when first needed
 
     @classmethod
     def of(cls, tables: tuple[CompiledTable, ...], index_from: int, short_trace_from: int) -> Bucket:
@@ -102,7 +109,22 @@ class Bucket:
             if table.otherwise_key:
                 rows.append(None)
             owner += [place] * (len(rows) - len(owner))
-        return cls(tables, short, RowIndex(rows), tuple(owner), (*begins, len(rows)))
+        return cls(tables, short, RowIndex(rows), tuple(owner), (*begins, len(rows)), [None] * len(rows))
+
+    def sweeping(self, bit: int, vocabulary: Vocabulary) -> Swept:
+        """What a pass needs to know of the row of this bit when its table is a simple one."""
+        place = self.owner[bit]
+        table, begin, end = self.tables[place], self.begins[place], self.begins[place + 1]
+        simple = (
+            table.scope is None
+            and not table.stops
+            and not table.otherwise_key
+            and table.always == {kind.value for kind in table.kinds}
+            and (table.table.hit is HitPolicy.EVERY or len(table.rows) == 1)
+        )
+        key, single = ready_row(table, bit - begin, vocabulary) if simple else ("", None)
+        known = self.swept[bit] = key, single, table.order, end if simple else 0, table.table.kind
+        return known
 
     def first(self, facts: Facts) -> tuple[CompiledTable, Found | None] | None:
         """The first table that may have something to do, and what is found in it; None when certainly none has.

@@ -25,6 +25,8 @@ from tickets.values import JSON
 class TracedPass(Pass):
     """A pass that asks every row it looks at, and keeps what was seen in `entries`."""
 
+    sweeps = False
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.entries: list[EntryTrace] = []
@@ -95,7 +97,7 @@ class TracedPass(Pass):
         if not self.short_trace:
             return compiled.rows
         sure, asked = self.found(compiled)
-        return sorted((*sure, *asked), key=lambda row: row.number)
+        return [compiled.rows[at] for at in sorted((*sure, *asked))]
 
     def conclude(self, compiled: CompiledTable, outcome: Outcome, traces: RowTraces, key: str, fired: Fired) -> None:
         outcome.verdicts[key] = fired.verdict

@@ -95,7 +95,7 @@ MUTATIONS = (
     Mutation(
         "first means the first row only, with an index",
         "rules/passes.py",
-        "            if first:\n                break\n        return sure, asked",
+        "                if first:\n                    break\n        return sure, asked",
         "        return sure, asked",
         INDEX + "test_first_means_the_first_row_only_with_an_index",
     ),
@@ -151,8 +151,11 @@ MUTATIONS = (
     Mutation(
         "rows of one table do not see each other",
         "rules/passes.py",
-        "                self.fire_all(compiled, [row.key for row in sure])\n",
-        "                self.fire_all(compiled, (one.key for one in compiled.rows if one.truth(self.look) is True))\n",
+        "        self.fire_ready([ready[at] or ready_row(compiled, at, self.vocabulary) for at in places]"
+        ", compiled, 0)\n",
+        "        for at, row in enumerate(compiled.rows):\n"
+        "            if row.truth(self.look) is True:\n"
+        "                self.fire_ready([ready_row(compiled, at, self.vocabulary)], compiled, 0)\n",
         ENGINE + "test_rows_of_one_table_do_not_see_each_others_writes",
     ),
     Mutation(
@@ -200,7 +203,7 @@ MUTATIONS = (
     Mutation(
         "an odd value is asked of the conditions",
         "rules/passes.py",
-        "            return [], list(rows)\n",
+        "            return [], list(range(len(compiled.rows)))\n",
         "            return [], []\n",
         ENGINE + "test_an_error_in_a_condition_parks_a_first_table_and_is_never_no_match",
     ),
@@ -214,15 +217,15 @@ MUTATIONS = (
     Mutation(
         "the index asks rows whose field is unknown",
         "rules/index.py",
-        "            self._asked[part.place] = part.rows\n",
+        "            self._unknown[part.place] = part\n",
         "",
         INDEX + "test_a_row_is_asked_when_its_lookup_is_unknown_and_left_out_when_another_cell_is_false",
     ),
     Mutation(
         "the index follows what is staged",
-        "rules/passes.py",
-        "                self.possible.staged(written, self.look, self.next_bit)",
-        "                pass",
+        "rules/index.py",
+        "                self.dirty.add(part)\n",
+        "                pass\n",
         INDEX + "test_a_staged_write_lets_later_rows_that_read_it_match",
     ),
     Mutation(
@@ -231,6 +234,68 @@ MUTATIONS = (
         "[below({limits}, v) + upto({limits}, v)]",
         "[2 * below({limits}, v)]",
         INDEX + "test_a_row_with_a_limit_is_left_exactly_when_it_matches_however_few_limits_are_known",
+    ),
+    Mutation(
+        "a group in the index holds when one of its members does",
+        "rules/index.py",
+        "            out |= having & ~(sets >> begin)",
+        "            out |= having",
+        INDEX + "test_a_group_is_left_exactly_when_it_holds",
+    ),
+    Mutation(
+        "a group with something unknown in it is left to be asked",
+        "rules/index.py",
+        "            return part.bits & ~self.index.all_rows",
+        "            return 0",
+        INDEX + "test_a_group_with_an_unknown_lookup_is_asked_and_one_that_holds_without_it_matches",
+    ),
+    Mutation(
+        "an error in one row is none in another",
+        "rules/index.py",
+        "            if not known.failed:",
+        "            if True:",
+        INDEX + "test_an_error_in_one_row_is_none_in_another_that_looks_at_the_same_field",
+    ),
+    Mutation(
+        "rows that write what later tables read, in tables decided many at a time",
+        "rules/passes.py",
+        "                possible.refresh(end)\n",
+        "                pass\n",
+        INDEX + "test_a_write_of_one_of_many_tables_is_read_by_the_later_ones",
+    ),
+    *(
+        Mutation(
+            f"of many tables one is decided with {what}",
+            path,
+            text,
+            other,
+            INDEX + "test_of_many_tables_one_is_decided_with_all_that_it_has",
+        )
+        for what, path, text, other in (
+            ("its scope", "rules/ruleset.py", "            table.scope is None\n", "            True\n"),
+            ("its end of the list", "rules/ruleset.py", "            and not table.stops\n", ""),
+            ("its otherwise row", "rules/ruleset.py", "            and not table.otherwise_key\n", ""),
+            (
+                "its first row only",
+                "rules/ruleset.py",
+                "            and (table.table.hit is HitPolicy.EVERY or len(table.rows) == 1)\n",
+                "",
+            ),
+            (
+                "the kind of item it is for",
+                "rules/passes.py",
+                'if not end or (kind != item_kind and kind != "any"):',
+                "if not end:",
+            ),
+            ("what is held", "rules/passes.py", "if (held and key in held) or (", "if ("),
+        )
+    ),
+    Mutation(
+        "a table with an otherwise row always has something to do",
+        "rules/ruleset.py",
+        "                if compiled.otherwise_key or compiled.scope is not None:",
+        "                if compiled.scope is not None:",
+        ENGINE + "test_otherwise_fires_only_when_no_row_matched",
     ),
     Mutation(
         "a long table's trace is bounded",

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules import index
+from rules import index, marks
 from rules.compiled import CompiledTable
 from rules.engine import Entry, compile_ruleset, decide
 from rules.fields import field
-from rules.index import RowIndex
+from rules.index import Possible, RowIndex
 from rules.look import Look
 from rules.operators import OPERATORS, clean_operand
 from rules.table import Clause, Group, GroupKind, Row, Table
@@ -25,19 +25,26 @@ AMOUNTS = st.integers(-50, 50)
 
 
 def left(
-    rows: list[list[tuple[str, str, Any]]], state: dict[str, Any], changes: dict[str, Any] | None = None
+    rows: list[list[tuple[str, str, Any]]],
+    state: dict[str, Any],
+    changes: dict[str, Any] | None = None,
+    kind: GroupKind = GroupKind.ALL,
+    texts_from: int = 0,
 ) -> list[int]:
-    """The rows (field, operator, operand) that the index leaves on this state."""
+    """The rows, each a group of (field, operator, operand), that the index leaves on this state."""
     listed = []
     for at, row in enumerate(rows):
         clauses = []
         for name, op, value in row:
             type = field(name, DESK).type or FieldType.TEXT
             clauses.append(Clause(name, op, clean_operand(OPERATORS[op], type, value)))
-        listed.append(Row(f"r{at}", groups=(Group(GroupKind.ALL, tuple(clauses)),)))
+        listed.append(Row(f"r{at}", groups=(Group(kind, tuple(clauses)),)))
     table = Table("T", "T", rows=tuple(listed))
     compiled = CompiledTable.of(Entry("T", "T", 1, 0, table=table), 0, table, DESK)
-    possible = RowIndex(compiled.rows).start(Look(some_facts(state, changes=changes), {}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index, "TEXT_FROM_ROWS", texts_from)
+        rows_index = RowIndex(compiled.rows)
+    possible = Possible(rows_index, Look(some_facts(state, changes=changes), {}))
     return [bit for bit in possible.bits if possible.matches(bit) is not False]
 
 
@@ -70,6 +77,58 @@ def test_a_field_that_did_not_change_rules_out_rows_about_its_change() -> None:
     assert left([row], {"channel": "email"}, {"channel": ["chat", "email"]}) == [0]
 
 
+SOME = [
+    ("ticket.channel", "is", "email"),
+    ("ticket.channel", "is_not", "chat"),
+    ("ticket.subject", "contains_any", ["refund", "no way"]),
+    ("ticket.subject", "contains_none", ["refund"]),
+    ("ticket.subject", "contains_all", ["no", "way"]),
+    ("ticket.subject", "is", "way"),
+    ("ticket.tags", "has_any", ["vip"]),
+    ("ticket.tags", "has_all", ["vip", "new"]),
+    ("ticket.tags", "has_none", ["new"]),
+    ("ticket.fields.amount", "greater", 5),
+    ("ticket.fields.amount", "less_or_equal", 7),
+    ("ticket.fields.amount", "between", [6, 8]),
+    ("ticket.fields.amount", "empty", None),
+    ("ticket.channel", "changed_to", ["email"]),
+]
+
+
+@examples(150)
+@given(
+    st.lists(st.lists(st.sampled_from(SOME), min_size=1, max_size=4), min_size=1, max_size=4),
+    st.sampled_from(list(GroupKind)),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "channel": st.sampled_from(["email", "chat", "form"]),
+            "subject": st.sampled_from(["refund", "No  way", "way", "no refund", "é refund"]),
+            "tags": st.sampled_from([["vip"], ["VIP", "new"], ["a"]]),
+            "fields.amount": st.sampled_from([5, 6, 7, 8, 8.5]),
+        },
+    ),
+    st.booleans(),
+    st.sampled_from([0, 100]),
+)
+def test_a_group_is_left_exactly_when_it_holds(
+    rows: list[list[tuple[str, str, Any]]], kind: GroupKind, state: dict[str, Any], moved: bool, texts_from: int
+) -> None:
+    changes = {"channel": ["form", state.get("channel")]} if moved else {}
+    truths = []
+    for row in rows:
+        said = []
+        for name, op, value in row:
+            operator, found = OPERATORS[op], field(name, DESK)
+            there = changes.get("channel") if op == "changed_to" else state.get(found.state_key)
+            type = found.type or FieldType.TEXT
+            test = operator.test(type, clean_operand(operator, type, value))
+            said.append(operator.when_missing if there is None else test(there))
+        truths.append({"all": all(said), "any": any(said), "none": not any(said)}[kind.value])
+    held = [at for at, truth in enumerate(truths) if truth]
+    assert left(rows, state, changes, kind, texts_from) == held
+
+
 @examples(200)
 @given(st.lists(ALPHABET.filter(lambda one: one.strip()), min_size=1, max_size=3, unique=True), ALPHABET)
 def test_a_row_with_keywords_is_left_exactly_when_it_matches(keywords: list[str], text: str) -> None:
@@ -93,7 +152,7 @@ def test_a_row_with_a_limit_is_left_exactly_when_it_matches_however_few_limits_a
     limits: list[tuple[str, int]], amount: int, steps: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(index, "MAX_LIMITS", steps)
+        patch.setattr(marks, "MAX_LIMITS", steps)
         rows = left([[("ticket.fields.amount", op, value)] for op, value in limits], {"fields.amount": amount})
     for at, (op, value) in enumerate(limits):
         assert OPERATORS[op].test(FieldType.NUMBER, value)(amount) == (at in rows)
@@ -127,6 +186,72 @@ def test_first_means_the_first_row_only_with_an_index() -> None:
     assert decided(some_facts({"channel": "email"}), a_table(rows)).fired == ("A01/hit",)
     every = decided(some_facts({"channel": "email"}), a_table(rows, hit="every"))
     assert every.fired == ("A01/hit", "A01/later")
+
+
+def test_a_group_with_an_unknown_lookup_is_asked_and_one_that_holds_without_it_matches() -> None:
+    columns = [{"id": "c1", "field": "ticket.channel"}]
+    gold = {"field": "erp.find_party.tier", "op": "is", "value": "gold"}
+
+    def a_row(id: str, channel: str) -> dict[str, Any]:
+        either = [{"field": "ticket.channel", "op": "is", "value": channel}, gold]
+        return {**tagging(id), "groups": [{"any": either}]}
+
+    rows = [*(tagging(f"r{at}", c1="chat") for at in range(400)), a_row("mail", "email"), a_row("form", "form")]
+    table = a_table(rows, columns=columns, hit="every", wait_s=0)
+    decision = decided(some_facts({"channel": "email"}), table)
+    assert decision.fired == ("A01/mail",)
+    assert [one.row_key for one in decision.skipped] == ["A01/form"]
+
+
+def test_an_error_in_one_row_is_none_in_another_that_looks_at_the_same_field() -> None:
+    columns = [{"id": "c1", "field": "ticket.channel"}, {"id": "n", "field": "ticket.fields.amount"}]
+    rows = [tagging(f"r{at}", c1="chat") for at in range(400)]
+    rows += [tagging("more", n={"op": "greater", "value": 5}), tagging("there", n={"op": "not_empty"})]
+    decision = decided(some_facts({"fields.amount": "many"}), a_table(rows, columns=columns, hit="every", wait_s=0))
+    assert decision.fired == ("A01/there",)
+    assert [(one.row_key, one.failed) for one in decision.skipped] == [("A01/more", True)]
+
+
+def _many(*more: Any) -> tuple[list[Entry], int]:
+    """Many one-row tables about chats, then these."""
+    tables = [*(a_table([tagging("r1", c1="chat")], code=f"T{at}") for at in range(400)), *more]
+    return [Entry(one.code, one.name, 1, at, table=one) for at, one in enumerate(tables)], len(tables)
+
+
+def test_a_write_of_one_of_many_tables_is_read_by_the_later_ones() -> None:
+    raised = {"columns": [{"id": "c1", "field": "ticket.priority"}]}
+    entries, _ = _many(
+        a_table(
+            [{"id": "r1", "if": {}, "then": {"p": {"priority": "high"}}}],
+            steps=[{"id": "p", "do": "set_priority"}],
+            code="RAISES",
+        ),
+        a_table([tagging("r1", "low", c1="low")], code="LOW", **raised),
+        a_table([tagging("r1", "high", c1="high")], code="HIGH", **raised),
+    )
+    ruleset = compile_ruleset(1, entries, DESK)
+    for _ in range(2):  # the first time shows the index that rules write to the field
+        assert decide(ruleset, some_facts({"priority": "low"})).fired == ("RAISES/r1", "HIGH/r1")
+
+
+def test_of_many_tables_one_is_decided_with_all_that_it_has() -> None:
+    out_of_scope = {"scope": [{"field": "ticket.priority", "op": "is", "value": "high"}]}
+    entries, _ = _many(
+        a_table([tagging("r1", "plain", c1="email")], code="PLAIN"),
+        a_table([tagging("r1", "scoped", c1="email")], code="SCOPED", **out_of_scope),
+        a_table([tagging("r1", "task", c1="email")], code="TASK", kind="task"),
+        a_table([tagging("r1", "one", c1="email"), tagging("r2", "two", c1="email")], code="FIRST"),
+        a_table([tagging("r1", c1="form")], code="ELSE", otherwise={"then": {"s1": {"tags": ["else"]}}}),
+        a_table([tagging("r1", c1="email")], code="ROW", otherwise={"then": {"s1": {"tags": ["else"]}}}),
+        a_table([{**tagging("r1", "end", c1="email"), "stop": True}], code="ENDS"),
+        a_table([tagging("r1", "late", c1="email")], code="LATE"),
+    )
+    ruleset = compile_ruleset(1, entries, DESK)
+    email = some_facts({"channel": "email"})
+    every = ("PLAIN/r1", "FIRST/r1", "ELSE/otherwise", "ROW/r1", "ENDS/r1")
+    assert decide(ruleset, email).fired == every
+    assert decide(ruleset, email, held=frozenset({"PLAIN/r1"})).fired == every[1:]
+    assert decide(ruleset, email, effects_left=1).fired == every[:1]
 
 
 def test_a_row_is_asked_when_its_lookup_is_unknown_and_left_out_when_another_cell_is_false() -> None:

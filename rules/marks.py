@@ -1,0 +1,186 @@
+"""Which bits a value sets: worked out once for all conditions on a field, so that one look at a value answers for all.
+
+A mark says that a bit is set for some values and not for others. What a bit stands for is the caller's business
+(rules.index). Bits are collected as places and become whole numbers when no more come.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterable, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any
+
+#: Most marks of one bit that are set when none of some keys is there. Each such slot costs a step for every value.
+MAX_SLOTS = 8
+#: Most limits of one ordered field that are known.
+MAX_LIMITS = 512
+#: Most bytes that the answers for single keys may take all together; beyond it they are put together for each value.
+MAX_TABLE_BYTES = 16 << 20
+
+
+def mask(places: Sequence[int]) -> int:
+    """The number with these bits set."""
+    if not places:
+        return 0
+    if len(places) == 1:
+        return 1 << places[0]
+    data = bytearray((max(places) >> 3) + 1)
+    for place in places:
+        data[place >> 3] |= 1 << (place & 7)
+    return int.from_bytes(data, "little")
+
+
+class ByKey:
+    """Bits by the keys that a value is, or has.
+
+    Bits are numbered through several stretches of the same width. What a key sets is one number, of a stretch for each
+    slot and stretch of bits that some key of the field uses: so all keys of a value are put together in one step each.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width, self._whole = width, (1 << width) - 1
+        #: What each key brings, by (slot, stretch of bits): slot -1 sets bits, the others keep theirs from being set.
+        self._brings: dict[tuple[int, int], dict[Hashable, list[int]]] = {}
+        self._slots: dict[int, int] = {}  # bit -> how many slots it has taken
+        self._by_key: dict[Hashable, int] = {}
+        #: How the stretches of such a number become bits: where it begins, the bits of its slot if it is of one, where
+        #: they go, and what this and all further ones set when nothing is brought there.
+        self._ways: list[tuple[int, int | None, int, int]] = []
+        self._always = 0
+        #: What a value of this one key sets, where that is worked out; and what all other values set.
+        self.table: dict[Hashable, int] | None = None
+        self.otherwise = 0
+
+    def free(self, bit: int) -> int:
+        """How many slots more this bit may take."""
+        return MAX_SLOTS - self._slots.get(bit, 0)
+
+    def where(self, keys: Iterable[Hashable], bit: int) -> None:
+        """Set the bit when one of these keys is there."""
+        self._take(-1, keys, bit)
+
+    def unless(self, keys: Iterable[Hashable], bit: int) -> None:
+        """Set the bit when none of these keys is there. Takes one slot."""
+        slot = self._slots.get(bit, 0)
+        self._slots[bit] = slot + 1
+        self._take(slot, keys, bit)
+
+    def _take(self, slot: int, keys: Iterable[Hashable], bit: int) -> None:
+        stretch, place = divmod(bit, self._width)
+        by_key = self._brings.setdefault((slot, stretch), {})
+        for key in keys:
+            by_key.setdefault(key, []).append(place)
+
+    def finish(self, always: int, *, single: bool) -> None:
+        """No more marks come. `always` are bits that any value sets; `single`: values of one key are usual."""
+        # What most keys bring stands lowest, so that most numbers are short.
+        by_size = sorted(self._brings.items(), key=lambda one: -len(one[1]))
+        behind = 0
+        for at, ((slot, stretch), by_key) in reversed(list(enumerate(by_size))):
+            begin, to = at * self._width, stretch * self._width
+            for key, places in by_key.items():
+                self._by_key[key] = self._by_key.get(key, 0) | mask(places) << begin
+            needing = None if slot < 0 else mask([place for places in by_key.values() for place in places])
+            behind |= (needing or 0) << to
+            self._ways.insert(0, (begin, needing, to, behind))
+        self._always = always
+        self.otherwise = self.of_all(())
+        self._brings, self._slots = {}, {}
+        size = (self.otherwise.bit_length() >> 3) * len(self._by_key)
+        if single and size <= MAX_TABLE_BYTES:
+            self.table = {key: self.of_all((key,)) for key in self._by_key}
+
+    def of(self, key: Hashable) -> int:
+        """The bits that a value of this one key sets."""
+        if self.table is None:
+            return self.of_all((key,))
+        return self.table.get(key, self.otherwise)
+
+    def of_all(self, keys: Iterable[Hashable]) -> int:
+        """The bits that a value with these keys sets."""
+        brought = reduce(or_, filter(None, map(self._by_key.get, keys)), 0)
+        whole, found, length = self._whole, self._always, brought.bit_length()
+        for begin, needing, to, behind in self._ways:
+            if begin >= length:
+                return found | behind
+            bits = (brought >> begin if begin else brought) & whole
+            if needing is not None:
+                bits ^= needing
+            found |= bits << to if to else bits
+        return found
+
+
+class ByOrder:
+    """Bits by limits that a value is above or below."""
+
+    def __init__(self) -> None:
+        self._above: list[tuple[Any, bool, int]] = []  # (limit, whether the limit itself counts, bit)
+        self._below: list[tuple[Any, bool, int]] = []
+        self._known: set[Any] = set()
+        self.limits: list[Any] = []
+        #: What is set between two limits, at a limit, and so on, from below the lowest to above the highest.
+        self.cells: list[int] = []
+
+    def has_room(self, limits: Iterable[Any]) -> bool:
+        return len(self._known.union(limits)) <= MAX_LIMITS
+
+    def above(self, limit: Any, inclusive: bool, bit: int) -> None:
+        """Set the bit for values above the limit, and for the limit itself when it is `inclusive`."""
+        self._known.add(limit)
+        self._above.append((limit, inclusive, bit))
+
+    def below(self, limit: Any, inclusive: bool, bit: int) -> None:
+        self._known.add(limit)
+        self._below.append((limit, inclusive, bit))
+
+    def finish(self) -> None:
+        """No more marks come."""
+        self.limits = sorted(self._known)
+        place = {limit: 2 * at + 1 for at, limit in enumerate(self.limits)}
+        size = 2 * len(self.limits) + 1
+        begins: list[list[int]] = [[] for _ in range(size)]
+        ends: list[list[int]] = [[] for _ in range(size)]
+        for limit, inclusive, bit in self._above:
+            begins[place[limit] + (not inclusive)].append(bit)
+        for limit, inclusive, bit in self._below:
+            ends[place[limit] - (not inclusive)].append(bit)
+        self.cells = [0] * size
+        found = 0
+        for at in range(size):
+            found |= mask(begins[at])
+            self.cells[at] |= found
+        found = 0
+        for at in range(size - 1, -1, -1):
+            found |= mask(ends[at])
+            self.cells[at] |= found
+        self._above, self._below = [], []
+
+    def of(self, value: Any) -> int:
+        """The bits that this value sets."""
+        # Twice the limits below it, and one more when it is a limit itself.
+        return self.cells[bisect_left(self.limits, value) + bisect_right(self.limits, value)]
+
+
+class ByTest:
+    """Bits by what tests say, each test made once for all bits that hang on it."""
+
+    def __init__(self) -> None:
+        self._marks: dict[Hashable, tuple[Any, list[int], list[int]]] = {}
+        self.tests: list[tuple[Any, int, int]] = []
+
+    def mark(self, key: Hashable, test: Any, when: bool, bit: int) -> None:
+        """Set the bit when the test says `when`. Tests with the same key say the same."""
+        self._marks.setdefault(key, (test, [], []))[1 + when].append(bit)
+
+    def finish(self) -> None:
+        self.tests = [(test, mask(no), mask(yes)) for test, no, yes in self._marks.values()]
+        self._marks = {}
+
+    def of(self, value: Any) -> int:
+        """The bits that this value sets. Raises what a test raises."""
+        found = 0
+        for test, no, yes in self.tests:
+            found |= yes if test(value) else no
+        return found

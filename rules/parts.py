@@ -1,0 +1,256 @@
+"""All conditions of a long list on one field as the bits that a value sets: what rules.index is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeAlias
+
+from rules.compiled import CompiledCondition
+from rules.facts import Known, Missing
+from rules.fields import Field, dig
+from rules.folding import fold, has_keyword
+from rules.forms import FORMS, Form, Unfit, longest_word, tokens, wanted
+from rules.look import Look
+from rules.marks import ByKey, ByOrder, ByTest, mask
+from rules.quick import operands
+from tickets.values import JSON
+
+#: Most different tests of one field's change that are made for each event, and how many changes are kept with what
+#: they set.
+MAX_TESTS, MAX_CHANGES_KEPT = 64, 1_000
+
+#: Sets a bit wherever a condition holds, or wherever it does not.
+Mark: TypeAlias = Callable[[int], None]
+
+#: Operators that say the opposite of another.
+_OPPOSITES = {"is_not": "any_of", "none_of": "any_of", "has_none": "has_any", "contains_none": "contains_any"}
+#: Whether what is above the limit holds, and whether the limit itself does.
+_LIMITS = {
+    "greater": (True, False),
+    "greater_or_equal": (True, True),
+    "less": (False, False),
+    "less_or_equal": (False, True),
+}
+_NO_KEYS: tuple[Hashable, ...] = ()
+
+
+class Part:
+    """What rows say about one field in one form.
+
+    `read` and `sets` are for one event; the rest is only for making it: `mark`, then `finish`."""
+
+    def __init__(self, field: Field, form: Form, place: int, width: int) -> None:
+        self.field, self.form, self.place = field, form, place
+        self.make = FORMS[form]
+        self.keys, self.order, self.tests = ByKey(width), ByOrder(), ByTest()
+        self.missing = 0  # the bits that are set when there is no value
+        self.bits = 0  # all that may be set
+        self.rows = 0  # that look at it at all, so that must be asked when it is unknown
+        self.kept = False  # whether the rest of some row looks at the value
+        self.late = False  # whether it is looked at only when some row asks for it
+        self._asking: list[int] = []
+        self._missing: list[int] = []
+        self._always: list[int] = []
+        self._bits: list[int] = []
+        self._test_keys: set[Hashable] = set()
+        self._changes: dict[tuple[JSON, JSON], int] = {}  # some, with what they set
+        self._phrases: dict[Hashable, list[str]] = {}  # keywords of several words, by the longest of these
+        self._signs: list[str] = []  # keywords without a letter or digit
+        self._whole = False  # whether a row looks at the text as a whole
+
+    # making ----------------------------------------------------------------------------------------------------------
+
+    def look_at(self, row: int) -> None:
+        """This row looks at it."""
+        self._asking.append(row)
+
+    def mark(self, condition: CompiledCondition, when: bool) -> tuple[int, Mark] | None:
+        """What sets a bit on exactly the values of which the condition says `when`, and how many slots it takes.
+
+        None when there is no such thing."""
+        try:
+            found = self._mark(condition, when)
+        except Unfit:
+            return None
+        if found is None:
+            return None
+        slots, on_value = found
+        on_missing = condition.operator.when_missing == when
+
+        def mark(bit: int) -> None:
+            self._bits.append(bit)
+            if on_missing:
+                self._missing.append(bit)
+            on_value(bit)
+
+        return slots, mark
+
+    def _mark(self, condition: CompiledCondition, when: bool) -> tuple[int, Mark] | None:
+        key, values = condition.operator.key, operands(condition)
+        if self.form is Form.CHANGE:
+            named = (key, repr(condition.operand))
+            if named not in self._test_keys and len(self._test_keys) >= MAX_TESTS:
+                return None
+            self._test_keys.add(named)
+            return 0, lambda bit: self.tests.mark(named, condition.test, when, bit)
+        if key in ("empty", "not_empty"):
+            # Of a value one of them is always true, the other never.
+            return 0, self._always.append if when == (key == "not_empty") else _nothing
+        if key in _OPPOSITES:
+            key, when = _OPPOSITES[key], not when
+        if key in ("is", "any_of"):
+            return self._keyed([self._plain_key(one) for one in values], when)
+        if key in ("has_any", "contains_any"):
+            return self._keyed([self._member(one) for one in values], when)
+        if key in ("has_all", "contains_all"):
+            return self._all([self._member(one) for one in values], when)
+        if key in _LIMITS or key == "between":
+            limits = [wanted(self.form, one) for one in values]
+            # What is between two limits is no side of a limit; what is not between them is two.
+            if not self.order.has_room(limits) or (key == "between" and when):
+                return None
+            return 0, self._limit(key, limits, when)
+        return None
+
+    def _keyed(self, keys: Sequence[Hashable], when: bool) -> tuple[int, Mark]:
+        if when:
+            return 0, lambda bit: self.keys.where(keys, bit)
+        return 1, lambda bit: self.keys.unless(keys, bit)
+
+    def _all(self, keys: Sequence[Hashable], when: bool) -> tuple[int, Mark] | None:
+        if when:
+            return self._keyed(keys, when) if len(keys) == 1 else None
+
+        def unless_all(bit: int) -> None:
+            for key in keys:
+                self.keys.unless([key], bit)
+
+        return len(keys), unless_all
+
+    def _limit(self, key: str, limits: Sequence[Any], when: bool) -> Mark:
+        if key == "between":
+            low, high = limits
+
+            def outside(bit: int) -> None:
+                self.order.below(low, False, bit)
+                self.order.above(high, False, bit)
+
+            return outside
+        above, inclusive = _LIMITS[key]
+        if not when:
+            above, inclusive = not above, not inclusive
+        side = self.order.above if above else self.order.below
+        return lambda bit: side(limits[0], inclusive, bit)
+
+    def _member(self, value: JSON) -> Hashable:
+        return fold(str(value)) if self.form is Form.SET else self.keyword(value)
+
+    def keyword(self, value: JSON) -> Hashable:
+        """How a keyword is called among those found in a text. Raises `Unfit`."""
+        folded = fold(str(value))
+        if not folded:
+            raise Unfit
+        longest = longest_word(folded)
+        if longest == folded:
+            return folded.encode()
+        if longest:
+            self._phrases.setdefault(longest.encode(), []).append(folded)
+        else:
+            self._signs.append(folded)
+        return folded
+
+    def _plain_key(self, value: JSON) -> Hashable:
+        if self.form is not Form.TEXT:
+            return wanted(self.form, value)
+        self._whole = True
+        return ("is", wanted(self.form, value))
+
+    def finish(self) -> None:
+        """No more rows come."""
+        self.missing, self.bits, self.rows = mask(self._missing), mask(self._bits), mask(self._asking)
+        always = mask(self._always)
+        self.keys.finish(always, single=self.form is not Form.TEXT)
+        self.order.finish()
+        self.tests.finish()
+        self._asking = self._missing = self._always = self._bits = []
+
+    # looking ---------------------------------------------------------------------------------------------------------
+
+    def read(self, look: Look) -> object:
+        """What stands there, in the form; a text as it is. Raises `Unfit` when nobody can say."""
+        field = self.field
+        if self.form is Form.CHANGE:
+            return look.change(field.state_key)
+        if field.place is not None:
+            part, key = field.place
+            value = look.part(part).get(key)
+        else:
+            answer = look.given.lookups.get(field.answer[0]) if field.answer is not None else None
+            if answer is not None and answer.get("state") == "known" and field.answer is not None:
+                value = dig(answer.get("data"), field.answer[1])
+            else:
+                reading = look.read(field)
+                if isinstance(reading, Known):
+                    value = reading.value
+                elif isinstance(reading, Missing):
+                    value = None
+                else:
+                    raise Unfit
+        return value if self.form is Form.TEXT and value.__class__ is str else self.make(value)
+
+    def as_compared(self, value: Any) -> object:
+        """What was read, in the form that rows compare. Raises `Unfit`."""
+        return self.make(value) if self.form is Form.TEXT else value
+
+    def sets(self, value: Any, found: list[Any], values: list[Any]) -> int:
+        """The bits that this value sets. Notes the value, and the keywords found in a text, when rows ask for them.
+
+        Raises `Unfit`, or whatever a test of a change raises, when nobody can say."""
+        form = self.form
+        if form is Form.TEXT:
+            return self._text(value, found, values)
+        if self.kept:
+            values[self.place] = value
+        if value is None or (form is Form.SET and not value):
+            return self.missing
+        if form is Form.SET:
+            return self.keys.of_all(value) if len(value) > 1 else self.keys.of(*value)
+        if form is Form.CHANGE:
+            return self._change(value)
+        return self.keys.of(value) | self.order.of(value) if self.order.limits else self.keys.of(value)
+
+    def _text(self, value: str, found: list[Any], values: list[Any]) -> int:
+        if not value:
+            found[self.place], values[self.place] = _NO_KEYS, value
+            return self.missing
+        folded, there = tokens(value)
+        if not there and not (folded or fold(value)):
+            raise Unfit  # nothing but spaces
+        keys: list[Hashable] = there  # type: ignore[assignment]
+        if self.kept or self._phrases or self._signs or self._whole:
+            folded = folded or fold(value)
+            values[self.place] = folded
+            by_word = self._phrases
+            more = [*self._signs, *(one for word in by_word.keys() & set(there) for one in by_word[word])]
+            keys += [one for one in more if has_keyword(folded, one)]
+            if self._whole:
+                keys.append(("is", folded))
+        found[self.place] = keys
+        return self.keys.of_all(keys)
+
+    def _change(self, value: Any) -> int:
+        if value.__class__ is not list or len(value) != 2:
+            return self.tests.of(value)
+        before, after = value
+        if not (before is None or before.__class__ is str) or not (after is None or after.__class__ is str):
+            return self.tests.of(value)
+        known = self._changes.get((before, after))
+        if known is None:
+            known = self.tests.of(value)
+            if len(self._changes) < MAX_CHANGES_KEPT:
+                self._changes[before, after] = known
+        return known
+
+
+def _nothing(_bit: int) -> None:
+    pass
