@@ -10,7 +10,7 @@ import ast
 import difflib
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Any
 
@@ -99,7 +99,7 @@ def compile_script(source: str, api: ScriptApi, limits: Limits, *, look_closer: 
                 raise
             found = policy.problems + found
     found.sort(key=lambda one: (one.severity, one.line, one.column))
-    return Compiled(code, tuple(_distinct(found))[: limits.problems], manifest)
+    return Compiled(code, _first(list(_distinct(found)), limits.problems), manifest)
 
 
 class Policy(RestrictingNodeTransformer):
@@ -654,3 +654,12 @@ def _distinct(problems: Iterable[Problem]) -> Iterable[Problem]:
         if key not in seen:
             seen.add(key)
             yield one
+
+
+def _first(problems: list[Problem], most: int) -> tuple[Problem, ...]:
+    """At most `most` of them. When there are more, the last place says how many stay unsaid."""
+    if len(problems) <= most:
+        return tuple(problems)
+    unsaid = problems[most - 1 :]
+    message = f"{len(unsaid)} more problems are not shown"
+    return (*problems[: most - 1], replace(unsaid[0], message=message, hint="Mend those above first."))

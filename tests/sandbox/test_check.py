@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.client import Sandbox
 from sandbox.contract import Manifest, ScriptApi
+from sandbox.messages import translated
 from tests.sandbox.hosts import API, Host
 
 
@@ -79,8 +80,17 @@ def test_all_problems_come_at_once_in_the_order_of_the_text(host: Host) -> None:
     ]
 
 
-def test_problems_are_bounded(host: Host) -> None:
-    assert len(host.sandbox.check("foo.bar\n" * 500, API).problems) == 50
+def test_problems_are_bounded_and_the_last_place_says_how_many_more_there_are(host: Host) -> None:
+    all_said = host.sandbox.check("foo.bar\n" * 50, API).problems
+    assert {one.message for one in all_said} == {"Nothing is called 'foo' here"}
+    bounded = host.sandbox.check("foo.bar\n" * 500, API).problems
+    assert bounded[:49] == all_said[:49]
+    assert (len(all_said), len(bounded), bounded[49].line) == (50, 50, 50)
+    assert (bounded[49].message, bounded[49].hint) == (
+        "451 more problems are not shown",
+        "Mend those above first.",
+    )
+    assert translated(bounded[49].message, "fr") == "451 autres problèmes ne sont pas affichés"
 
 
 HINTS = {
