@@ -236,7 +236,7 @@ def save(code: str) -> ResponseReturnValue:
             if not by_itself or content != plain(stored.working) or stored.draft_count != seen:
                 saved = rule_list.save_draft(connection, code, content, author=me().key, seen=seen, now=now())
         except StaleDraft as stale:
-            clash = str(stale)
+            clash = said(str(stale))
         else:
             clash = ""
     if by_itself:

@@ -23,6 +23,7 @@ from web import rules_groups, rules_words, scripts_content
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.refusals import said
 from web.rules_document import EditRefused
 from web.rules_forms import field_menu, read_given, read_triggers, trigger_forms
 from web.scripts_tests import stored_script
@@ -115,7 +116,7 @@ def save(code: str) -> ResponseReturnValue:
             seen = request.form.get("seen", -1, type=int)
             rule_list.save_draft(connection, code, content, author=me().key, seen=seen, now=now())
         except StaleDraft as stale:
-            raise refuse(409, str(stale)) from None
+            raise refuse(409, said(str(stale))) from None
     shaped = any(request.form.get(one) for one in ("add", "group", "remove"))
     return redirect(url_for("scripts.settings.index", code=code, _anchor="scope" if shaped else None))
 

@@ -22,6 +22,7 @@ from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
 from web.limits import limiter
+from web.refusals import said
 
 tests = Blueprint("tests", __name__)
 
@@ -95,7 +96,7 @@ def _save(code: str, made: list[JSON]) -> ResponseReturnValue:
                 now=now(),
             )
         except StaleDraft as stale:
-            raise refuse(409, str(stale)) from None
+            raise refuse(409, said(str(stale))) from None
     return redirect(url_for("scripts.tests.index", code=code))
 
 
@@ -122,7 +123,7 @@ def make_from_run(code: str) -> ResponseReturnValue:
     try:
         made = from_run(services(), code, stored.working, request.form.get("run", -1, type=int), me())
     except RunNotFound as missing:
-        raise refuse(422, gettext("%(why)s. No test was made.", why=str(missing))) from None
+        raise refuse(422, gettext("%(why)s. No test was made.", why=said(str(missing)))) from None
     flash(gettext("The test is made. Read what it expects, and what was masked."), "ok")
     return _save(code, [*present, made.to_json()])
 
@@ -140,7 +141,11 @@ def save(code: str) -> ResponseReturnValue:
         made = ScriptTest.from_json(files.load(text)).to_json()
     except (FileInvalid, BadTest) as wrong:
         return _page(
-            code, problem=gettext("%(why)s. Nothing was saved.", why=wrong), text=text, number=number, status=422
+            code,
+            problem=gettext("%(why)s. Nothing was saved.", why=said(str(wrong))),
+            text=text,
+            number=number,
+            status=422,
         )
     if number >= 0:
         present[_number(present)] = made
@@ -159,7 +164,7 @@ def expect(code: str) -> ResponseReturnValue:
     try:
         test = ScriptTest.from_json(present[number])
     except BadTest as wrong:
-        raise refuse(422, gettext("%(why)s. Nothing was saved.", why=wrong)) from None
+        raise refuse(422, gettext("%(why)s. Nothing was saved.", why=said(str(wrong)))) from None
     result = run_test(services().sandbox, desk, stored.working, test)
     changed: Mapping[str, Any] = {**test.to_json(), "expect": dict(result.got)}
     present[number] = changed

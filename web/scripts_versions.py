@@ -111,7 +111,7 @@ def _failing_tests(content: Mapping[str, Any]) -> str:
     return gettext(
         "A stored test fails, so nothing was published: %(name)s (%(why)s).",
         name=failed[0].name,
-        why=failed[0].differences[0],
+        why=said(failed[0].differences[0]),
     )
 
 

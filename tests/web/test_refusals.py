@@ -27,6 +27,8 @@ SAYING = {
     **{str(path.relative_to(ROOT)): {"ActionRefused"} for path in sorted((ROOT / "rules").glob("*.py"))},
     "tickets/item.py": {"BadValue"},
     "rules/script_params.py": {"ActionRefused", "ParamsInvalid"},
+    "rules/store.py": {"StaleDraft", "NothingToPublish"},
+    "jobs/script_tests.py": {"BadTest", "RunNotFound", "differences"},
 }
 #: What says how a connected system failed; `BadConfig` is said to whoever edits it, problem by problem.
 FAILED = {name for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, Exception)} - {
@@ -131,6 +133,14 @@ def test_what_may_stand_in_a_failure_is_told_in_every_language() -> None:
     ]:
         for language in LANGUAGES:
             assert why not in told(text, language), (language, told(text, language))
+
+
+def test_how_a_stored_test_came_out_is_told_in_every_language() -> None:
+    assert told("status: expected finished, got failed", "fr") == "status : attendu finished, obtenu failed"
+    assert told("error: expected none, got VALUE", "pl") == "error: oczekiwano none, jest VALUE"
+    assert told("effect 2: expected add_tags tags, got nothing", "ro") == (
+        "efectul 2: se aștepta add_tags tags, s-a obținut nimic"
+    )
 
 
 def test_both_endings_of_a_table_without_an_answer_are_told() -> None:
