@@ -17,6 +17,7 @@ from tickets import store as items
 from tickets.errors import BadValue, ItemNotFound
 from tickets.events import Actor, ActorKind, Cause
 from tickets.item import Item
+from tickets.kinds import PAYMENTS
 from tickets.linking import LinkKind
 from tickets.people import Viewer
 from tickets.tables import Link, WorkItem
@@ -33,6 +34,7 @@ class Linked:
     subject: str
     status: str
     kind: str
+    payment: str = ""  # a key of `tickets.kinds.PAYMENTS`, "" for none
 
 
 def linked(connection: Connection, who: Viewer, item_id: int) -> tuple[Sequence[Linked], int]:
@@ -40,14 +42,23 @@ def linked(connection: Connection, who: Viewer, item_id: int) -> tuple[Sequence[
     other = case((Link.from_item == item_id, Link.to_item), else_=Link.from_item)
     rows = connection.execute(
         select(Link.id, Link.kind, Link.from_item, WorkItem.id.label("other"), WorkItem.subject, WorkItem.status)
-        .add_columns(WorkItem.kind.label("of_kind"), visible(who).label("shown"))
+        .add_columns(WorkItem.kind.label("of_kind"), WorkItem.fields["payment_status"].as_string().label("payment"))
+        .add_columns(visible(who).label("shown"))
         .join(WorkItem, WorkItem.id == other)
         .where(or_(Link.from_item == item_id, Link.to_item == item_id))
         .order_by(WorkItem.id)
         .limit(linking.MOST_LINKS)
     ).all()
     shown = [
-        Linked(row.id, row.other, _way(row, item_id), row.subject or "", row.status or "open", row.of_kind)
+        Linked(
+            row.id,
+            row.other,
+            _way(row, item_id),
+            row.subject or "",
+            row.status or "open",
+            row.of_kind,
+            row.payment if row.payment in PAYMENTS else "",
+        )
         for row in rows
         if row.shown
     ]

@@ -30,7 +30,7 @@ from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
 from tickets.errors import AttachmentRefused, BadValue, ItemNotFound, PersonNotFound, StaleItem
 from tickets.events import Actor, ActorKind, Cause
 from tickets.item import CHANNELS, FINISHED, LANGUAGES, PRIORITIES, STATE_FIELDS, Item, ItemKind, clean_value
-from tickets.kinds import KIND_LABELS, KIND_PLURALS, STAGE, STAGED, pipeline_of, priorities_of, statuses_of
+from tickets.kinds import KIND_LABELS, KIND_PLURALS, PAYMENTS, STAGE, STAGED, pipeline_of, priorities_of, statuses_of
 from tickets.linking import LinkKind
 from tickets.people import Customer, Permission, Viewer
 from tickets.questions import Purpose, questions_from
@@ -157,6 +157,7 @@ def show(
         coming_words=coming_words,
         by_itself=by_itself,
         status_of=status_of,
+        payments=PAYMENTS,
         suggested=suggested,
         cut=past.cut,
         view=view,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import insert, select, update
 
+from jobs.automove import pending
 from jobs.services import Services
 from jobs.tables import OutboxRow
 from rules import store as rule_list
 from tests.builders import ANA
 from tests.jobs.desk import item, table, work
 from tests.jobs.test_beside import a_pipeline, a_rule, change, make
-from tickets import linking, people, requests
+from tickets import linking, people, requests, store
 from tickets.item import ItemKind
-from tickets.tables import EventRow, QuestionList, RequestRow, StageRow
+from tickets.kinds import PAYMENT
+from tickets.tables import EventRow, PipelineRow, QuestionList, RequestRow, StageRow
+from web import items_store
 
 
 def a_list(services: Services, key: str = "papers") -> None:
@@ -129,3 +132,19 @@ def test_a_rule_sends_a_request_once_with_its_reminders(desk: Services) -> None:
     assert [(mail.due_at - mails[0].due_at).days for mail in mails] == [0, 1, 2, 3, 4, 5]
     # No link stands in the database, so nothing in it opens anything.
     assert all(set(mail.payload) == {"message_id", "portal", "to", "name", "number"} for mail in mails)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_the_board_and_the_job_count_what_is_not_done_alike(desk: Services, at_once: bool) -> None:
+    a_pipeline(desk)
+    job = a_job(desk)
+    ask(desk, job)
+    parts = [make(desk, ItemKind.TASK, **{PAYMENT: one}) for one in ("due", "debit", "paid", "failed")]
+    parts += [make(desk, ItemKind.TASK), make(desk, ItemKind.TASK, status="closed")]
+    with desk.db.write() as connection:
+        connection.execute(update(PipelineRow).values(debit_at_once=at_once))
+        for part in parts:
+            linking.join(connection, job, part, "contains")
+    with desk.db.read() as connection:
+        counted = pending(connection, store.read_item(connection, job))
+        assert items_store.progress(connection, [job])[job] == counted == (7, 4 if at_once else 5)

@@ -74,6 +74,8 @@ def test_t9_a_bank_debit_counts_once_it_is_cleared_or_at_once(
     assert stage(mail_desk, job) == "pay"
     assert details(boss, invoice, "payment_status", "due", "debit") == 303
     assert stage(mail_desk, job) == ("review" if debit == "at_once" else "pay")
+    page = boss.get(f"/tickets/{job}").get_data(as_text=True)
+    assert "Bank debit under way" in page.split('id="c-links"')[1].split("</section>")[0]
     pending = "1 pending" in boss.get("/items/job/board").get_data(as_text=True)
     assert pending is (debit == "cleared")
     # A debit that comes back unpaid is not done, whatever the setting.
