@@ -28,9 +28,9 @@ from tickets.item import FieldType
 from tickets.tables import WorkItem
 from tickets.values import JSON, iso
 
-#: Conditions and values that one statement asks for, at most. SQLite takes no deeper and PostgreSQL no longer one; a
-#: larger table is looked at by the engine alone.
-MOST_CONDITIONS, MOST_VALUES = 200, 5_000
+#: Conditions and values that one statement asks for, at most: a longer one takes a good part of a second to put
+#: together, and at some ten times that no database takes it. Larger tables are looked at by the engine alone.
+MOST_CONDITIONS, MOST_VALUES = 100, 5_000
 #: The largest whole number that both databases take.
 MAX_INTEGER = 2**63 - 1
 

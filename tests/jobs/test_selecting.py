@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, insert, select
 
 from jobs.facts import clock_facts
-from jobs.selecting import MOST_CONDITIONS, Found, Selecting
+from jobs.selecting import MOST_CONDITIONS, MOST_VALUES, Found, Selecting
 from rules.asking import Grade
 from rules.compiled import All, CompiledCondition, CompiledTable, Not
 from rules.decision import Entry
@@ -476,6 +476,23 @@ def test_a_table_larger_than_one_statement_takes_is_narrowed_by_its_scope_alone(
         assert acting(connection, letters, rows=rows) == ("b", Grade.EXACT)
         assert acting(connection, letters, rows=rows, scope=scope) == ("bcde", Grade.SUPERSET)
         assert acting(connection, letters, rows=[*rows, {**rows[0], "id": "more"}]) == ("abcde", Grade.NONE)
+
+
+@pytest.mark.parametrize(
+    ("name", "op", "value"),
+    [
+        ("ticket.fields.deadline", "older_than", "72 h"),
+        ("ticket.fields.labels", "has_none", [str(n) for n in range(MOST_VALUES // MOST_CONDITIONS)]),
+    ],
+)
+def test_the_largest_table_that_is_asked_fits_into_one_statement(
+    desk: Database, letters: Mapping[str, int], name: str, op: str, value: JSON
+) -> None:
+    together = group(GroupKind.ANY, *[holds(name, op, value)] * MOST_CONDITIONS)
+    with desk.read() as connection:
+        may = [Selecting(connection.dialect.name, MORNING).node(one).may for one in (together, holds(name, op, value))]
+        many, alone = (set(connection.execute(select(_ITEMS.c.id).where(one)).scalars()) for one in may)
+        assert many == alone != set()
 
 
 def test_without_a_moment_only_what_no_passing_of_time_changes_rules_anything_out(
