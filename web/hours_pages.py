@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
+from sqlalchemy import Connection
 
+from rules import store as rule_list
 from rules.errors import ConditionFailed
 from rules.operands import duration_s
 from tickets.calendar import DAYS, Calendar, countries, days_off_of_ics, is_working, working_s
@@ -28,6 +30,7 @@ from web.context import now, services
 from web.labels import Labels
 from web.names_store import names
 from web.settings_parts import PARTS
+from web.used_by import Use, still_used, uses
 
 pages = Blueprint("hours", __name__)
 
@@ -98,11 +101,29 @@ def save_calendar(key: str) -> ResponseReturnValue:
 def delete_calendar(key: str) -> ResponseReturnValue:
     """Delete a calendar that nothing counts by."""
     with services().db.write() as connection:
-        if key not in store.calendars(connection):
-            abort(404)
-        store.delete_calendar(connection, key, Change(me().key, now()))
+        label, found = store.calendars(connection).get(key) or abort(404)
+        refused = _still_used(connection, "calendar", key, label)
+        if not refused:
+            try:
+                store.delete_calendar(connection, key, Change(me().key, now()))
+            except BadValue as error:
+                refused = str(error)
+    if refused:
+        return _calendar_page(key, label, _calendar_form(label, found), refused=refused), 409
     flash(gettext("The calendar was deleted."), "ok")
     return redirect(url_for("hours.calendars"), 303)
+
+
+def _still_used(connection: Connection, part: str, key: str, label: str) -> str:
+    """Why it is not deleted: the entries that name it. "" when none does."""
+    used = _uses(connection, part, key)
+    return still_used(label, used) if used else ""
+
+
+def _uses(connection: Connection, part: str, key: str) -> list[Use]:
+    if not key:
+        return []
+    return uses(rule_list.entries(connection), part, key, services().live.current(connection).vocabulary)
 
 
 def _save_calendar(key: str) -> ResponseReturnValue:
@@ -167,9 +188,21 @@ def _next_off(calendar: Calendar) -> list[tuple[date, str]]:
     return [one for one, _ in zip(found, range(3), strict=False)]
 
 
-def _calendar_page(key: str, label: str, form: Mapping[str, str], problem: str = "") -> str:
+def _calendar_page(key: str, label: str, form: Mapping[str, str], problem: str = "", refused: str = "") -> str:
+    with services().db.read() as connection:
+        used = _uses(connection, "calendar", key)
+        counted = [one for one, _ in store.policies(connection) if key and one.calendar == key]
     return render_template(
-        "hours_calendar.html", key=key, label=label, form=form, problem=problem, days=DAY_LABELS, countries=countries()
+        "hours_calendar.html",
+        key=key,
+        label=label,
+        form=form,
+        problem=problem,
+        refused=refused,
+        used=used,
+        counted=counted,
+        days=DAY_LABELS,
+        countries=countries(),
     )
 
 
@@ -232,9 +265,16 @@ def move_policy(key: str) -> ResponseReturnValue:
 @needs(PERMISSION)
 def delete_policy(key: str) -> ResponseReturnValue:
     """Delete a policy that no rule applies."""
-    _policy(key)
+    found, enabled = _policy(key)
     with services().db.write() as connection:
-        store.delete_policy(connection, key, Change(me().key, now()))
+        refused = _still_used(connection, "sla", key, found.label)
+        if not refused:
+            try:
+                store.delete_policy(connection, key, Change(me().key, now()))
+            except BadValue as error:
+                refused = str(error)
+    if refused:
+        return _policy_page(key, _policy_form(found, enabled), tried=_try(found), refused=refused), 409
     flash(gettext("The policy was deleted."), "ok")
     return redirect(url_for("hours.policies"), 303)
 
@@ -370,8 +410,11 @@ def _local(text: str, zone: ZoneInfo) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=zone)
 
 
-def _policy_page(key: str, form: Mapping[str, str], problem: str = "", tried: Tried | None = None) -> str:
+def _policy_page(
+    key: str, form: Mapping[str, str], problem: str = "", tried: Tried | None = None, refused: str = ""
+) -> str:
     with services().db.read() as connection:
+        used = _uses(connection, "sla", key)
         labels = Labels(names(connection))
         calendars = {each: label for each, (label, _) in store.calendars(connection).items()}
         custom = custom_fields(connection, "ticket")
@@ -389,6 +432,8 @@ def _policy_page(key: str, form: Mapping[str, str], problem: str = "", tried: Tr
         key=key,
         form=form,
         problem=problem,
+        refused=refused,
+        used=used,
         tried=tried,
         labels=labels,
         calendars=calendars,

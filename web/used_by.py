@@ -18,6 +18,7 @@ from rules.action import ParamType
 from rules.actions import ACTIONS
 from rules.fields import FIELDS
 from rules.operands import list_names
+from rules.operators import OPERATORS, Takes
 from rules.store import EntryKind, Stored
 from rules.table import OTHERWISE
 from rules.triggers import TRIGGERS
@@ -145,7 +146,8 @@ def _of_table(content: Mapping[str, Any], vocabulary: Vocabulary) -> Iterator[tu
             if cell is None:
                 continue
             value = cell.get("value") if isinstance(cell, Mapping) and not list_names(cell) else cell
-            for one in _of_values(str(head.get("field", "")), value, vocabulary):
+            op = cell.get("op") if isinstance(cell, Mapping) else None
+            for one in _of_values(str(head.get("field", "")), value, vocabulary, str(op or head.get("op") or "")):
                 yield f"{name}, {column_label(head, IF, vocabulary)}", one
         for clause in _clauses(row.get("groups")):
             for one in _of_test(clause, clause.get("value"), vocabulary):
@@ -211,7 +213,7 @@ def _of_trigger(line: Mapping[str, Any], vocabulary: Vocabulary) -> Iterator[Nam
 def _of_test(clause: Mapping[str, Any], value: Any, vocabulary: Vocabulary) -> Iterator[Named]:
     key = str(clause.get("field", ""))
     yield from _of_field(key)
-    yield from _of_values(key, value, vocabulary)
+    yield from _of_values(key, value, vocabulary, str(clause.get("op") or ""))
 
 
 def _of_field(key: str) -> Iterator[Named]:
@@ -221,8 +223,11 @@ def _of_field(key: str) -> Iterator[Named]:
         yield "connection", key.partition(".")[0]
 
 
-def _of_values(key: str, value: Any, vocabulary: Vocabulary) -> Iterator[Named]:
+def _of_values(key: str, value: Any, vocabulary: Vocabulary, op: str = "") -> Iterator[Named]:
     yield from (("list", name) for name in list_names(value))
+    if op in OPERATORS and OPERATORS[op].takes is Takes.CALENDAR:
+        yield from (("calendar", one) for one in _texts(value))
+        return
     found = field_or_none(key, vocabulary)
     if found is not None and found.options is not None:
         for part in _parts_of(found.options, vocabulary, ""):

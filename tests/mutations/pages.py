@@ -222,4 +222,12 @@ MUTATIONS = (
         "            if False:",
         "tests/web/test_rules_text.py::test_a_file_nested_without_end_is_refused_with_its_line",
     ),
+    # What is used is not deleted
+    Mutation(
+        "used by: a calendar that a condition asks for",
+        "web/used_by.py",
+        "    if op in OPERATORS and OPERATORS[op].takes is Takes.CALENDAR:",
+        "    if False:",
+        "tests/web/test_used_by.py::test_a_calendar_is_used_by_conditions_wherever_they_stand",
+    ),
 )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
+from typing import Any
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from tests.web.desk import Desk, send, sign_in
+from rules import store as rule_list
+from rules.store import EntryKind
+from tests.web.desk import NOW, TRIAGE, Desk, send, sign_in
 from tickets import levels
 from tickets.sla import Target
 from tickets.tables import BusinessCalendar, SettingChange, SlaPolicy, TimeTrigger
@@ -97,6 +101,60 @@ def test_a_calendar_that_a_policy_counts_by_is_not_deleted(desk: Desk, settings:
     assert send(settings, "/calendars/office/delete").status_code == 303
     with desk.services.db.read() as connection:
         assert connection.execute(select(BusinessCalendar.key)).all() == []
+
+
+#: A table that asks for a calendar, and one that applies a policy.
+NAMES: dict[str, dict[str, Any]] = {
+    "calendar": {
+        "columns": [{"id": "c1", "field": "ticket.due_at", "op": "in_working_time"}],
+        "rows": [{"id": "r1", "if": {"c1": {"value": "office"}}, "then": {"s1": {"team": "sales"}}}],
+    },
+    "sla": {
+        "steps": [{"id": "s1", "do": "apply_sla"}],
+        "rows": [{"id": "r1", "if": {}, "then": {"s1": {"policy": "standard"}}}],
+    },
+}
+
+
+@pytest.mark.parametrize("state", ["live", "draft", "off"])
+@pytest.mark.parametrize(("part", "address"), [("calendar", "/calendars/office"), ("sla", "/sla/standard")])
+def test_what_a_rule_names_is_not_deleted_and_its_page_says_where_before_one_asks(
+    desk: Desk, settings: FlaskClient, part: str, address: str, state: str
+) -> None:
+    send(settings, "/calendars/new", OFFICE)
+    send(settings, "/sla/new", {**POLICY, "calendar": ""})
+    table: dict[str, Any] = {**TRIAGE, "code": "A01", "columns": [], **NAMES[part]}
+    with desk.services.db.write() as connection:
+        rule_list.create(connection, EntryKind.TABLE, "Out of hours", table, author="ana", now=NOW)
+        if state != "draft":
+            rule_list.publish(connection, "A01", author="ana", note="", seen=1, now=NOW)
+        rule_list.switch(connection, "A01", enabled=state != "off")
+    page = settings.get(address).get_data(as_text=True)
+    assert "Out of hours" in page
+    assert "Row 1" in page
+    assert "Something still uses it." in page
+    answer = send(settings, f"{address}/delete")
+    said = html.unescape(answer.get_data(as_text=True))
+    assert (answer.status_code, "is used by A01 Out of hours" in said, "Nothing was deleted." in said) == (
+        409,
+        True,
+        True,
+    )
+    assert settings.get(address).status_code == 200
+    with desk.services.db.write() as connection:
+        rule_list.remove(connection, "A01", now=NOW)
+    assert "Something still uses it." not in settings.get(address).get_data(as_text=True)
+    assert send(settings, f"{address}/delete").status_code == 303
+    assert settings.get(address).status_code == 404
+
+
+def test_a_calendars_page_names_the_policies_that_count_by_it(desk: Desk, settings: FlaskClient) -> None:
+    send(settings, "/calendars/new", OFFICE)
+    assert "Something still uses it." not in settings.get("/calendars/office").get_data(as_text=True)
+    send(settings, "/sla/new", POLICY)
+    page = settings.get("/calendars/office").get_data(as_text=True)
+    assert '<a class="link" href="/sla/standard">Standard</a>' in page
+    assert "Something still uses it." in page
 
 
 def test_a_policy_is_live_for_new_tickets_and_those_there_are_are_worked_out_anew(

@@ -48,3 +48,28 @@ def test_what_a_step_names_is_used(app: APIFlask, action: str, param: str, part:
 
 def test_steps_name_teams_users_brands_locations_scripts_and_more() -> None:
     assert {part for _, _, part, _ in STEPS} >= {"team", "user", "script"}
+
+
+IN_OFFICE: dict[str, JSON] = {"op": "in_working_time", "value": "office"}
+DUE: dict[str, JSON] = {"id": "c", "field": "ticket.due_at"}
+OUT_OF: dict[str, JSON] = {**DUE, "op": "out_of_working_time"}
+CLAUSE: dict[str, JSON] = {"field": "ticket.due_at", **IN_OFFICE}
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ({"columns": [DUE], "rows": [{"id": "r1", "if": {"c": IN_OFFICE}}]}, "Row 1, Due"),
+        ({"columns": [OUT_OF], "rows": [{"id": "r1", "if": {"c": "office"}}]}, "Row 1, Due"),
+        ({"rows": [{"id": "r1", "groups": [{"any": [CLAUSE]}]}]}, "Row 1, group"),
+        ({"scope": [CLAUSE]}, "scope"),
+    ],
+)
+def test_a_calendar_is_used_by_conditions_wherever_they_stand(
+    app: APIFlask, content: dict[str, JSON], place: str
+) -> None:
+    with app.test_request_context():
+        (use,) = uses([entry(content)], "calendar", "office", DESK)
+        assert use.places[0].startswith(place)
+        assert uses([entry(content)], "calendar", "another", DESK) == []
+        assert uses([entry(content)], "sla", "office", DESK) == []
