@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox import names
-from sandbox.contract import CallFailed
+from sandbox.client import Sandbox
+from sandbox.contract import CallFailed, RunRequest
 from sandbox.errors import Code
 from sandbox.limits import Limits
 from tests.sandbox.hosts import API, ROOT, Host, TableGateway
 
 DOC = (ROOT / "docs" / "scripting.md").read_text()
 CHECK_ONLY = {"ARGUMENT", "SUSPICIOUS"}
+#: What happens around a script and not in it; each has a test of its own below.
+OUTSIDE = {"SANDBOX_UNAVAILABLE", "CANCELLED"}
 
 
 def sections() -> dict[str, str]:
@@ -57,7 +61,39 @@ def _answer(email: str) -> Any:
     return {"name": "Ann"}
 
 
-@pytest.mark.parametrize("code", [code for code, example in SECTIONS.items() if example])
+#: What no script can cause in Python; tests/attacks causes each of them by going round the language.
+BEYOND_SCRIPTS = {"SANDBOX_VIOLATION", "CRASH", "PROTOCOL", "LOST"}
+
+
+def test_every_code_a_script_can_meet_has_an_example_and_the_others_are_attacked() -> None:
+    assert {code for code, example in SECTIONS.items() if not example} == BEYOND_SCRIPTS
+    attacks = "".join(path.read_text() for path in (ROOT / "tests" / "attacks").glob("test_*.py"))
+    for code in BEYOND_SCRIPTS:
+        assert re.search(rf"\b{code}\b", attacks)
+
+
+def test_where_no_service_answers_the_example_says_so_and_nothing_ran(tmp_path: Path) -> None:
+    nobody = Sandbox(tmp_path / "nobody.sock")
+    outcome = nobody.run(RunRequest(SECTIONS["SANDBOX_UNAVAILABLE"], api=API), TableGateway())
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code, outcome.log) == ("unavailable", "SANDBOX_UNAVAILABLE", ())
+
+
+def test_a_cancelled_run_says_so_and_nothing_of_it_is_done(host: Host) -> None:
+    asked: list[str] = []
+
+    def answer(email: str) -> Any:
+        asked.append(email)
+        return {"name": "Ann"}
+
+    gateway = TableGateway({"crm.find_customer": answer})
+    outcome = host.run("ticket.add_note('before')\n" + SECTIONS["CANCELLED"], gateway, cancelled=lambda: bool(asked))
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code, outcome.actions) == ("cancelled", "CANCELLED", ())
+    assert len(asked) < 50
+
+
+@pytest.mark.parametrize("code", sorted(code for code in SECTIONS if SECTIONS[code] and code not in OUTSIDE))
 def test_the_example_of_a_code_gives_that_code(host: Host, code: str) -> None:
     if code in CHECK_ONLY:
         assert code in [one.code for one in host.sandbox.check(SECTIONS[code], API).problems]
