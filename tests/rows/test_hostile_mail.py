@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 
 from jobs.intake import Ingested, Outcome, add_mailbox, ingest
 from tests.rows.desk import a_rule
-from tests.rows.maildesk import ADDRESS, MailDesk, recipient
+from tests.rows.maildesk import ADDRESS, MailDesk, a_table, recipient, text_of
+from tests.rows.test_o17_send_template import template
 from tests.web.desk import send
 from tickets.tables import Attachment, Blob, InboundMail, Message, Person, WorkItem
 
@@ -169,3 +170,23 @@ def test_a_mail_under_a_customers_id_draws_no_answers_to_its_ticket(mail_desk: M
     assert ingest(mail_desk.services, "other", stolen.encode()).outcome is Outcome.CREATED
     answer = mail_desk.receive("And?", sender=CAMILLE, In_Reply_To="<hers@customer.test>", Message_ID="<2@c.test>")
     assert (answer.outcome, answer.item_id) == (Outcome.THREADED, ticket)
+
+
+def test_a_strangers_words_fill_a_template_and_are_neither_header_nor_placeholder(mail_desk: MailDesk) -> None:
+    texts = {"en": {"subject": "About {{ticket.subject}}", "body": "Hello {{customer.name}}: {{ticket.subject}}."}}
+    template(mail_desk, {"texts": texts})
+    mail_desk.desk.publish(a_table("send_template", {"template": "E01", "to": ["customer"]}))
+    raw = (
+        f"From: =?utf-8?q?Eve_=7B=7Bticket.id=7D=7D?= <eve@elsewhere.test>\nTo: {ADDRESS}\n"
+        "Subject: =?utf-8?q?hi=0D=0ABcc:_boss@shop.example_=7B=7Bcustomer.email=7D=7D"
+        "_=7B=7B''.=5F=5Fclass=5F=5F=7D=7D_%(name)s?=\n"
+        "Message-ID: <x@elsewhere.test>\n\nHello\n"
+    )
+    take(mail_desk, raw.encode())
+    [mail] = mail_desk.deliver()
+    assert recipient(mail) == "eve@elsewhere.test"
+    assert mail["Bcc"] is None
+    assert mail["Subject"].startswith("About hi Bcc: boss@shop.example {{customer.email}}")
+    assert text_of(mail).startswith(
+        "Hello Eve {{ticket.id}}: hi Bcc: boss@shop.example {{customer.email}} {{''.__class__}} %(name)s."
+    )
