@@ -4,11 +4,11 @@ A child that succeeds exits with 0. A refusal by the kernel exits with 1, or end
 
 from __future__ import annotations
 
+import _socket as socket
 import ctypes
 import mmap
 import os
 import signal
-import socket
 from collections.abc import Callable
 
 #: What a child that was refused exits with.

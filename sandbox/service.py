@@ -70,7 +70,7 @@ shell = sys.modules["inspect"] = type(sys)("inspect")
 shell.signature = lambda _: ""
 shell.get_annotations = lambda of: dict(of.__dict__.get("__annotations__", ()))
 try:
-    import calendar, ctypes, decimal, random, re2, socket, sandbox.policy
+    import calendar, ctypes, decimal, random, re2, sandbox.policy
     from sandbox import packing
     packing.fill_holes()
     from sandbox import zygote

@@ -6,13 +6,13 @@ for the exit status), forks, and sends a pidfd back. The child finishes its jail
 
 from __future__ import annotations
 
+import _socket as socket  # the one of Python brings `selectors` along, and the names of all that there is
 import contextlib
 import functools
 import gc
 import json
 import os
 import select
-import socket
 import stat
 import struct
 import sys

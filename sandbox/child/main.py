@@ -6,6 +6,7 @@ All walls stand before `serve` is called. Actions are only collected and sent; t
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` looks every answer up in an enum, at a child's cost
+import _socket
 import base64
 import datetime
 import functools
@@ -14,7 +15,6 @@ import json
 import marshal
 import mmap
 import os
-import socket
 from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import Any, NoReturn
@@ -525,14 +525,17 @@ def rehearse() -> None:
     start = {"t": "run", "source": "", "api": api, "limits": {}, "now": "2000-01-01T00:00:00+00:00", "seed": 0, **facts}
     start |= {"ticket": ticket, "code": len(code), "stamp": STAMP}
     answer = {"id": 1, "ok": {"name": "Ann"}}
-    ours, childs = socket.socketpair()
-    with ours, childs:
+    ours, childs = _socket.socketpair()
+    try:
         ours.sendall(wire.encode(start, 1 << 20) + code + wire.encode(answer, 1 << 20))
         child = Child(childs.fileno())
         child._scope = {**_SCOPE, "__builtins__": dict(_SCOPE["__builtins__"])}
         child._answer_one()
         said = wire.Reader(1 << 20)
         said.feed(ours.recv(1 << 20))
+    finally:
+        ours.close()
+        childs.close()
     kinds = []
     while (frame := said.next()) is not None:
         kinds.append(frame["t"])
