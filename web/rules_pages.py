@@ -12,8 +12,10 @@ from rules import store as rule_list
 from rules.listed import is_listed
 from rules.store import EntryKind, Stored
 from rules.triggers import TRIGGERS
-from rules.vocabulary import Vocabulary
+from rules.vocabulary import ANY_KIND, Vocabulary
 from tickets import journal
+from tickets.item import ItemKind
+from tickets.kinds import KIND_PLURALS
 from web import rules_document as documents
 from web import rules_store, rules_words, scripts_content, shipped
 from web.access import me, needs
@@ -48,14 +50,31 @@ class Line:
 @pages.get("/rules")
 @needs(PERMISSION)
 def index() -> ResponseReturnValue:
-    """Every table, and every script with triggers of its own, in the order in which they run."""
+    """Every table, and every script with triggers of its own, in the order in which they run; or those of one kind."""
+    wanted = request.args.get("kind", "")
     with services().db.read() as connection:
         desk = services().live.current(connection)
         tables = [one for one in rule_list.entries(connection) if in_list(one)]
         acted = rules_store.last_acted(connection)
+    kinds = {one.code: str(one.working.get("kind") or ItemKind.TICKET) for one in tables}
+    wanted = wanted if wanted in KIND_PLURALS else ""
+    shown = [(place, one) for place, one in enumerate(tables, 1) if not wanted or kinds[one.code] in (wanted, ANY_KIND)]
     return render_template(
         "rules_list.html",
-        lines=[_line(one, desk.vocabulary) for one in tables],
+        lines=[(place, _line(one, desk.vocabulary)) for place, one in shown],
+        wanted=wanted,
+        kinds=[
+            (gettext("All"), url_for("rules.index"), not wanted, len(tables)),
+            *(
+                (
+                    gettext(label),
+                    url_for("rules.index", kind=kind),
+                    kind == wanted,
+                    sum(1 for one in kinds.values() if one in (kind, ANY_KIND)),
+                )
+                for kind, label in KIND_PLURALS.items()
+            ),
+        ],
         acted=acted,
         triggers=TRIGGERS,
         broken=desk.broken,

@@ -13,7 +13,7 @@ from jobs.services import Services
 from rules import store as rule_list
 from tests.builders import MORNING, a_ticket
 from tests.jobs.desk import clock_of, item, table
-from tests.jobs.test_examples_of_time import bells, example
+from tests.jobs.test_examples_of_time import bells, example, switched_off
 from tests.jobs.test_timers import save, say, tags, tick
 from tickets import clocks, levels
 from tickets.sla import SlaClock, State, Target
@@ -41,21 +41,23 @@ def clock(services: Services, item_id: int, target: Target = Target.FIRST_REPLY)
         return levels.clocks_of(connection, [item_id])[item_id][target]
 
 
-@pytest.mark.parametrize("answered", [False, True])
-def test_h14_close_to_the_limit_reprioritises_and_over_it_escalates(desk: Services, answered: bool) -> None:
+@pytest.mark.parametrize(("answered", "off"), [(False, False), (True, False), (False, True)])
+def test_h14_close_to_the_limit_reprioritises_and_over_it_escalates(desk: Services, answered: bool, off: bool) -> None:
     a_policy(desk)
     example(desk, "H14_near_breach")
+    if off:
+        switched_off(desk, "H14")
     item_id = a_ticket(desk.db, team="first_line").item_id
     clock_of(desk).forward(hours=3)
     if answered:
         say(desk, item_id, "agent")
     tick(desk)
     state = item(desk, item_id).state
-    assert (state["priority"], state["team"]) == ("normal" if answered else "high", "first_line")
+    assert (state["priority"], state["team"]) == ("normal" if answered or off else "high", "first_line")
     clock_of(desk).forward(hours=1)
     tick(desk)
     state = item(desk, item_id).state
-    expected = ("normal", "first_line", []) if answered else ("urgent", "billing", ["ana"])
+    expected = ("normal", "first_line", []) if answered or off else ("urgent", "billing", ["ana"])
     assert (state["priority"], state["team"], bells(desk)) == expected
 
 

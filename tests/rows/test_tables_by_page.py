@@ -22,6 +22,7 @@ from tests.intake.mail import ADDRESS, MAILBOX, SECRET, a_mail, take
 from tests.rows.desk import item_named
 from tests.web.desk import Desk, a_desk, send, sign_in
 from tests.web.test_rules_editor import text_of, words
+from tests.web.test_settings import save
 from tests.web.test_shipped import said
 from tickets.tables import Brand
 from tickets.values import JSON
@@ -91,6 +92,19 @@ def test_w3_who_may_not_edit_rules_has_no_tab_and_no_page(desk: Desk, app: APIFl
         assert (path, kim.get(path).status_code, ana.get(path).status_code) == (path, 403, 200)
     assert send(kim, "/rules/A01/publish", {"seen": before.draft_count, "note": "mine"}).status_code == 403
     assert entry(desk) == before
+
+
+def test_w3_the_tab_comes_and_goes_with_the_role(desk: Desk, app: APIFlask, ana: FlaskClient) -> None:
+    boss = app.test_client()
+    sign_in(boss, desk.user("root", "admin"))
+    kim = app.test_client()
+    sign_in(kim, desk.user("kim", "agent"))
+    found = []
+    for roles in (["agent"], ["agent", "manager"], ["agent"]):
+        given = {"name": "Kim", "email": "kim@deskhand.test", "roles": roles, "active": "1"}
+        assert save(boss, "/settings/people/kim", **given).status_code == 302
+        found.append(('href="/rules"' in text_of(kim.get("/more")), kim.get("/rules").status_code))
+    assert found == [(False, 403), (True, 200), (False, 403)]
 
 
 @pytest.mark.parametrize("on", [True, False])
