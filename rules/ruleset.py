@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
@@ -17,8 +19,10 @@ from rules.table import EVERY_TIME, HitPolicy
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
 
-#: From how many rows for one kind of event on an index pays (./run bench rules); fewer are generated code.
-INDEX_FROM_ROWS = 350
+#: From how many rows for one kind of event on an index pays (./run bench rules); fewer are generated code, a function
+#: for each table: asking one of these takes as long as so many rows.
+INDEX_FROM_ROWS = 250
+ROWS_PER_TABLE = 8
 #: From how many on a trace keeps only the rows that decided.
 SHORT_TRACE_FROM_ROWS = 100
 #: More rows than any rule list has: decided row by row.
@@ -51,9 +55,30 @@ def compile_ruleset(
     """The rule list ready to decide: entries in order, comparisons prepared, sorted by the events they run on.
 
     Never raises for a table that no longer fits the vocabulary (a connection that was removed): the rows concerned
-    cannot be decided then, and say so. Events of a kind with `index_from` rows or more are decided with an index, which
-    changes nothing but the time; from `short_trace_from` rows on a trace keeps only the rows that decided.
+    cannot be decided then, and say so. Events of a kind with `index_from` rows or more, every table counted as
+    `ROWS_PER_TABLE` more, are decided with an index, which changes nothing but the time; from `short_trace_from` rows
+    on a trace keeps only the rows that decided.
     Raises `ValueError` for two entries with one code."""
+    with _not_collecting():
+        return _compiled(revision, entries, vocabulary, index_from, short_trace_from)
+
+
+@contextmanager
+def _not_collecting() -> Iterator[None]:
+    """No garbage is looked for meanwhile: 10 000 rows are a million records, none of them garbage, and going through
+    them again and again took two thirds of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _compiled(
+    revision: int, entries: Iterable[Entry], vocabulary: Vocabulary, index_from: int, short_trace_from: int
+) -> RuleSet:
     ordered = tuple(sorted(entries, key=lambda entry: (entry.position, entry.code)))
     if len({entry.code for entry in ordered}) != len(ordered):
         raise ValueError("Two entries of the rule list have the same code")
@@ -98,7 +123,7 @@ class Bucket:
     def of(cls, tables: tuple[CompiledTable, ...], index_from: int, short_trace_from: int) -> Bucket:
         size = sum(len(one.rows) for one in tables)
         short = size >= short_trace_from
-        if size < index_from:
+        if size + ROWS_PER_TABLE * len(tables) < index_from:
             return cls(tables, short)
         rows: list[CompiledRow | None] = []
         owner: list[int] = []

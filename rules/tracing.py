@@ -180,8 +180,7 @@ class TracedPass(Pass):
         seen: list[Seen] = []
         for group in row.groups:
             for condition, place, prefix in group.leaves:
-                one = seen_at(condition, self.look, self.vocabulary)
-                seen.append(replace(one, label=prefix + one.label, group=place))
+                seen.append(seen_at(condition, self.look, self.vocabulary, prefix, place))
             if not full and group.node.truth(self.look) is False:
                 break
         return seen
@@ -222,11 +221,15 @@ class RowTraces:
         self.kept[key] = replace(before, verdict=verdict, steps=steps, reason=cut(reason))
 
 
-def seen_at(condition: CompiledCondition, look: Look, vocabulary: Vocabulary) -> Seen:
-    """One condition as the trace shows it. Reads what was read before, so it says what the decision saw."""
+def seen_at(
+    condition: CompiledCondition, look: Look, vocabulary: Vocabulary, prefix: str = "", group: str = ""
+) -> Seen:
+    """One condition as the trace shows it, with the `prefix` and the place of its group when it stands in one.
+
+    Reads what was read before, so it says what the decision saw."""
     answer = condition.ask(look)
     found = condition.field
-    label = found.label if found is not None else condition.name
+    label = prefix + (found.label if found is not None else condition.name)
     actual = source = at = reason = ""
     if isinstance(answer, Undecided):
         reason, truth = answer.reason, Truth.UNKNOWN
@@ -257,4 +260,5 @@ def seen_at(condition: CompiledCondition, look: Look, vocabulary: Vocabulary) ->
         at,
         truth,
         cut(reason),
+        group,
     )

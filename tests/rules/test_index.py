@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -216,6 +217,20 @@ def _many(*more: Any) -> tuple[list[Entry], int]:
     """Many one-row tables about chats, then these."""
     tables = [*(a_table([tagging("r1", c1="chat")], code=f"T{at}") for at in range(400)), *more]
     return [Entry(one.code, one.name, 1, at, table=one) for at, one in enumerate(tables)], len(tables)
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_compiling_leaves_the_garbage_collector_as_it_was(collecting: bool) -> None:
+    was_on = gc.isenabled()
+    try:
+        (gc.enable if collecting else gc.disable)()
+        compile_ruleset(1, [], DESK)
+        assert gc.isenabled() is collecting
+        with pytest.raises(ValueError, match="the same code"):
+            compile_ruleset(1, [Entry("A", "A", 1, 0), Entry("A", "A", 1, 1)], DESK)
+        assert gc.isenabled() is collecting
+    finally:
+        (gc.enable if was_on else gc.disable)()
 
 
 def test_a_write_of_one_of_many_tables_is_read_by_the_later_ones() -> None:
