@@ -504,7 +504,7 @@ def trigger_forms(document: Document, vocabulary: Vocabulary) -> list[TriggerFor
 
 def _trigger_form(number: int, line: Mapping[str, Any], vocabulary: Vocabulary) -> TriggerForm:
     chosen = str(line.get("on", ""))
-    choices = tuple(Choice(one.key, one.label, one.key == chosen) for one in TRIGGERS.values())
+    choices = tuple(Choice(one.key, in_words(one.label), one.key == chosen) for one in TRIGGERS.values())
     widgets: list[tuple[str, Widget]] = []
     for record in TRIGGERS.values():
         for param in record.params:
@@ -590,7 +590,7 @@ def field_menu(vocabulary: Vocabulary, *, outside: bool = True) -> dict[str, lis
     for one in all_fields(vocabulary):
         if one.outside and not outside:
             continue
-        groups.setdefault(one.group, []).append((one.key, one.label))
+        groups.setdefault(one.group, []).append((one.key, in_words(one.label)))
     return groups
 
 

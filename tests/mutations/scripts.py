@@ -20,16 +20,7 @@ LANGUAGE = "tests/web/test_scripts_language.py::"
 
 CHECK = "tests/sandbox/test_check.py::"
 
-DOCS = "tests/sandbox/test_docs.py::"
-
 MUTATIONS = (
-    Mutation(
-        "scripts: a run that is cancelled ends",
-        "sandbox/broker.py",
-        "        if self.cancelled is not None and self.cancelled():\n",
-        "        if False:\n",
-        DOCS + "test_a_cancelled_run_says_so_and_nothing_of_it_is_done",
-    ),
     Mutation(
         "scripts: a scope looks at nothing from outside",
         "web/scripts_settings.py",

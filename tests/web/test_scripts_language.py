@@ -103,3 +103,16 @@ def test_problems_and_what_the_editor_says_of_itself_are_in_the_readers_language
     )
     assert answer.get_json()["problems"][0]["message"] == "os ne peut pas être importé."
     assert send(developer, f"/scripts/{code}/publish", {"note": "x", "seen": 1}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("language", "trigger", "field"), [("fr", "est créé", "Priorité"), ("en", "is created", "Priority")]
+)
+def test_when_it_runs_offers_triggers_and_fields_in_the_readers_language(
+    desk: Desk, developer: FlaskClient, language: str, trigger: str, field: str
+) -> None:
+    code = a_script(desk)
+    reads(desk, language)
+    page = text_of(developer.get(f"/scripts/{code}/settings"))
+    assert re.search(rf'<option value="created"[^>]*>{trigger}</option>', page)
+    assert f'<option value="ticket.priority">{field}</option>' in page
