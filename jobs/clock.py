@@ -73,10 +73,10 @@ def mend(services: Services) -> int:
         items = sorted(set(connection.execute(lanes).scalars()))
         rows = [
             (table, row.id, now + max(timedelta(0), row.due_at - row.made))
-            for table, made, first in _FIRST_TRIES
+            for table, made, which in _RECKONED
             for row in connection.execute(
                 select(table.id, table.due_at, made.label("made"))
-                .where(table.due_at > now, made > ahead, first)
+                .where(table.due_at > now, made > ahead, which)
                 .limit(MENDED)
             )
         ]
@@ -99,10 +99,15 @@ def mend(services: Services) -> int:
     return len(items) + len(rows)
 
 
-#: Work that has not been tried yet, by when it was made: only its first try is due at once.
-_FIRST_TRIES: tuple[tuple[Any, Any, ColumnElement[bool]], ...] = (
+#: A lookup that was asked, or asked anew, and has failed in no try since.
+_NOT_ANSWERED = or_(LookupRow.answered_at.is_(None), LookupRow.answered_at < LookupRow.asked_at)
+#: Work by the moment from which its pause was reckoned: when it was made, or when its last try began or failed. A try
+#: that was cut off is none: what was claimed by a clock that was ahead, and lost, would lie until that hour comes.
+_RECKONED: tuple[tuple[Any, Any, ColumnElement[bool]], ...] = (
     (RunRow, RunRow.created_at, RunRow.attempt == 0),
-    (LookupRow, LookupRow.asked_at, LookupRow.tries == 0),
+    (RunRow, RunRow.started_at, RunRow.attempt > 0),
+    (LookupRow, LookupRow.asked_at, _NOT_ANSWERED),
+    (LookupRow, LookupRow.answered_at, ~_NOT_ANSWERED),
     (OutboxRow, OutboxRow.created_at, and_(OutboxRow.tries == 0, OutboxRow.status == "due")),
 )
 

@@ -347,6 +347,45 @@ def test_a_try_that_failed_while_the_clock_was_ahead_is_made_again_after_its_own
             assert connection.execute(select(OutboxRow.due_at)).scalar_one() - right <= timedelta(minutes=1)
 
 
+def test_a_lookup_whose_worker_was_cut_off_while_the_clock_was_ahead_is_asked_when_it_is_put_right(
+    desk: Services, crm: Upstream
+) -> None:
+    """Its ticket waited for an hour: it had been tried, so it did not count as put off."""
+    table(desk, BY_TIER)
+    right = desk.clock.now()
+    clock_of(desk).forward(hours=1)
+    ticket = a_ticket(desk.db)
+    automation.drain(desk)
+    lost = {"tries": 1, "lease_until": desk.clock.now() + timedelta(seconds=30), "token": "lost"}
+    with desk.db.write() as connection:
+        connection.execute(update(LookupRow).values(**lost))
+    clock_of(desk).at = right
+    assert clock.mend(desk) == 1
+    with desk.db.write() as connection:
+        connection.execute(update(LookupRow).values(lease_until=None, token=None))
+    work(desk)
+    assert item(desk, ticket.item_id).state["priority"] == "high"
+    assert clock.mend(desk) == 0
+
+
+def test_a_lookup_that_failed_while_the_clock_was_ahead_is_asked_again_after_its_own_pause(desk: Services) -> None:
+    table(desk, BY_TIER)
+    a_ticket(desk.db)
+    automation.drain(desk)
+    right = desk.clock.now()
+    hour, pause = timedelta(hours=1), timedelta(seconds=60)
+    failed = {"state": "failed", "tries": 1, "answered_at": right + hour, "due_at": right + hour + pause}
+    with desk.db.write() as connection:
+        connection.execute(update(LookupRow).values(**failed))
+    assert clock.mend(desk) == 1
+    with desk.db.read() as connection:
+        assert connection.execute(select(LookupRow.due_at)).scalar_one() == right + pause
+    # One that failed just now keeps its pause, however long that is.
+    with desk.db.write() as connection:
+        connection.execute(update(LookupRow).values(answered_at=right, due_at=right + hour))
+    assert clock.mend(desk) == 0
+
+
 def test_an_answer_counts_although_the_clock_of_its_question_was_ahead(desk: Services, crm: Upstream) -> None:
     """With two hosts whose clocks differ it was asked again and again, until the wait was over."""
     table(desk, BY_TIER)

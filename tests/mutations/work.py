@@ -65,6 +65,13 @@ MUTATIONS = (
         "tests/web/test_set_aside.py::test_the_page_shows_what_would_still_apply_and_changes_nothing",
     ),
     Mutation(
+        "a lookup that was claimed and lost by a clock that was ahead",
+        "jobs/clock.py",
+        "    (LookupRow, LookupRow.asked_at, _NOT_ANSWERED),\n",
+        "    (LookupRow, LookupRow.asked_at, _NOT_ANSWERED & (LookupRow.tries == 0)),\n",
+        FAULTS + "test_a_lookup_whose_worker_was_cut_off_while_the_clock_was_ahead_is_asked_when_it_is_put_right",
+    ),
+    Mutation(
         "a rehearsal of rows is taken back",
         "jobs/parked.py",
         "            raise _TakenBack\n    except _TakenBack:\n        return found\n",
