@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -122,12 +123,12 @@ def live(services: Services, content: str = NARROW) -> None:
     timers.tick(services, budget_s=30)
 
 
-def again(services: Services, content: str) -> None:
+def again(services: Services, content: str, code: str = "A21") -> None:
     """Publish the next version of the table, and give more items their timers."""
     with services.db.write() as connection:
-        seen, now = rule_list.entry(connection, "A21").draft_count, services.clock.now()
-        seen = rule_list.save_draft(connection, "A21", files.load(content), author="ana", seen=seen, now=now)
-        rule_list.publish(connection, "A21", author="ana", note="", seen=seen, now=now)
+        seen, now = rule_list.entry(connection, code).draft_count, services.clock.now()
+        seen = rule_list.save_draft(connection, code, files.load(content), author="ana", seen=seen, now=now)
+        rule_list.publish(connection, code, author="ana", note="", seen=seen, now=now)
     timers.tick(services, budget_s=30)
 
 
@@ -272,6 +273,55 @@ def test_a_schedule_that_takes_hardly_any_item_stops_after_a_stretch_all_the_sam
             reached.append(connection.execute(select(TimeTrigger.tick_to)).scalar_one())
     assert reached == [2, 4, None]
     assert looked_at(desk) == [ids[-1]]
+
+
+#: The same rule in words that the database cannot be asked: none of its items is passed by.
+NEVER = "{field: ticket.subject, op: matches, value: zzz}"
+WHOLE = WAITING.replace("A21", "A22").replace("too-long]", "whole]")
+CONDITIONS = ("value: urgent", "value: [urgent, high]", "value: low", "op: is_not, value: low")
+
+
+def both(condition: str) -> tuple[str, str]:
+    """The table that passes items by, and the one that does not."""
+    own = f"{{field: ticket.priority, {condition}}}"
+    return (
+        WAITING.replace("{id: r1,", f"{{id: r1, groups: [any: [{own}]],"),
+        WHOLE.replace("{id: r1,", f"{{id: r1, groups: [any: [{own}, {NEVER}]],"),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_passing_items_by_changes_nothing_of_what_a_rule_does(desk: Services, seed: int) -> None:
+    random = Random(seed)
+    priorities, statuses = ("low", "high", "urgent"), ("waiting_team", "open")
+    ids = waiting_team(desk, "low", "urgent")
+    ids += tickets(desk, [{"priority": random.choice(priorities), "status": random.choice(statuses)} for _ in range(2)])
+    clock_of(desk).forward(hours=random.choice([1, 30, 80]))
+    for content in both(random.choice(CONDITIONS)):
+        table(desk, content)
+    tick(desk)
+    # Of each condition, one of the first two is passed by.
+    assert len(outcomes_of(desk, "A21")) < len(outcomes_of(desk, "A22"))
+    for _ in range(14):
+        match random.choice(["priority", "priority", "status", "time", "time", "time", "version"]):
+            case "priority":
+                save(desk, random.choice(ids), priority=random.choice(priorities))
+            case "status":
+                save(desk, random.choice(ids), status=random.choice(statuses))
+            case "time":
+                clock_of(desk).forward(hours=random.choice([1, 20, 40, 73]))
+            case "version":
+                for code, content in zip(("A21", "A22"), both(random.choice(CONDITIONS)), strict=True):
+                    again(desk, content, code)
+        tick(desk)
+        for item_id in ids:
+            assert tags(desk, item_id) in ([], ["too-long", "whole"])
+
+
+def outcomes_of(services: Services, code: str) -> list[str]:
+    with services.db.read() as connection:
+        return list(connection.execute(select(Timer.outcome).where(Timer.key.like(f"{code}:%"))).scalars())
 
 
 # What comes due while a walk goes on ----------------------------------------------------------------------------------
