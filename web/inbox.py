@@ -21,6 +21,7 @@ from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
 from web.levels_view import levels_of, pressing
 from web.look import DAY, HOUR, MINUTE
 from web.names_store import names
+from web.paging import asked_page
 from web.shell import waiting
 
 pages = Blueprint("inbox", __name__)
@@ -35,9 +36,8 @@ QUEUES = {
     "closed": lazy_gettext("Closed"),
     "any": lazy_gettext("Everything"),
 }
-#: Longest search text, in characters, and the furthest page that can be asked for.
+#: Longest search text, in characters.
 TEXT_CHARS = 200
-LAST_PAGE = store.COUNT_CAP // store.PAGE_ROWS
 
 
 @pages.get("/")
@@ -52,7 +52,7 @@ def page() -> ResponseReturnValue:
         desk = services().live.current(connection)
         found = store.inbox(connection, me(), wanted, labels.names.entries)
         tags = store.tags_in_use(connection, me())
-        levels = levels_of(connection, [line.id for line in found.lines], now())
+        levels = levels_of(connection, [line.id for line in found.rows], now())
     wanted = replace(wanted, page=found.page)
     return render_template(
         "inbox.html",
@@ -66,7 +66,6 @@ def page() -> ResponseReturnValue:
         priorities=PRIORITIES,
         status_tones=STATUS_TONES,
         priority_tones=PRIORITY_TONES,
-        shown=_shown(found),
         href=lambda number: _address(**{**asdict(wanted), "page": number}),
         changed=_changed,
         full=lambda at: format_datetime(at, "full"),
@@ -105,7 +104,7 @@ def _wanted() -> store.Filter:
         priority=priority if priority in PRIORITIES else "",
         tag=given.get("tag", "").strip()[:MAX_TAG_CHARS],
         text=given.get("text", "").strip()[:TEXT_CHARS],
-        page=min(max(1, given.get("page", 1, type=int)), LAST_PAGE),
+        page=asked_page(),
     )
 
 
@@ -115,16 +114,6 @@ def _address(**values: Any) -> str:
     # The queue is always said: without one, the first page chooses.
     chosen = {key: value for key, value in values.items() if value and (key == "queue" or value != default[key])}
     return url_for("inbox.page", **chosen)
-
-
-def _shown(found: store.Page) -> str:
-    if not found.lines:
-        return ""
-    first = (found.page - 1) * store.PAGE_ROWS + 1
-    last = first + len(found.lines) - 1
-    if found.more_than_total:
-        return gettext("%(first)s–%(last)s of more than %(total)s", first=first, last=last, total=found.total)
-    return gettext("%(first)s–%(last)s of %(total)s", first=first, last=last, total=found.total)
 
 
 def _nothing(wanted: store.Filter) -> tuple[str, str, str, str]:

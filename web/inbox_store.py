@@ -16,11 +16,8 @@ from tickets.people import Viewer
 from tickets.snooze import SNOOZED
 from tickets.tables import History, Person, PersonAddress, WorkItem
 from tickets.visibility import visible
+from web.paging import PAGE_ROWS, Paged, counted
 from web.seen_store import unread
-
-#: Rows of one page of the list, and how far it counts.
-PAGE_ROWS = 50
-COUNT_CAP = 1_000
 
 WAITING = ("waiting_customer", "waiting_team")
 
@@ -63,31 +60,14 @@ class Line:
     unread: bool = False  # a customer wrote something that the viewer has not seen
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of the inbox. `total` stops at COUNT_CAP; `more_than_total` says that it did."""
-
-    lines: Sequence[Line]
-    total: int
-    more_than_total: bool
-    hidden: int
-    page: int
-    pages: int
-
-
-def inbox(connection: Connection, who: Viewer, wanted: Filter, entries: Mapping[str, str] | None = None) -> Page:
+def inbox(connection: Connection, who: Viewer, wanted: Filter, entries: Mapping[str, str] | None = None) -> Paged[Line]:
     """The items of a queue that `who` may see, newest change first. `entries`: the names of rules and scripts."""
     mine = and_(*conditions(connection, who, wanted))
-    counted = select(WorkItem.id).where(mine, visible(who)).limit(COUNT_CAP + 1).subquery()
-    counts = select(select(func.count()).select_from(counted).scalar_subquery().label("total"))
+    theirs = select(WorkItem.id).where(mine)
     # Only without a filter: a text filter that counts hidden items would let one guess their words.
-    if not wanted.narrowed and wanted.queue in ("all", "unassigned", "waiting"):
-        not_shown = select(WorkItem.id).where(mine, not_(visible(who))).limit(COUNT_CAP).subquery()
-        counts = counts.add_columns(select(func.count()).select_from(not_shown).scalar_subquery())
-    total, *more = connection.execute(counts).one()
-    hidden = more[0] if more else 0
-    pages = max(1, -(-min(total, COUNT_CAP) // PAGE_ROWS))
-    page = min(max(1, wanted.page), pages)
+    told = not wanted.narrowed and wanted.queue in ("all", "unassigned", "waiting")
+    hidden = theirs.where(not_(visible(who))) if told else None
+    found = counted(connection, theirs.where(visible(who)), wanted.page, hidden=hidden)
     rows = connection.execute(
         select(
             WorkItem.id,
@@ -107,31 +87,32 @@ def inbox(connection: Connection, who: Viewer, wanted: Filter, entries: Mapping[
         .where(mine, visible(who))
         .order_by(WorkItem.updated_at.desc(), WorkItem.id.desc())
         .limit(PAGE_ROWS)
-        .offset((page - 1) * PAGE_ROWS)
+        .offset(found.offset)
     ).all()
     marks = _automation_marks(connection, [row.id for row in rows], entries or {})
-    found = search.where_found(connection, wanted.text, [row.id for row in rows])
+    words = search.where_found(connection, wanted.text, [row.id for row in rows])
     emails = _emails(connection, [row.customer_id for row in rows if row.customer_id and not row.customer])
-    lines = [
-        Line(
-            id=row.id,
-            subject=row.subject or "",
-            status=row.status or "open",
-            priority=row.priority or "normal",
-            team=row.team,
-            assignees=tuple(row.assignees or ()),
-            tags=tuple(row.tags or ()),
-            customer=row.customer or emails.get(row.customer_id, ""),
-            created_at=row.created_at,
-            updated_at=row.updated_at,
-            automation=marks[row.id][0] if row.id in marks else "",
-            automation_at=marks[row.id][1] if row.id in marks else None,
-            found=found.get(row.id, ""),
-            unread=bool(row.unread),
-        )
-        for row in rows
-    ]
-    return Page(lines, min(total, COUNT_CAP), total > COUNT_CAP, hidden, page, pages)
+    return found.of(
+        [
+            Line(
+                id=row.id,
+                subject=row.subject or "",
+                status=row.status or "open",
+                priority=row.priority or "normal",
+                team=row.team,
+                assignees=tuple(row.assignees or ()),
+                tags=tuple(row.tags or ()),
+                customer=row.customer or emails.get(row.customer_id, ""),
+                created_at=row.created_at,
+                updated_at=row.updated_at,
+                automation=marks[row.id][0] if row.id in marks else "",
+                automation_at=marks[row.id][1] if row.id in marks else None,
+                found=words.get(row.id, ""),
+                unread=bool(row.unread),
+            )
+            for row in rows
+        ]
+    )
 
 
 def any_in(connection: Connection, who: Viewer, queue: str) -> bool:

@@ -39,17 +39,16 @@ from web import items_store
 from web.access import me, needs
 from web.context import now, services
 from web.forms import LARGEST_KEY, looks_like_email
-from web.inbox_store import COUNT_CAP, PAGE_ROWS
 from web.item_forms import Input, inputs, read
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels
 from web.names_store import Names, names
+from web.paging import asked_page
 
 pages = Blueprint("items", __name__)
 
 #: Kinds that have a list here; tickets have the inbox.
 LISTED = (ItemKind.TASK, ItemKind.PROJECT, ItemKind.TIMESHEET, ItemKind.JOB)
 TEXT_CHARS = 200
-LAST_PAGE = COUNT_CAP // PAGE_ROWS
 #: Fields of kinds that have no column of their own in a list: the stage's column says what is set.
 BESIDE_THE_STAGE = frozenset({"pipeline", "job_status"})
 #: Fields of all kinds that the form for an item's details has beside the kind's own.
@@ -83,14 +82,13 @@ def listing(kind: str) -> ResponseReturnValue:
         wanted=wanted,
         found=found,
         labels=labels,
-        columns=[labels.custom[key] for key in _columns(known, found.lines)],
+        columns=[labels.custom[key] for key in _columns(known, found.rows)],
         statuses=statuses_of(known),
         approvals=labels.custom["approval"].options if "approval" in labels.custom else None,
         stages=_stages(pipelines),
         status_tones=STATUS_TONES,
         priority_tones=PRIORITY_TONES,
         approval_tones=APPROVAL_TONES,
-        shown=_shown(found),
         clear=url_for("items.listing", kind=known),
         href=lambda number: url_for(
             "items.listing", **{key: value for key, value in {**asdict(wanted), "page": number}.items() if value}
@@ -421,18 +419,8 @@ def _wanted(kind: str) -> items_store.Wanted:
         approval=given.get("approval", "")[:40],
         stage=given.get("stage", "")[:60],
         text=given.get("text", "").strip()[:TEXT_CHARS],
-        page=min(max(1, given.get("page", 1, type=int)), LAST_PAGE),
+        page=asked_page(),
     )
-
-
-def _shown(found: items_store.Page) -> str:
-    if not found.lines:
-        return ""
-    first = (found.page - 1) * PAGE_ROWS + 1
-    last = first + len(found.lines) - 1
-    if found.more_than_total:
-        return gettext("%(first)s–%(last)s of more than %(total)s", first=first, last=last, total=found.total)
-    return gettext("%(first)s–%(last)s of %(total)s", first=first, last=last, total=found.total)
 
 
 def _actor(viewer: Viewer) -> Actor:

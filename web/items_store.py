@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, not_, or_, select
@@ -17,7 +17,8 @@ from tickets.people import Viewer
 from tickets.tables import Link, Person, PipelineRow, WorkItem
 from tickets.values import JSON
 from tickets.visibility import visible
-from web.inbox_store import COUNT_CAP, PAGE_ROWS, name_like
+from web.inbox_store import name_like
+from web.paging import PAGE_ROWS, Paged, counted
 
 #: Most cards of one board.
 BOARD_CARDS = 500
@@ -62,31 +63,14 @@ class Line:
     open_parts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    lines: Sequence[Line]
-    total: int
-    more_than_total: bool
-    hidden: int
-    page: int
-    pages: int
-    sums: Mapping[str, float] = field(default_factory=dict)
-
-
-def listed(connection: Connection, who: Viewer, wanted: Wanted) -> Page:
+def listed(connection: Connection, who: Viewer, wanted: Wanted) -> Paged[Line]:
     """One page of a kind, newest change first, of what `who` may see."""
     theirs = and_(*_conditions(connection, who, wanted))
-    counted = select(WorkItem.id).where(theirs, visible(who)).limit(COUNT_CAP + 1).subquery()
-    total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
-    hidden = 0
+    every = select(WorkItem.id).where(theirs)
     # Only without a filter: one that counts hidden items would let somebody guess what is in them.
-    if not wanted.narrowed:
-        not_shown = select(WorkItem.id).where(theirs, not_(visible(who))).limit(COUNT_CAP).subquery()
-        hidden = connection.execute(select(func.count()).select_from(not_shown)).scalar_one()
-    pages = max(1, -(-min(total, COUNT_CAP) // PAGE_ROWS))
-    page = min(max(1, wanted.page), pages)
-    lines = _lines(connection, who, theirs, limit=PAGE_ROWS, offset=(page - 1) * PAGE_ROWS)
-    return Page(lines, min(total, COUNT_CAP), total > COUNT_CAP, hidden, page, pages)
+    hidden = None if wanted.narrowed else every.where(not_(visible(who)))
+    found = counted(connection, every.where(visible(who)), wanted.page, hidden=hidden)
+    return found.of(_lines(connection, who, theirs, limit=PAGE_ROWS, offset=found.offset))
 
 
 def board(connection: Connection, who: Viewer, wanted: Wanted) -> tuple[dict[str, list[Line]], bool]:

@@ -18,6 +18,7 @@ from web.access import me, needs, safe_path
 from web.context import now, services
 from web.labels import Labels
 from web.names_store import names
+from web.paging import asked_page
 
 pages = Blueprint("outbox", __name__)
 
@@ -45,12 +46,10 @@ def page() -> ResponseReturnValue:
     state = request.args.get("state", "approval")
     if state not in STATES:
         state = "approval"
-    number = min(max(1, request.args.get("page", 1, type=int)), outbox_store.COUNT_CAP)
     with services().db.read() as connection:
-        found = outbox_store.outbox(connection, me(), state, page=number)
+        found = outbox_store.outbox(connection, me(), state, page=asked_page())
         waiting = outbox_store.waiting_for_approval(connection, me())
         labels = Labels(names(connection))
-    first = (found.page - 1) * outbox_store.PAGE_ROWS
     return render_template(
         "outbox.html",
         found=found,
@@ -62,9 +61,6 @@ def page() -> ResponseReturnValue:
             for key, label in STATES.items()
         ],
         href=lambda n: url_for("outbox.page", state=state, page=n),
-        shown=gettext(
-            "%(first)s–%(last)s of %(total)s", first=first + 1, last=first + len(found.rows), total=found.total
-        ),
     )
 
 

@@ -17,10 +17,9 @@ from tickets.people import Permission, Viewer
 from tickets.store import AnyRow
 from tickets.tables import Message, WorkItem
 from tickets.visibility import visible
+from web.paging import COUNT_CAP, PAGE_ROWS, Paged, counted
 
-#: Rows of one page; how far a page counts; replies shown on one ticket.
-PAGE_ROWS = 50
-COUNT_CAP = 1_000
+#: Replies shown on one ticket.
 SUGGESTIONS = 20
 
 #: What the tabs show, by their key in the address.
@@ -57,15 +56,6 @@ class Leaving:
     written_since: bool = False  # somebody wrote on the item after this reply was suggested
 
 
-@dataclass(frozen=True, slots=True)
-class LeavingPage:
-    rows: Sequence[Leaving]
-    total: int
-    hidden: int
-    page: int
-    pages: int
-
-
 _COLUMNS = (
     OutboxRow.id,
     OutboxRow.kind,
@@ -82,20 +72,13 @@ _COLUMNS = (
 )
 
 
-def outbox(connection: Connection, viewer: Viewer, state: str, *, page: int = 1) -> LeavingPage:
+def outbox(connection: Connection, viewer: Viewer, state: str, *, page: int = 1) -> Paged[Leaving]:
     """One page of what is in this state, newest first; what waits, the next one first."""
     wanted = OutboxRow.status.in_(STATES[state])
     shown = and_(wanted, _may_see(viewer))
-
-    def count(condition: ColumnElement[bool]) -> int:
-        base = select(OutboxRow.id).outerjoin(WorkItem, WorkItem.id == OutboxRow.item_id)
-        return connection.execute(
-            select(func.count()).select_from(base.where(condition).limit(COUNT_CAP).subquery())
-        ).scalar_one()
-
-    total = count(shown)
-    pages = max(1, -(-total // PAGE_ROWS))
-    page = min(max(1, page), pages)
+    every = select(OutboxRow.id).outerjoin(WorkItem, WorkItem.id == OutboxRow.item_id)
+    hidden = every.where(wanted, not_(_may_see(viewer)))
+    found = counted(connection, every.where(shown), page, hidden=hidden)
     order = (OutboxRow.due_at, OutboxRow.id) if state == "waiting" else (OutboxRow.id.desc(),)
     rows = connection.execute(
         select(*_COLUMNS)
@@ -103,10 +86,9 @@ def outbox(connection: Connection, viewer: Viewer, state: str, *, page: int = 1)
         .where(shown)
         .order_by(*order)
         .limit(PAGE_ROWS)
-        .offset((page - 1) * PAGE_ROWS)
+        .offset(found.offset)
     ).all()
-    hidden = count(and_(wanted, not_(_may_see(viewer))))
-    return LeavingPage(_leaving(connection, rows), total, hidden, page, pages)
+    return found.of(_leaving(connection, rows))
 
 
 def waiting_for_approval(connection: Connection, viewer: Viewer) -> int:

@@ -16,10 +16,9 @@ from web.access import me, needs
 from web.context import services
 from web.labels import Labels
 from web.names_store import names
+from web.paging import asked_page
 
 pages = Blueprint("runs", __name__)
-
-LAST_PAGE = runs_store.COUNT_CAP // runs_store.PAGE_ROWS
 
 
 @pages.get("/runs")
@@ -32,7 +31,7 @@ def index() -> ResponseReturnValue:
         outcome=outcome if outcome in runs_store.OUTCOMES else "",
         script=given.get("script", "")[:10],
         item=_number(given.get("item", "")),
-        page=min(max(1, given.get("page", 1, type=int)), LAST_PAGE),
+        page=asked_page(),
     )
     with services().db.read() as connection:
         found = runs_store.runs(connection, me(), wanted)
@@ -45,7 +44,6 @@ def index() -> ResponseReturnValue:
         outcomes={"good": gettext("Ended well"), "bad": gettext("Failed"), "waiting": gettext("Waiting or running")},
         word=run_word,
         tone=run_tone,
-        shown=_shown(found),
         href=lambda number: url_for(
             "runs.index",
             outcome=wanted.outcome or None,
@@ -59,16 +57,6 @@ def index() -> ResponseReturnValue:
 def _number(text: str) -> int:
     plain = text.strip().removeprefix("#")
     return int(plain) if plain.isascii() and plain.isdigit() and len(plain) <= 9 else 0
-
-
-def _shown(found: runs_store.RunPage) -> str:
-    if not found.rows:
-        return ""
-    first = (found.page - 1) * runs_store.PAGE_ROWS + 1
-    last = first + len(found.rows) - 1
-    if found.capped:
-        return gettext("%(first)s–%(last)s of more than %(total)s", first=first, last=last, total=found.total)
-    return gettext("%(first)s–%(last)s of %(total)s", first=first, last=last, total=found.total)
 
 
 def run_word(status: str) -> str:

@@ -13,10 +13,9 @@ from tickets.people import Viewer
 from tickets.store import AnyRow
 from tickets.tables import EventRow, WorkItem
 from tickets.visibility import visible
+from web.paging import PAGE_ROWS, Paged, counted
 
-#: Rows of one page; how far a list is counted; tickets offered for a try; runs that "lately" looks at.
-PAGE_ROWS = 50
-COUNT_CAP = 1_000
+#: Tickets offered for a try; runs that "lately" looks at.
 RECENT_TICKETS = 20
 LATELY = 500
 
@@ -38,18 +37,7 @@ class RunFilter:
     page: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class RunPage:
-    """One page of runs. `total` stops at COUNT_CAP."""
-
-    rows: Sequence[AnyRow]
-    total: int
-    capped: bool
-    page: int
-    pages: int
-
-
-def runs(connection: Connection, viewer: Viewer, wanted: RunFilter) -> RunPage:
+def runs(connection: Connection, viewer: Viewer, wanted: RunFilter) -> Paged[AnyRow]:
     """Runs on tickets this viewer may see, newest first."""
     conditions: list[ColumnElement[bool]] = [visible(viewer)]
     if wanted.outcome in OUTCOMES:
@@ -59,10 +47,7 @@ def runs(connection: Connection, viewer: Viewer, wanted: RunFilter) -> RunPage:
     if wanted.item:
         conditions.append(RunRow.item_id == wanted.item)
     joined = select(RunRow.id).join(WorkItem, WorkItem.id == RunRow.item_id).where(*conditions)
-    counted = joined.limit(COUNT_CAP + 1).subquery()
-    total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
-    pages = max(1, -(-min(total, COUNT_CAP) // PAGE_ROWS))
-    page = min(max(1, wanted.page), pages)
+    found = counted(connection, joined, wanted.page)
     rows = connection.execute(
         select(
             RunRow.id,
@@ -82,9 +67,9 @@ def runs(connection: Connection, viewer: Viewer, wanted: RunFilter) -> RunPage:
         .where(*conditions)
         .order_by(RunRow.id.desc())
         .limit(PAGE_ROWS)
-        .offset((page - 1) * PAGE_ROWS)
+        .offset(found.offset)
     ).all()
-    return RunPage(rows, min(total, COUNT_CAP), total > COUNT_CAP, page, pages)
+    return found.of(rows)
 
 
 def run(connection: Connection, viewer: Viewer, run_id: int) -> AnyRow | None:

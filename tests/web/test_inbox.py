@@ -14,7 +14,7 @@ from tests.environment.databases import Kind, MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.web.desk import Desk, a_desk, sign_in
 from tickets import people
-from web import inbox_store, shell_store
+from web import inbox_store, paging, shell_store
 from web.inbox_store import Filter
 
 
@@ -106,7 +106,7 @@ def test_a_page_holds_fifty_and_says_which_of_how_many(desk: Desk, agent: FlaskC
 
 
 def test_counting_stops_at_its_cap_and_says_so(desk: Desk, agent: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox_store, "COUNT_CAP", 3)
+    monkeypatch.setattr(paging, "COUNT_CAP", 3)
     for number in range(5):
         desk.ticket(f"t{number}")
     assert "of more than 3" in agent.get("/?queue=all").get_data(as_text=True)
@@ -142,7 +142,7 @@ def test_queues_read_the_same_on_every_database(
         who = people.viewer(connection, "ana")
         assert who is not None
         found = {
-            wanted: [line.id for line in inbox_store.inbox(connection, who, wanted).lines]
+            wanted: [line.id for line in inbox_store.inbox(connection, who, wanted).rows]
             for wanted in (
                 Filter("mine"),
                 Filter("all", tag='a"b'),

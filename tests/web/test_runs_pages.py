@@ -13,7 +13,7 @@ from rules import store as rule_list
 from rules.store import EntryKind
 from sandbox.contract import ActionCall, CallRecord, LogLine, Outcome, ScriptError, Usage
 from tests.web.desk import Desk
-from web import runs_store
+from web import paging
 
 GOOD = Outcome(
     "finished",
@@ -107,7 +107,7 @@ def test_the_list_is_narrowed_by_outcome_script_and_ticket(desk: Desk, agent: Fl
 def test_the_list_comes_in_pages_with_a_cap(desk: Desk, agent: FlaskClient) -> None:
     ticket = desk.ticket()
     desk.clock.move(seconds=1)
-    for _ in range(runs_store.PAGE_ROWS + 2):
+    for _ in range(paging.PAGE_ROWS + 2):
         desk.clock.move(seconds=1)
         a_run(desk, ticket)
     page = agent.get("/runs?page=2").get_data(as_text=True)
