@@ -40,6 +40,7 @@ def typed(form: MultiDict[str, str]) -> tuple[Question, ...]:
             QuestionType(form[f"type{number}"]) if form.get(f"type{number}") in known else QuestionType.TEXT,
             form.get(f"required{number}") == "1",
             tuple(one.strip() for one in form.get(f"options{number}", "").split(";") if one.strip()),
+            form.get(f"help{number}", ""),
         )
         for number in range(MOST_QUESTIONS)
         if form.get(f"label{number}", "").strip()
