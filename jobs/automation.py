@@ -127,7 +127,7 @@ def _handle(services: Services, token: str, read: Read) -> bool:
         if read.event.kind is EventKind.TIMER and item.last_seq != read.item.last_seq:
             raise RevisionChanged  # what the timer waited for may have ended since: look again
         applied = apply_outcomes(services, connection, read, item, outcomes, now, hints)
-        waiting_until = finish_event(services, connection, read, decision, held, now, hints)
+        waiting_until = finish_event(services, connection, read, decision, held, outcomes, now, hints)
         waits = waiting_until is not None
         skipped = record(connection, read, decision, outcomes, applied, decide_us, now, waits=waits)
         if skipped:

@@ -25,7 +25,7 @@ from rules.facts import Facts
 from rules.trace import Trace
 from tickets import clocks, store
 from tickets.db import table_of
-from tickets.effects import Effect
+from tickets.effects import AddTo, Effect, RemoveFrom, SetField
 from tickets.events import SECOND_LOOKS, Cause, Event, EventKind
 from tickets.item import Item
 from tickets.prepared import Prepared
@@ -207,9 +207,11 @@ def _with_original(connection: Connection, read: Read, now: datetime) -> Read:
 
 
 def decide_rows(
-    read: Read, staged: Mapping[str, JSON], *, effects_left: int | None = None
+    read: Read, staged: Mapping[str, JSON], *, effects_left: int | None = None, done: Sequence[Outcome] = ()
 ) -> tuple[Decision, Held | None]:
-    """What the rule list says, up to a script it waits for. A late answer's rows wait for nothing any more."""
+    """What the rule list says, up to a script it waits for. A late answer's rows wait for nothing any more.
+
+    `done` is what the event did since its wait for a script ended, before the list goes on."""
     at, only_rows = _resume(read)
     before = {**cast(Mapping[str, JSON], read.progress.get("staged", {})), **staged}
     decision = decide(
@@ -221,10 +223,26 @@ def decide_rows(
         wait_over=frozenset(cast(Iterable[str], read.progress.get("over", ()))),
         only_rows=only_rows,
         effects_left=read.effects_left if effects_left is None else effects_left,
+        written_by=written_by(read, done),
     )
     if only_rows is not None or not read.may_wait:
         return decision, None
     return hold(decision, read.desk, read.facts, before)
+
+
+def written_by(read: Read, outcomes: Iterable[Outcome]) -> Mapping[str, str]:
+    """Which entry wrote each field last, of those that this event staged before and with these outcomes.
+
+    It is kept over a wait, so that a table which runs again when a later one wrote what it reads does so in two parts
+    as in one. What a script did that the event waited for counts as its entry's; any other came before the list."""
+    found = dict(cast(Mapping[str, str], read.progress.get("written", {})))
+    for one in outcomes:
+        if one.cause.kind == "script" and read.awaited is None:
+            continue
+        code = str(read.progress["at"]) if one.cause.kind == "script" else one.code
+        # Effects that change nothing are not planned at all.
+        found.update({it.field: code for it in one.effects if isinstance(it, (SetField, AddTo, RemoveFrom))})
+    return found
 
 
 def go_on(read: Read, staged: Mapping[str, JSON], outcomes: list[Outcome]) -> tuple[Decision, Held | None]:
@@ -263,7 +281,8 @@ def go_on(read: Read, staged: Mapping[str, JSON], outcomes: list[Outcome]) -> tu
             rows = tuple(cast(Iterable[str], read.progress.get("held", ())))
             held = Held(again, script, seconds, tuple(rest[place + 1 :]), rows)
             return replace(nothing, planned=tuple(planned), staged=before), held
-    decision, next_held = decide_rows(read, {**staged, **before}, effects_left=left)
+    done = [*outcomes, *(outcome_of(one) for one in planned)]
+    decision, next_held = decide_rows(read, {**staged, **before}, effects_left=left, done=done)
     note = ""
     if run.finished_at is None:
         note = f"{cause.label} took longer than the rules wait for it; they went on without it"

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from jobs import rows_set_aside
 from jobs.asking import ask
-from jobs.deciding import Outcome, Read, run_key, run_row_key
+from jobs.deciding import Outcome, Read, run_key, run_row_key, written_by
 from jobs.facts import args_key
 from jobs.holding import Held
 from jobs.queues import Work
@@ -39,10 +39,13 @@ def finish_event(
     read: Read,
     decision: Decision,
     held: Held | None,
+    outcomes: Sequence[Outcome],
     now: datetime,
     hints: set[Work],
 ) -> datetime | None:
-    """Mark the event done, or waiting for lookups or a run; returns when the lane is due again if it waits."""
+    """Mark the event done, or waiting for lookups or a run; returns when the lane is due again if it waits.
+
+    `outcomes` are all its steps of this part: a waiting event remembers which entry wrote which field last."""
     wait = decision.wait
     values: dict[str, Any] = {"status": "done", "progress": None, "error": ""}
     until: datetime | None = None
@@ -64,6 +67,7 @@ def finish_event(
             "until": iso(until),
             "over": over,
             "part": int(read.progress.get("part", 0)) + 1,
+            "written": dict(written_by(read, outcomes)),
         }
         values = {"status": "waiting", "progress": progress, "error": ""}
     elif held is not None:
@@ -78,6 +82,7 @@ def finish_event(
             "over": list(read.progress.get("over", ())),
             "part": int(read.progress.get("part", 0)) + 1,
             "run": run_row_key(read.event, held.at.row_key, held.at.step),
+            "written": dict(written_by(read, outcomes)),
             "held": list(held.rows),
             "rest": [dict(one) for one in held.rest],
         }

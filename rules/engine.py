@@ -47,15 +47,18 @@ def decide(
     wait_over: frozenset[str] = frozenset(),
     only_rows: frozenset[str] | None = None,
     effects_left: int = EFFECTS_PER_ROOT,
+    written_by: Mapping[str, str] | None = None,
 ) -> Decision:
     """What the rule list says about one event.
 
     `held` are row keys that have fired for this root: they still match, and end a *first* table, but do nothing.
     `after` resumes AT this entry with what was `staged` before it; raises `UnknownEntry` when the list has it no more.
     `wait_over` are entries to be decided without the answers they waited for. `only_rows` decides just these rows
-    again (a late answer): triggers are not asked then, all other rows count as held. At `effects_left` it stops."""
+    again (a late answer): triggers are not asked then, all other rows count as held. At `effects_left` it stops.
+    `written_by` are the entries that last wrote the fields in `staged`, for tables that run again when a later one
+    did; a field that is not in it was written before the list was gone through."""
     staged = staged or {}
-    asked = (ruleset, facts, held, staged, wait_over, only_rows, effects_left)
+    asked = (ruleset, facts, held, staged, wait_over, only_rows, effects_left, written_by)
     begins = None
     if not staged and after is None and only_rows is None:
         kind = facts.event.get("kind")

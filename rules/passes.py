@@ -77,6 +77,7 @@ class Pass:
         wait_over: frozenset[str],
         only_rows: frozenset[str] | None,
         effects_left: int,
+        written_by: Mapping[str, str] | None = None,
     ) -> None:
         self.ruleset = ruleset
         self.look = Look(facts, staged)
@@ -91,7 +92,8 @@ class Pass:
         self.busy: set[int] = set()  # places of the tables in which something was found, or nobody could say
         self.now = 0  # the place of the table being decided, then counted on, to tell what came after what
         self.decided_at: dict[int, int] = {}  # by place, of tables that ran again
-        self.written_at: dict[str, int] = {}
+        # Where the last write of a field came from; only tables that run again ask.
+        self.written_at: dict[str, int] = self._places_of(written_by) if written_by and ruleset.again else {}
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -212,6 +214,11 @@ class Pass:
                 possible.refresh(end)
                 at = bisect_left(bits, end)
         return True
+
+    def _places_of(self, written_by: Mapping[str, str]) -> dict[str, int]:
+        """What was written before a wait, as this pass counts; that of an entry which is gone is left out."""
+        places = {entry.code: order + 1 for order, entry in enumerate(self.ruleset.entries)}
+        return {name: places[code] for name, code in written_by.items() if code in places}
 
     def _order_of(self, code: str) -> int:
         for order, entry in enumerate(self.ruleset.entries):

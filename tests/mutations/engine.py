@@ -397,6 +397,13 @@ MUTATIONS = (
         POLICIES + "test_a_table_runs_again_when_a_later_entry_changes_a_field_it_reads",
     ),
     Mutation(
+        "a table runs again for what was written before a wait",
+        "rules/passes.py",
+        "self._places_of(written_by) if written_by and ruleset.again else {}",
+        "{}",
+        POLICIES + "test_what_was_written_before_a_wait_makes_tables_run_again_as_in_one_go",
+    ),
+    Mutation(
         "only when it asked to",
         "rules/ruleset.py",
         "one for one in compiled if one.table.run_again",

@@ -166,6 +166,50 @@ def test_a_table_before_a_wait_runs_again_after_it() -> None:
     assert rest.fired == ("B/r1", "A/r1")
 
 
+@pytest.mark.parametrize("index_from", [0, 1_000])
+def test_what_was_written_before_a_wait_makes_tables_run_again_as_in_one_go(index_from: int) -> None:
+    columns = [{"id": "tier", "field": "erp.find_party.tier"}]
+    tables = [
+        by_tags("A", "b", "c", again=True),
+        by_tags("B", "a", "b"),
+        by_tags("C", "b", "d", again=True),
+        a_table([tagging("r1", "e", tier="gold")], columns=columns, code="W"),
+    ]
+    entries = [Entry(one.code, one.name, 1, at, table=one) for at, one in enumerate(tables)]
+    ruleset = compile_ruleset(1, entries, DESK, index_from=index_from)
+    silver = {"lookups": {"erp.find_party": {"state": "known", "data": {"tier": "silver"}}}}
+    at_once = decide(ruleset, some_facts({"tags": ["a"]}, **silver))
+    assert at_once.fired == ("B/r1", "C/r1", "A/r1")
+    part = decide(ruleset, some_facts({"tags": ["a"]}))
+    assert (part.fired, part.wait and part.wait.entry) == (("B/r1", "C/r1"), "W")
+
+    def rest(**written_by: str) -> tuple[str, ...]:
+        later = some_facts({"tags": ["a"]}, **silver)
+        held = frozenset(part.fired)
+        decision = decide(ruleset, later, after="W", staged=part.staged, held=held, written_by=written_by)
+        assert rows_fired(decision) == sorted(decision.fired)
+        return decision.fired
+
+    assert rest(tags="C") == ("A/r1",)
+    # Nobody of the list wrote it, or an entry that is gone, or the table itself: it is as it was when A was decided.
+    assert rest() == rest(tags="GONE") == rest(tags="A") == ()
+
+
+def test_what_was_written_before_a_table_and_before_a_wait_does_not_make_it_run_again() -> None:
+    columns = [{"id": "tier", "field": "erp.find_party.tier"}]
+    first, second = by_tags("A", "a", "b"), by_tags("B", "c", "d", again=True)
+    waiting = a_table([tagging("r1", "c", tier="gold")], columns=columns, code="W")
+    gold = some_facts({"tags": ["a"]}, lookups={"erp.find_party": {"state": "known", "data": {"tier": "gold"}}})
+    silver = some_facts({"tags": ["a"]}, lookups={"erp.find_party": {"state": "known", "data": {"tier": "silver"}}})
+    # W resumes; B reads tags, which A wrote before it: only what W writes makes it run again.
+    for facts, fired in ((gold, ("W/r1", "B/r1")), (silver, ())):
+        rest = decided(facts, first, second, waiting, after="W", staged={"tags": ["a", "b"]}, written_by={"tags": "A"})
+        assert rest.fired == fired
+    # Its row matches by now, and would fire if it ran.
+    rest = decided(silver, first, second, waiting, after="W", staged={"tags": ["c"]}, written_by={"tags": "A"})
+    assert rest.fired == ()
+
+
 # As data ---------------------------------------------------------------------------------------------------------
 
 
