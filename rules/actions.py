@@ -177,7 +177,7 @@ def _clean_param(param: Param, value: JSON, vocabulary: Vocabulary, literal: boo
             return members
         case ParamType.BOOL:
             if not isinstance(value, bool):
-                raise ActionRefused(f"{param.label} takes yes or no.")
+                raise ActionRefused(f"{param.label} takes yes or no. Write true or false.")
             return value
         case ParamType.NUMBER:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MAX_NUMBER:

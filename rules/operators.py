@@ -545,7 +545,7 @@ def _clean_value(
                 return iso(as_time(value))
             case FieldType.BOOL:
                 if not isinstance(value, bool):
-                    raise OperandRefused(f"{quoted(value)} is neither yes nor no.")
+                    raise OperandRefused(f"{quoted(value)} is neither yes nor no. Write true or false.")
                 return value
             case FieldType.PERSON:
                 if isinstance(value, bool) or not isinstance(value, int):

@@ -617,7 +617,7 @@ class _Parser:
 
     def _bool(self, value: JSON, where: Where) -> bool:
         if not isinstance(value, bool):
-            self.report(where, "not_bool", "This is yes or no.")
+            self.report(where, "not_bool", "This is yes or no. Write true or false.")
             return True
         return value
 

@@ -185,7 +185,7 @@ def _clean_number(param: ScriptParam, value: JSON) -> JSON:
 
 def _clean_bool(param: ScriptParam, value: JSON) -> JSON:
     if not isinstance(value, bool):
-        raise ActionRefused(f"{param.label} takes yes or no, not {_kind(value)}.")
+        raise ActionRefused(f"{param.label} takes yes or no, not {_kind(value)}. Write true or false.")
     return value
 
 

@@ -143,7 +143,7 @@ def clean_value(field: StateField, value: JSON) -> JSON:
             return value
         case FieldType.BOOL:
             if not isinstance(value, bool):
-                raise BadValue(f"{field.label} takes yes or no, not {value!r}")
+                raise BadValue(f"{field.label} takes yes or no, written true or false, not {value!r}")
             return value
         case FieldType.TIME:
             try:

@@ -307,7 +307,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("post_message", {}, "A message takes either a text or a template, and one of them."),
     ("post_message", {"text": "x", "template": "E01"}, "A message takes either a text or a template"),
     ("post_message", {"template": "E99"}, "There is no template 'E99'. Allowed: E01."),
-    ("post_message", {"text": "x", "public": "yes"}, "Public takes yes or no."),
+    ("post_message", {"text": "x", "public": "yes"}, "Public takes yes or no. Write true or false."),
+    (
+        "set_field",
+        {"field": "published", "value": "yes"},
+        "Published takes yes or no, written true or false, not 'yes'.",
+    ),
     ("add_note", {"text": "x" * 20_001}, "Text takes at most 20000 characters, not 20001."),
     (
         "add_note",

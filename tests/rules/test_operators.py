@@ -199,7 +199,7 @@ def test_a_word_edge_is_needed_only_where_the_keyword_has_a_letter_or_digit(
         ("greater", N, "1e999999", "'1e999999' is not a number."),
         ("greater", N, "NaN", "'NaN' is not a number."),
         ("greater", W, "2026-11-21", "'2026-11-21' is not a time with a zone."),
-        ("is", B, "yes", "'yes' is neither yes nor no."),
+        ("is", B, "yes", "'yes' is neither yes nor no. Write true or false."),
         ("is", P, "Ana", "'Ana' is not a person's id."),
         ("is", T, {"a": 1}, "{'a': 1} is not a text."),
         ("contains_any", T, ["\u0301"], "A value needs at least one letter, digit or sign."),

@@ -92,7 +92,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, str], str]] = [
     ({"hit": "frist"}, {"table": "hit"}, "There is no hit policy 'frist'. Did you mean 'first'?"),
     ({"wait_s": 90_000}, {"table": "wait_s"}, "An event waits from 0 to 86400 seconds, or 'never_without', not 90000."),
     ({"wait_s": "soon"}, {"table": "wait_s"}, "An event waits from 0 to 86400 seconds"),
-    ({"enabled": "yes"}, {"table": "enabled"}, "This is yes or no."),
+    ({"enabled": "yes"}, {"table": "enabled"}, "This is yes or no. Write true or false."),
     ({"triggers": []}, {"table": "triggers"}, "Say when the table runs: created, message, changed"),
     ({"triggers": [{}]}, {"table": "triggers", "index": "0"}, "A trigger is a mapping with 'on'"),
     ({"hits": "first"}, {"table": "hits"}, "There is no key of a table 'hits'. Did you mean 'hit'?"),

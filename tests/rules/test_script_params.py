@@ -93,7 +93,7 @@ GIVEN: list[tuple[dict[str, Any], str]] = [
     ({"days": 3, "note": 1}, "Note takes a text, not a number."),
     ({"days": 3, "note": "x" * 2_001}, "Note takes at most 2000 characters, not 2001."),
     ({"days": 3, "note": "a\x00"}, "Note"),
-    ({"days": 3, "loud": "yes"}, "Loud takes yes or no, not a text."),
+    ({"days": 3, "loud": "yes"}, "Loud takes yes or no, not a text. Write true or false."),
     ({"days": 3, "until": "22.11.2026"}, "Until takes a date, YYYY-MM-DD, not '22.11.2026'."),
     ({"days": 3, "until": "20261122"}, "Until takes a date"),
     ({"days": 3, "until": "2026-02-30"}, "Until takes a date"),
