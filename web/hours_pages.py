@@ -269,10 +269,7 @@ def delete_policy(key: str) -> ResponseReturnValue:
     with services().db.write() as connection:
         refused = _still_used(connection, "sla", key, found.label)
         if not refused:
-            try:
-                store.delete_policy(connection, key, Change(me().key, now()))
-            except BadValue as error:
-                refused = str(error)
+            store.delete_policy(connection, key, Change(me().key, now()))
     if refused:
         return _policy_page(key, _policy_form(found, enabled), tried=_try(found), refused=refused), 409
     flash(gettext("The policy was deleted."), "ok")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
@@ -17,12 +15,9 @@ from tickets.journal import Change
 from tickets.sla import Policy
 from tickets.store import AnyRow
 from tickets.tables import BusinessCalendar, SlaPolicy
-from tickets.values import JSON
 
 #: Most calendars, and most policies, of one desk.
 MAX_CALENDARS, MAX_POLICIES = 50, 50
-#: Where an entry of the rule list names a calendar or a policy.
-_NAMED = ("calendar", "policy", "value")
 
 
 def calendars(connection: Connection) -> dict[str, tuple[str, Calendar]]:
@@ -50,8 +45,10 @@ def save_calendar(connection: Connection, key: str, label: str, calendar: Calend
 
 
 def delete_calendar(connection: Connection, key: str, by: Change) -> None:
-    """Delete a calendar that nothing uses. Raises `BadValue` with who does."""
-    used = [one.label for one, _ in policies(connection) if one.calendar == key] + _entries_that_name(connection, key)
+    """Delete a calendar that no entry of the rule list names. Raises `BadValue` with the policies that count by it.
+
+    What entries name is known to `web.used_by`, and asked before."""
+    used = [one.label for one, _ in policies(connection) if one.calendar == key]
     if used:
         raise BadValue(f"{', '.join(used)} still counts by this calendar. Nothing was deleted.")
     known = calendars(connection).get(key)
@@ -104,10 +101,7 @@ def move_policy(connection: Connection, key: str, by: int, now: datetime) -> Non
 
 
 def delete_policy(connection: Connection, key: str, by: Change) -> None:
-    """Delete a policy that no rule applies. Raises `BadValue` with which one does."""
-    used = _entries_that_name(connection, key)
-    if used:
-        raise BadValue(f"{', '.join(used)} still applies this policy. Nothing was deleted.")
+    """Delete a policy that no entry of the rule list names; that is known to `web.used_by`, and asked before."""
     known = next((one for one, _ in policies(connection) if one.key == key), None)
     connection.execute(delete(SlaPolicy).where(SlaPolicy.key == key))
     if known is not None:
@@ -123,22 +117,3 @@ def _live(connection: Connection, now: datetime) -> None:
 def _rows(connection: Connection) -> list[AnyRow]:
     columns = (SlaPolicy.key, SlaPolicy.label, SlaPolicy.enabled, SlaPolicy.body)
     return list(connection.execute(select(*columns).order_by(SlaPolicy.position, SlaPolicy.key)))
-
-
-def _entries_that_name(connection: Connection, key: str) -> list[str]:
-    found = []
-    for entry in rule_list.entries(connection):
-        if any(named == key for part in (entry.content, entry.draft) if part for named in _names(part)):
-            found.append(f"{entry.code} {entry.name}")
-    return found
-
-
-def _names(data: JSON | Mapping[str, Any]) -> Iterator[JSON]:
-    waiting: list[Any] = [data]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, Mapping):
-            yield from (part[name] for name in _NAMED if isinstance(part.get(name), str))
-            waiting.extend(part.values())
-        elif isinstance(part, (list, tuple)):
-            waiting.extend(part)

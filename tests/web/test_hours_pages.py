@@ -148,6 +148,23 @@ def test_what_a_rule_names_is_not_deleted_and_its_page_says_where_before_one_ask
     assert settings.get(address).status_code == 404
 
 
+@pytest.mark.parametrize(("key", "address"), [("office", "/calendars/office"), ("standard", "/sla/standard")])
+def test_a_cell_that_holds_the_same_text_as_the_key_keeps_nothing_from_being_deleted(
+    desk: Desk, settings: FlaskClient, key: str, address: str
+) -> None:
+    send(settings, "/calendars/new", OFFICE)
+    send(settings, "/sla/new", {**POLICY, "calendar": ""})
+    columns = [{"id": "c1", "field": "ticket.subject", "op": "contains_any"}]
+    rows = [{"id": "r1", "if": {"c1": {"value": key}}, "then": {"s1": {"team": "sales"}}}]
+    table: dict[str, Any] = {**TRIAGE, "code": "A01", "columns": columns, "rows": rows}
+    with desk.services.db.write() as connection:
+        rule_list.create(connection, EntryKind.TABLE, "Words", table, author="ana", now=NOW)
+        rule_list.publish(connection, "A01", author="ana", note="", seen=1, now=NOW)
+    assert "Something still uses it." not in settings.get(address).get_data(as_text=True)
+    assert send(settings, f"{address}/delete").status_code == 303
+    assert settings.get(address).status_code == 404
+
+
 def test_a_calendars_page_names_the_policies_that_count_by_it(desk: Desk, settings: FlaskClient) -> None:
     send(settings, "/calendars/new", OFFICE)
     assert "Something still uses it." not in settings.get("/calendars/office").get_data(as_text=True)
