@@ -464,10 +464,7 @@ class _Closer(ast.NodeVisitor):
             if name.id.startswith("_") and name.id != "_":
                 continue  # the policy refuses it, with a better reason
             if name.id not in known:
-                # What stands before a dot is a connection, a fact or a facade, never `chr` for `crm`.
-                dotted = names.FACTS | names.FACADES | self._api.connections.keys() | self._bound
-                near = did_you_mean(name.id, dotted if id(name) in self._behind else known)
-                hint = names.INSTEAD.get(name.id) or near
+                hint = name_hint(name.id, known, dotted=id(name) in self._behind)
                 self.problems.append(
                     self._places.problem(name, Code.NAME, "error", f"Nothing is called {name.id!r} here", hint)
                 )
@@ -546,6 +543,14 @@ class _Closer(ast.NodeVisitor):
 
     def _say(self, node: ast.AST, code: Code, message: str, hint: str = "") -> None:
         self.problems.append(self._places.problem(node, code, "error", message, hint))
+
+
+def name_hint(wrong: str, known: Iterable[str], *, dotted: bool) -> str:
+    """A hint for a name that nothing has, of a script that is checked or runs; `dotted`: it stands before a dot.
+
+    What stands there is a connection, a fact, a facade or the script's own, never `chr` for `crm`."""
+    called = names.BUILTINS | names.EXCEPTIONS | names.VERBS if dotted else frozenset()
+    return names.INSTEAD.get(wrong) or did_you_mean(wrong, set(known) - called)
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:

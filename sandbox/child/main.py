@@ -19,12 +19,12 @@ from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import Any, NoReturn
 
-from sandbox import names, wire
+from sandbox import wire
 from sandbox.child import facades, guards, values
 from sandbox.contract import Method, Problem, ScriptApi, method_from_json, type_problem
 from sandbox.errors import Code
 from sandbox.limits import Limits
-from sandbox.policy import SCRIPT, compile_script, did_you_mean
+from sandbox.policy import SCRIPT, compile_script, did_you_mean, name_hint
 from sandbox.source import lines_of, safe_text
 from sandbox.stamp import STAMP
 
@@ -465,12 +465,23 @@ def _explain(
             return Code.ATTRIBUTE, text, place, hint
         case NameError():
             wrong = str(getattr(error, "name", None) or "")
-            hint = names.INSTEAD.get(wrong) or did_you_mean(wrong, {*scope, *scope["__builtins__"]}) if wrong else ""
+            if wrong:
+                known = {*scope, *scope["__builtins__"]}
+                hint = name_hint(wrong, known, dotted=_before_a_dot(wrong, source, place))
             return Code.NAME, text, place, hint
         case RecursionError():
             return Code.RUNTIME, "The script's functions call each other without end", place, "Look at what stops them."
     name = type(error).__name__
     return Code.RUNTIME, f"Your script raised {name}: {text}" if text else f"Your script raised {name}", place, hint
+
+
+def _before_a_dot(name: str, source: str, place: tuple[int | None, int | None]) -> bool:
+    """Whether a dot follows the name that stands at this place of the source."""
+    line, column = place
+    lines = lines_of(source)
+    if line is None or column is None or not 1 <= line <= len(lines):
+        return False
+    return lines[line - 1][column:].removeprefix(name).lstrip().startswith(".")
 
 
 def _place(error: BaseException, source: str = "") -> tuple[int | None, int | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.client import Sandbox
-from sandbox.contract import ActionCall, CallFailed, RunRequest
+from sandbox.contract import ActionCall, CallFailed, RunRequest, ScriptApi
 from sandbox.errors import BadContract
 from sandbox.limits import Limits
 from tests.sandbox.hosts import API, TICKET, Host, TableGateway
@@ -49,6 +49,22 @@ def test_stop_ends_the_script_and_keeps_what_it_did_so_far(host: Host) -> None:
     )
     assert (outcome.status, outcome.stop_reason, outcome.error) == ("stopped", "Too new", None)
     assert [one.params for one in outcome.actions] == [{"text": "before"}]
+
+
+def test_what_stands_before_a_dot_is_not_taken_for_a_function_when_it_runs_either(host: Host) -> None:
+    """The check lets a name pass that the script itself binds, if only later; no connection is called `crm` here."""
+
+    def hint(line: str) -> str:
+        outcome = host.run(f"{line}\ncrm = cr = tiket = None\n", api=ScriptApi(API.actions, {}))
+        error = outcome.error
+        assert error is not None
+        assert (error.code, error.line, outcome.actions) == ("NAME", 1, ())
+        return error.hint
+
+    assert "chr" not in hint("crm.find_customer(email='a')")
+    assert "chr" not in hint("ticket.add_note('€€'); crm  .find_customer(email='a')")
+    assert hint("print(tiket.id)") == "Did you mean 'ticket'?"
+    assert hint("print(cr('a'))") == "Did you mean 'chr'?"
 
 
 def test_a_failed_script_has_no_actions(host: Host) -> None:
