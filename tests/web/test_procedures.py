@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from apiflask import APIFlask
@@ -124,3 +125,23 @@ def test_a_refusal_keeps_what_was_answered_and_nothing_else(
     assert said in page
     assert (">Two coins</textarea>" in page, '<option value="yes" selected>' in page) == (True, True)
     assert (kept(desk), desk.state(ticket)) == before
+
+
+def test_procedures_that_share_a_key_have_fields_of_their_own_and_their_problems_lead_to_them(
+    inquiry: None, agent: FlaskClient, desk: Desk
+) -> None:
+    with desk.services.db.write() as connection:
+        shared = [{**one, "help": "See the manual."} for one in QUESTIONS]
+        values = {"label": "Second look", "purpose": "procedure", "kind": "ticket", "questions": shared}
+        connection.execute(insert(QuestionList).values(key="second", active=True, **values))
+    ticket = desk.ticket("Till")
+    for refused in ("inquiry", "second"):
+        page = send(agent, f"/tickets/{ticket}/procedures/{refused}").get_data(as_text=True)
+        ids = re.findall(r'\bid="([^"]+)"', page)
+        assert [one for one in set(ids) if ids.count(one) > 1] == []
+        for half in (f"{key}:{one['key']}" for key in ("inquiry", "second") for one in QUESTIONS):
+            assert (f"f-a:{half}" in ids, f'<label for="f-a:{half}"' in page) == (True, True)
+        assert set(re.findall(r'aria-describedby="(h-a:[^"]+)"', page)) <= set(ids)
+        problems = page.split('id="problems"')[1].split("</ul>")[0]
+        required = [one["key"] for one in QUESTIONS if one.get("required", True)]
+        assert re.findall(r'href="#([^"]+)"', problems) == [f"f-a:{refused}:{key}" for key in required]
