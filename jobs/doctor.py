@@ -14,7 +14,7 @@ from jobs.clock import due
 from jobs.outbox import undelivered, waiting_unsent
 from jobs.services import Services
 from jobs.tables import RowSetAside
-from tickets import migrate
+from tickets import custom_fields, migrate
 from tickets.tables import EventRow, Lane
 
 #: Seconds an event may be due before it counts as left lying.
@@ -132,10 +132,21 @@ def _mail(services: Services) -> list[Finding]:
     return findings
 
 
+def _fields(services: Services) -> list[Finding]:
+    with services.db.read() as connection:
+        found = custom_fields.covered(connection)
+    if not found:
+        return [Finding("fields", State.OK, "none has the key of a built-in one")]
+    named = ", ".join(f"{one.kind}.{one.key} ({one.label})" for one in found)
+    todo = "make a field with another name and set it by the API or a rule; values given before stay stored"
+    return [Finding("fields", State.WARNING, f"a built-in field of the same key covers {named}", todo)]
+
+
 _LOOKS: tuple[tuple[str, Callable[[Services], list[Finding]], str], ...] = (
     ("database", _database, "check that it runs and that DESKHAND_DATABASE_URL is right"),
     ("redis", _redis, "start it, or set DESKHAND_REDIS_URL; work goes on, more slowly"),
     ("sandbox", _sandbox, "start it: python -m sandbox.service --socket PATH"),
     ("work", _work, "check the database first"),
     ("e-mail", _mail, "check the database first"),
+    ("fields", _fields, "check the database first"),
 )

@@ -17,6 +17,7 @@ from tickets.journal import (
     record,
     refuse_with_items,
 )
+from tickets.kinds import KIND_FIELDS, KIND_PLURALS
 from tickets.tables import (
     CustomField,
     WorkItem,
@@ -48,6 +49,13 @@ def fields(connection: Connection) -> list[FieldSpec]:
     return [FieldSpec(ItemKind(row.kind), row.key, row.label, FieldType(row.type), row.options or {}) for row in rows]
 
 
+def covered(connection: Connection) -> list[FieldSpec]:
+    """Custom fields whose key a built-in field of their kind has, made before it was there.
+
+    The built-in one counts. Values that were given stay stored, and stand in it."""
+    return [one for one in fields(connection) if one.key in KIND_FIELDS.get(one.kind, {})]
+
+
 def field_of(connection: Connection, kind: str, key: str) -> FieldSpec | None:
     return next((one for one in fields(connection) if one.kind == kind and one.key == key), None)
 
@@ -71,6 +79,12 @@ def save_field(connection: Connection, wanted: FieldSpec, by: Change) -> None:
             refuse_with_items(connection, has_it, old)
     if before is None:
         check_key(wanted.key)
+        built_in = KIND_FIELDS.get(wanted.kind, {}).get(wanted.key)
+        if built_in is not None:
+            raise SettingRefused(
+                f"{KIND_PLURALS[wanted.kind]} have a field with the key {wanted.key} from the start: {built_in.label}. "
+                "Give yours another name. Nothing was saved."
+            )
         many = connection.execute(select(func.count()).where(CustomField.kind == wanted.kind)).scalar_one()
         if many >= MAX_FIELDS:
             raise SettingRefused(f"A kind of item has at most {MAX_FIELDS} fields of its own. Nothing was saved.")
