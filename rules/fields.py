@@ -31,6 +31,8 @@ MAX_BIND_DEPTH = 3
 
 TICKET = "ticket."
 CONTEXT = "context."
+#: How the menus call the fields of context cards together.
+CONTEXT_GROUP = "Context"
 
 Read: TypeAlias = Callable[[Facts], Reading]
 Options: TypeAlias = Mapping[str, str] | None
@@ -413,7 +415,8 @@ def _context(path: str, vocabulary: Vocabulary) -> Field:
             return Missing(f"The card {card_key!r} has no {inner}")
         return Known(value, str(card.get("source") or f"context.{card_key}"), str(card.get("fetched_at") or ""))
 
-    return Field(CONTEXT + path, label, "Context", spec.type if spec else None, read, spec.options if spec else None)
+    options = spec.options if spec else None
+    return Field(CONTEXT + path, label, CONTEXT_GROUP, spec.type if spec else None, read, options)
 
 
 def lookup_key(

@@ -23,7 +23,9 @@ from babel.support import Translations
 
 from connectors.registry import CONNECTORS
 from connectors.system import System
-from rules import actions, fields, triggers
+from rules import actions, fields, operators, triggers
+from rules.fields import field as field_by_key
+from rules.vocabulary import Vocabulary
 from tickets import item, kinds
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,9 @@ ROOT = Path(__file__).parent
 TRANSLATIONS = ROOT / "translations"
 #: The languages beside English.
 OTHERS = ("fr", "pl", "ro")
+
+#: What the short words of rules are, where they stand: "by" of a trigger is another word than "by" on a page.
+OPERATOR, TRIGGER, GROUP = "operator", "trigger", "group of fields"
 
 _METHODS = [("**.py", "python"), ("templates/**.html", "jinja2"), ("templates/**.js", "jinja2")]
 _KEYWORDS: Mapping[str, tuple[int, ...] | None] = {
@@ -53,7 +58,19 @@ def gathered() -> Catalog:
         catalog.add(message, locations=[(f"web/{file}", 0)])
     for text in sorted(set(_of_catalogues()) - {""}):
         catalog.add(text, locations=[("catalogues", 0)])
+    for context, text in sorted(set(_of_rules())):
+        catalog.add(text, context=context, locations=[("catalogues", 0)])
     return catalog
+
+
+def _of_rules() -> Iterator[tuple[str, str]]:
+    """The short words of the rule language, each with what it is: `pgettext(OPERATOR, operator.label)`."""
+    for operator in operators.OPERATORS.values():
+        yield from ((OPERATOR, operator.label), (OPERATOR, operator.sentence))
+    for trigger in triggers.TRIGGERS.values():
+        yield from ((TRIGGER, param.label) for param in trigger.params)
+    yield from ((GROUP, record.group) for record in fields.FIELDS.values())
+    yield GROUP, fields.CONTEXT_GROUP
 
 
 def _of_catalogues() -> Iterator[str]:
@@ -65,15 +82,24 @@ def _of_catalogues() -> Iterator[str]:
         for field in known.values():
             yield field.label
             yield from (field.options or {}).values()
-    yield from (record.label for record in fields.FIELDS.values())
+    nobodys = Vocabulary()
+    for record in fields.FIELDS.values():
+        yield record.label
+        yield from (field_by_key(record.key, nobodys).options or {}).values()
+    yield from (operator.doc for operator in operators.OPERATORS.values())
     for action in actions.ACTIONS.values():
         yield from (action.label, action.doc)
         for param in action.params:
             yield from (param.label, param.doc)
+            yield from (param.options(nobodys) if param.options else {}).values()
     for system in CONNECTORS.values():
         if system.kind not in _OWN_OPERATIONS:
             yield from _of_operations(system)
-    yield from (record.label for record in triggers.TRIGGERS.values())
+    for trigger in triggers.TRIGGERS.values():
+        yield trigger.label
+        for narrowed in trigger.params:
+            yield narrowed.doc
+            yield from (narrowed.options(nobodys) if narrowed.options else {}).values()
 
 
 def _of_operations(system: type[System]) -> Iterator[str]:
@@ -130,6 +156,11 @@ def _texts(language: str) -> Translations:
     return Translations.load(str(TRANSLATIONS), [language], "messages")  # type: ignore[return-value]
 
 
+def phrase(text: str, context: str, language: str) -> str:
+    """A short word of rules in this language, outside of any page; `context` is what it is: OPERATOR, say."""
+    return str(_texts(language).pgettext(context, text))
+
+
 def label(text: str, language: str) -> str:
     """A label in this language, outside of any page; in small letters where it is given so, as it is where unknown."""
     found: str = _texts(language).gettext(text)
@@ -147,10 +178,13 @@ def problems(template: Catalog, language: str) -> list[str]:
     for message in template:
         if not message.id:
             continue
-        own = catalog.get(_forms(message.id)[0])
+        own = catalog.get(_forms(message.id)[0], message.context)
         if own is None or not _whole(own.string):
             found.append(f"no translation: {message.id!r}")
             continue
+        if message.context == OPERATOR and "{value}" in str(message.id) and not str(own.string).endswith(" {value}"):
+            # Cells show what stands before the value as muted words of their own.
+            found.append(f"does not end with the value: {message.id!r}")
         wanted = set(_PLACEHOLDER.findall(_forms(message.id)[-1]))
         for text in _forms(own.string):
             given = set(_PLACEHOLDER.findall(text))

@@ -21,7 +21,7 @@ from tickets.item import LANGUAGES
 from web.rules_document import IF, THEN, fresh, new_id, tidy
 from web.rules_files import FileEntry, FileRefused
 from web.rules_text import from_text
-from web.rules_words import column_label
+from web.rules_words import column_label, heading
 
 #: What may stand between two cells: of a file that could be any, the one that gives the first line the most cells.
 DELIMITERS = ("\t", ",", ";")
@@ -98,11 +98,17 @@ def _columns(
     """The column under each heading, None for a heading of no column; None as a whole for a line of no headings."""
     known: dict[str, list[str]] = {}
     for id, (side, head) in heads.items():
-        for word in {id.casefold(), column_label(head, side, vocabulary).casefold()}:
+        for word in {id.casefold(), heading(head, side, vocabulary).casefold()}:
             known.setdefault(word, []).append(id)
+    english = frozenset(known)
     for language in LANGUAGES:
         with force_locale(language):
             known.setdefault(gettext("Row").casefold(), [_ROW])
+            # As the grid says it, so that a sheet made by hand works too; files of ours have the English words.
+            for id, (side, head) in heads.items():
+                word = column_label(head, side, vocabulary).casefold()
+                if word not in english and id not in known.setdefault(word, []):
+                    known[word].append(id)
     used: set[str] = set()
     found: list[str | None] = []
     for cell in line:

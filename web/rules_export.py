@@ -6,7 +6,6 @@ import json
 
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
 
 from rules import files
 from web import rules_text, rules_words
@@ -21,14 +20,16 @@ exports = Blueprint("exports", __name__)
 @exports.get("/rules/<code>.<any(csv, tsv):form>")
 @needs(PERMISSION)
 def grid(code: str, form: str) -> ResponseReturnValue:
-    """The grid for a spreadsheet: TSV is cells alone, to be pasted back; CSV has row numbers and headings, too."""
+    """The grid for a spreadsheet: TSV is cells alone, to be pasted back; CSV has row numbers and headings, too.
+
+    Its words are English, whoever takes it: then it is the same file for all who work on it."""
     with services().db.read() as connection:
         found = open_table(connection, code)
     cells = rules_text.lines(found.document, found.vocabulary)
     if form == "csv":
         heads = [(IF, one) for one in found.document["columns"]] + [("then", one) for one in found.document["steps"]]
-        labels = [rules_words.column_label(head, side, found.vocabulary) for side, head in heads]
-        rows = [[gettext("Row"), *labels], *([str(number), *line] for number, line in enumerate(cells, 1))]
+        labels = [rules_words.heading(head, side, found.vocabulary) for side, head in heads]
+        rows = [["Row", *labels], *([str(number), *line] for number, line in enumerate(cells, 1))]
         text = rules_text.separated(rows, ",")
     else:
         text = rules_text.separated(cells, "\t")

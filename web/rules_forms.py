@@ -21,7 +21,7 @@ from rules.actions import ACTIONS
 from rules.errors import UnknownField
 from rules.fields import Field, all_fields, state_backed
 from rules.operands import list_names, without_lists
-from rules.operators import OPERATORS, Operand, Takes, default_operator, for_values, operators_for
+from rules.operators import OPERATORS, Operand, Operator, Takes, default_operator, for_values, operators_for
 from rules.parse import ANY_KIND, KINDS, MAX_TRIGGERS
 from rules.table import DEFAULT_WAIT_S, NEVER_WITHOUT
 from rules.triggers import TRIGGERS
@@ -30,6 +30,7 @@ from tickets.item import FieldType
 from tickets.values import JSON, iso
 from web.labels import in_words
 from web.rules_document import Document, EditRefused
+from web.rules_labels import field_options, group_label, operator_label, param_label, param_options
 from web.rules_words import column_label, field_or_none
 
 #: Longest text of one form field, in characters.
@@ -42,12 +43,15 @@ _ONE = {many: one for one, many in _MANY.items()}
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One value that can be ticked. `count`: how many tickets of the last 14 days have it, None when not counted."""
+    """One value that can be ticked. `count`: how many tickets of the last 14 days have it, None when not counted.
+
+    `doc` says more of it, where there is more to say."""
 
     key: str
     label: str
     chosen: bool
     count: int | None = None
+    doc: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def condition_form(
     plain = without_lists(value) if named else value
     many: Sequence[JSON] = plain if isinstance(plain, (list, tuple)) else [] if plain is None else [plain]
     key = str(data.get("op") or head.get("op") or default_operator(found.type if found else None).key)
-    ticks = found is not None and bool(_options(found, counts))
+    ticks = found is not None and bool(_options(found, counts, vocabulary))
     if key in OPERATORS:
         key = for_values(OPERATORS[key], value).key
     allowed = operators_for(
@@ -106,14 +110,14 @@ def condition_form(
     if ticks and found is not None and found.type is not FieldType.BOOL:
         key = _MANY.get(key, key)
         allowed = tuple(one for one in allowed if one.key not in _MANY or _MANY[one.key] not in OPERATORS)
-    ops = tuple(Choice(one.key, one.label, one.key == key) for one in allowed)
+    ops = tuple(_operator_choice(one, one.key == key) for one in allowed)
     if key not in {one.key for one in ops}:
-        ops = (*ops, Choice(key, OPERATORS[key].label if key in OPERATORS else key, True))
+        ops = (*ops, _operator_choice(OPERATORS[key], True) if key in OPERATORS else Choice(key, key, True))
     operator = OPERATORS.get(key)
     widgets: tuple[Widget, ...]
     texts = [_text(one) for one in many]
     if ticks and found is not None:
-        options = _options(found, counts)
+        options = _options(found, counts, vocabulary)
         choices = tuple(
             Choice(option, label, option in texts, None if counts is None else counts.get(option, 0))
             for option, label in options.items()
@@ -149,7 +153,7 @@ def condition_form(
         id,
         "if",
         column_label(head, "if", vocabulary),
-        found.group if found else "",
+        group_label(found.group) if found else "",
         widgets,
         ops,
         cell is not None,
@@ -174,12 +178,16 @@ def _lists_widget(id: str, found: Field | None, chosen: Sequence[str], vocabular
     return (Widget(f"{id}.list", gettext("Named lists"), "ticks", choices=choices),)
 
 
-def _options(found: Field, counts: Mapping[str, int] | None) -> dict[str, str]:
+def _operator_choice(operator: Operator, chosen: bool) -> Choice:
+    return Choice(operator.key, operator_label(operator), chosen, doc=in_words(operator.doc))
+
+
+def _options(found: Field, counts: Mapping[str, int] | None, vocabulary: Vocabulary) -> dict[str, str]:
     """What can be ticked: the field's own choices, or for free sets what tickets have at present."""
     if found.type is FieldType.BOOL:
         return {"true": gettext("Yes"), "false": gettext("No")}
     if found.options is not None:
-        return dict(found.options)
+        return field_options(found, vocabulary)
     if found.type is FieldType.CHOICES and counts:
         return {key: key for key in sorted(counts, key=lambda key: (-counts[key], key))[:50]}
     return {}
@@ -282,8 +290,10 @@ def step_form(head: Mapping[str, Any], cell: JSON, vocabulary: Vocabulary) -> Ce
     if record is None:
         return CellForm(id, "then", str(head.get("do", "")), "", (), filled=cell is not None)
     widgets: list[Widget] = []
+    offered = {param.key: param_options(param.options, vocabulary) for param in record.params}
     for field in record.form(vocabulary):
-        one = replace(field, label=in_words(field.label), doc=in_words(field.doc))
+        options = None if field.options is None else offered.get(field.key, field.options)
+        one = replace(field, label=in_words(field.label), doc=in_words(field.doc), options=options)
         if one.type is ParamType.GIVEN:
             widgets += _given_widgets(id, one, data, vocabulary)
         else:
@@ -427,7 +437,9 @@ def read_step(form: MultiDict[str, str], head: Mapping[str, Any], vocabulary: Vo
         name = f"{id}.{param.key}"
         text = form.get(name, "")
         if len(text) > MAX_FORM_CHARS:
-            raise EditRefused(gettext("%(label)s has at most %(n)s characters.", label=param.label, n=MAX_FORM_CHARS))
+            raise EditRefused(
+                gettext("%(label)s has at most %(n)s characters.", label=in_words(param.label), n=MAX_FORM_CHARS)
+            )
         value: JSON
         match param.type:
             case ParamType.CHOICES:
@@ -438,9 +450,9 @@ def read_step(form: MultiDict[str, str], head: Mapping[str, Any], vocabulary: Vo
                 value = {"true": True, "false": False}.get(text)
                 value = None if value == param.default else value
             case ParamType.JSON:
-                value = _read_json(param.label, text)
+                value = _read_json(in_words(param.label), text)
             case ParamType.GIVEN:
-                value = _read_given(form, id, param.key, param.label, vocabulary)
+                value = _read_given(form, id, param.key, in_words(param.label), vocabulary)
             case ParamType.NUMBER:
                 value = _number(text) if text.strip() else None
             case ParamType.VALUE:
@@ -510,9 +522,9 @@ def _trigger_form(number: int, line: Mapping[str, Any], vocabulary: Vocabulary) 
         for param in record.params:
             value = line.get(param.key) if record.key == chosen else None
             name = f"t{number}.{record.key}.{param.key}"
-            options = dict(param.options(vocabulary)) if param.options else {}
+            options = param_options(param.options, vocabulary)
             if param.key == "field" and param.options is None:
-                options = {one.key: one.label for one in all_fields(vocabulary) if one.state_key}
+                options = {one.key: in_words(one.label) for one in all_fields(vocabulary) if one.state_key}
                 value = value if not value or str(value).startswith("ticket.") else f"ticket.{value}"
             many = [str(one) for one in value] if isinstance(value, (list, tuple)) else [_text(value)] if value else []
             kind = "ticks" if options and param.many else "choice" if options else "words"
@@ -523,11 +535,11 @@ def _trigger_form(number: int, line: Mapping[str, Any], vocabulary: Vocabulary) 
                     record.key,
                     Widget(
                         name,
-                        param.label,
+                        param_label(param),
                         kind,
                         ", ".join(many),
                         choices=tuple(Choice(key, label, key in many) for key, label in options.items()),
-                        help=param.doc,
+                        help=in_words(param.doc),
                         required=param.default is not None,
                     ),
                 )
@@ -590,10 +602,10 @@ def field_menu(vocabulary: Vocabulary, *, outside: bool = True) -> dict[str, lis
     for one in all_fields(vocabulary):
         if one.outside and not outside:
             continue
-        groups.setdefault(one.group, []).append((one.key, in_words(one.label)))
+        groups.setdefault(group_label(one.group), []).append((one.key, in_words(one.label)))
     return groups
 
 
 def action_menu() -> list[tuple[str, str, str]]:
     """What a new step column can do: key, label, sentence."""
-    return [(one.key, one.label, one.doc) for one in ACTIONS.values()]
+    return [(one.key, in_words(one.label), in_words(one.doc)) for one in ACTIONS.values()]

@@ -15,6 +15,7 @@ from rules.parse import parse_table
 from rules.table import OTHERWISE
 from rules.vocabulary import Vocabulary
 from web.rules_document import IF, THEN, Document, stamp, tidy
+from web.rules_labels import group_label
 from web.rules_words import ChangeLine, Words, cell_words, changes, column_label, field_or_none, members
 
 #: Rows on one page of the grid: more would make the browser slow.
@@ -186,7 +187,7 @@ def _column(
         label=column_label(head, side, vocabulary),
         op=str(head.get("op") or ""),
         key=str(head.get("field" if side == IF else "do", "")),
-        group=found.group if found else "",
+        group=group_label(found.group) if found else "",
         new=heads is not None and all(one["id"] != id for one in heads),
         findings=tuple(places.columns.get(id, ())),
     )

@@ -19,6 +19,7 @@ from rules.parse import MAX_GROUP_DEPTH, MAX_GROUPS, MAX_MEMBERS
 from rules.table import GroupKind
 from rules.vocabulary import Vocabulary
 from tickets.values import JSON
+from web.labels import in_words
 from web.rules_document import Document, EditRefused, row_at
 from web.rules_forms import CellForm, condition_form, read_condition
 from web.rules_words import field_or_none
@@ -127,7 +128,9 @@ def _add(members: list[Any], path: str, key: str, vocabulary: Vocabulary, *, sco
     if found is None:
         raise EditRefused(gettext("Choose what the new condition looks at."))
     if scope and found.outside:
-        raise EditRefused(gettext("A scope looks only at what is known at once; %(label)s is not.", label=found.label))
+        raise EditRefused(
+            gettext("A scope looks only at what is known at once; %(label)s is not.", label=in_words(found.label))
+        )
     target = _inside(members, path)
     if target is members and not scope:
         raise EditRefused(gettext("A condition outside of groups is a column of the table."))

@@ -1,7 +1,8 @@
 """Cells as text, as they stand in a spreadsheet: out, and in again as the same cell.
 
 A comma means "or" (a value with a comma stands in quotes), labels stand for keys, an operator other than the column's
-comes first. Where words would not come back as the same cell, the text is the cell's JSON.
+comes first. What goes out is English; what comes in may be English or in the reader's language. Where words would not
+come back as the same cell, whoever reads them, the text is the cell's JSON.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
-from flask_babel import gettext
+from flask_babel import get_locale
 from werkzeug.datastructures import MultiDict
 
 from rules.action import ParamType
@@ -24,12 +27,17 @@ from rules.operators import OPERATORS, Operand, Operator, default_operator, for_
 from rules.vocabulary import Vocabulary
 from tickets.item import FieldType
 from tickets.values import JSON
+from web.catalogs import OPERATOR, OTHERS, label, phrase
 from web.rules_document import IF, THEN, Document
 from web.rules_forms import compact, read_condition
 from web.rules_words import field_or_none
 
 #: What a spreadsheet would take for a formula; such a text gets an apostrophe in front, which is taken off again.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: The languages in which a file may be read again.
+READERS = ("en", *OTHERS)
+#: Choices of fields whose labels in one language are kept in a process: every cell of a column asks for the same.
+MOST_KEPT = 200
 _KEYED = re.compile(r"([a-z_]{2,30}):(?: (.*))?", re.DOTALL)
 
 
@@ -42,7 +50,10 @@ def cell_text(side: str, head: Mapping[str, Any], cell: JSON, vocabulary: Vocabu
         return ""
     candidates = _condition_texts(head, cell, vocabulary) if side == IF else _step_texts(head, cell, vocabulary)
     for text in candidates:
-        if text and _same(side, head, from_text(side, head, text, vocabulary), cell, vocabulary):
+        if text and all(
+            _same(side, head, from_text(side, head, text, vocabulary, language), cell, vocabulary)
+            for language in READERS
+        ):
             return text
     return json.dumps(cell if isinstance(cell, Mapping) else {"value": cell}, ensure_ascii=False)
 
@@ -114,8 +125,11 @@ def _step_texts(head: Mapping[str, Any], cell: JSON, vocabulary: Vocabulary) -> 
 # In --------------------------------------------------------------------------------------------------------------
 
 
-def from_text(side: str, head: Mapping[str, Any], text: str, vocabulary: Vocabulary) -> JSON:
-    """One cell of a spreadsheet. What is not understood stays as text, and its cell says so."""
+def from_text(side: str, head: Mapping[str, Any], text: str, vocabulary: Vocabulary, language: str = "") -> JSON:
+    """One cell of a spreadsheet. What is not understood stays as text, and its cell says so.
+
+    `language` is the reader's, where it is not that of the page."""
+    language = language or str(get_locale() or "en")[:2]
     if text.startswith("'") and text[1:].startswith((*_FORMULA, "'")):
         text = text[1:]
     if not text:
@@ -127,50 +141,70 @@ def from_text(side: str, head: Mapping[str, Any], text: str, vocabulary: Vocabul
             data = None
         if isinstance(data, dict):
             return data
-    return _step(head, text, vocabulary) if side == THEN else _condition(head, text, vocabulary)
+    return _step(head, text, vocabulary, language) if side == THEN else _condition(head, text, vocabulary, language)
 
 
-def _prefixes() -> list[tuple[str, Operator]]:
-    found = [
-        (prefix.casefold(), one)
-        for one in OPERATORS.values()
-        for prefix in {one.label, one.sentence.partition("{value}")[0].strip()}
-        # "is" and "changed" begin many a sentence that means something else.
-        if one.key not in ("is", "changed")
-    ]
-    return sorted(found, key=lambda one: -len(one[0]))
+@dataclass(frozen=True, slots=True)
+class _Phrases:
+    """How operators begin a cell in one language, the longest first, and those that are a whole cell.
+
+    `any` has the beginnings alone: most cells begin with none of them, which is asked in one go."""
+
+    begin: tuple[tuple[str, Operator], ...]
+    any: tuple[str, ...]
+    alone: Mapping[str, Operator]
 
 
-_PREFIXES = _prefixes()
-_ALONE = {
-    prefix.casefold(): one
-    for one in OPERATORS.values()
-    if one.operand is Operand.NONE
-    for prefix in {one.label, one.sentence.strip()}
-}
+@cache
+def _phrases(language: str) -> _Phrases:
+    """The words of this language behind the English ones, which go first."""
+    begin: dict[str, Operator] = {}
+    alone: dict[str, Operator] = {}
+    for tongue in dict.fromkeys(("en", language)):
+        for one in OPERATORS.values():
+            for english in dict.fromkeys((one.label, one.sentence)):
+                said = phrase(english, OPERATOR, tongue).partition("{value}")[0].strip().casefold()
+                # "is" and "changed" begin many a sentence that means something else.
+                if one.key not in ("is", "changed"):
+                    begin.setdefault(f"{said} ", one)
+                if one.operand is Operand.NONE:
+                    alone.setdefault(said, one)
+    return _Phrases(tuple(sorted(begin.items(), key=lambda one: -len(one[0]))), tuple(begin), alone)
 
 
-def _condition(head: Mapping[str, Any], text: str, vocabulary: Vocabulary) -> JSON:
+def _condition(head: Mapping[str, Any], text: str, vocabulary: Vocabulary, language: str) -> JSON:
     found = field_or_none(str(head.get("field", "")), vocabulary)
     default = str(head.get("op") or default_operator(found.type if found else None).key)
     folded = text.casefold()
-    if folded in _ALONE:
-        return {} if _ALONE[folded].key == default else {"op": _ALONE[folded].key}
+    phrases = _phrases(language)
+    if folded in phrases.alone:
+        return {} if phrases.alone[folded].key == default else {"op": phrases.alone[folded].key}
     keyed = _KEYED.fullmatch(text)
     if keyed and keyed[1] in OPERATORS:
-        return compact(keyed[1], _members(keyed[2] or "", found, vocabulary), default)
-    for prefix, operator in _PREFIXES:
-        if folded.startswith(f"{prefix} "):
-            return compact(operator.key, _members(text[len(prefix) :], found, vocabulary), default)
-    return compact(default, _members(text, found, vocabulary), default)
+        return compact(keyed[1], _members(keyed[2] or "", found, vocabulary, language), default)
+    for prefix, operator in phrases.begin if folded.startswith(phrases.any) else ():
+        if folded.startswith(prefix):
+            return compact(operator.key, _members(text[len(prefix) :], found, vocabulary, language), default)
+    return compact(default, _members(text, found, vocabulary, language), default)
 
 
-def _members(text: str, found: Field | None, vocabulary: Vocabulary) -> list[JSON]:
-    keys = {label.casefold(): key for key, label in (found.options or {}).items()} if found is not None else {}
+def _keys(options: Mapping[str, str], language: str) -> dict[str, str]:
+    """The key of each label, in the reader's language or as it is given: what stands in files."""
+    return _keys_of(tuple(options.items()), language)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _keys_of(options: tuple[tuple[str, str], ...], language: str) -> dict[str, str]:
+    said = {label(text, language).casefold(): key for key, text in options} if language != "en" else {}
+    return said | {text.casefold(): key for key, text in options}
+
+
+def _members(text: str, found: Field | None, vocabulary: Vocabulary, language: str) -> list[JSON]:
+    keys = _keys(found.options or {}, language) if found is not None else {}
     if found is not None and found.type is FieldType.BOOL:
-        keys = {"yes": "true", "no": "false", gettext("Yes").casefold(): "true", gettext("No").casefold(): "false"}
+        keys = _keys({"true": "Yes", "false": "No"}, language)
     parts = _split(text)
-    named = {part: _list_of(part, vocabulary) for part in parts} if vocabulary.lists else {}
+    named = {part: _list_of(part, vocabulary, language) for part in parts} if vocabulary.lists else {}
     form = MultiDict[str, str]()
     form.setlist("x.value", [keys.get(part.casefold(), part) for part in parts if not named.get(part)])
     form.setlist("x.list", [key for key in named.values() if key])
@@ -186,10 +220,10 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _list_of(text: str, vocabulary: Vocabulary) -> str:
+def _list_of(text: str, vocabulary: Vocabulary, language: str) -> str:
     """The key of the named list that "list VIPs" means, "" for anything else."""
     folded = text.casefold()
-    for word in ("list", gettext("list %(name)s", name="").strip().casefold()):
+    for word in ("list", label("list %(name)s", language).partition("%")[0].strip().casefold()):
         name = folded.removeprefix(f"{word} ").strip()
         if name != folded:
             for key, one in vocabulary.lists.items():
@@ -198,17 +232,17 @@ def _list_of(text: str, vocabulary: Vocabulary) -> str:
     return ""
 
 
-def _step(head: Mapping[str, Any], text: str, vocabulary: Vocabulary) -> JSON:
+def _step(head: Mapping[str, Any], text: str, vocabulary: Vocabulary, language: str) -> JSON:
     """The text goes into the action's first parameter, the one people fill."""
     record = ACTIONS.get(str(head.get("do", "")))
     if record is None or not record.params:
         return None
     param = next((one for one in record.params if one.required), record.params[0])
-    labels = {label.casefold(): key for key, label in (param.options(vocabulary) if param.options else {}).items()}
+    labels = _keys(param.options(vocabulary) if param.options else {}, language)
     if param.type in (ParamType.CHOICES, ParamType.TAGS):
         return {param.key: [labels.get(part.casefold(), part) for part in _split(text)]}
     for one in record.params:
-        by_label = {label.casefold(): key for key, label in (one.options(vocabulary) if one.options else {}).items()}
+        by_label = _keys(one.options(vocabulary) if one.options else {}, language)
         if text.casefold() in by_label:
             return {one.key: by_label[text.casefold()]}
     return {param.key: labels.get(text.casefold(), text)}

@@ -25,12 +25,13 @@ from rules.table import (
     OTHERWISE,
     WhenUnknown,
 )
-from rules.templates import shown
 from rules.triggers import TRIGGERS, TriggerParam
 from rules.vocabulary import Vocabulary
 from tickets.values import JSON
+from web.labels import in_words
 from web.look import duration
 from web.rules_document import IF, THEN, Document, tidy
+from web.rules_labels import operator_label, operator_sentence, param_label, param_options, value_words
 
 #: Operators whose value stands alone in a cell, because everybody reads it so.
 SILENT = frozenset({"is", "any_of", "has_any"})
@@ -87,7 +88,7 @@ def condition(head: Mapping[str, Any], cell: JSON, vocabulary: Vocabulary) -> Wo
     if operator is None:
         return Words(key, _values(value, found, vocabulary))
     operator = for_values(operator, value)
-    prefix = operator.sentence.partition("{value}")[0].strip()
+    prefix = operator_sentence(operator).partition("{value}")[0].strip()
     if operator.operand is Operand.NONE:
         return Words(prefix)
     values = _values(value, found, vocabulary)
@@ -113,25 +114,27 @@ def step(action: str, cell: JSON, vocabulary: Vocabulary) -> Words:
             # "Topic: Refund" is one thing, not two.
             found = field_or_none(_ticket_field(cell[written]), vocabulary)
             written_words = ", ".join(_values(value, found, vocabulary)) or gettext("empty")
-            values = [f"{found.label if found else cell[written]}: {written_words}"]
+            label = in_words(found.label) if found else str(cell[written])
+            values = [f"{label}: {written_words}"]
             continue
         if value is None or value == "" or value == param.default:
             continue
         values += _param_words(param, value, vocabulary)
-    return Words("", tuple(values) or (record.label,))
+    return Words("", tuple(values) or (in_words(record.label),))
 
 
 def _param_words(param: Param, value: JSON, vocabulary: Vocabulary) -> list[str]:
-    options = param.options(vocabulary) if param.options else {}
+    options = param_options(param.options, vocabulary)
+    label = in_words(param.label)
     match param.type:
         case ParamType.BOOL:
-            return [param.label.lower() if value else gettext("not %(what)s", what=param.label.lower())]
+            return [label.lower() if value else gettext("not %(what)s", what=label.lower())]
         case ParamType.CHOICES | ParamType.TAGS if isinstance(value, (list, tuple)):
             return [options.get(str(one), str(one)) for one in value]
         case ParamType.JSON:
-            return [f"{param.label}: {_short(value)}"]
+            return [f"{label}: {_short(value)}"]
         case ParamType.NUMBER:
-            return [f"{param.label}: {value}"]
+            return [f"{label}: {value}"]
         case ParamType.GIVEN if isinstance(value, Mapping):
             many = [(key, one if isinstance(one, (list, tuple)) else [one]) for key, one in value.items()]
             return [f"{key}: {', '.join(_short(one) for one in members)}" for key, members in many]
@@ -144,7 +147,7 @@ def _values(value: JSON, found: Field | None, vocabulary: Vocabulary) -> tuple[s
         return ()
     many: Sequence[JSON] = value if isinstance(value, (list, tuple)) else [value]
     return tuple(
-        listed(names[0], vocabulary) if (names := list_names(one)) else _short(shown(found, one) if found else one)
+        listed(names[0], vocabulary) if (names := list_names(one)) else _short(value_words(found, one, vocabulary))
         for one in many
     )
 
@@ -169,25 +172,25 @@ def trigger(data: Mapping[str, Any], vocabulary: Vocabulary) -> str:
     record = TRIGGERS.get(str(data.get("on", "")))
     if record is None:
         return str(data.get("on", ""))
-    parts = [record.label]
+    parts = [in_words(record.label)]
     found = field_or_none(_ticket_field(data.get("field")), vocabulary) if data.get("field") else None
     for param in record.params:
         value = data.get(param.key)
         if value is None or value == "" or value == param.default:
             continue
-        options = param.options(vocabulary) if param.options else {}
+        options = param_options(param.options, vocabulary)
         many = value if isinstance(value, (list, tuple)) else [value]
         if param.key == "field":
-            parts.append(f"({found.label if found else value})")
+            parts.append(f"({in_words(found.label) if found else value})")
             continue
-        words = ", ".join(options.get(str(one)) or _plain_word(param, found, one) for one in many)
-        parts.append(f"{param.label} {words}" if param.key != "visibility" else f"({words.lower()})")
+        words = ", ".join(options.get(str(one)) or _plain_word(param, found, one, vocabulary) for one in many)
+        parts.append(f"{param_label(param)} {words}" if param.key != "visibility" else f"({words.lower()})")
     return " ".join(parts)
 
 
-def _plain_word(param: TriggerParam, found: Field | None, value: JSON) -> str:
+def _plain_word(param: TriggerParam, found: Field | None, value: JSON, vocabulary: Vocabulary) -> str:
     """A value among words; a zone or a schedule is no word and stays as it is written."""
-    text = shown(found, value) if found else str(value)
+    text = value_words(found, value, vocabulary)
     return text if param.clean is not None else text.lower()
 
 
@@ -202,7 +205,9 @@ def triggers(document: Mapping[str, Any], vocabulary: Vocabulary) -> str:
     if not found:
         return gettext("never")
     kind = str(document.get("kind", "ticket"))
-    subject = gettext("an item") if kind == "any" else gettext("a %(kind)s", kind=KINDS.get(kind, kind).lower())
+    subject = (
+        gettext("an item") if kind == "any" else gettext("a %(kind)s", kind=in_words(KINDS.get(kind, kind)).lower())
+    )
     either = gettext(", or ")
     return f"{subject} {either.join(found)}"
 
@@ -277,6 +282,11 @@ def waits_unusually(document: Mapping[str, Any]) -> bool:
 
 def column_label(head: Mapping[str, Any], side: str, vocabulary: Vocabulary) -> str:
     """A column's heading."""
+    return in_words(heading(head, side, vocabulary))
+
+
+def heading(head: Mapping[str, Any], side: str, vocabulary: Vocabulary) -> str:
+    """A column's heading as files have it, whoever took them away: in English."""
     if side == IF:
         key = str(head.get("field", ""))
         found = field_or_none(key, vocabulary)
@@ -291,8 +301,9 @@ def member(data: Any, vocabulary: Vocabulary) -> str:
         found = field_or_none(data["field"], vocabulary)
         cell = {key: data[key] for key in ("op", "value") if key in data}
         words = condition({"field": data["field"]}, cell, vocabulary)
-        op = words.op or gettext("is")
-        return " ".join(part for part in (found.label if found else data["field"], op, ", ".join(words.values)) if part)
+        op = words.op or operator_label(OPERATORS["is"])
+        label = in_words(found.label) if found else data["field"]
+        return " ".join(part for part in (label, op, ", ".join(words.values)) if part)
     labels = {"any": gettext("at least one of"), "all": gettext("all of"), "none": gettext("none of")}
     for kind, label in labels.items():
         if isinstance(data, Mapping) and isinstance(data.get(kind), (list, tuple)):

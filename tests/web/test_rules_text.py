@@ -124,6 +124,12 @@ NASTY = st.sampled_from(
      "@home", "+40", " spaced  out ", "łódź", "one\ttab", "is", "changed", "yes", "1 234,50", ";"]
 )  # fmt: skip
 
+#: Values which readers of other languages would take for an operator or a list.
+OF_OTHERS = st.sampled_from(
+    ["est vide", "n'est pas vide", "ne contient aucun de ces mots TVA", "commence par a, b", "liste MONEY",
+     "jest puste", "zawiera wszystkie z x", "nu este gol", "lista MONEY", "Ouvert", "oui"]
+)  # fmt: skip
+
 
 @examples(120)
 @example(values=["0\r", "a, b"], op="contains_any", default="is")
@@ -140,6 +146,21 @@ def test_a_cell_with_any_words_in_it_comes_back_as_it_was(values: list[str], op:
     again = texts.from_text(IF, head, through_a_spreadsheet(text).strip(), DESK)
     assert texts._same(IF, head, again, cell, DESK), text
     assert not through_a_spreadsheet(text).startswith(("=", "+", "-", "@"))
+
+
+@examples(30)
+@given(
+    values=st.lists(st.one_of(OF_OTHERS, st.text(max_size=12)), min_size=1, max_size=3),
+    op=st.sampled_from(["contains_any", "contains_none", "is", "starts_with"]),
+    default=st.sampled_from(["contains_any", "is", "any_of"]),
+)
+def test_a_cell_comes_back_as_it_was_whatever_the_readers_language_is(values: list[str], op: str, default: str) -> None:
+    head = {"id": "c", "field": "message.text", "op": default}
+    cell: dict[str, JSON] = {"op": op, "value": list(values) if op != "is" else values[0]}
+    text = through_a_spreadsheet(texts.cell_text(IF, head, cell, DESK)).strip()
+    for language in texts.READERS:
+        again = texts.from_text(IF, head, text, DESK, language)
+        assert texts._same(IF, head, again, cell, DESK), (text, language)
 
 
 def test_every_action_as_text_is_the_same_step_again() -> None:
