@@ -6,6 +6,7 @@ A field that a person changed since is not overwritten; whatever leaves (runs, l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
@@ -173,9 +174,11 @@ def apply_outcomes(
     for cause, end in joined:
         after: dict[str, str | int] = {"way": end.way, "item": end.item}
         linking.note(connection, item.id, anchor, actor=AUTOMATION, cause=cause, now=now, after=after)
+    # As it is now: who can see a message in the portal by what the same event did has the time to do so.
+    told_of = replace(item, state=state)
     for message, message_id in zip(messages, written.message_ids, strict=True):
         if message.public:
-            queue_message(connection, item, message_id, now)
+            queue_message(connection, told_of, message_id, now)
             hints.add(Work.OUTBOX)
         if followers(connection, item.id):
             tell_of_message(connection, item.id, message_id, now)

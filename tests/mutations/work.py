@@ -191,6 +191,13 @@ MUTATIONS = (
         AUTOMATION + "test_only_public_messages_leave_the_house_and_all_of_them_do",
     ),
     Mutation(
+        "who sees a message by the same event has the minute",
+        "jobs/applying.py",
+        "told_of = replace(item, state=state)",
+        "told_of = item",
+        "tests/rows/test_o7_unseen_fallback.py::test_a_message_of_a_rule_that_publishes_the_ticket_leaves_its_customer_the_minute_too",
+    ),
+    Mutation(
         "a late answer sends nothing twice",
         "jobs/applying.py",
         "if read.event.kind in SECOND_LOOKS and _sent_already(connection, read, effect):",

@@ -89,3 +89,28 @@ def test_o2_a_rules_message_is_e_mailed_only_when_it_was_not_seen(mail_desk: Mai
     )
     assert mail_desk.said(ticket)[1:] == [("bot", "Dear Camille Laurent.")]
     assert len(mail_desk.said(other)) == 1
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_message_of_a_rule_that_publishes_the_ticket_leaves_its_customer_the_minute_too(
+    mail_desk: MailDesk, seen: bool
+) -> None:
+    steps = [("post_message", {"text": "We look into it."}), ("set_published", {"published": True})]
+    a_rule(mail_desk.desk, {"on": "created"}, then=steps)
+    ticket = mail_desk.desk.ticket("A refund")
+    assert mail_desk.work() == []
+    assert mail_desk.desk.state(ticket)["published"] is True
+    assert mail_desk.later(seconds=59) == []
+    if seen:
+        mail_desk.customer_sees(ticket)
+    assert [text_of(one).splitlines()[0] for one in mail_desk.later(seconds=2)] == (
+        [] if seen else ["We look into it."]
+    )
+
+
+def test_a_message_of_a_rule_that_hides_the_ticket_is_e_mailed_at_once(mail_desk: MailDesk) -> None:
+    steps = [("set_published", {"published": False}), ("post_message", {"text": "We look into it."})]
+    a_rule(mail_desk.desk, {"on": "created"}, then=steps)
+    mail_desk.desk.ticket("A refund", published=True)
+    assert [text_of(one).splitlines()[0] for one in mail_desk.work()] == ["We look into it."]
+    assert mail_desk.later(hours=1) == []
