@@ -31,9 +31,16 @@ MUTATIONS = (
     Mutation(
         "scripts: what stands before a dot is no function",
         "sandbox/policy.py",
-        "dotted if id(name) in self._behind else known",
-        "known",
+        "dotted=id(name) in self._behind)",
+        "dotted=False)",
         CHECK + "test_what_stands_before_a_dot_is_not_taken_for_a_function",
+    ),
+    Mutation(
+        "scripts: what stands before a dot is no function when it runs",
+        "sandbox/child/main.py",
+        "dotted=_before_a_dot(wrong, source, place))",
+        "dotted=False)",
+        "tests/sandbox/test_run.py::test_what_stands_before_a_dot_is_not_taken_for_a_function_when_it_runs_either",
     ),
     Mutation(
         "scripts: completion speaks the reader's language",
