@@ -64,6 +64,7 @@ from web import (
     signin,
     snooze_pages,
     ticket,
+    ticket_new,
 )
 from web.context import EXTENSION
 from web.forms import Number, refuse_nul
@@ -80,6 +81,7 @@ PAGES: tuple[Blueprint, ...] = (
     shell.pages,
     inbox.pages,
     ticket.pages,
+    ticket_new.pages,
     snooze_pages.pages,
     items_pages.pages,
     bulk.pages,

@@ -150,5 +150,5 @@ def _nothing(wanted: store.Filter) -> tuple[str, str, str, str]:
             return gettext("Nothing is waiting"), said, *every
         case "closed":
             return gettext("Nothing is closed yet"), gettext("Solved and closed tickets will appear here."), *every
-    make = gettext("New ticket"), url_for("ticket.new")
+    make = gettext("New ticket"), url_for("ticket_new.form")
     return gettext("Nothing is open"), gettext("New tickets will appear here."), *make

@@ -107,6 +107,12 @@ MUTATIONS = (
         '@__import__("web.access").access.signed_in\ndef page',
     ),
     _asks(
+        "a new ticket",
+        "web/ticket_new.py",
+        "@needs(Permission.WORK_TICKETS)\ndef form",
+        '@__import__("web.access").access.signed_in\ndef form',
+    ),
+    _asks(
         "changing a ticket",
         "web/ticket.py",
         "@needs(Permission.WORK_TICKETS)\ndef change",

@@ -87,6 +87,7 @@ ASKED = {
     "shell": "signed in",
     "templates": Permission.EDIT_RULES,
     "ticket": Permission.WORK_TICKETS,
+    "ticket_new": Permission.WORK_TICKETS,
 }
 OPEN = {
     "api",
