@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from tests.environment.absent import REASONS
 
 #: Markers of tests that need much time or things a machine may not have.
 LEFT_OUT = ("postgres", "tryton", "localstripe", "browser", "slow")
+#: Each of these goes in by a door and out by another; there is one per row of docs/capabilities.md and more.
+ROWS = Path(__file__).parents[1] / "rows"
 #: Each worker has servers of its own (Redis, sandbox, back office), so more of them than this gain nothing.
 MOST_WORKERS = 4
 #: What a plain run tries of the examples of a property that ./run test tries all of.
@@ -47,22 +50,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A process per core for the whole run; none for a narrow one, which starts faster and can be watched."""
+    """A process per core for the whole run, and one more because tests wait for other processes; none for a narrow run,
+    which starts faster and can be watched."""
     named = [arg for arg in config.args if arg.rstrip("/") != "tests"]
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return int(os.environ["PYTEST_XDIST_AUTO_NUM_WORKERS"])
     if named or config.option.keyword or config.option.markexpr or config.option.capture == "no":
         return 0
     cores = len(os.sched_getaffinity(0))
-    return min(cores, MOST_WORKERS) if cores > 1 else 0
+    return min(cores + 1, MOST_WORKERS) if cores > 1 else 0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not any(Path(arg.partition("::")[0]).resolve().is_relative_to(ROWS) for arg in config.args):
+        for item in items:
+            if item.path.is_relative_to(ROWS):
+                item.add_marker("slow")
     if _wants_everything(config):
+        # What waits for processes, seconds and browsers begins first, beside what computes; at the end nothing waits.
+        items.sort(key=lambda item: _left_out(item) is None)
         return
     kept, left_out = [], []
     for item in items:
-        marker = next((name for name in LEFT_OUT if item.get_closest_marker(name)), None)
+        marker = _left_out(item)
         if marker is None:
             kept.append(item)
         else:
@@ -71,6 +81,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+
+
+def _left_out(item: pytest.Item) -> str | None:
+    """The marker for which a plain run leaves a test out."""
+    return next((name for name in LEFT_OUT if item.get_closest_marker(name)), None)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
