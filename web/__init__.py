@@ -65,6 +65,7 @@ from web import (
     snooze_pages,
     ticket,
     ticket_new,
+    traced,
 )
 from web.context import EXTENSION
 from web.forms import Number, refuse_nul
@@ -152,6 +153,7 @@ def create_app(services: Services) -> APIFlask:
     access.install(app)
     limits.install(app, settings.redis)
     look.install(app)
+    traced.install(app)
     bundles.install(app)
     shell.install(app)
     errors.install(app)

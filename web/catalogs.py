@@ -24,6 +24,7 @@ from babel.support import Translations
 from connectors.registry import CONNECTORS
 from connectors.system import System
 from rules import actions, fields, operators, triggers
+from rules import compiled as compiled_rules
 from rules.fields import field as field_by_key
 from rules.vocabulary import Vocabulary
 from tickets import item, kinds
@@ -95,6 +96,7 @@ def _of_catalogues() -> Iterator[str]:
     for system in CONNECTORS.values():
         if system.kind not in _OWN_OPERATIONS:
             yield from _of_operations(system)
+    yield from compiled_rules.GROUP_WORDS.values()
     for trigger in triggers.TRIGGERS.values():
         yield trigger.label
         for narrowed in trigger.params:

@@ -24,7 +24,9 @@ REFUSALS = Catalogue.read(_FILES / "refusals.txt")
 NOTES = Catalogue.read(_FILES / "notes.txt")
 #: How a connected system failed.
 FAILURES = Catalogue.read(_FILES / "failures.txt")
-_ALL = (REFUSALS, NOTES, FAILURES)
+#: Why a condition or a row came out as it did.
+TRACES = Catalogue.read(_FILES / "traces.txt")
+_ALL = (REFUSALS, NOTES, FAILURES, TRACES)
 #: Sentences kept in a process, so that a page with the same one in fifty places looks for it once.
 MOST_KEPT = 2_000
 _LINE = re.compile(r"Line (\d+): (.*)", re.DOTALL)

@@ -17,6 +17,7 @@ from web.context import services
 from web.labels import Labels
 from web.names_store import names
 from web.paging import asked_page
+from web.traced import step_words
 
 pages = Blueprint("runs", __name__)
 
@@ -113,5 +114,5 @@ def run(run_id: int) -> ResponseReturnValue:
         limits=services().sandbox.limits,
         word=run_word,
         tone=run_tone,
-        sentence=lambda action, params: step_sentence(action, params, desk.vocabulary),
+        sentence=lambda action, params: step_words(action, step_sentence(action, params, desk.vocabulary)),
     )

@@ -22,6 +22,7 @@ from web.context import now, services
 from web.forms import LARGEST_KEY
 from web.labels import event_word
 from web.names_store import names
+from web.traced import step_words
 
 pages = Blueprint("set_aside", __name__)
 
@@ -107,4 +108,4 @@ def _row_name(key: str, entries: Mapping[str, str]) -> str:
 
 
 def _sentence(one: Outcome, vocabulary: object) -> str:
-    return step_sentence(one.action, one.params, vocabulary)  # type: ignore[arg-type]
+    return step_words(one.action, step_sentence(one.action, one.params, vocabulary))  # type: ignore[arg-type]

@@ -51,6 +51,7 @@ from web.mail_html import clean
 from web.names_store import names as all_names
 from web.outbox_store import suggestions
 from web.timeline import Changed, Group, Said, Step, origins, timeline
+from web.traced import step_words
 from web.why import Moment
 from web.why import why as explain
 
@@ -273,7 +274,7 @@ def _sentence(step: Step, vocabulary: Vocabulary) -> str:
     """A step in today's words, for traces that kept none. What a card says is told by the card."""
     if step.action == "set_context":
         return gettext("Wrote the card %(title)s", title=step.params.get("title") or step.params.get("key") or "?")
-    return step_sentence(step.action, step.params, vocabulary)
+    return step_words(step.action, step_sentence(step.action, step.params, vocabulary))
 
 
 def anchor(key: str) -> str:

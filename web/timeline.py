@@ -18,6 +18,7 @@ from tickets.linking import FIELD as links_field
 from tickets.store import AnyRow
 from tickets.values import JSON
 from web.ticket_store import Past
+from web.traced import step_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Automation:
     def words(self, step: Step) -> str:
         """The step as a sentence, as it read when it was done; "" when the trace has none."""
         done = self.row_trace.steps if self.row_trace is not None else ()
-        return next((one.sentence for one in done if one.step == step.key), "")
+        return next((step_words(one.action, one.sentence) for one in done if one.step == step.key), "")
 
     @property
     def failed(self) -> bool:
