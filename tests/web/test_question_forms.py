@@ -110,3 +110,16 @@ def test_a_list_saved_as_its_page_shows_it_keeps_the_help_of_its_questions(desk:
     with desk.services.db.read() as connection:
         saved = connection.execute(select(QuestionList.label, QuestionList.questions)).one()
     assert (saved.label, saved.questions) == ("Lamps and bulbs", asked)
+
+
+@pytest.mark.parametrize("type", ["text", "choice", "date", "file", "yes_no"])
+def test_a_reporter_reads_the_help_of_each_type_of_question_and_a_screen_reader_says_it(
+    type: str, desk: Desk, app: APIFlask
+) -> None:
+    asked = [{"key": "lamp", "label": "Which?", "type": type, "options": ["Orion", "Lynx"], "help": "On its foot"}]
+    with desk.services.db.write() as connection:
+        values = {"label": "Lamps", "purpose": "form", "kind": "ticket", "questions": asked, "anonymous": True}
+        connection.execute(insert(QuestionList).values(key="lamps", active=True, **values))
+    page = app.test_client().get("/portal/forms/lamps").get_data(as_text=True)
+    assert 'aria-describedby="h-a:lamp"' in page
+    assert '<div id="h-a:lamp"><span class="help">On its foot</span></div>' in page
