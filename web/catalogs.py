@@ -26,6 +26,7 @@ from connectors.system import System
 from rules import actions, fields, operators, triggers
 from rules import compiled as compiled_rules
 from rules.fields import field as field_by_key
+from rules.parse import KINDS
 from rules.vocabulary import Vocabulary
 from tickets import item, kinds
 
@@ -97,6 +98,7 @@ def _of_catalogues() -> Iterator[str]:
         if system.kind not in _OWN_OPERATIONS:
             yield from _of_operations(system)
     yield from compiled_rules.GROUP_WORDS.values()
+    yield from KINDS.values()
     for trigger in triggers.TRIGGERS.values():
         yield trigger.label
         for narrowed in trigger.params:

@@ -17,7 +17,7 @@ from rules.actions import ACTIONS
 from rules.compiled import GROUP_WORDS
 from rules.errors import UnknownField
 from rules.fields import field
-from rules.operators import OPERATORS
+from rules.operators import OPERATORS, Operator
 from rules.trace import RowVerdict, Seen
 from rules.vocabulary import ANY_KIND, Vocabulary
 from tickets.item import FieldType, ItemKind
@@ -27,6 +27,8 @@ from web.rules_labels import MOST_KEPT, group_label, operator_sentence
 
 #: How a step ends that found all as it should be.
 _NOTHING = " (nothing to change)"
+#: How an entry begins to say that it is not for this ticket.
+_SCOPE = "The ticket is out of its scope: "
 #: The parts of an event that a value can be read from, as their groups of fields are called.
 _PARTS = frozenset({"Customer", "Message", "Event", "Run"})
 
@@ -72,8 +74,27 @@ def source(seen: Seen) -> str:
 
 def reason(text: str) -> str:
     """Why there is no value, or why a row did not fire; several are told one by one."""
+    if text.startswith(_SCOPE) and not _english():
+        conditions = text.removeprefix(_SCOPE).removesuffix(".").split("; ")
+        text = f"{_SCOPE}{'; '.join(_condition(one) for one in conditions)}."
     whole = said(text)
     return whole if whole != text else "; ".join(said(part) for part in text.split("; "))
+
+
+def _condition(words: str) -> str:
+    """A condition in one sentence, "Team is Billing": the longest of what an operator may say in it is the operator."""
+    for before, operator in _sentences():
+        looked_at, found, values = words.partition(f" {before}")
+        if found:
+            told = operator_sentence(operator).replace("{value}", values)
+            return f"{in_words(looked_at)} {told}"
+    return words
+
+
+@lru_cache(maxsize=1)
+def _sentences() -> tuple[tuple[str, Operator], ...]:
+    found = ((one.sentence.partition("{value}")[0], one) for one in OPERATORS.values())
+    return tuple(sorted(found, key=lambda one: -len(one[0])))
 
 
 def verdict(one: RowVerdict) -> str:

@@ -13,6 +13,15 @@ IMPORT = "tests/web/test_rules_import.py::"
 VERSIONS = "tests/web/test_versions.py::"
 
 MUTATIONS = (
+    # Rules in files, by whoever reads them
+    Mutation(
+        "a cell of a file is the same for every reader",
+        "web/rules_text.py",
+        "            for language in READERS\n",
+        '            for language in ("en",)\n',
+        "tests/web/test_rules_language.py"
+        "::test_a_value_that_another_reader_would_take_for_an_operator_stays_a_value[jest puste]",
+    ),
     # Settings
     Mutation(
         "what rules use is not deleted",

@@ -104,9 +104,9 @@ def test_a_row_reads_as_a_sentence_in_french(desk: Desk, manager: FlaskClient) -
     grid = seen(text_of(manager.get(f"/rules/{code}")))
     for words in (
         "n'est pas Chat",
-        "ne contient aucun de ces mots refund",
+        "ne contient aucun de refund",
         "est plus ancien que 72 h",
-        "a toutes ces valeurs vip , ou late",
+        "a à la fois vip , ou late",
         "est entre 1 et 5",
         "au moins une des conditions (Équipe est vide; Statut est Ouvert)",
         "reçoit un message de Client (public)",
@@ -132,6 +132,17 @@ def test_what_narrows_a_trigger_is_asked_in_french(desk: Desk, manager: FlaskCli
     assert {"visibilité", "depuis", "de"} < labels
     assert '<option value="customer" selected>Client</option>' in page
     assert "p. ex. 30 min" in page
+
+
+def test_what_starts_a_new_table_is_offered_in_french(desk: Desk, manager: FlaskClient) -> None:
+    code = desk.publish(TABLE)
+    for path in ("/rules/new", "/rules"):
+        assert '<option value="message">gets a message</option>' in text_of(manager.get(path))
+    reads(desk, "fr")
+    for path in ("/rules/new", "/rules"):
+        assert '<option value="message">reçoit un message</option>' in text_of(manager.get(path))
+    settings = text_of(manager.get(f"/rules/{code}/settings"))
+    assert '<option value="timesheet">Feuille de temps</option>' in settings
 
 
 def test_menus_of_new_columns_are_in_french(desk: Desk, manager: FlaskClient) -> None:

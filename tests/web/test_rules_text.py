@@ -126,7 +126,7 @@ NASTY = st.sampled_from(
 
 #: Values which readers of other languages would take for an operator or a list.
 OF_OTHERS = st.sampled_from(
-    ["est vide", "n'est pas vide", "ne contient aucun de ces mots TVA", "commence par a, b", "liste MONEY",
+    ["est vide", "n'est pas vide", "ne contient aucun de TVA", "commence par a, b", "liste MONEY",
      "jest puste", "zawiera wszystkie z x", "nu este gol", "lista MONEY", "Ouvert", "oui"]
 )  # fmt: skip
 

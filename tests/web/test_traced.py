@@ -86,7 +86,7 @@ def test_why_and_why_not_in_french(desk: Desk, triaged: int, agent: FlaskClient)
         "Canal est l'un de Chat, Formulaire web “E-mail”",
         "Équipe est Sales Équipe est vide",
         "Priorité est devenu Haute “rien → Normale”, de événement",
-        "Message contient tous ces mots due, Monday “It was due on Monday.”, de message",
+        "Message contient à la fois due, Monday “It was due on Monday.”, de message",
         "Aucune: Statut est Fermé “Ouvert”",
         "Définir la priorité: Haute",
         "Billing",
@@ -122,6 +122,9 @@ def test_what_people_named_and_what_nobody_knows_any_more_stays_as_it_was_kept(a
         assert traced.expected(a_seen("between", "is between 1 and 5", "customer.open_items")) == "est entre 1 et 5"
         assert traced.actual(a_seen("changed", "changed", actual="Open → Solved")) == "Ouvert → Résolu"
         assert traced.label(a_seen("is", "is", label="One of: None of: Team")) == "Au moins une: Aucune: Équipe"
+        assert traced.reason("The ticket is out of its scope: Team is none of Sales; Brand is empty.") == (
+            "La table n'est pas pour ce ticket. Il lui faut : Équipe n'est aucun de Sales; Marque est vide."
+        )
         assert traced.step_words("gone", "Do it: High") == "Do it: High"
         assert traced.step_words("set_priority", "Set priority: High (nothing to change)") == (
             "Définir la priorité: Haute (rien à changer)"
