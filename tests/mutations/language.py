@@ -199,7 +199,7 @@ MUTATIONS = (
         "            if answer is False:\n                return False\n",
         "            if answer is False:\n                if undecided is None:\n                    return False\n"
         "                continue\n",
-        "tests/oracle/test_engine_equals_naive.py::test_the_engine_says_what_the_naive_evaluator_says",
+        "tests/rules/test_engine.py::test_rows_that_are_false_already_cause_no_wait",
     ),
     Mutation(
         "all cells of a row",

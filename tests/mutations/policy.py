@@ -265,7 +265,13 @@ MUTATIONS = (
     _builtin("hasattr", "hasattr_builtin"),
     _builtin("isinstance", "isinstance_", LANGUAGE + "test_it_works[isinstance]"),
     _builtin("issubclass", "issubclass_", LANGUAGE + "test_it_works[subclass_of_text]"),
-    _builtin("print", "print_", RUN + "test_a_script_asks_prints_and_acts"),
+    Mutation(
+        "the builtin print",
+        "sandbox/child/main.py",
+        '        scope["__builtins__"]["print"] = self._print\n',
+        "",
+        RUN + "test_a_script_asks_prints_and_acts",
+    ),
     _builtin("repr", "repr_", NO_ADDRESS + "[repr(now)]"),
     _builtin("str", "Text()"),
     Mutation(
