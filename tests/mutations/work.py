@@ -11,6 +11,7 @@ FAULTS = "tests/jobs/test_fault_points.py::"
 QUEUES = "tests/jobs/test_queues.py::"
 STORE = "tests/tickets/test_store.py::"
 TWINS = "tests/jobs/test_twins.py::"
+CARDS = "tests/jobs/test_context_updated.py::"
 
 MUTATIONS = (
     Mutation(
@@ -238,6 +239,20 @@ MUTATIONS = (
         "if script is None or not script.enabled:",
         "if script is None:",
         RUNS + "test_a_script_that_is_switched_off_is_not_run_and_the_step_says_so",
+    ),
+    Mutation(
+        "a card of its own is an event of its kind",
+        "tickets/store.py",
+        "EventKind.CHANGED if total else EventKind.CONTEXT",
+        "EventKind.CHANGED",
+        CARDS + "test_a_card_raises_context_updated_and_a_table_that_waits_for_it_acts",
+    ),
+    Mutation(
+        "a table is told of the card it waits for",
+        "rules/triggers.py",
+        "return wanted in cards if wanted is not None else",
+        "return wanted is not None or",
+        CARDS + "test_a_table_that_waits_for_another_card_does_nothing",
     ),
     Mutation(
         "only our functions are jobs",
