@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from tickets.tables import Lane, WorkItem
 WAIT_S = 60
 #: Seconds a worker that has nothing to do may take to end on a busy machine.
 END_S = 7
+#: What stands between the interpreter and the name of a command of the product.
+FLASK = ("-m", "flask", "--app", "wsgi")
 
 
 def until(true: Callable[[], bool], *, seconds: float = WAIT_S) -> bool:
@@ -45,7 +47,12 @@ def until(true: Callable[[], bool], *, seconds: float = WAIT_S) -> bool:
 
 @contextmanager
 def a_worker(
-    services: Services, kind: str, *, quiet: bool = False, **settings: str
+    services: Services,
+    kind: str,
+    *,
+    quiet: bool = False,
+    command: Sequence[str] = ("-m", "jobs.worker"),
+    **settings: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
     environ = {
         **os.environ,
@@ -55,7 +62,7 @@ def a_worker(
         **settings,
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "jobs.worker", kind],
+        [sys.executable, *command, kind],
         cwd=ROOT,
         env=environ,
         stderr=subprocess.DEVNULL if quiet else None,
@@ -241,6 +248,23 @@ def test_kill_9_in_the_middle_of_load_loses_and_doubles_nothing(desk: Services) 
         versions = set(connection.execute(select(WorkItem.version)).scalars())
         teams = set(connection.execute(select(WorkItem.team)).scalars())
     assert (versions, teams) == ({2}, {"billing"})
+
+
+@pytest.mark.slow
+def test_flask_clock_tells_and_flask_worker_decides_and_both_end_when_asked(desk: Services) -> None:
+    table(desk, TRIAGE)
+    a_ticket(desk.db)
+    in_the_past(desk)
+    waiting = queue(Work.DRAIN, desk.redis)
+    with a_worker(desk, "clock", command=FLASK) as process:
+        assert until(lambda: waiting.count > 0)
+        process.terminate()
+        assert process.wait(END_S) == 0
+    assert decided(desk) == 0  # the clock never decides
+    with a_worker(desk, "drain", command=(*FLASK, "worker")) as process:
+        assert until(lambda: decided(desk) == 2)
+        process.terminate()
+        assert process.wait(END_S) == 0
 
 
 @pytest.mark.slow
