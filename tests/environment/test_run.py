@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from run_tool import environment, testing
+from run_tool.errors import CannotGoOn
 from run_tool.places import LOCKS, ROOT, desk_from
 from run_tool.redis_server import redis_server
 
 NOBODY = 65534
+#: A package index that nobody answers at, for pip and for uv, whatever this machine is set up with.
+NO_INDEX = {
+    "PIP_INDEX_URL": "http://127.0.0.1:1/simple",
+    "UV_DEFAULT_INDEX": "http://127.0.0.1:1/simple",
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_RETRIES": "0",
+}
 
 
 def run(*args: str, env: dict[str, str], user: int | None = None, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -121,8 +134,6 @@ def test_somebody_elses_redis_is_not_started() -> None:
 
 
 def test_there_is_a_redis_server_for_this_python(tmp_path: Path) -> None:
-    import sys
-
     said = subprocess.run([redis_server(Path(sys.executable)), "--version"], capture_output=True, text=True, timeout=30)
     assert said.stdout.startswith("Redis server v=")
 
@@ -149,3 +160,130 @@ def test_a_benchmark_that_is_not_there_is_named() -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert "There is no tests/bench/nosuch.py in this checkout, so nothing was run." in done.stderr
+
+
+# A checkout of its own, in which nothing was ever installed -------------------------------------------------------
+
+
+@pytest.fixture
+def checkout() -> Iterator[Path]:
+    """What `./run` needs of a checkout before it has an environment, where any user may look."""
+    with tempfile.TemporaryDirectory(prefix="deskhand-checkout-") as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        shutil.copy(ROOT / "run", folder)
+        for lock in ROOT.glob("requirements*.lock"):
+            shutil.copy(lock, folder)
+        for part in ("run_tool", "web/assets"):
+            ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+            shutil.copytree(ROOT / part, folder / part, ignore=ignored)
+        yield folder
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if "__pycache__" not in path.parts}
+
+
+@pytest.mark.slow
+def test_without_a_network_it_says_what_could_not_be_had_and_starts_nothing(checkout: Path, tmp_path: Path) -> None:
+    done = run(env=NO_INDEX | {"DESKHAND_DATA_DIR": str(tmp_path / "data")}, cwd=checkout)
+    assert done.returncode == 1, done.stderr
+    assert "The package index cannot be reached, so what Deskhand needs could not be installed." in done.stderr
+    assert "nothing was started. Check the network or the proxy (HTTPS_PROXY, PIP_INDEX_URL)" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert names(tmp_path / "data") == {"run.lock"}
+    # The environment has no stamp, so the next ./run installs into it again.
+    assert not (checkout / ".venv" / environment.STAMP).exists()
+
+
+def test_a_checkout_that_cannot_be_written_is_named_and_stays_as_it_is(checkout: Path, tmp_path: Path) -> None:
+    before = names(checkout)
+    checkout.chmod(0o555)
+    user = NOBODY if os.geteuid() == 0 else None  # no permission holds root back
+    with tempfile.TemporaryDirectory(prefix="deskhand-data-") as data:
+        Path(data).chmod(0o700)
+        os.chown(data, user if user is not None else -1, -1)
+        done = run(env=NO_INDEX | {"DESKHAND_DATA_DIR": data}, user=user, cwd=checkout)
+        assert names(Path(data)) == {"run.lock"}
+    checkout.chmod(0o755)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{checkout} cannot be written (Permission denied), and Deskhand keeps its packages there." in done.stderr
+    assert "Nothing was changed. Copy the folder to a place you may write, or change its owner" in done.stderr
+    assert names(checkout) == before
+
+
+@pytest.mark.slow
+def test_an_editor_that_cannot_be_built_is_said_and_stops_nothing(checkout: Path, tmp_path: Path) -> None:
+    """No Node on PATH and no index to fetch one from."""
+    source = "from run_tool.editor import build_editor; print('built:', build_editor())"
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        env={"PATH": str(tmp_path), **NO_INDEX},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=checkout,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "built: False"
+    assert "The script editor was not built: scripts are edited in a plain text field until it is. The" in done.stderr
+    assert "The package index cannot be reached" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (checkout / "web" / "static").exists()
+
+
+# The second Python of ./run test ----------------------------------------------------------------------------------
+
+OURS = sys.version_info[1]
+OTHERS = [minor for minor in testing.MINORS if minor != OURS]
+
+
+@pytest.fixture
+def pythons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder on PATH, and tools kept in a folder of this test."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for module in (environment, testing):
+        monkeypatch.setattr(module, "TOOLS", tmp_path / "tools")
+    return folder
+
+
+def a_python(folder: Path, minor: int, *, works: bool = True) -> None:
+    """A stand-in that says its version and cannot make environments; or a version manager's that says nothing."""
+    path = folder / f"python3.{minor}"
+    said = f'case "$2" in *sys*) echo "{minor} {path}";; *platform*) echo "3.{minor}.99";; *) exit 1;; esac'
+    path.write_text(f"#!/bin/sh\n{said if works else 'exit 127'}\n")
+    path.chmod(0o755)
+
+
+def chosen(capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(CannotGoOn, match="Making the Python environment failed"):
+        testing._beside(Path(sys.executable))
+    found = re.search(r"tools/python-(3\.\d+) \(Python \1\.99\)", capsys.readouterr().out)
+    assert found
+    return found[1]
+
+
+def test_the_tests_run_on_the_python_furthest_from_ours_too(pythons: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for minor in OTHERS:
+        a_python(pythons, minor)
+    assert chosen(capsys) == f"3.{max(OTHERS) if max(OTHERS) > OURS else min(OTHERS)}"
+
+
+def test_a_python_that_does_not_work_is_passed_over(pythons: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = OTHERS
+    for working, broken in ((one, other), (other, one)):
+        a_python(pythons, working)
+        a_python(pythons, broken, works=False)
+        assert chosen(capsys) == f"3.{working}"
+
+
+def test_a_machine_with_one_python_says_that_the_tests_run_on_it_alone(
+    pythons: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_python(pythons, OURS)
+    assert testing._beside(Path(sys.executable)) == 0
+    assert f"Only Python 3.{OURS} is on this machine, so the tests run on that one alone." in capsys.readouterr().out
+    assert not (tmp_path / "tools").exists()

@@ -26,6 +26,7 @@ from tests.environment.sandbox import SandboxService
 from tests.jobs.test_preview import dump
 from tests.web.desk import Desk, a_desk, send, sign_in, token
 from tickets.tables import User
+from web import bundles
 
 GOOD = 'log("looking at", ticket.id)\nticket.set_priority("high")\nticket.add_note("Call them")\n'
 BAD = "import os\nticket.set_priorty('high')\n"
@@ -92,6 +93,29 @@ def test_the_editor_shows_the_problems_of_the_draft_without_scripts_too(desk: De
     page = words(text_of(developer.get("/scripts/S01")))
     assert "Line 1: os cannot be imported." in page
     assert "Line 2: " in page
+
+
+def test_a_page_without_its_editor_keeps_the_text_field_and_says_so(
+    desk: Desk, developer: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_script(desk)
+    with_it = text_of(developer.get("/scripts/S01"))
+    assert "/static/dist/editor." in with_it
+    assert "plain text field" not in with_it
+    (tmp_path / "static").mkdir()
+    for one in bundles.STATIC.iterdir():
+        if one.name != "dist":
+            (tmp_path / "static" / one.name).symlink_to(one)
+    monkeypatch.setattr(bundles, "STATIC", tmp_path / "static")
+    without = text_of(developer.get("/scripts/S01"))
+    assert "The script editor was not built on this machine, so this is a plain text field." in words(without)
+    assert "Ctrl Space completes" not in without
+    assert "/static/dist/" not in without
+    assert '<textarea data-editor name="source"' in without
+    held = re.findall(r'name="(csrf_token|seen)"[^>]*value="([^"]*)"', without.partition('id="source-form"')[2])
+    answer = developer.post("/scripts/S01", data={**dict(held[:2]), "name": "Enrich", "source": "log(1)\n"})
+    assert answer.status_code in (302, 303)
+    assert stored(desk).working["source"] == "log(1)\n"
 
 
 def test_the_check_answers_with_line_column_and_a_way_out(desk: Desk, developer: FlaskClient) -> None:
