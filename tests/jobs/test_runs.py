@@ -18,12 +18,17 @@ from jobs.tables import CompiledScript, RunRow
 from rules import store as rule_list
 from rules.store import EntryKind
 from sandbox.contract import Manifest
+from sandbox.limits import Limits
 from sandbox.stamp import code_key
 from tests.builders import a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.sandbox import SandboxService
 from tests.jobs.desk import a_desk_with_a_crm, a_working_desk, clock_of, item, publish, table, work
+from tests.jobs.test_queues import a_worker, until
+from tests.web.desk import Clock, Desk, sign_in
 from tickets.tables import ContextFact, EventRow, History, Message
+from tickets.values import utc_now
+from web import create_app
 
 RUNS_IT = """
 code: A01
@@ -135,6 +140,55 @@ def test_a_script_that_misbehaves_ends_by_name_and_nothing_of_it_is_applied(
     other = a_ticket(desk.db)
     work(desk)
     assert item(desk, other.item_id).state["tags"] == ["alive"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        pytest.param("while True:\n    print('flood ' * 100)", "TIMEOUT_CPU", id="print"),
+        pytest.param("while True:\n    ticket.add_tags(['y'])", "OUTPUT_LIMIT", id="actions"),
+    ],
+)
+def test_a_script_that_floods_is_named_on_its_ticket_and_its_worker_goes_on(
+    desk: Services, sandbox_service: SandboxService, source: str, code: str
+) -> None:
+    """The worker is the process of its own that `./run` starts; what floods it may print, but not keep."""
+    clock_of(desk).at = utc_now()  # the worker has the machine's
+    script(desk, "ticket.add_tags(['x'])\n" + source)
+    publish(desk, EntryKind.SCRIPT, {"code": "S02", "name": "Tag", "source": "ticket.add_tags(['alive'])"})
+    by_channel = "columns: [{id: c1, field: ticket.channel, op: is}]\nsteps"
+    for table_code, script_code, channel in (("A01", "S01", "email"), ("A02", "S02", "chat")):
+        made = RUNS_IT.replace("A01", table_code).replace("S01", script_code).replace("steps", by_channel, 1)
+        table(desk, made.replace("{id: r1, then", f"{{id: r1, if: {{c1: {{value: {channel}}}}}, then"))
+    settings = {"DESKHAND_SANDBOX_SOCKET": str(sandbox_service.socket), "DESKHAND_SCRIPT_WALL_S": "45"}
+    with a_worker(desk, "scripts", **settings) as worker:
+        flooding = _run_of(desk, a_ticket(desk.db).item_id, "limit")
+        other = _run_of(desk, a_ticket(desk.db, channel="chat").item_id, "finished")
+        assert worker.poll() is None
+    assert flooding.outcome["error"]["code"] == code
+    assert len(flooding.outcome["log"]) <= Limits().log_lines + 1
+    assert "tags" not in item(desk, flooding.item_id).state
+    assert item(desk, other.item_id).state["tags"] == ["alive"]
+    browser = create_app(desk).test_client()
+    assert sign_in(browser, Desk(desk, Clock()).user("eve", "agent")).status_code == 302
+    assert flooding.outcome["error"]["message"] in browser.get(f"/tickets/{flooding.item_id}").get_data(as_text=True)
+
+
+def _run_of(services: Services, item_id: int, status: str) -> Any:
+    """The run this ticket's arrival asks for, when the worker has ended it this way and the ticket was told."""
+
+    def found() -> Any:
+        with services.db.read() as connection:
+            columns = (RunRow.status, RunRow.outcome, RunRow.item_id)
+            return connection.execute(select(*columns).where(RunRow.item_id == item_id)).one()
+
+    automation.drain(services)
+    until(lambda: found().status not in ("queued", "running", "retrying"))
+    assert found().status == status
+    clock_of(services).at = utc_now()
+    automation.drain(services)
+    return found()
 
 
 def test_an_answer_that_cannot_be_had_discards_the_run_and_it_is_tried_again(desk: Services, crm: Upstream) -> None:
