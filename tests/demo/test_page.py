@@ -156,15 +156,18 @@ def test_with_billing_stopped_the_ticket_says_what_is_missing(
     assert item.state["tags"] == ["check-payments"]
 
 
-def test_systems_are_stopped_and_started_by_their_buttons(app: APIFlask, running: BackOffice) -> None:
+@pytest.mark.parametrize("system", SystemName)
+def test_systems_are_stopped_and_started_by_their_buttons(
+    app: APIFlask, running: BackOffice, system: SystemName
+) -> None:
     browser = sign_in(app, "ana")
     found = running.places
     for mood in (Mood.STOPPED, Mood.SLOW, Mood.HTML_ERROR, Mood.UP):
-        assert press(browser, f"/demo/systems/erp/{mood}")[0] == 302
-        assert control.moods(found)[SystemName.ERP] is mood
+        assert press(browser, f"/demo/systems/{system}/{mood}")[0] == 302
+        assert control.moods(found) == {**dict.fromkeys(SystemName, Mood.UP), system: mood}
     page = browser.get("/demo").get_data(as_text=True)
     post = {"csrf_token": token(page)}
-    for path in ("/demo/systems/payroll/stopped", "/demo/systems/erp/burning", "/demo/break-out/none"):
+    for path in ("/demo/systems/payroll/stopped", f"/demo/systems/{system}/burning", "/demo/break-out/none"):
         assert browser.post(path, data=post).status_code == 404
     assert set(control.moods(found).values()) == {Mood.UP}
 

@@ -122,6 +122,17 @@ def test_an_answer_to_the_reply_address_finds_the_ticket_without_any_reference(d
     assert (done.outcome, done.item_id) == (Outcome.THREADED, ticket.item_id)
 
 
+def test_what_failed_together_does_not_come_back_together(desk: Services, sink: MailSink) -> None:
+    messages = [a_reply(desk, a_ticket(desk.db).item_id) for _ in range(4)]
+    sink.answer = lambda _mail: "451 come back later"
+    assert deliver(desk) == 0
+    rows = [row_of(desk, message) for message in messages]
+    assert [(row.status, row.tries) for row in rows] == [("due", 1)] * 4
+    pauses = [(row.due_at - desk.clock.now()).total_seconds() for row in rows]
+    assert len(set(pauses)) == 4
+    assert all(22.5 <= pause <= 37.5 for pause in pauses)
+
+
 def test_a_server_that_does_not_take_it_now_is_asked_again_later_and_later(desk: Services, sink: MailSink) -> None:
     message = a_reply(desk, a_ticket(desk.db).item_id)
     sink.answer = lambda _mail: "451 come back later"

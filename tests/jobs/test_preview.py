@@ -70,6 +70,18 @@ def urgent() -> dict[str, Any]:
     return data
 
 
+def test_a_preview_looks_at_the_last_200_events_unless_told_otherwise(desk: Services) -> None:
+    table(desk, TRIAGE)
+    first = a_ticket(desk.db)
+    work(desk)
+    for _ in range(200):
+        a_ticket(desk.db, text="Where is my parcel?")
+    work(desk)
+    assert preview(desk, "A01", urgent(), ana(desk)).different == ()  # the first ticket is the 201st from the end
+    wider = preview(desk, "A01", urgent(), ana(desk), last=201 + 201)
+    assert [one.item_id for one in wider.different] == [first.item_id]
+
+
 def test_the_live_content_as_a_draft_changes_nothing(desk: Services) -> None:
     table(desk, TRIAGE)
     a_ticket(desk.db)

@@ -10,20 +10,23 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis as redis_client
-from rq import SimpleWorker
+from rq import Callback, Queue, SimpleWorker, Webhook
+from rq.job import Job
 from sqlalchemy import func, select, update
 
 from jobs.clock import tick
-from jobs.queues import JOB_TIMEOUT_S, OurJob, Queues, UnknownJob, Work, queue
+from jobs.queues import FUNCTIONS, JOB_TIMEOUT_S, OurJob, Queues, UnknownJob, Work, queue
 from jobs.services import Services, quick_redis
 from jobs.tables import DecisionRow
 from jobs.worker import HintWorker, Stop
 from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
 from tests.builders import MORNING, a_ticket
+from tests.connectors.upstream import Upstream, as_json
 from tests.environment.redis import RedisServer
 from tests.jobs.desk import a_working_desk, table
 from tests.jobs.test_automation import TRIAGE
@@ -112,6 +115,75 @@ def test_our_own_function_with_arguments_is_refused_before_it_is_called(redis: r
     job = queue(Work.DRAIN, redis).enqueue_call("jobs.tasks.drain", args=("surprise",), job_id="drain-0")
     with pytest.raises(UnknownJob):
         _ = job.func
+
+
+#: What RQ was made to call, by `succeeded` and `failed`.
+CALLED: list[str] = []
+
+
+def succeeded(job: Job, _redis: redis_client.Redis, _result: object) -> None:
+    CALLED.append(f"succeeded {job.id}")
+
+
+def failed(job: Job, _redis: redis_client.Redis, *_error: object) -> None:
+    CALLED.append(f"failed {job.id}")
+
+
+def stopped(job: Job, _redis: redis_client.Redis) -> None:
+    CALLED.append(f"stopped {job.id}")
+
+
+def nothing() -> None:
+    """A job that ends well."""
+
+
+@pytest.fixture
+def listener() -> Iterator[Upstream]:
+    CALLED.clear()
+    server = Upstream(lambda _: as_json({}))
+    yield server
+    server.close()
+
+
+def _with_hooks(redis: redis_client.Redis, address: str, job_class: type[Job], monkeypatch: pytest.MonkeyPatch) -> Job:
+    """Run two jobs in whose data callbacks and webhooks stand; returns the one that ended well."""
+    monkeypatch.setitem(FUNCTIONS, Work.DRAIN, f"{__name__}.nothing")
+    plain = Queue("drain", connection=redis, job_class=job_class, serializer="json")
+    hooks: dict[str, Any] = {
+        "on_success": Callback(succeeded),
+        "on_failure": Callback(failed),
+        "on_stopped": Callback(stopped),
+        "webhooks": [Webhook(f"{address}/{status}", status) for status in ("finished", "failed")],
+        "result_ttl": 60,
+    }
+    good = plain.enqueue_call(f"{__name__}.nothing", job_id="good", **hooks)
+    plain.enqueue_call("os.rmdir", args=("/nowhere",), job_id="bad", **hooks)
+    worker = SimpleWorker([plain], connection=redis, job_class=job_class, serializer="json")
+    worker.work(burst=True, logging_level="CRITICAL")
+    assert [job_class.fetch(one, redis, serializer="json").get_status() for one in ("good", "bad")] == [
+        "finished",
+        "failed",
+    ]
+    return job_class.fetch(good.id, redis, serializer="json")
+
+
+def test_callbacks_and_webhooks_that_stand_in_redis_are_not_called(
+    redis: redis_client.Redis, listener: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = _with_hooks(redis, listener.url, OurJob, monkeypatch)
+    assert CALLED == []
+    assert listener.asked == []
+    assert job.stopped_callback is None
+
+
+def test_a_job_of_rqs_own_would_call_them(
+    redis: redis_client.Redis, listener: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin of the test above: what it puts into Redis is what RQ acts on."""
+    job = _with_hooks(redis, listener.url, Job, monkeypatch)
+    assert CALLED == ["succeeded good", "failed bad"]
+    assert [one.path for one in listener.asked] == ["/finished", "/failed"]
+    assert job.stopped_callback is stopped
 
 
 def test_hints_hold_no_data_and_are_bounded(redis: redis_client.Redis) -> None:
