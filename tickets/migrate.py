@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from tickets import search
 from tickets.db import Database
@@ -20,17 +21,32 @@ _LOCK = 4_207_001
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the database at `url` to `revision`. Of several processes at once one does it, the others find it done."""
     db = Database(url)
+    if db.is_sqlite:
+        event.listen(db.engine, "connect", _rebuild_tables)
     try:
         with db.write() as connection:
             if not db.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             config = _config()
             config.attributes["connection"] = connection
+            before = current(connection)
             command.upgrade(config, revision)
             if revision == "head":
                 search.install(connection)
+            if db.is_sqlite and current(connection) != before:
+                lost = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+                assert lost is None, (
+                    f"The upgrade would leave {lost[0]} pointing at nothing in {lost[2]}; it was undone"
+                )
     finally:
         db.close()
+
+
+def _rebuild_tables(dbapi_connection: Any, _record: object) -> None:
+    """SQLite changes a column by making the table anew, and drops none that rows point at while it checks that.
+
+    Within a transaction this cannot be switched, so it is off for the whole upgrade, which checks at its end."""
+    dbapi_connection.execute("PRAGMA foreign_keys=OFF")
 
 
 def current(connection: Connection) -> str | None:
