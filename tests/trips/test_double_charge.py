@@ -84,6 +84,18 @@ def settled(timeline: dict[str, Any]) -> bool:
     return all(event["status"] == "done" for event in timeline["events"])
 
 
+def looks(timeline: dict[str, Any], field: str) -> list[tuple[str, str, str]]:
+    """What each decision saw of this field: (expected, actual, truth)."""
+    return [
+        (seen["expected"], seen["actual"], seen["truth"])
+        for decision in timeline["decisions"]
+        for entry in decision["trace"]["entries"]
+        for row in entry["rows"]
+        for seen in row["conditions"]
+        if seen["field"] == field
+    ]
+
+
 def cards(timeline: dict[str, Any]) -> dict[str, Any]:
     return {card["key"]: card for card in timeline["context"]}
 
@@ -119,6 +131,9 @@ def test_h9_a_double_charge_is_routed_found_and_shown_with_its_reasons(desk: Des
     assert state(timeline)["team"] == "billing"
     assert state(timeline)["tags"] == ["double-charge"]
     assert state(timeline)["priority"] == "high"
+    assert state(timeline)["language"] == complaint.language
+    expected, actual, truth = looks(timeline, "erp.find_party.receivable")[-1]
+    assert (expected, Decimal(actual), truth) == ("is greater than 0.00", owed, "true")
     note = f"Order {complaint.order} was paid twice: {complaint.amount} EUR."
     internal = [one for one in timeline["messages"] if not one["public"]]
     assert [one["text"] for one in internal] == [note]
@@ -194,10 +209,18 @@ def test_a_stopped_erp_is_named_the_rest_decides_and_it_recovers(desk: Desk) -> 
         assert any("without" in note and "erp.find_party" in note for note in notes)
         card = desk.product.see(ticket, "the error card", lambda one: "erp.find_party" in cards(one))
         assert cards(card)["erp.find_party"]["error"]
+        assert {truth for _, _, truth in looks(card, "erp.find_party.receivable")} == {"unknown"}
+        tried = desk.product.see(ticket, "the script's first try", lambda one: one["runs"] and one["runs"][0]["error"])
+        (run,) = tried["runs"]
+        assert (run["error"]["code"], run["error"]["line"]) == ("CONNECTOR", 4)
+        assert "CRM cannot be reached" in run["error"]["message"]
+        assert (run["actions"], run["log"]) == ([], [])
+        assert [one for one in tried["messages"] if not one["public"]] == []
     finally:
         desk.tryton.start()
     timeline = desk.product.see(ticket, "the late answer", lambda one: state(one).get("team") == "billing", seconds=90)
     assert not cards(timeline)["erp.find_party"]["error"]
+    assert looks(timeline, "erp.find_party.receivable")[-1][2] == "true"
 
 
 def test_a_script_that_is_switched_off_does_nothing(desk: Desk) -> None:
