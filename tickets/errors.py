@@ -9,6 +9,7 @@ TicketsError
 ├─ AttachmentRefused   larger or more than a message may carry
 ├─ SettingRefused      a team, field, list ... cannot be saved or removed like that
 ├─ StaleSetting        somebody saved a newer version of it first
+├─ UpgradeRefused      the schema cannot be brought to this version; the database is as it was
 └─ Fenced              our lease on a lane has passed to another worker; nothing was written
 """
 
@@ -17,6 +18,10 @@ from __future__ import annotations
 
 class TicketsError(Exception):
     """Base of everything `tickets` raises on purpose."""
+
+
+class UpgradeRefused(TicketsError):
+    """The database cannot be brought to this version's schema. It is as it was before."""
 
 
 class ItemNotFound(TicketsError):

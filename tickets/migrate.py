@@ -13,13 +13,16 @@ from sqlalchemy import Connection, event, text
 
 from tickets import search
 from tickets.db import Database
+from tickets.errors import UpgradeRefused
 
 #: Any number, the same in every process: PostgreSQL lets one of them migrate at a time.
 _LOCK = 4_207_001
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database at `url` to `revision`. Of several processes at once one does it, the others find it done."""
+    """Bring the database at `url` to `revision`. Of several processes at once one does it, the others find it done.
+
+    Raises `UpgradeRefused` where rows would point at nothing afterwards."""
     db = Database(url)
     if db.is_sqlite:
         event.listen(db.engine, "connect", _rebuild_tables)
@@ -35,9 +38,11 @@ def upgrade(url: str, revision: str = "head") -> None:
                 search.install(connection)
             if db.is_sqlite and current(connection) != before:
                 lost = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-                assert lost is None, (
-                    f"The upgrade would leave {lost[0]} pointing at nothing in {lost[2]}; it was undone"
-                )
+                if lost is not None:
+                    raise UpgradeRefused(
+                        f"Row {lost[1]} of {lost[0]} would point at nothing in {lost[2]}. The upgrade was undone and "
+                        "nothing is lost. Mend that row, or restore a backup, and run the upgrade again."
+                    )
     finally:
         db.close()
 

@@ -14,6 +14,7 @@ from jobs import doctor as checks
 from jobs import worker as workers
 from jobs.queues import Work
 from tickets import migrate
+from tickets.errors import UpgradeRefused
 from web.context import services
 
 database = AppGroup("db", help="The database.")
@@ -22,7 +23,10 @@ database = AppGroup("db", help="The database.")
 @database.command("upgrade")
 def upgrade() -> None:
     """Bring the database to this version's schema."""
-    migrate.upgrade(services().settings.database)
+    try:
+        migrate.upgrade(services().settings.database)
+    except UpgradeRefused as error:
+        raise click.ClickException(str(error)) from error
     click.echo(f"The database is at schema {migrate.head()}.")
 
 

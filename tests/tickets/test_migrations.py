@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +15,10 @@ from sqlalchemy import JSON, Connection, column, func, insert, select
 from sqlalchemy import table as sql_table
 from sqlalchemy.types import TypeEngine
 
-from tests.environment.databases import TABLES
+from tests.environment.databases import TABLES, MakeDatabase
 from tickets import migrate
 from tickets.db import Base, Database, UtcDateTime
+from tickets.errors import UpgradeRefused
 
 
 def not_the_search_index(name: str | None, _kind: str, _parents: object) -> bool:
@@ -122,3 +125,20 @@ def test_what_is_known_of_the_past_is_worked_out_from_the_rows_that_stood_there(
         (3, BEGUN, None, None, None, None),
     ]
     assert kept == len(SAID)
+
+
+def test_an_upgrade_that_would_leave_a_row_pointing_at_nothing_is_refused_and_undone(
+    make_database: MakeDatabase,
+) -> None:
+    url = make_database("sqlite", migrated=False)
+    migrate.upgrade(url, "0003")
+    database = Database(url)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as plain, plain:
+        # What no version of ours can have written: it keeps foreign keys on.
+        plain.execute("INSERT INTO seen (message_id, who, at) VALUES (4711, 'user:ana', '2026-03-02 09:00:00.000000')")
+    with pytest.raises(UpgradeRefused, match="of seen would point at nothing in messages"):
+        migrate.upgrade(url)
+    with database.read() as connection:
+        assert migrate.current(connection) == "0003"
+        assert connection.execute(select(func.count()).select_from(sql_table("seen"))).scalar_one() == 1
+    database.close()
