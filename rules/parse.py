@@ -1,4 +1,4 @@
-"""From data (database, YAML, the editor) to a `Table`, or a list of problems with the cell of each. And back.
+"""From data (database, YAML, the editor) to a `Table`, or a list of problems with the cell of each.
 
 All problems at once, up to a bound; nothing half-parsed leaves this file.
 """
@@ -113,67 +113,6 @@ def problems(data: Mapping[str, JSON], vocabulary: Vocabulary) -> list[Problem]:
     parser = _Parser(vocabulary)
     parser.table(data)
     return parser.problems
-
-
-def dump_table(table: Table) -> dict[str, JSON]:
-    """The table as data that `parse_table` reads back to an equal one."""
-    ops = {column.id: column.op for column in table.columns}
-    data: dict[str, JSON] = {"code": table.code, "name": table.name, "kind": table.kind, "enabled": table.enabled}
-    if table.note:
-        data["note"] = table.note
-    data["triggers"] = [{"on": trigger.on, **trigger.params} for trigger in table.triggers]
-    data["hit"] = table.hit.value
-    data["wait_s"] = NEVER_WITHOUT if table.wait_s is None else table.wait_s
-    if table.run_again:
-        data["run_again"] = True
-    if table.scope:
-        data["scope"] = [_dump_member(member) for member in table.scope]
-    data["columns"] = [_dump_column(column) for column in table.columns]
-    data["steps"] = [{"id": step.id, "do": step.do} for step in table.steps]
-    data["rows"] = [_dump_row(row, ops) for row in table.rows]
-    if table.otherwise is not None:
-        rearm = {} if table.otherwise_rearm == EVERY_TIME else {"rearm": table.otherwise_rearm}
-        data["otherwise"] = {**rearm, "then": {step.column: dict(step.params) for step in table.otherwise}}
-    return data
-
-
-def _dump_column(column: Column) -> dict[str, JSON]:
-    data: dict[str, JSON] = {"id": column.id, "field": column.field, "op": column.op}
-    if column.unknown is not WhenUnknown.WAIT:
-        data["unknown"] = column.unknown.value
-    return data
-
-
-def _dump_row(row: Row, ops: Mapping[str, str]) -> dict[str, JSON]:
-    cells: dict[str, JSON] = {}
-    for condition in row.conditions:
-        cell: dict[str, JSON] = {}
-        if condition.op != ops[condition.column]:
-            cell["op"] = condition.op
-        if OPERATORS[condition.op].operand is not Operand.NONE:
-            cell["value"] = condition.value
-        cells[condition.column] = cell
-    data: dict[str, JSON] = {"id": row.id}
-    if row.note:
-        data["note"] = row.note
-    if row.rearm != EVERY_TIME:
-        data["rearm"] = row.rearm
-    if row.stop:
-        data["stop"] = True
-    data["if"] = cells
-    if row.groups:
-        data["groups"] = [_dump_member(group) for group in row.groups]
-    data["then"] = {step.column: dict(step.params) for step in row.steps}
-    return data
-
-
-def _dump_member(member: Member) -> JSON:
-    if isinstance(member, Group):
-        return {member.kind.value: [_dump_member(inner) for inner in member.members]}
-    data: dict[str, JSON] = {"field": member.field, "op": member.op}
-    if OPERATORS[member.op].operand is not Operand.NONE:
-        data["value"] = member.value
-    return data
 
 
 class _TooMany(Exception):

@@ -182,6 +182,13 @@ MUTATIONS = (
         VERSIONS + "test_an_old_page_rolls_nothing_back[table]",
     ),
     Mutation(
+        "versions: a template is not live again with placeholders that are gone",
+        "web/templates_versions.py",
+        "        if problems:",
+        "        if False:",
+        VERSIONS + "test_a_template_that_names_what_is_gone_is_not_live_again",
+    ),
+    Mutation(
         "versions: a version is published with a note",
         "web/versions.py",
         "    if not note:",

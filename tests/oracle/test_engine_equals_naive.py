@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import index
+from rules.dump import dump_table
 from rules.engine import NO_INDEX, Decision, Entry, compile_ruleset, decide
 from rules.explain import explain
 from rules.facts import Facts
 from rules.lint import lint
 from rules.operators import OPERATORS
-from rules.parse import dump_table, parse_table
+from rules.parse import parse_table
 from rules.table import EVERY_TIME, ONCE_PER_EPISODE, ONCE_PER_ITEM, HitPolicy, WhenUnknown
 from rules.trace import RowVerdict, Trace, Verdict
 from tests.environment.selection import examples

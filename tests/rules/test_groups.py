@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from rules.dump import dump_table
 from rules.engine import Entry, compile_ruleset, decide
 from rules.explain import explain
 from rules.lint import lint
-from rules.parse import dump_table, parse_table, problems
+from rules.parse import parse_table, problems
 from rules.trace import RowVerdict, Trace, Verdict
 from rules.vocabulary import NamedList
 from tests.rules.desk import DESK, a_list, a_table, a_table_as_data, decided, some_facts, tagging, tags_of

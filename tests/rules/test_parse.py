@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from rules.dump import dump_table
 from rules.errors import MAX_PROBLEMS, Problem, TableInvalid
-from rules.parse import MAX_COLUMNS, MAX_ROWS, dump_table, parse_table, problems
+from rules.parse import MAX_COLUMNS, MAX_ROWS, parse_table, problems
 from rules.table import Column, Condition, HitPolicy, Row, Step, StepColumn, Table, Trigger
 from tests.rules.desk import DESK, a_table, a_table_as_data, tagging
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from rules.dump import dump_table
 from rules.engine import Entry, Wait, compile_ruleset, decide
 from rules.errors import TableInvalid
 from rules.facts import LookupKey
-from rules.parse import dump_table, parse_table
+from rules.parse import parse_table
 from rules.passes import MOST_AGAIN
 from rules.table import Table, WhenUnknown
 from rules.trace import RowVerdict, Truth, Verdict

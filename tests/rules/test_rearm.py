@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from rules.dump import dump_table
 from rules.errors import TableInvalid
 from rules.facts import Facts
-from rules.parse import dump_table, parse_table
+from rules.parse import parse_table
 from rules.rearm import episode
 from rules.trace import RowVerdict
 from tests.rules.desk import DESK, a_table, a_table_as_data, decided, some_facts, tagging

@@ -85,6 +85,7 @@ ASKED = {
     "snooze": Permission.WORK_TICKETS,
     "set_aside": Permission.EDIT_RULES,
     "shell": "signed in",
+    "template_versions": Permission.EDIT_RULES,
     "templates": Permission.EDIT_RULES,
     "ticket": Permission.WORK_TICKETS,
     "ticket_new": Permission.WORK_TICKETS,

@@ -19,8 +19,9 @@ from werkzeug.datastructures import MultiDict
 
 from rules import files
 from rules.actions import ACTIONS
+from rules.dump import dump_table
 from rules.engine import decide
-from rules.parse import MAX_ROWS, dump_table, parse_table
+from rules.parse import MAX_ROWS, parse_table
 from tests.environment.selection import examples
 from tests.oracle.lists import tables
 from tests.rules.desk import DESK

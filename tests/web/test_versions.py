@@ -19,7 +19,6 @@ KINDS: dict[str, tuple[str, EntryKind, dict[str, JSON]]] = {
     "script": ("scripts", EntryKind.SCRIPT, {"source": "log(1)\n"}),
     "template": ("templates", EntryKind.TEMPLATE, {"texts": {"en": {"subject": "Hello", "body": "We look."}}}),
 }
-BOTH = ["table", "script"]
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ def test_a_draft_is_thrown_away_by_who_saw_it_and_by_nobody_else(desk: Desk, edi
     assert (stored(desk, code).draft, stored(desk, code).live_version) == (None, 1)
 
 
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_old_page_rolls_nothing_back(desk: Desk, editor: FlaskClient, kind: str) -> None:
     code = a_draft(desk, kind, versions=2)
     seen = stored(desk, code).draft_count
@@ -81,14 +80,14 @@ def test_an_old_page_rolls_nothing_back(desk: Desk, editor: FlaskClient, kind: s
     assert (answer.status_code, stored(desk, code).live_version) == (409, 2)
 
 
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_version_that_never_was_is_not_found(desk: Desk, editor: FlaskClient, kind: str) -> None:
     code = a_draft(desk, kind, versions=2)
     answer = send(editor, f"/{KINDS[kind][0]}/{code}/roll-back", {"version": 9, "seen": stored(desk, code).draft_count})
     assert (answer.status_code, stored(desk, code).live_version) == (404, 2)
 
 
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -106,7 +105,7 @@ def test_two_versions_are_compared_by_address(
     assert "Note 3" in page
 
 
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("asked", ["", "?version=9", "?version=x&against=y"])
 def test_without_a_version_that_exists_nothing_is_compared(
     desk: Desk, editor: FlaskClient, kind: str, asked: str
@@ -116,6 +115,45 @@ def test_without_a_version_that_exists_nothing_is_compared(
     page = answer.get_data(as_text=True)
     assert (answer.status_code, "From version" in page, "<h2>Version" in page) == (200, False, False)
     assert "Note 2" in page
+
+
+def test_a_templates_versions_are_compared_by_language_and_one_is_live_again(desk: Desk, editor: FlaskClient) -> None:
+    code = a_draft(desk, "template", versions=1)
+    second: dict[str, JSON] = {
+        "texts": {
+            "en": {"subject": "Good day", "body": "We look.\nToday."},
+            "fr": {"subject": "Bonjour", "body": "<b>On regarde.</b>"},
+        }
+    }
+    with desk.services.db.write() as connection:
+        seen = rule_list.entry(connection, code).draft_count
+        seen = rule_list.save_draft(connection, code, second, author="ana", seen=seen, now=desk.clock.now())
+        rule_list.publish(connection, code, author="ana", note="French", seen=seen, now=desk.clock.now())
+    page = editor.get(f"/templates/{code}/versions?version=2").get_data(as_text=True)
+    assert "<h3>English</h3>" in page
+    assert "<h3>French</h3>" in page
+    for part in ("Good day", '<i aria-hidden="true">+</i>', "Today.", "&lt;b&gt;On regarde.&lt;/b&gt;"):
+        assert part in page, part
+    assert "<h3>Polish</h3>" not in page
+    answer = send(editor, f"/templates/{code}/roll-back", {"version": 1, "seen": stored(desk, code).draft_count})
+    assert answer.status_code == 302
+    after = stored(desk, code)
+    assert after.content is not None
+    assert (after.live_version, after.content["texts"]) == (3, KINDS["template"][2]["texts"])
+
+
+def test_a_template_that_names_what_is_gone_is_not_live_again(desk: Desk, editor: FlaskClient) -> None:
+    code = a_draft(desk, "template")
+    with desk.services.db.write() as connection:
+        for number, body in enumerate(("Hello {{customer.nom}}", "Hello"), 1):
+            content: dict[str, JSON] = {"texts": {"en": {"subject": "", "body": body}}}
+            seen = rule_list.entry(connection, code).draft_count
+            seen = rule_list.save_draft(connection, code, content, author="ana", seen=seen, now=desk.clock.now())
+            rule_list.publish(connection, code, author="ana", note=f"Note {number}", seen=seen, now=desk.clock.now())
+    answer = send(editor, f"/templates/{code}/roll-back", {"version": 1, "seen": stored(desk, code).draft_count})
+    assert answer.status_code == 422
+    assert "Version 1 names things that no longer exist" in answer.get_data(as_text=True)
+    assert stored(desk, code).live_version == 2
 
 
 def test_of_two_people_who_publish_one_draft_at_once_one_does(desk: Desk, app: APIFlask) -> None:
