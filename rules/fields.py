@@ -18,7 +18,7 @@ from rules.vocabulary import FieldSpec, LookupSpec, Vocabulary
 from tickets.events import ActorKind, EventKind
 from tickets.item import CUSTOM, LANGUAGES, STATE_FIELDS, FieldType, ItemKind, StateField
 from tickets.sla import STATE_LABELS, TARGET_LABELS, Target
-from tickets.snooze import AWAITED
+from tickets.snooze import AWAITED, PERSON, TEAM
 from tickets.values import JSON
 
 #: How long the name of a field may be, in characters, and how deep its path may go, in parts.
@@ -170,7 +170,11 @@ _FROM_VOCABULARY: Mapping[str, Callable[[Vocabulary], Mapping[str, str]]] = {
     "brand": lambda vocabulary: vocabulary.brands,
     "location": lambda vocabulary: vocabulary.locations,
     "sla": lambda vocabulary: vocabulary.slas,
-    "snoozed_for": lambda _vocabulary: AWAITED,
+    "snoozed_for": lambda vocabulary: {
+        **AWAITED,
+        **{TEAM + key: label for key, label in vocabulary.teams.items()},
+        **{PERSON + key: label for key, label in vocabulary.users.items()},
+    },
     "snoozed_from": lambda vocabulary: vocabulary.statuses,
     "status": lambda vocabulary: vocabulary.statuses,
     "priority": lambda vocabulary: vocabulary.priorities,

@@ -12,7 +12,7 @@ from tickets.calendar import add_working
 from tickets.effects import Effect, SetField
 from tickets.errors import BadValue
 from tickets.item import FINISHED
-from tickets.snooze import AWAITED, asleep, snooze
+from tickets.snooze import AWAITED, PERSON, TEAM, asleep, snooze
 from tickets.values import JSON, from_iso, iso
 
 
@@ -23,7 +23,13 @@ def _snooze(params: Params, desk: Desk) -> tuple[Effect, ...]:
     until = _moment(params, desk)
     if until is not None and until <= from_iso(desk.facts.now):
         raise ActionRefused(f"A ticket is snoozed until a time to come, not until {iso(until)[:16]}.")
-    return snooze(state, until, str(params.get("answer") or ""))
+    return snooze(state, until, _awaits(params))
+
+
+def _awaits(params: Params) -> str:
+    if params.get("team"):
+        return f"{TEAM}{params['team']}"
+    return f"{PERSON}{params['person']}" if params.get("person") else str(params.get("answer") or "")
 
 
 def _due(params: Params, desk: Desk) -> tuple[Effect, ...]:
@@ -69,7 +75,9 @@ def _check_snooze(params: dict[str, JSON], vocabulary: Vocabulary) -> None:
             raise ActionRefused(message) from None
     if ("for" in params) + ("until" in params) > 1:
         raise ActionRefused("A snooze ends after a while or at a time, not both.")
-    if not {"for", "until", "answer"} & params.keys():
+    if len({"answer", "team", "person"} & params.keys()) > 1:
+        raise ActionRefused("A ticket sleeps until one answer: of the customer or any colleague, a team, or a person.")
+    if not {"for", "until", "answer", "team", "person"} & params.keys():
         raise ActionRefused("Say how long, until when, or until whose answer the ticket sleeps.")
 
 
@@ -115,6 +123,22 @@ TIME_ACTIONS: tuple[Action, ...] = (
                 options=lambda _vocabulary: AWAITED,
             ),
             _CALENDAR,
+            Param(
+                "team",
+                "Awaited team",
+                ParamType.CHOICE,
+                "A message of one of its people brings it back, too; in place of answer.",
+                required=False,
+                options=lambda vocabulary: vocabulary.teams,
+            ),
+            Param(
+                "person",
+                "Awaited colleague",
+                ParamType.CHOICE,
+                "A message of theirs brings it back, too; in place of answer.",
+                required=False,
+                options=lambda vocabulary: vocabulary.users,
+            ),
         ),
         _snooze,
         _check_snooze,

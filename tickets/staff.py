@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from tickets.errors import SettingRefused
 from tickets.journal import (
@@ -21,6 +21,7 @@ from tickets.journal import (
 )
 from tickets.people import ROLES
 from tickets.places import brands, locations
+from tickets.snooze import TEAM
 from tickets.tables import (
     Team,
     TeamMember,
@@ -84,11 +85,11 @@ def save_team(connection: Connection, wanted: TeamSpec, by: Change) -> None:
 
 
 def delete_team(connection: Connection, key: str, by: Change) -> None:
-    """Remove a team. Raises `SettingRefused` while items have it."""
+    """Remove a team. Raises `SettingRefused` while items have it, or sleep until it answers."""
     before = teams(connection).get(key)
     if before is None:
         return
-    refuse_with_items(connection, WorkItem.team == key, before.label)
+    refuse_with_items(connection, or_(WorkItem.team == key, WorkItem.snoozed_for == f"{TEAM}{key}"), before.label)
     connection.execute(delete(TeamMember).where(TeamMember.team == key))
     connection.execute(delete(Team).where(Team.key == key))
     record(connection, by, "team", key, _team(before), None)

@@ -38,7 +38,7 @@ from tickets.kinds import (
 from tickets.people import Viewer
 from tickets.prepared import AnyRow as AnyRow
 from tickets.prepared import Prepared
-from tickets.snooze import FROM, asleep, forget, wake, woken_by
+from tickets.snooze import FROM, asleep, awaited, forget, wake, woken_by
 from tickets.stamps import Stamps, after_messages
 from tickets.tables import (
     Attachment,
@@ -51,6 +51,7 @@ from tickets.tables import (
     Notification,
     PipelineRow,
     StageRow,
+    TeamMember,
     WorkItem,
 )
 from tickets.timers import Watched
@@ -366,7 +367,7 @@ def change_item(
     state: Mapping[str, JSON] = item.state
     changes: list[Change] = []
     history: list[tuple[Change, Cause]] = []
-    for line in [*lines, *_waking(item, lines, messages)]:
+    for line in [*lines, *_waking(connection, item, lines, messages)]:
         effects = line.effects if item.kind not in STAGED else _in_place(connection, line.effects, state)
         state, made = apply(state, [_checked(item.kind, effect, custom) for effect in effects])
         changes.extend(made)
@@ -496,7 +497,7 @@ _APPEND = Prepared(
 # Inside ----------------------------------------------------------------------------------------------------------
 
 
-def _waking(item: Item, lines: Sequence[Lines], messages: Sequence[NewMessage]) -> list[Lines]:
+def _waking(connection: Connection, item: Item, lines: Sequence[Lines], messages: Sequence[NewMessage]) -> list[Lines]:
     """What ends the item's sleep in this write: the answer it slept for, or another status that it is given."""
     if not asleep(item.state):
         return []
@@ -504,7 +505,10 @@ def _waking(item: Item, lines: Sequence[Lines], messages: Sequence[NewMessage]) 
     if any(effect.field == "status" for effect in written):
         again = any(isinstance(effect, SetField) and effect.field == FROM for effect in written)
         return [] if again else [Lines(forget(item.state), Cause("system", label="Its snooze is over"))]
-    reason = woken_by(item.state, [(one.author, one.public) for one in messages])
+    team, person = awaited(item.state)
+    members = select(TeamMember.user).where(TeamMember.team == team)
+    ours = {*connection.execute(members).scalars()} if team and messages else {person} - {""}
+    reason = woken_by(item.state, [(one.author, one.public, one.author_user or "") for one in messages], ours)
     return [Lines(wake(item.state), Cause("system", label=f"Its snooze ended: {reason}"))] if reason else []
 
 

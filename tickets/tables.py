@@ -280,7 +280,7 @@ class WorkItem(Base):
     #: The SLA policy it was given; null = the first that covers it.
     sla: Mapped[str | None] = mapped_column(Key)
     snoozed_until: Mapped[str | None] = mapped_column(String(40))
-    snoozed_for: Mapped[str | None] = mapped_column(String(20))
+    snoozed_for: Mapped[str | None] = mapped_column(String(80))
     snoozed_from: Mapped[str | None] = mapped_column(String(40))
     fields: Mapped[dict[str, Any]]
     version: Mapped[int]

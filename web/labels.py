@@ -12,6 +12,7 @@ from tickets.errors import UnknownField
 from tickets.events import EventKind
 from tickets.item import CHANNELS, LANGUAGES, FieldType, StateField, state_field
 from tickets.kinds import ALL_STATUSES, priorities_of, statuses_of
+from tickets.snooze import AWAITED, FOR, awaited
 from tickets.values import JSON
 from web.look import moment, plain
 from web.names_store import Names
@@ -68,6 +69,10 @@ class Labels:
                 return self.names.brands.get(str(value), str(value))
             case "location":
                 return self.names.locations.get(str(value), str(value))
+            case "snoozed_for":
+                team, person = awaited({FOR: value})
+                ours = self.names.teams.get(team, team) or self.names.users.get(person, person)
+                return ours or gettext(AWAITED.get(str(value), str(value)))
             case "customer":
                 return self.people.get(value, str(value)) if isinstance(value, int) else str(value)
             case "status":
@@ -103,6 +108,8 @@ def by_itself(reason: str) -> str:
         "Its snooze ended: the time came": gettext("Its snooze ended: the time came"),
         "Its snooze ended: the customer answered": gettext("Its snooze ended: the customer answered"),
         "Its snooze ended: somebody of ours answered": gettext("Its snooze ended: somebody of ours answered"),
+        "Its snooze ended: the awaited team answered": gettext("Its snooze ended: the awaited team answered"),
+        "Its snooze ended: the awaited colleague answered": gettext("Its snooze ended: the awaited colleague answered"),
     }
     return words.get(reason, reason)
 

@@ -17,9 +17,10 @@ from tickets.errors import BadValue
 from tickets.events import Actor, ActorKind, Cause
 from tickets.item import FINISHED
 from tickets.people import Permission
-from tickets.snooze import AWAITED, asleep, snooze, wake
+from tickets.snooze import AWAITED, FOR, asleep, awaited, snooze, wake
 from web.access import me, needs
 from web.context import now, services
+from web.names_store import names as all_names
 
 pages = Blueprint("snooze", __name__)
 
@@ -29,8 +30,10 @@ pages = Blueprint("snooze", __name__)
 def put_away(item_id: int) -> ResponseReturnValue:
     """Snoozes a ticket for a while, until a time, or until somebody's answer."""
     until, awaits = _until(), request.form.get("answer", "")
-    if awaits and awaits not in AWAITED:
-        raise BadValue(gettext("A ticket sleeps until the answer of the customer or of another team."))
+    if awaits and not _known(awaits):
+        raise BadValue(
+            gettext("A ticket sleeps until the answer of the customer, a team or a colleague. Nothing was changed.")
+        )
     if until is None and not awaits:
         raise BadValue(
             gettext("Say how long, until when, or until whose answer the ticket sleeps. Nothing was changed.")
@@ -45,6 +48,13 @@ def wake_up(item_id: int) -> ResponseReturnValue:
     """Brings a snoozed ticket back now, with the status it had."""
     _change(item_id, wakes=True)
     return _back(item_id)
+
+
+def _known(awaits: str) -> bool:
+    with services().db.read() as connection:
+        names = all_names(connection)
+    team, person = awaited({FOR: awaits})
+    return awaits in AWAITED or team in names.teams or person in names.colleagues
 
 
 def _until() -> datetime | None:

@@ -24,6 +24,7 @@ from rules.table import OTHERWISE
 from rules.triggers import TRIGGERS
 from rules.vocabulary import Vocabulary
 from tickets.item import CUSTOM
+from tickets.snooze import FOR, awaited
 from web.rules_document import IF, THEN, tidy
 from web.rules_words import column_label, field_or_none, row_name
 
@@ -227,6 +228,10 @@ def _of_values(key: str, value: Any, vocabulary: Vocabulary, op: str = "") -> It
     yield from (("list", name) for name in list_names(value))
     if op in OPERATORS and OPERATORS[op].takes is Takes.CALENDAR:
         yield from (("calendar", one) for one in _texts(value))
+        return
+    if key == "ticket.snoozed_for":
+        for one in _texts(value):
+            yield from zip(("team", "user"), awaited({FOR: one}), strict=True)
         return
     found = field_or_none(key, vocabulary)
     if found is not None and found.options is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from jobs.services import Services
 from tests.builders import ANA, BY_ANA, MORNING, a_ticket
@@ -12,6 +13,7 @@ from tests.jobs.desk import clock_of, decisions, item, table
 from tests.jobs.test_timers import save, say, tick
 from tickets import store
 from tickets.snooze import snooze
+from tickets.tables import History
 
 
 def put_away(services: Services, item_id: int, *, hours: int | None = None, awaits: str = "") -> None:
@@ -49,6 +51,8 @@ def test_a_snoozed_ticket_comes_back_on_time_with_the_status_it_had(desk: Servic
         ("customer", "agent", True, False),
         ("team", "agent", False, True),
         ("team", "bot", True, False),
+        ("team:billing", "customer", True, True),
+        ("person:ion", "customer", True, True),
     ],
 )
 def test_whose_answer_wakes_a_ticket(desk: Services, awaits: str, author: str, public: bool, woken: bool) -> None:
@@ -61,6 +65,30 @@ def test_whose_answer_wakes_a_ticket(desk: Services, awaits: str, author: str, p
     save(desk, item_id, status="solved")
     tick(desk)
     assert left(desk, item_id) == ("solved", [])
+
+
+@pytest.mark.parametrize(
+    ("awaits", "author", "by", "reason"),
+    [
+        ("team:billing", "agent", "ana", "the awaited team answered"),
+        ("team:billing", "agent", "ion", ""),
+        ("team:billing", "bot", "ana", ""),
+        ("person:ion", "agent", "ion", "the awaited colleague answered"),
+        ("person:ion", "agent", "ana", ""),
+        ("team:gone", "agent", "ana", ""),
+        ("team", "agent", "ion", "somebody of ours answered"),
+    ],
+)
+def test_h11_a_ticket_that_waits_for_one_team_or_person_sleeps_on_when_somebody_else_writes(
+    desk: Services, awaits: str, author: str, by: str, reason: str
+) -> None:
+    item_id = a_ticket(desk.db, status="waiting_team").item_id
+    put_away(desk, item_id, awaits=awaits)
+    say(desk, item_id, author, public=False, by=by)
+    assert left(desk, item_id)[0] == ("waiting_team" if reason else "snoozed")
+    with desk.db.read() as connection:
+        causes = connection.execute(select(History.cause).where(History.field == "status")).scalars()
+        assert [one["label"] for one in causes][1:] == ([f"Its snooze ended: {reason}"] if reason else [])
 
 
 def test_a_ticket_that_sleeps_until_an_answer_has_no_time(desk: Services) -> None:
@@ -81,6 +109,37 @@ columns: [{id: by, field: event.actor}]
 steps: [{id: s1, do: snooze}, {id: s2, do: set_due_date}]
 rows: [{id: r1, if: {by: agent}, then: {s1: {for: 2 d, answer: team}, s2: {for: 3 d}}}]
 """
+
+
+FOR_ONE = """
+code: H11
+name: Put away what waits for billing, or for Ion
+triggers: [{on: changed, field: status, to: waiting_team}]
+columns: [{id: team, field: ticket.team}]
+steps: [{id: s1, do: snooze}]
+rows:
+  - {id: r1, if: {team: billing}, then: {s1: {team: billing}}}
+  - {id: r2, if: {team: first_line}, then: {s1: {for: 2 d, person: ion}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("team", "awaits", "others", "theirs"),
+    [("billing", "team:billing", "ion", "ana"), ("first_line", "person:ion", "ana", "ion")],
+)
+def test_h11_a_rule_puts_tickets_away_until_one_team_or_person_answers(
+    desk: Services, team: str, awaits: str, others: str, theirs: str
+) -> None:
+    table(desk, FOR_ONE)
+    item_id = a_ticket(desk.db, team=team).item_id
+    tick(desk)
+    save(desk, item_id, status="waiting_team")
+    tick(desk)
+    assert item(desk, item_id).state["snoozed_for"] == awaits
+    say(desk, item_id, "agent", public=False, by=others)
+    assert item(desk, item_id).state["status"] == "snoozed"
+    say(desk, item_id, "agent", public=False, by=theirs)
+    assert left(desk, item_id) == ("waiting_team", [])
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -43,10 +43,10 @@ def save(services: Services, item_id: int, actor: Actor = ANA, **state: str) -> 
         store.change_item(connection, current, lines=lines, actor=actor, now=services.clock.now())
 
 
-def say(services: Services, item_id: int, author: str, *, public: bool = True) -> None:
+def say(services: Services, item_id: int, author: str, *, public: bool = True, by: str | None = None) -> None:
     with services.db.write() as connection:
         current = store.read_item(connection, item_id, lock=True)
-        said = store.NewMessage(author=author, public=public, channel="email", text="Hello?")
+        said = store.NewMessage(author=author, public=public, channel="email", text="Hello?", author_user=by)
         actor = {"agent": ANA, "customer": CAMILLE, "bot": AUTOMATION}[author]
         store.change_item(connection, current, lines=(), messages=[said], actor=actor, now=services.clock.now())
 

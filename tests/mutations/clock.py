@@ -119,6 +119,13 @@ MUTATIONS = (
         SNOOZE + "test_whose_answer_wakes_a_ticket",
     ),
     Mutation(
+        "another team's answer wakes no ticket that waits for one team",
+        "tickets/snooze.py",
+        "        if (team or person) and colleague in ours:\n",
+        "        if team or person:\n",
+        SNOOZE + "test_h11_a_ticket_that_waits_for_one_team_or_person_sleeps_on_when_somebody_else_writes",
+    ),
+    Mutation(
         "a snoozed ticket comes back on time",
         "jobs/timers.py",
         "            if row.key == clocks.SNOOZE_KEY:\n",

@@ -76,6 +76,18 @@ PLANS: list[tuple[str, dict[str, Any], tuple[Effect, ...]]] = [
             SetField("snoozed_from", "open"),
         ),
     ),
+    *(
+        (
+            "snooze",
+            given,
+            (
+                SetField("status", "snoozed"),
+                SetField("snoozed_for", stored),
+                SetField("snoozed_from", "open"),
+            ),
+        )
+        for given, stored in (({"team": "billing"}, "team:billing"), ({"person": "ion"}, "person:ion"))
+    ),
     ("set_published", {"published": True}, (SetField("published", True),)),
     ("archive", {"archived": True}, (SetField("archived", True),)),
     (
@@ -272,6 +284,9 @@ def test_assign_replaces_and_add_assignee_adds() -> None:
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("snooze", {"answer": "team", "team": "billing"}, "A ticket sleeps until one answer"),
+    ("snooze", {"team": "billing", "person": "ion"}, "A ticket sleeps until one answer"),
+    ("snooze", {"person": "nobody"}, "There is no awaited colleague 'nobody'. Allowed: ana, ion."),
     ("notify", {"users": ["ana"], "text": "x", "comment": "y"}, "A subject, a comment and the suggested reply are of"),
     (
         "notify",

@@ -98,6 +98,13 @@ def test_a_person_made_here_signs_in_and_one_switched_off_does_not(
     assert read(desk, staff.users)["kim"].active is False
 
 
+def test_a_team_that_a_sleeping_ticket_waits_for_is_not_deleted(desk: Desk, admin: FlaskClient) -> None:
+    desk.ticket(status="snoozed", snoozed_for="team:billing")
+    for team in ("billing", "sales"):
+        send(admin, f"/settings/teams/{team}/delete")
+    assert sorted(read(desk, staff.teams)) == ["billing", "ethics"]
+
+
 def test_the_last_administrator_stays_one(desk: Desk, admin: FlaskClient) -> None:
     answer = save(admin, "/settings/people/alex", name="Alex", email="alex@deskhand.test", roles="agent", active="1")
     assert answer.status_code == 422

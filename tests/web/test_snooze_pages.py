@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 
 from jobs import timers
-from tests.web.desk import NOW, Desk, send
+from tests.web.desk import NOW, Desk, send, sign_in
 from tickets.tables import SlaPolicy
 
 
@@ -39,6 +39,33 @@ def test_a_ticket_is_woken_by_hand(desk: Desk, agent: FlaskClient) -> None:
     assert not [key for key in desk.state(item_id) if key.startswith("snoozed")]
 
 
+def test_h11_a_ticket_put_away_on_its_page_sleeps_until_that_team_or_colleague_answers(
+    desk: Desk, agent: FlaskClient, client: FlaskClient
+) -> None:
+    desk.user("tea", "agent", name="Tea Ward")
+    colleague = client
+    sign_in(colleague, "tea@deskhand.test")
+    for awaits, shown in (("team:billing", "Billing"), ("person:tea", "Tea Ward")):
+        item_id = desk.ticket("Refund please")
+        page = agent.get(f"/tickets/{item_id}").get_data(as_text=True)
+        assert f'value="{awaits}"' in page
+        send(agent, f"/tickets/{item_id}/snooze", {"for": "", "answer": awaits})
+        assert desk.state(item_id)["snoozed_for"] == awaits
+        assert f"Sleeps until the answer of</dt><dd>{shown}" in agent.get(f"/tickets/{item_id}").get_data(as_text=True)
+        waking, other = (agent, colleague) if awaits == "team:billing" else (colleague, agent)
+        send(other, f"/tickets/{item_id}/messages", {"text": "I know nothing of it", "kind": "note"})
+        assert desk.state(item_id)["status"] == "snoozed"
+        send(waking, f"/tickets/{item_id}/messages", {"text": "It is paid back", "kind": "note"})
+        assert desk.state(item_id)["status"] == "open"
+
+
+@pytest.mark.parametrize("whom", ["team:gone", "person:nobody", "team:", "person:", "boss"])
+def test_a_ticket_does_not_sleep_until_the_answer_of_nobody(whom: str, desk: Desk, agent: FlaskClient) -> None:
+    item_id = desk.ticket()
+    assert send(agent, f"/tickets/{item_id}/snooze", {"answer": whom}).status_code == 422
+    assert desk.state(item_id)["status"] == "open"
+
+
 @pytest.mark.parametrize(
     ("form", "said"),
     [
@@ -46,7 +73,7 @@ def test_a_ticket_is_woken_by_hand(desk: Desk, agent: FlaskClient) -> None:
         ({"for": "soon"}, "is not a duration"),
         ({"until": "2026-01-01T09:00"}, "until a time to come"),
         ({"until": "tomorrow"}, "A time is written like"),
-        ({"answer": "boss", "for": "1 d"}, "the answer of the customer or of another team"),
+        ({"answer": "boss", "for": "1 d"}, "the answer of the customer, a team or a colleague"),
     ],
 )
 def test_a_snooze_that_says_nothing_is_refused(
