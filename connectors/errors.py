@@ -14,6 +14,7 @@ ConnectorError
    ├─ AddressRefused         the address is outside what this installation may reach; nothing was sent
    ├─ TooLarge               the answer is over the size cap; it was dropped
    ├─ Ambiguous              several records match; `candidates` lists them
+   ├─ Unclear                a change may have been carried out or not, and asking again could do it twice
    ├─ UnknownConnection
    ├─ UnknownOperation
    ├─ SecretsUnreadable      the stored credentials belong to another key
@@ -117,6 +118,10 @@ class Ambiguous(Permanent):
     def __init__(self, sentence: str = "", *, candidates: Sequence[JSON] = ()) -> None:
         super().__init__(sentence)
         self.candidates = tuple(candidates)
+
+
+class Unclear(Permanent):
+    """The change may have been carried out, or not. It is not sent again by itself: that could do it twice."""
 
 
 class UnknownConnection(Permanent):

@@ -29,6 +29,7 @@ from connectors.errors import (
     Permanent,
     Retryable,
     TimedOut,
+    Unclear,
     UnknownOperation,
 )
 from connectors.http import Deadline, Exchange, Http, Resolve, Way, system_resolve
@@ -149,12 +150,15 @@ class Gateway:
         allow_write: bool = False,
         max_age_s: float | None = None,
         idempotency_key: str = "",
+        sent_before: bool = False,
     ) -> Record:
         """Ask one question and have the answer within `deadline_s` seconds.
 
         `cause` says who asks, for the audit, e.g. "table A01@3/r2". `max_age_s` wants an answer no older than that;
         0 asks the system itself. A write needs the connection, the operation and `allow_write` to agree, and an
-        `idempotency_key`: the same key is sent once and its answer handed out again.
+        `idempotency_key`: the same key is sent once and its answer handed out again. `sent_before` says that an earlier
+        try under this key may have got as far as sending: only what may be repeated is then sent again, and a write
+        that may not raises `Unclear`, as does one whose own try leaves open whether it was carried out.
         Raises `ConnectorError`; a stored answer that may still be used is returned, marked stale, instead of a
         `Retryable`."""
         if not deadline_s > 0:
@@ -200,11 +204,16 @@ class Gateway:
                     raise CredentialsRejected(
                         f"{loaded.way.label} refused our credentials before. Nothing was sent; enter new ones."
                     )
+                if sent_before and asked.kind == "write" and not asked.repeatable:
+                    raise Unclear(
+                        f"{loaded.info.label} may have carried out {asked.name} already: we were interrupted while it "
+                        "was being sent. It was not sent again, for that could do it twice."
+                    )
                 result = self._ask(loaded, asked, clean, deadline, idempotency_key, exchange)
                 stored = self._keep(key, loaded, asked, clean, inputs_hash, result, cause, started, exchange)
             return self._record(loaded.info, operation, stored, "miss")
         except ConnectorError as error:
-            failure = error
+            failure = _unclear(loaded.info, asked, exchange, error) or error
         self._after_failure(loaded, asked, clean, inputs_hash, failure, cause, started, exchange)
         if (
             isinstance(failure, (Retryable, CredentialsRejected, BadAnswer))
@@ -465,6 +474,20 @@ class Gateway:
             truncated=stored.truncated,
             external_url=stored.external_url,
         )
+
+
+def _unclear(info: ConnectionInfo, asked: Operation, exchange: Exchange, failure: ConnectorError) -> Unclear | None:
+    """What this failure means for a write that may not be repeated, when it may have been carried out; else None.
+
+    3xx and 4xx are answers and mean "no"; 408 and 5xx, silence and an unreadable "yes" leave it open."""
+    if asked.kind == "read" or asked.repeatable or not exchange.may_have_arrived or isinstance(failure, Unclear):
+        return None
+    if exchange.status is not None and 300 <= exchange.status < 500 and exchange.status != 408:
+        return None
+    return Unclear(
+        f"{info.label} may have carried out {asked.name}, or not: {failure.sentence} It is not sent again by itself, "
+        "for that could do it twice."
+    )
 
 
 def _audit_row(

@@ -99,6 +99,8 @@ class Exchange:
     size: int = 0
     body: bytes = b""
     request_id: str = ""
+    #: Whether the last request may have arrived there: it left, and nothing says that it did not.
+    may_have_arrived: bool = False
 
 
 class Deadline:
@@ -228,6 +230,7 @@ class Http:
             self.exchange.requests += 1
             self.exchange.request_line = f"{prepared.method} {self.way.scrubber.text(prepared.url or '')}"
             self.exchange.status = None
+            self.exchange.may_have_arrived = True
             left = max(self.deadline.left_s, 0.001)
             response = self._session.send(
                 prepared,
@@ -245,19 +248,27 @@ class Http:
             finally:
                 response.close()
             return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
+        except ConnectorError:
+            if self.exchange.status is None:
+                self.exchange.may_have_arrived = False  # the address was refused, or its name not found
+            raise
         except requests.exceptions.SSLError:
+            self.exchange.may_have_arrived = False
             failure = Unavailable(
                 f"{label} has a TLS certificate that does not fit its name or is not trusted. Nothing was sent."
             )
         except requests.exceptions.ConnectTimeout:
+            self.exchange.may_have_arrived = False
             failure, again = TimedOut(f"{label} did not accept a connection within {CONNECT_TIMEOUT_S:.0f} s"), True
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             failure = self._timed_out(READ_TIMEOUT_S)
         except requests.exceptions.InvalidURL:
+            self.exchange.may_have_arrived = False
             failure = BadRequest(f"{label}: the address that this question makes is not valid. Nothing was sent.")
         except requests.exceptions.ConnectionError as error:
             reason = getattr(error.args[0], "reason", None) if error.args else None
             how = "refused" if isinstance(reason, urllib3.exceptions.NewConnectionError) else "broken"
+            self.exchange.may_have_arrived = how == "broken"
             failure = Unavailable(f"{label} cannot be reached: the connection was {how}")
             again = True
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError):

@@ -109,7 +109,28 @@ class Payment:
     refunded: str | None = _text("Refunded", AnswerType.MONEY)
 
 
-RecordType: TypeAlias = Customer | Order | Invoice | Subscription | Payment
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """Money given back on a charge."""
+
+    id: str = field(metadata={"field": AnswerField(AnswerType.TEXT, "Id")})
+    charge: str | None = _text("Charge")
+    amount: str | None = _text("Amount", AnswerType.MONEY)
+    currency: str | None = _text("Currency")
+    created: str | None = _text("Time", AnswerType.TIME)
+    status: str | None = _text("Status")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A remark that stands with a record over there."""
+
+    id: str = field(metadata={"field": AnswerField(AnswerType.TEXT, "Id")})
+    on: str | None = _text("On")
+    text: str | None = _text("Text")
+
+
+RecordType: TypeAlias = Customer | Order | Invoice | Subscription | Payment | Refund | Note
 
 #: Currencies whose smallest unit is not a hundredth, as card processors count. ISK and UGX have no cents in ISO 4217,
 #: yet processors go on counting them in hundredths.
@@ -133,6 +154,14 @@ def from_minor(amount: int, currency: str) -> str:
     code = currency.upper()
     digits = 0 if code in ZERO_DECIMAL else 3 if code in THREE_DECIMAL else 2
     return f"{Decimal(amount).scaleb(-digits):f}"
+
+
+def to_minor(amount: str, currency: str) -> int | None:
+    """Decimal text as minor units: ("64.90", "eur") is 6490. None for a fraction of the smallest unit."""
+    code = currency.upper()
+    digits = 0 if code in ZERO_DECIMAL else 3 if code in THREE_DECIMAL else 2
+    minor = Decimal(amount).scaleb(digits)
+    return int(minor) if minor == minor.to_integral_value() else None
 
 
 def from_epoch(seconds: int) -> str:

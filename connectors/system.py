@@ -19,8 +19,9 @@ from connectors.http import Http, base_url_problem
 from connectors.records import AnswerField
 from tickets.values import JSON, json_problem
 
-#: Longest text that may be an input, and largest object, in characters (of JSON).
+#: Longest text that may be an input, of one line and of several, and largest object, in characters (of JSON).
 MAX_INPUT_CHARS = 1_000
+MAX_LINES_CHARS = 20_000
 MAX_BODY_CHARS = 200_000
 #: How long "there is no such record" is believed, in seconds: short, for it ends when somebody signs up.
 NONE_CACHE_S = 60
@@ -33,6 +34,7 @@ class InputType(StrEnum):
     DECIMAL = "decimal"  # as text
     BOOL = "bool"
     DATE = "date"  # YYYY-MM-DD
+    LINES = "lines"  # text of several lines
     BODY = "body"  # an object of plain data
 
 
@@ -102,7 +104,8 @@ class Operation:
     stale_s: float = 86_400
     timeout_s: float = 10
     doc: str = ""
-    #: A write that may be sent again after a failure, because the system honours an idempotency key.
+    #: A write that may be sent again after a failure, because the system honours an idempotency key, or because the
+    #: operation looks first whether that key was carried out. Any other write makes one request and no more.
     repeatable: bool = field(default=False)
 
 
@@ -287,6 +290,8 @@ def _clean(one: Input, value: JSON) -> tuple[JSON, str]:
             if len(json.dumps(value)) > MAX_BODY_CHARS:
                 return None, f"is longer than {MAX_BODY_CHARS} characters"
             return dict(value), ""
+        case InputType.LINES:
+            return _lines(value)
         case _:
             pass
     if isinstance(value, bool) or not isinstance(value, (str, int)):
@@ -300,6 +305,15 @@ def _clean(one: Input, value: JSON) -> tuple[JSON, str]:
         return None, "is not an e-mail address"
     if one.type is InputType.DATE and not _DATE.fullmatch(text):
         return None, "must be a date, YYYY-MM-DD"
+    return text, ""
+
+
+def _lines(value: JSON) -> tuple[JSON, str]:
+    text = value.replace("\r\n", "\n").strip() if isinstance(value, str) else ""
+    if len(text) > MAX_LINES_CHARS:
+        return None, f"is longer than {MAX_LINES_CHARS} characters"
+    if not text or any(not char.isprintable() and char not in "\n\t" for char in text):
+        return None, "must be text"
     return text, ""
 
 

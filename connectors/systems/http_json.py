@@ -276,6 +276,8 @@ class HttpJson(System):
             answer = self._send(part, call, query)
             if answer is None:
                 return Result(None)
+            if part.kind == "write" and not answer.body.strip():
+                return Result({})  # done, and nothing to tell: 204 and its like
             data = answer.json(label)
             got = _selected(part, data, label)
             records += [_mapped(fields, one, label) for one in got]

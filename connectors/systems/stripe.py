@@ -1,25 +1,33 @@
-"""Stripe over its REST API. Customers are found by `list?email=`, which is exact and up to date; search lags behind."""
+"""Stripe over its REST API. Customers are found by `list?email=`, which is exact and up to date; search lags behind.
+
+A refund carries Stripe's Idempotency-Key. Stripe forgets keys after a day and we go on trying for two, so the key also
+stands in the refund's metadata, and is looked for there before anything is sent.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr
 
-from connectors.errors import Ambiguous, BadAnswer
+from connectors.errors import Ambiguous, BadAnswer, BadRequest
 from connectors.http import Http
 from connectors.records import (
     Customer,
     Invoice,
     Payment,
+    Refund,
     Subscription,
     answer_fields,
     as_json,
     from_epoch,
     from_minor,
+    to_minor,
 )
-from connectors.system import EMAIL, Call, Input, Operation, Result, System, SystemConfig, candidates
+from connectors.system import EMAIL, Call, Input, InputType, Operation, Result, System, SystemConfig, candidates
 from tickets.values import JSON
 
 #: Rows per page (Stripe's own most) and most pages of one answer; more is marked truncated.
@@ -31,6 +39,10 @@ CUSTOMER = Input(
 )
 
 
+#: Where a refund keeps the key of the change that made it.
+KEY = "deskhand"
+
+
 class StripeConfig(SystemConfig):
     base_url: str = Field(
         default="https://api.stripe.com", title="Address", max_length=500, json_schema_extra={"order": 20}
@@ -39,7 +51,8 @@ class StripeConfig(SystemConfig):
         title="Secret key",
         min_length=8,
         max_length=300,
-        description="A restricted key that may read customers, charges, invoices and subscriptions is enough.",
+        description="A restricted key that may read customers, charges, invoices and subscriptions is enough; to "
+        "refund, it must also be allowed to write refunds.",
         json_schema_extra={"order": 10},
     )
 
@@ -105,6 +118,22 @@ class Stripe(System):
                 record="invoice",
                 cache_s=300,
             ),
+            Operation(
+                "refund",
+                "Refund a payment",
+                "write",
+                (
+                    Input("charge", doc="Stripe's id of the payment, ch_..."),
+                    Input("amount", InputType.DECIMAL, required=False, doc="How much; all that is left when empty"),
+                    Input("currency", required=False, doc="Of the amount, e.g. EUR; must be the payment's"),
+                ),
+                answer_fields(Refund),
+                self._refund,
+                record="refund",
+                timeout_s=15,
+                doc="Gives a payment back, all or a part. An amount takes its currency.",
+                repeatable=True,
+            ),
         )
         return {one.name: one for one in found}
 
@@ -133,6 +162,49 @@ class Stripe(System):
 
     def _list_invoices(self, call: Call) -> Result:
         return self._list(call, "/v1/invoices", {}, _invoice)
+
+    def _refund(self, call: Call) -> Result:
+        """Refund once per key. Raises `BadRequest` for an amount that is not one of the charge's currency."""
+        http, charge = call.http, call.text("charge")
+        key = hashlib.sha256(call.idempotency_key.encode()).hexdigest()[:40]
+        made, cut = self._all(http, "/v1/refunds", {"charge": charge})
+        done = next((one for one in made if (one.get("metadata") or {}).get(KEY) == key), None)
+        if done is not None:
+            return Result(_given_back(done), external_url=self._payment_page(charge))
+        if cut:
+            raise BadRequest(f"{http.way.label}: {charge} has too many refunds to look through. Nothing was sent.")
+        paid = self._page(http, f"/v1/charges/{quote(charge, safe='')}", {})
+        currency = str(paid.get("currency", ""))
+        form = {"charge": charge, f"metadata[{KEY}]": key}
+        amount, named = call.text("amount"), call.text("currency")
+        if bool(amount) != bool(named):
+            raise BadRequest("An amount takes its currency, and a currency its amount. Nothing was sent.")
+        if amount:
+            if named.casefold() != currency.casefold():
+                raise BadRequest(f"{charge} was paid in {currency.upper()}, not {named.upper()}. Nothing was sent.")
+            minor = to_minor(amount, currency)
+            if minor is None or minor <= 0:
+                raise BadRequest(f"{amount} {currency.upper()} is no amount that can be paid back. Nothing was sent.")
+            paid_minor, back = paid.get("amount"), paid.get("amount_refunded") or 0
+            if isinstance(paid_minor, int) and isinstance(back, int) and minor > paid_minor - back:
+                left = from_minor(paid_minor - back, currency)
+                raise BadRequest(
+                    f"Of {charge} only {left} {currency.upper()} can still be paid back. Nothing was sent."
+                )
+            form["amount"] = str(minor)
+        answer = http.request(
+            "POST",
+            "/v1/refunds",
+            form=form,
+            headers={"Idempotency-Key": key},
+            auth=(self._key.get_secret_value(), ""),
+            # Sent again by the outbox, which looks first; here a broken connection could hide that it was done.
+            repeatable=False,
+        )
+        data = answer.json(http.way.label)
+        if not isinstance(data, dict) or "id" not in data:
+            raise BadAnswer(f"{http.way.label} answered, but not like Stripe")
+        return Result(_given_back(data), external_url=self._payment_page(charge))
 
     def _list(self, call: Call, path: str, extra: Mapping[str, str], read: Any) -> Result:
         customer = call.text("customer")
@@ -176,6 +248,10 @@ class Stripe(System):
         if not isinstance(data, dict):
             raise BadAnswer(f"{http.way.label} answered, but not like Stripe")
         return data
+
+    def _payment_page(self, charge: str) -> str:
+        found = self._dashboard("")
+        return found.replace("customers/", f"payments/{quote(charge, safe='')}") if found else ""
 
     def _dashboard(self, customer: str) -> str:
         if self.config.base_url != "https://api.stripe.com":
@@ -222,6 +298,20 @@ def _payment(row: Mapping[str, Any]) -> dict[str, JSON]:
             order=_text(metadata.get("order") or metadata.get("order_id")),
             description=_text(row.get("description")),
             refunded=_money(row.get("amount_refunded"), currency),
+        )
+    )
+
+
+def _given_back(row: Mapping[str, Any]) -> dict[str, JSON]:
+    currency = str(row.get("currency", ""))
+    return as_json(
+        Refund(
+            id=str(row["id"]),
+            charge=_text(row.get("charge")),
+            amount=_money(row.get("amount"), currency),
+            currency=currency.upper() or None,
+            created=_time(row.get("created")),
+            status=_text(row.get("status")),
         )
     )
 

@@ -2,11 +2,15 @@
 
 Every call is a POST, reads included, so what may be repeated is declared by the operation and not by the method.
 A session is signed in once and kept; when Tryton ends it (401), the call signs in again, once.
+
+A note on a party ends with a reference made from the key of the change; it is looked for before a note is written, so
+that the same change is one note however often it is tried.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +23,8 @@ from pydantic import Field, SecretStr, field_validator
 
 from connectors.errors import Ambiguous, BadAnswer, BadRequest, CredentialsRejected
 from connectors.http import Http
-from connectors.records import Customer, Invoice, Order, answer_fields, as_json
-from connectors.system import EMAIL, Call, Operation, Result, System, SystemConfig, candidates
+from connectors.records import Customer, Invoice, Note, Order, answer_fields, as_json
+from connectors.system import EMAIL, Call, Input, InputType, Operation, Result, System, SystemConfig, candidates
 from tickets.values import JSON, iso
 
 #: Most orders or invoices of one answer; more is marked truncated.
@@ -40,7 +44,7 @@ class TrytonConfig(SystemConfig):
         title="Password",
         min_length=1,
         max_length=300,
-        description="Of a user who may read parties, sales and invoices; it needs no more.",
+        description="Of a user who may read parties, sales and invoices; it needs no more, except to write notes.",
         json_schema_extra={"order": 13},
     )
 
@@ -122,6 +126,18 @@ class Tryton(System):
                 cache_s=120,
                 doc="Customer invoices that are no longer drafts, newest first.",
             ),
+            Operation(
+                "add_note",
+                "Add a note to the party",
+                "write",
+                (EMAIL, Input("text", InputType.LINES, doc="What the note says")),
+                answer_fields(Note),
+                self._add_note,
+                record="note",
+                timeout_s=15,
+                doc="A note on the party with this e-mail address. Nothing is written when there is no such party.",
+                repeatable=True,
+            ),
         )
         return {one.name: one for one in found}
 
@@ -144,6 +160,24 @@ class Tryton(System):
         return self._list(
             call, "account.invoice", _INVOICE, domain, [["invoice_date", "DESC"], ["id", "DESC"]], _invoice
         )
+
+    def _add_note(self, call: Call) -> Result:
+        """Write the note once per key. Raises `BadRequest` when nobody has the address."""
+        party = self._party(call)
+        if party is None:
+            raise BadRequest(f"{call.http.way.label} has no party with this address. Nothing was written.")
+        resource = f"party.party,{int(str(party['id']))}"
+        mark = f"[Deskhand {hashlib.sha256(call.idempotency_key.encode()).hexdigest()[:20]}]"
+        where: JSON = [["resource", "=", resource], ["message", "like", f"%{mark}"]]
+        found = self._search_read(call, "ir.note", where, 1, [["id", "ASC"]], ("id", "message"))
+        url = self._link("party.party", party["id"])
+        if found:
+            return Result(_note(found[0]["id"], party, call), external_url=url)
+        body: JSON = [{"resource": resource, "message": f"{call.text('text')}\n\n{mark}"}]
+        made = self._rpc(call, "model.ir.note.create", body, repeatable=False)
+        if not isinstance(made, list) or len(made) != 1 or not isinstance(made[0], int):
+            raise BadAnswer(f"{call.http.way.label} answered the new note, but not like Tryton 8.0")
+        return Result(_note(made[0], party, call), external_url=url)
 
     def _list(
         self, call: Call, model: str, fields: Sequence[str], domain: list[JSON], order: JSON, read: Any
@@ -177,20 +211,21 @@ class Tryton(System):
             raise BadAnswer(f"{call.http.way.label} answered {model} with something that is not a list of records")
         return rows
 
-    def _rpc(self, call: Call, method: str, *params: JSON) -> Any:
+    def _rpc(self, call: Call, method: str, *params: JSON, repeatable: bool | None = None) -> Any:
         stored = call.tokens.get()
         if stored is not None:
             read = json.loads(stored)
             rejected = False
             try:
-                return self._send(call.http, _Session(read["authorization"], read["context"]), method, *params)
+                kept = _Session(read["authorization"], read["context"])
+                return self._send(call.http, kept, method, *params, repeatable=repeatable)
             except CredentialsRejected as error:
                 if error.status != 401:
                     raise
                 rejected = True
             assert rejected
             call.tokens.drop()
-        return self._send(call.http, self._sign_in(call), method, *params)
+        return self._send(call.http, self._sign_in(call), method, *params, repeatable=repeatable)
 
     def _sign_in(self, call: Call) -> _Session:
         config = self._config
@@ -215,13 +250,13 @@ class Tryton(System):
     def _secret(self) -> JSON:
         return {"password": self._config.password.get_secret_value()}
 
-    def _send(self, http: Http, session: _Session, method: str, *params: JSON) -> Any:
+    def _send(self, http: Http, session: _Session, method: str, *params: JSON, repeatable: bool | None = None) -> Any:
         http.way.scrubber.learn(session.authorization.removeprefix("Session "))
         body: JSON = {"id": 1, "method": method, "params": [*params, dict(session.context)]}
-        return self._post(http, body, {"Authorization": session.authorization})
+        return self._post(http, body, {"Authorization": session.authorization}, repeatable)
 
-    def _post(self, http: Http, body: JSON, headers: Mapping[str, str]) -> Any:
-        answer = http.request("POST", self._path, json_body=body, headers=headers)
+    def _post(self, http: Http, body: JSON, headers: Mapping[str, str], repeatable: bool | None = None) -> Any:
+        answer = http.request("POST", self._path, json_body=body, headers=headers, repeatable=repeatable)
         data = answer.json(http.way.label)
         if isinstance(data, dict) and data.get("error") is not None:
             raise BadRequest(f"{http.way.label} did not accept the question: {_said(http, data['error'])}")
@@ -247,6 +282,10 @@ def _customer(row: Mapping[str, Any], asked: str) -> dict[str, JSON]:
             created_at=_time(row.get("create_date")),
         )
     )
+
+
+def _note(id: Any, party: Mapping[str, JSON], call: Call) -> dict[str, JSON]:
+    return as_json(Note(id=str(id), on=_text(party.get("name")), text=call.text("text")))
 
 
 def _order(row: Mapping[str, Any]) -> dict[str, JSON]:

@@ -19,8 +19,10 @@ from connectors.errors import (
     ConnectorError,
     CredentialsRejected,
     NotGranted,
+    RateLimited,
     TimedOut,
     Unavailable,
+    Unclear,
     UnknownConnection,
     UnknownOperation,
 )
@@ -371,7 +373,7 @@ def test_a_key_is_not_used_for_two_different_writes(writable: Desk, server: Upst
 
 def test_a_write_that_fails_is_not_sent_again_on_its_own(writable: Desk, server: Upstream) -> None:
     server.answer = lambda _asked: as_json({}, 503)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unclear, match=r"may have carried out refund, or not: .* \(503\)"):
         refund(writable)
     assert len(server.asked) == 1
     server.answer = lambda _asked: as_json({"id": "re_2"})
@@ -385,6 +387,90 @@ def test_a_write_is_sent_again_where_the_api_promises_to_do_it_once(desk: Desk, 
     assert refund(desk).data == {"id": "re_3"}
     assert {asked.headers["idempotency-key"] for asked in server.asked} == {"root-5"}
     assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        as_json({}, 500),
+        as_json({}, 408),
+        as_json({"other": 1}),  # a yes that cannot be read
+        Reply(b"{", cut=True),
+        Reply(b"{}", delay_s=30),
+    ],
+    ids=["failed there", "gave up", "unreadable", "broken off", "silent"],
+)
+def test_a_write_whose_end_is_open_is_unclear_and_sent_once(writable: Desk, server: Upstream, reply: Reply) -> None:
+    server.answer = lambda _asked: reply
+    with pytest.raises(Unclear, match="not sent again by itself"):
+        writable.gateway.call(
+            "crm", "refund", {"charge": "ch_1", "amount": "1"}, deadline_s=0.5, cause="t", allow_write=True,
+            idempotency_key="k",
+        )  # fmt: skip
+    assert len(server.asked) == 1
+    assert writable.audit()[-1].status == "unclear"
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 404, 429])
+def test_a_write_that_was_answered_with_no_is_not_unclear(writable: Desk, server: Upstream, status: int) -> None:
+    server.answer = lambda _asked: as_json({}, status)
+    with pytest.raises((BadAnswer, BadRequest, CredentialsRejected, RateLimited)):
+        refund(writable)
+    assert len(server.asked) == 1
+
+
+def test_a_write_that_never_left_is_not_unclear(writable: Desk, server: Upstream) -> None:
+    server.close()
+    with pytest.raises(Unavailable, match="refused"):
+        refund(writable)
+    writable.connect("crm", "http_json", http_json("http://192.0.2.1", FIND, REFUND), allow_write=True)
+    with pytest.raises(AddressRefused):
+        refund(writable)
+
+
+def test_a_write_that_may_have_been_sent_before_is_not_sent_again(writable: Desk, server: Upstream) -> None:
+    with pytest.raises(Unclear, match="may have carried out refund already"):
+        refund(writable, sent_before=True)
+    assert server.asked == []
+    refund(writable)
+    # Its answer is here: then it is known what became of it, and nothing is sent.
+    assert refund(writable, sent_before=True).data == {"id": "re_1"}
+    assert len(server.asked) == 1
+
+
+def test_a_write_sent_before_is_sent_again_where_the_api_promises_to_do_it_once(desk: Desk, server: Upstream) -> None:
+    server.answer = lambda _asked: as_json({"id": "re_1"})
+    desk.connect("crm", "http_json", http_json(server.url, FIND, REFUND, idempotent=True), allow_write=True)
+    assert refund(desk, sent_before=True).data == {"id": "re_1"}
+    assert [asked.headers["idempotency-key"] for asked in server.asked] == ["root-5"]
+
+
+def test_a_write_that_answers_with_nothing_at_all_was_done(writable: Desk, server: Upstream) -> None:
+    server.answer = lambda _asked: Reply(b"", status=204)
+    assert refund(writable).data == {}
+    assert refund(writable).cache == "fresh"
+    assert len(server.asked) == 1
+
+
+def test_text_of_several_lines_reaches_the_system_as_it_is(desk: Desk, server: Upstream) -> None:
+    note = {
+        "name": "add_note", "kind": "write", "inputs": [{"name": "text", "type": "lines"}], "method": "POST",
+        "path": "/notes", "body": {"text": "{text}"}, "map": {"id": "id"},
+    }  # fmt: skip
+    server.answer = lambda _asked: as_json({"id": "n1"})
+    desk.connect("crm", "http_json", http_json(server.url, note), allow_write=True)
+
+    def add(text: str) -> Any:
+        return desk.gateway.call(
+            "crm", "add_note", {"text": text}, deadline_s=5, cause="t", allow_write=True, idempotency_key=f"k{len(text)}"
+        )
+
+    add(" One\r\n\tTwo\n")
+    with pytest.raises(BadRequest, match="text must be text"):
+        add("bell \a")
+    with pytest.raises(BadRequest, match="longer than 20000"):
+        add("x" * 20_001)
+    assert [asked.json for asked in server.asked] == [{"text": "One\n\tTwo"}]
 
 
 # Audit and health

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from urllib.parse import parse_qsl
 
 import pytest
 
-from connectors.errors import Ambiguous, CredentialsRejected
-from connectors.records import from_minor
+from connectors.errors import Ambiguous, BadRequest, CredentialsRejected, Unavailable
+from connectors.gateway import Record
+from connectors.records import from_minor, to_minor
 from tests.backoffice.servers import LocalStripe, a_person, an_amount
 from tests.connectors.desk import Desk
-from tests.connectors.upstream import as_json
+from tests.connectors.upstream import Asked, Reply, as_json
 from tickets.values import from_iso
 
 
@@ -151,3 +153,89 @@ def test_paging_stops_after_five_pages_and_says_so(desk: Desk, serve) -> None:
     desk.connect("billing", "stripe", {"base_url": server.url, "api_key": "sk_test_123456"})
     record = desk.call("billing", "list_charges", email="a@example.net")
     assert (record.truncated, len(record.data)) == (True, 5)
+
+
+# Refunds
+
+
+def refund(desk: Desk, charge: str, key: str = "ev1:A01/r1:s1", **more: str) -> Record:
+    return desk.gateway.call(
+        "billing", "refund", {"charge": charge, **more}, deadline_s=10, cause="test", allow_write=True,
+        idempotency_key=key,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def refunding(desk: Desk, localstripe: LocalStripe) -> tuple[Desk, str, str]:
+    """A connection that may refund, a charge of 64.90 EUR, and the address of who paid it."""
+    config = {"base_url": localstripe.url, "api_key": localstripe.api_key}
+    desk.connect("billing", "stripe", config, allow_write=True)
+    id, person = localstripe.add_customer()
+    return desk, localstripe.add_charge(id, 6490), person.email
+
+
+def test_a_payment_is_refunded_once_per_key_even_when_our_memory_of_it_is_lost(
+    refunding: tuple[Desk, str, str], localstripe: LocalStripe
+) -> None:
+    desk, charge, email = refunding
+    first = refund(desk, charge, amount="10.00", currency="eur")
+    assert (first.data["amount"], first.data["currency"], first.data["charge"]) == ("10.00", "EUR", charge)
+    # Saved anew, the connection has no answers any more: what Stripe itself holds must tell.
+    desk.connect("billing", "stripe", {"base_url": localstripe.url, "api_key": localstripe.api_key}, allow_write=True)
+    again = refund(desk, charge, amount="10.00", currency="EUR")
+    assert (again.cache, again.data["id"]) == ("miss", first.data["id"])
+    refund(desk, charge, key="another", amount="5", currency="EUR")
+    (paid,) = desk.call("billing", "list_charges", email=email).data
+    assert paid["refunded"] == "15.00"
+
+
+def test_without_an_amount_all_of_it_is_paid_back(refunding: tuple[Desk, str, str]) -> None:
+    desk, charge, _ = refunding
+    assert refund(desk, charge).data["amount"] == "64.90"
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"amount": "10", "currency": "USD"}, "was paid in EUR, not USD"),
+        ({"amount": "10"}, "An amount takes its currency"),
+        ({"currency": "EUR"}, "An amount takes its currency"),
+        ({"amount": "0.001", "currency": "EUR"}, "is no amount"),
+        ({"amount": "-1", "currency": "EUR"}, "is no amount"),
+        ({"amount": "64.91", "currency": "EUR"}, "only 64.90 EUR can still be paid back"),
+    ],
+)
+def test_a_wrong_amount_pays_nothing_back(refunding: tuple[Desk, str, str], more: dict[str, str], reason: str) -> None:
+    desk, charge, email = refunding
+    with pytest.raises(BadRequest, match=reason):
+        refund(desk, charge, **more)
+    (paid,) = desk.call("billing", "list_charges", email=email).data
+    assert paid["refunded"] == "0.00"
+
+
+def test_a_refund_whose_answer_was_lost_is_found_and_not_paid_twice(desk: Desk, serve) -> None:
+    made: list[dict[str, object]] = []
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/v1/charges/ch_1":
+            return as_json({"id": "ch_1", "currency": "eur", "amount": 500, "amount_refunded": 0})
+        if asked.method == "GET":
+            return as_json({"data": made, "has_more": False})
+        form = dict(parse_qsl(asked.body.decode()))
+        assert len(asked.headers["idempotency-key"]) == 40
+        made.append({"id": "re_1", "currency": "eur", "amount": 500,
+                     "metadata": {"deskhand": form["metadata[deskhand]"]}})  # fmt: skip
+        return Reply(b"{", cut=True)
+
+    server = serve(answer)
+    desk.connect("billing", "stripe", {"base_url": server.url, "api_key": "sk_test_123456"}, allow_write=True)
+    with pytest.raises(Unavailable):
+        refund(desk, "ch_1")
+    assert refund(desk, "ch_1").data["id"] == "re_1"
+    assert [asked.method for asked in server.asked].count("POST") == 1
+    assert len(made) == 1
+
+
+def test_decimal_text_becomes_minor_units_or_nothing() -> None:
+    assert [to_minor("64.90", "eur"), to_minor("500", "JPY"), to_minor("1.234", "kwd")] == [6490, 500, 1234]
+    assert [to_minor("0.001", "eur"), to_minor("5.5", "jpy")] == [None, None]

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from connectors.errors import Ambiguous, BadRequest, CredentialsRejected, Unavailable
+from connectors.gateway import Record
 from tests.backoffice.servers import Tryton, a_person, an_amount
 from tests.connectors.desk import Desk
 from tickets.values import from_iso
@@ -141,3 +142,43 @@ def test_a_tryton_that_is_away_is_unavailable_and_is_asked_again_when_back(erp: 
     finally:
         tryton.start()
     assert erp.call("erp", "find_party", email=person.email).data["name"] == person.name
+
+
+# Notes
+
+
+def note(desk: Desk, email: str, text: str = "Called.\nIs content.", key: str = "ev1:A01/r1:s1") -> Record:
+    args = {"email": email, "text": text}
+    return desk.gateway.call(
+        "erp", "add_note", args, deadline_s=15, cause="test", allow_write=True, idempotency_key=key
+    )
+
+
+def notes(tryton: Tryton, party: str) -> list[str]:
+    rows = tryton.rpc(
+        "model.ir.note.search_read", [["resource", "=", f"party.party,{party}"]], 0, 10, None, ["message"]
+    )
+    return [row["message"] for row in rows]
+
+
+def test_a_note_is_written_once_per_key_even_when_our_memory_of_it_is_lost(desk: Desk, tryton: Tryton) -> None:
+    desk.connect("erp", "tryton", config(tryton), allow_write=True)
+    person = tryton.add_party()
+    party = desk.call("erp", "find_party", email=person.email).data["id"]
+    first = note(desk, person.email)
+    assert (first.data["on"], first.data["text"]) == (person.name, "Called.\nIs content.")
+    # Saved anew, the connection has no answers any more: what Tryton itself holds must tell.
+    desk.connect("erp", "tryton", config(tryton), allow_write=True)
+    assert note(desk, person.email).data["id"] == first.data["id"]
+    (message,) = notes(tryton, party)
+    assert message.startswith("Called.\nIs content.\n\n[Deskhand ")
+    note(desk, person.email, key="another")
+    assert len(notes(tryton, party)) == 2
+
+
+def test_a_note_for_nobody_is_refused_and_not_written(desk: Desk, tryton: Tryton) -> None:
+    desk.connect("erp", "tryton", config(tryton), allow_write=True)
+    with pytest.raises(BadRequest, match="no party with this address"):
+        note(desk, a_person().email, key="nobody")
+    found = tryton.rpc("model.ir.note.search_count", [["message", "ilike", "%nobody%"]])
+    assert found == 0

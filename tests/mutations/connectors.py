@@ -11,6 +11,8 @@ HTTP = "tests/connectors/test_http.py::"
 HTTP_JSON = "tests/connectors/test_http_json.py::"
 SECRETS = "tests/connectors/test_secrets.py::"
 STORE = "tests/connectors/test_store.py::"
+STRIPE = "tests/connectors/test_stripe.py::"
+TRYTON = "tests/connectors/test_tryton.py::"
 TRAFFIC = "tests/connectors/test_traffic.py::"
 
 
@@ -282,6 +284,41 @@ MUTATIONS = (
         "            if stored.inputs_hash != inputs_hash:",
         "            if False:",
         GATEWAY + "test_a_key_is_not_used_for_two_different_writes",
+    ),
+    Mutation(
+        "gateway: a write that may have been sent is not sent again",
+        "connectors/gateway.py",
+        'if sent_before and asked.kind == "write" and not asked.repeatable:',
+        "if False:",
+        GATEWAY + "test_a_write_that_may_have_been_sent_before_is_not_sent_again",
+    ),
+    Mutation(
+        "gateway: a write whose end is open is unclear",
+        "connectors/gateway.py",
+        "if exchange.status is not None and 300 <= exchange.status < 500 and exchange.status != 408:",
+        "if exchange.status is not None:",
+        GATEWAY + "test_a_write_whose_end_is_open_is_unclear_and_sent_once",
+    ),
+    Mutation(
+        "gateway: a write that never left is not unclear",
+        "connectors/gateway.py",
+        'if asked.kind == "read" or asked.repeatable or not exchange.may_have_arrived or isinstance(failure, Unclear):',
+        'if asked.kind == "read" or asked.repeatable or isinstance(failure, Unclear):',
+        GATEWAY + "test_a_write_that_never_left_is_not_unclear",
+    ),
+    Mutation(
+        "stripe: a refund is looked for before it is paid",
+        "connectors/systems/stripe.py",
+        "        if done is not None:",
+        "        if False:",
+        STRIPE + "test_a_refund_whose_answer_was_lost_is_found_and_not_paid_twice",
+    ),
+    Mutation(
+        "tryton: a note is looked for before it is written",
+        "connectors/systems/tryton.py",
+        "        if found:",
+        "        if False:",
+        TRYTON + "test_a_note_is_written_once_per_key_even_when_our_memory_of_it_is_lost",
     ),
     Mutation(
         "gateway: a failed write is not sent again",
