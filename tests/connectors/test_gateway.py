@@ -461,8 +461,9 @@ def test_text_of_several_lines_reaches_the_system_as_it_is(desk: Desk, server: U
     desk.connect("crm", "http_json", http_json(server.url, note), allow_write=True)
 
     def add(text: str) -> Any:
+        key = f"note-{len(text)}"
         return desk.gateway.call(
-            "crm", "add_note", {"text": text}, deadline_s=5, cause="t", allow_write=True, idempotency_key=f"k{len(text)}"
+            "crm", "add_note", {"text": text}, deadline_s=5, cause="t", allow_write=True, idempotency_key=key
         )
 
     add(" One\r\n\tTwo\n")
