@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Text, cast, delete, func, or_, select, update
 
 from connectors.store import CallTable, RecordTable
+from jobs.bounces import FIELD as MAIL
 from jobs.forecast import FIELD as COMING
 from jobs.services import Services
 from jobs.tables import DecisionRow, IdempotencyKey, LookupRow, OutboxRow, RowSetAside, RunRow
@@ -185,7 +186,7 @@ def _items(connection: Connection, items: Sequence[int], done: Erased) -> None:
             connection.execute(update(EventRow).where(EventRow.id == event.id).values(values))
         connection.execute(
             update(History)
-            .where(History.item_id == row.id, History.field.in_({*texts, COMING}))
+            .where(History.item_id == row.id, History.field.in_({*texts, COMING, MAIL}))
             .values(change={"before": None, "after": None})
         )
         from_them = select(EventRow.id).where(

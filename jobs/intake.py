@@ -20,6 +20,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from connectors.channels.email import MAIL_BYTES, MailFile, ParsedMail, Unparsable, glance, parse
+from jobs import bounces
 from jobs.queues import Work
 from jobs.services import Services
 from jobs.telling import tell_of_message
@@ -31,7 +32,7 @@ from tickets.events import SYSTEM, Actor, ActorKind, EventKind
 from tickets.item import LANGUAGES, Item, ItemKind
 from tickets.people import Permission, Viewer
 from tickets.store import AnyRow, NewMessage, Written
-from tickets.tables import Blob, InboundMail, Mailbox, Message, User, WorkItem
+from tickets.tables import Blob, EventRow, InboundMail, Mailbox, Message, User, WorkItem
 from tickets.values import JSON
 from tickets.visibility import visible
 
@@ -269,7 +270,12 @@ class _Delivery:
         automatic = mail.automatic or self._own(sender)
         item_id = self._by_reference(mail) or self._by_token(mail)
         if automatic:
-            return self._automatic(mail, item_id, automatic, notes)
+            row = bounces.sent_row(self.connection, mail)
+            done = self._automatic(mail, item_id if row is None else row.item_id or item_id, automatic, notes)
+            if row is not None:
+                event_id = self._event_of(done.message_id) if done.message_id is not None else None
+                bounces.came_back(self.connection, row, mail, event_id, self.now)
+            return done
         if self._sent_lately(sender) >= SENDER_MAILS_PER_HOUR:
             reason = f"More than {SENDER_MAILS_PER_HOUR} mails of {sender} within an hour; it became no ticket"
             return Ingested(Outcome.CAPPED, reason=reason)
@@ -284,6 +290,13 @@ class _Delivery:
         if colleague is not None:
             return self._agent_message(mail, item, colleague, notes)
         return self._third_party(mail, item, notes)
+
+    def _event_of(self, message_id: int) -> int | None:
+        """The event that brought the message this mail became."""
+        found: int | None = self.connection.execute(
+            select(EventRow.id).where(EventRow.message_id == message_id)
+        ).scalar_one_or_none()
+        return found
 
     # Finding the ticket, in the order in which the signs can be trusted.
 

@@ -18,6 +18,7 @@ from rq.timeouts import JobTimeoutException
 from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
 
 from connectors.channels.smtp import TIMEOUT_S, MailNotTaken, MailRefused, MailServer, send
+from jobs.bounces import BOUNCED
 from jobs.claims import claim
 from jobs.intake import AWAY
 from jobs.leaving import queue_message
@@ -80,7 +81,7 @@ class NotNeeded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """One delivery that was given up. `status`: failed or capped."""
+    """One delivery that was given up. `status`: failed, capped or bounced."""
 
     id: int
     item_id: int | None
@@ -123,7 +124,7 @@ def undelivered(connection: Connection) -> list[Undelivered]:
             OutboxRow.tries,
             OutboxRow.created_at,
         )
-        .where(OutboxRow.status.in_(("failed", "capped")))
+        .where(OutboxRow.status.in_(("failed", "capped", BOUNCED)))
         .order_by(OutboxRow.id.desc())
         .limit(LISTED)
     )
@@ -131,8 +132,11 @@ def undelivered(connection: Connection) -> list[Undelivered]:
 
 
 def retry(connection: Connection, now: datetime, ids: Sequence[int] | None = None) -> int:
-    """Try these given-up deliveries again (None: all of them), as if they were new; how many."""
-    query = update(OutboxRow).where(OutboxRow.status.in_(("failed", "capped")))
+    """Try these given-up deliveries again (None: all of them), as if they were new; how many.
+
+    What came back is tried again only by its number: the same address would send all of it back once more."""
+    gone = ("failed", "capped") if ids is None else ("failed", "capped", BOUNCED)
+    query = update(OutboxRow).where(OutboxRow.status.in_(gone))
     if ids is not None:
         query = query.where(OutboxRow.id.in_(ids))
     return connection.execute(

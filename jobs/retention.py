@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select
 
 from connectors.store import prune as prune_connectors
+from jobs.bounces import BOUNCED
 from jobs.services import Services
 from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RowSetAside, RunRow, SkippedRow
 from tickets.db import table_of
@@ -38,7 +39,9 @@ def prune(services: Services) -> Mapping[str, int]:
     sent_before = now - timedelta(days=settings.keep_sent_days)
     checked_before = now - timedelta(days=min(settings.keep_checked_days, settings.keep_decisions_days))
     checked = (DecisionRow.outcome == "checked") & (DecisionRow.at < checked_before) & _settled()
-    given_up = OutboxRow.status.in_(("failed", "capped", "cancelled")) & (OutboxRow.created_at < decided_before)
+    given_up = OutboxRow.status.in_(("failed", "capped", "cancelled", BOUNCED)) & (
+        OutboxRow.created_at < decided_before
+    )
     gone = {
         "decisions": _drop(services, DecisionRow, DecisionRow.at < decided_before, "id"),
         "checked": _drop(services, DecisionRow, checked, "id"),

@@ -146,7 +146,7 @@ class CompiledScript(Base):
 class OutboxRow(Base):
     """Something that leaves the house: at least once, always under the same `key`.
 
-    `status`: due, sent, failed (will not be tried again), capped (too many within an hour)."""
+    `status`: due, sent, failed (will not be tried again), capped (too many within an hour), bounced (it came back)."""
 
     __tablename__ = "outbox"
     __table_args__ = (

@@ -172,6 +172,23 @@ def person_for(connection: Connection, *, email: str, name: str, language: str, 
     return winner
 
 
+def correct_email(connection: Connection, person: int, old: str, new: str) -> bool:
+    """Put `new` in place of this person's address `old`; whether it was done. An address that somebody has stays so."""
+    new = new.strip().lower()
+    if person_by_email(connection, new) is not None:
+        return False
+    changed = connection.execute(
+        update(PersonAddress)
+        .where(
+            PersonAddress.person_id == person,
+            PersonAddress.kind == "email",
+            PersonAddress.address == old.strip().lower(),
+        )
+        .values(address=new, verified=False)
+    )
+    return changed.rowcount == 1
+
+
 # The portal --------------------------------------------------------------------------------------------------------
 
 

@@ -104,6 +104,7 @@ def by_itself(reason: str) -> str:
     """Why the desk changed something without a rule, as people say it; a reason without words as it is."""
     words = {
         "Automove": gettext("Automove"),
+        "E-mail": gettext("E-mail"),
         "Its snooze is over": gettext("Its snooze is over"),
         "Its snooze ended: the time came": gettext("Its snooze ended: the time came"),
         "Its snooze ended: the customer answered": gettext("Its snooze ended: the customer answered"),

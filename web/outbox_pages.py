@@ -10,12 +10,14 @@ from flask_babel import gettext, lazy_gettext
 from sqlalchemy import Connection
 
 from jobs import suggestions
+from jobs.bounces import READDRESSED
 from jobs.queues import Work
 from tickets.errors import ItemNotFound
 from tickets.people import Permission
 from web import outbox_store
 from web.access import me, needs, safe_path
 from web.context import now, services
+from web.forms import looks_like_email
 from web.labels import Labels
 from web.names_store import names
 from web.paging import asked_page
@@ -36,6 +38,7 @@ KINDS = {
     "digest": lazy_gettext("Digest"),
     "reply": lazy_gettext("Suggested reply"),
     "webhook": lazy_gettext("Webhook"),
+    "portal": lazy_gettext("Link into the portal"),
 }
 
 
@@ -55,6 +58,7 @@ def page() -> ResponseReturnValue:
         found=found,
         state=state,
         kinds=KINDS,
+        readdressed=READDRESSED,
         labels=labels,
         tabs=[
             (str(label), url_for("outbox.page", state=key), key == state, waiting if key == "approval" else 0)
@@ -110,9 +114,14 @@ def cancel(row_id: int) -> ResponseReturnValue:
 @pages.post("/outbox/<int:row_id>/again")
 @needs(Permission.WORK_TICKETS)
 def again(row_id: int) -> ResponseReturnValue:
-    """Tries something again that was given up, held back or cancelled."""
+    """Tries something again that was given up, held back, cancelled or came back; a mail also to another address."""
+    to, keep = request.form.get("to", "").strip().lower(), request.form.get("keep") == "1"
+    if to and not looks_like_email(to):
+        flash(gettext("“%(text)s” is no e-mail address. Nothing was sent.", text=to[:80]), "bad")
+        return redirect(safe_path(request.form.get("next"), url_for("outbox.page")), 303)
     return _done(
-        lambda connection: outbox_store.again(connection, me(), row_id, now()), gettext("It will be tried again.")
+        lambda connection: outbox_store.again(connection, me(), row_id, now(), to=to, keep=keep),
+        gettext("It will be tried again."),
     )
 
 

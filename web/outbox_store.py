@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, update
 
+from jobs.bounces import BOUNCED, READDRESSED, send_again
 from jobs.leaving import WAITING
 from jobs.outbox import MAILS
 from jobs.tables import OutboxRow
@@ -26,7 +27,7 @@ SUGGESTIONS = 20
 STATES: Mapping[str, tuple[str, ...]] = {
     "approval": ("approval",),
     "waiting": ("due",),
-    "dead": ("failed", "capped"),
+    "dead": ("failed", "capped", BOUNCED),
     "sent": ("sent",),
     "cancelled": ("cancelled",),
 }
@@ -133,24 +134,32 @@ def cancel(connection: Connection, viewer: Viewer, row_id: int, now: datetime) -
     return found
 
 
-def again(connection: Connection, viewer: Viewer, row_id: int, now: datetime) -> int | None:
-    """Try it again, or after all; a reply that was cancelled waits for a person again. Raises as `cancel` does."""
+def again(
+    connection: Connection, viewer: Viewer, row_id: int, now: datetime, *, to: str = "", keep: bool = False
+) -> int | None:
+    """Try it again, or after all; a reply that was cancelled waits for a person again. Raises as `cancel` does.
+
+    `to`: another address for a mail to a customer; `keep` makes it the customer's own."""
     row = _row(connection, viewer, row_id)
+    if to and row.kind not in READDRESSED:
+        raise NotNow
     back = "approval" if row.kind == "reply" else "due"
     done = connection.execute(
         update(OutboxRow)
-        .where(OutboxRow.id == row_id, OutboxRow.status.in_(("failed", "capped", "cancelled")))
+        .where(OutboxRow.id == row_id, OutboxRow.status.in_(("failed", "capped", "cancelled", BOUNCED)))
         .values(status=back, due_at=now, created_at=now, tries=0, lease_until=None, token=None, last_error="")
     )
     if done.rowcount != 1:
         raise NotNow
+    if to and to != row.recipient.lower():
+        send_again(connection, viewer, row, to, keep=keep, now=now)
     found: int | None = row.item_id
     return found
 
 
 def _row(connection: Connection, viewer: Viewer, row_id: int) -> AnyRow:
     row = connection.execute(
-        select(OutboxRow.item_id, OutboxRow.kind)
+        select(OutboxRow.id, OutboxRow.item_id, OutboxRow.kind, OutboxRow.recipient, OutboxRow.payload)
         .outerjoin(WorkItem, WorkItem.id == OutboxRow.item_id)
         .where(OutboxRow.id == row_id, _may_see(viewer))
     ).one_or_none()

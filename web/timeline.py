@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from jobs.bounces import CAUSE as MAIL_CAUSE
+from jobs.bounces import FIELD as mail_field
 from jobs.forecast import FIELD as coming_field
 from rules.errors import FactsInvalid
 from rules.trace import EntryTrace, RowTrace, RowVerdict, Seen, Trace, Truth
@@ -54,6 +56,7 @@ class Changed:
     created: bool = False
     links: Sequence[LinkChange] = ()
     called_off: Sequence[Mapping[str, JSON]] = ()  # what will not come by itself any more, each with `why`
+    mails: Sequence[Mapping[str, JSON]] = ()  # that came back, or were sent again: `to`, and `reason` or `kept`
     by_itself: bool = False  # then `who` is the desk's own reason, such as "Automove"
 
 
@@ -223,9 +226,16 @@ def _changed(event: AnyRow, past: Past) -> Changed | None:
         for line in past.history.get(event.id, ())
         if line.field == coming_field and line.change["before"]
     ]
-    if not (changes or links or called_off):
+    mails = _mails(event, past)
+    if not (changes or links or called_off or mails):
         return None
-    return Changed(event.at, event.actor_name, changes, links=links, called_off=called_off)
+    return Changed(event.at, event.actor_name, changes, links=links, called_off=called_off, mails=mails)
+
+
+def _mails(event: AnyRow, past: Past) -> list[Mapping[str, JSON]]:
+    """What history says of mails beside this event; what was erased says nothing any more."""
+    lines = past.history.get(event.id, ())
+    return [line.change["after"] for line in lines if line.field == mail_field and line.change["after"]]
 
 
 def _by_itself(event: AnyRow, past: Past) -> list[Changed]:
@@ -235,11 +245,13 @@ def _by_itself(event: AnyRow, past: Past) -> list[Changed]:
         if (
             line.outcome == "done"
             and line.cause.get("kind") == "system"
-            and line.field not in (links_field, coming_field)
+            and line.field not in (links_field, coming_field, mail_field)
         ):
             change = (line.field, line.change["before"], line.change["after"])
             found.setdefault(str(line.cause.get("label", "")), []).append(change)
-    return [Changed(event.at, reason, changes, by_itself=True) for reason, changes in found.items()]
+    made = [Changed(event.at, reason, changes, by_itself=True) for reason, changes in found.items()]
+    mails = _mails(event, past)
+    return [*made, Changed(event.at, MAIL_CAUSE, (), mails=mails, by_itself=True)] if mails else made
 
 
 def _link_change(change: Mapping[str, Any]) -> LinkChange:

@@ -43,6 +43,7 @@ ADDRESSES = 100
 SUBJECT_CHARS = 500
 NAME_CHARS = 200
 ADDRESS_CHARS = 320
+REASON_CHARS = 300
 #: The stdlib parser compares every line with every open boundary: lines x boundaries it may be asked for.
 PARSER_STEPS = 6_000_000
 
@@ -69,6 +70,16 @@ class MailFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """What a report says about a mail that will not be delivered: to whom it went, and why it came back ("" unsaid).
+
+    `addresses`: those that failed, and those the returned mail was written to, in lower case."""
+
+    addresses: frozenset[str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedMail:
     """What a mail says. Nothing in it is verified: anybody can write any From line.
 
@@ -92,6 +103,8 @@ class ParsedMail:
     automatic: str
     bounce: bool
     notes: tuple[str, ...]
+    #: None unless this is a report that a mail was not delivered for good; one that is late is still on its way.
+    returned: Returned | None = None
 
 
 def parse(raw: bytes) -> ParsedMail:
@@ -135,6 +148,8 @@ _POLICY = _Bounded()
 _HEADERS = HeaderRegistry()
 _ID = re.compile(r"<\s*([^<>\s]{1,500})\s*>")
 _ATOM = r"[^\x00-\x20\x7f-\xa0\ud800-\udfff\s<>@,;:\"()\[\]\\]"
+#: What a mail server answers when it will not take a mail.
+_SMTP_ANSWER = re.compile(r"\b[45]\d\d[ -][^\r\n]{1,250}")
 _ADDRESS = re.compile(_ATOM + r"{1,64}@" + _ATOM + r"{1,255}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -234,7 +249,20 @@ def _read(message: EmailMessage) -> ParsedMail:
         automatic=_automatic(headers, senders[0], report),
         bounce=bounce,
         notes=tuple(dict.fromkeys(body.notes)),
+        returned=_failure(headers, body, text) if bounce else None,
     )
+
+
+def _failure(headers: _Headers, body: _Body, text: str) -> Returned | None:
+    """The failure that a delivery report tells of, by its blocks for machines, or by the older header."""
+    failed, reason = list(body.failed), body.reason
+    if not failed and not body.reported and "x-failed-recipients" in headers:
+        failed = [one.address for one in headers.addresses("x-failed-recipients")]
+        said = _SMTP_ANSWER.search(text)
+        reason = said[0] if said else ""
+    if not failed:
+        return None
+    return Returned(frozenset([*failed, *body.returned_to]), " ".join(reason.split())[:REASON_CHARS])
 
 
 def _leaves(message: Message, body: _Body) -> Iterator[Message]:
@@ -265,6 +293,10 @@ class _Body:
         self.files: list[MailFile] = []
         self.notes: list[str] = []
         self.returned_ids: list[str] = []
+        self.returned_to: list[str] = []
+        self.failed: list[str] = []  # addresses that a report calls failed
+        self.reported = False  # whether there was such a report, whatever it says
+        self.reason = ""
         self._plain: list[str] = []
         self._html: list[str] = []
         self._bytes = 0
@@ -279,6 +311,7 @@ class _Body:
             text = self._decoded(part)
             (self._html if media_type == "text/html" else self._plain).append(text)
         elif media_type == "message/delivery-status":
+            self._reported(part)
             self._plain.append(plain(_bytes_of(part)[:20_000].decode("utf-8", "replace")))
         else:
             self._keep(name or _default_name(part, media_type), media_type, _bytes_of(part))
@@ -315,10 +348,26 @@ class _Body:
         return plain(data.decode("cp1252", "replace"))
 
     def _returned(self, part: Message) -> None:
-        """The Message-ID of a mail that came back, so that a bounce finds the ticket of what bounced."""
-        match = re.search(rb"(?im)^message-id:\s*<([^<>\s]{1,500})>", _bytes_of(part)[:HEADERS_BYTES])
+        """The Message-ID of a mail that came back, so that a bounce finds the ticket of what bounced; and its To."""
+        head = _bytes_of(part)[:HEADERS_BYTES]
+        match = re.search(rb"(?im)^message-id:\s*<([^<>\s]{1,500})>", head)
         if match and len(self.returned_ids) < 5:
             self.returned_ids.append(plain(match[1].decode("utf-8", "replace")))
+            to = re.search(rb"(?im)^to:[^\r\n]{0,1000}(\r?\n[ \t][^\r\n]{0,1000}){0,3}", head)
+            if to:
+                self.returned_to += _ADDRESS.findall(to[0].decode("utf-8", "replace").lower())[:5]
+
+    def _reported(self, part: Message) -> None:
+        """The recipients that a delivery report calls failed (RFC 3464), and what the other server said."""
+        self.reported = True
+        blocks = part.get_payload()
+        for block in blocks[:ADDRESSES] if isinstance(blocks, list) else ():
+            if not isinstance(block, Message) or str(block.get("action", "")).strip().lower() != "failed":
+                continue
+            for name in ("final-recipient", "original-recipient"):
+                self.failed += _ADDRESS.findall(str(block.get(name, "")).lower()[:ADDRESS_CHARS])[:1]
+            said = str(block.get("diagnostic-code", "")).partition(";")[2] or str(block.get("status", ""))
+            self.reason = self.reason or plain(said)[:REASON_CHARS]
 
     def _keep(self, name: str, media_type: str, data: bytes) -> None:
         if not data:

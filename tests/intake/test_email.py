@@ -229,6 +229,44 @@ def test_a_bounce_names_the_mail_that_came_back() -> None:
     assert [(one.name, one.media_type) for one in mail.files] == [("mail.eml", "message/rfc822")]
 
 
+BLOCKS = """Reporting-MTA: dns; mx.test
+
+Final-Recipient: rfc822; Camille@Customer.test
+Action: {action}
+Status: 5.1.1
+{said}
+"""
+
+
+@pytest.mark.parametrize(
+    ("action", "said", "reason"),
+    [
+        ("failed", "Diagnostic-Code: smtp; 550 5.1.1 no such\n user", "550 5.1.1 no such user"),
+        ("Failed", "", "5.1.1"),
+        ("delayed", "Diagnostic-Code: smtp; 451 try later", None),
+        ("delivered", "", None),
+    ],
+)
+def test_a_report_says_who_was_not_reached_and_why(action: str, said: str, reason: str | None) -> None:
+    raw = (
+        "From: MAILER-DAEMON@mx.test\nX-Failed-Recipients: camille@customer.test\n"
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=q\n\n"
+        f"--q\nContent-Type: message/delivery-status\n\n{BLOCKS.format(action=action, said=said)}\n"
+        "--q\nContent-Type: text/rfc822-headers\n\nMessage-ID: <t1.m2@acme.test>\nTo: C <old@customer.test>\n\n--q--\n"
+    ).encode()
+    addresses = frozenset({"camille@customer.test", "old@customer.test"})
+    assert parse(raw).returned == (None if reason is None else channel.Returned(addresses, reason))
+
+
+def test_the_older_header_names_who_was_not_reached_and_the_text_why() -> None:
+    raw = (
+        b"From: Mailer-Daemon@mx.test\nX-Failed-Recipients: a@b.test\nIn-Reply-To: <t1.m2@acme.test>\n\n"
+        b"A message that you sent could not be delivered:\n\n  a@b.test\n    550 Unrouteable address\n"
+    )
+    assert parse(raw).returned == channel.Returned(frozenset({"a@b.test"}), "550 Unrouteable address")
+    assert parse(raw.replace(b"X-Failed-Recipients", b"X-Other")).returned is None
+
+
 @pytest.mark.parametrize(
     ("header", "why"),
     [

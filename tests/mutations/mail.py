@@ -18,7 +18,23 @@ HOSTILE = "tests/rows/test_hostile_mail.py::"
 HOOKS = "tests/connectors/test_webhook.py::"
 PAGE = "tests/connectors/test_mail_page.py::"
 
+BOUNCED = "tests/rows/test_bounced_mail.py::"
+
 MUTATIONS = (
+    Mutation(
+        "a report counts only with the recipient of that very mail",
+        "jobs/bounces.py",
+        "        if row is not None and row.recipient.lower() in mail.returned.addresses:\n",
+        "        if row is not None:\n",
+        BOUNCED + "test_a_report_about_something_else_marks_nothing_and_rings_nowhere",
+    ),
+    Mutation(
+        "a mail that is only late has not come back",
+        "connectors/channels/email.py",
+        'str(block.get("action", "")).strip().lower() != "failed"',
+        "False",
+        BOUNCED + "test_a_report_about_something_else_marks_nothing_and_rings_nowhere",
+    ),
     Mutation(
         "outbox: only about tickets one may see",
         "web/outbox_store.py",

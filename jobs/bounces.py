@@ -1,0 +1,142 @@
+"""Mail of ours that came back: which row of the outbox it was, what is noted, who is told, and sending it again.
+
+A report is a stranger's mail, and our Message-IDs can be guessed. It counts only where it names the recipient of that
+very row, too. Nothing is sent because of a report: who is told is told by the bell, so that no bounce begins another.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, insert, select, update
+
+from connectors.channels.email import ParsedMail
+from jobs.recipients import assignees, members, who_may_see
+from jobs.tables import OutboxRow
+from tickets import people, store
+from tickets.events import Actor, ActorKind, Cause, EventKind
+from tickets.people import Viewer
+from tickets.store import AnyRow
+from tickets.tables import History, Message
+
+log = logging.getLogger(__name__)
+
+#: The status of a row whose mail was taken in, and came back.
+BOUNCED = "bounced"
+#: What history calls a mail that came back, or was sent again elsewhere. It is no field.
+FIELD = "mail"
+CAUSE = "E-mail"
+#: Characters kept of why it came back.
+REASON_CHARS = 300
+#: The kinds that may be sent again to another address; a way to sign in is for one address alone.
+READDRESSED = ("email", "template")
+NO_REASON = "the other mail server did not say why"
+
+_MESSAGE = re.compile(r"t\d{1,15}\.m(\d{1,15})@[^\s@]+")
+_ROW = re.compile(r"(?:t\d{1,15}\.)?o(\d{1,15})@[^\s@]+")
+_PORTAL = re.compile(r"portal\.([a-z0-9_.]{1,150})@[^\s@]+")
+
+
+def sent_row(connection: Connection, mail: ParsedMail) -> AnyRow | None:
+    """The row of the outbox that this report is about; None for no report of a failure, and for none of ours."""
+    if mail.returned is None:
+        return None
+    for reference in mail.references:
+        which = _of_reference(reference)
+        if which is None:
+            continue
+        row = connection.execute(
+            select(OutboxRow.id, OutboxRow.kind, OutboxRow.item_id, OutboxRow.recipient, OutboxRow.payload).where(
+                which, OutboxRow.status == "sent"
+            )
+        ).one_or_none()
+        if row is not None and row.recipient.lower() in mail.returned.addresses:
+            return row
+    return None
+
+
+def _of_reference(reference: str) -> ColumnElement[bool] | None:
+    if found := _MESSAGE.fullmatch(reference):
+        return OutboxRow.key == f"message:{found[1]}"
+    if found := _ROW.fullmatch(reference):
+        return OutboxRow.id == int(found[1]) if int(found[1]) < 2**31 else None
+    if found := _PORTAL.fullmatch(reference):
+        return OutboxRow.key == found[1].replace(".", ":")
+    return None
+
+
+def came_back(connection: Connection, row: AnyRow, mail: ParsedMail, event_id: int | None, now: datetime) -> None:
+    """Mark the row, once, with the reason; note it on its item beside `event_id`; ring the bells of who should know."""
+    assert mail.returned is not None
+    reason = mail.returned.reason[:REASON_CHARS] or NO_REASON
+    marked = connection.execute(
+        update(OutboxRow)
+        .where(OutboxRow.id == row.id, OutboxRow.status == "sent")
+        .values(status=BOUNCED, last_error=f"it came back: {reason}")
+    )
+    if marked.rowcount != 1:
+        return
+    log.warning("outbox.bounced", extra={"outbox": row.id, "item": row.item_id})
+    if row.item_id is None:
+        return
+    if event_id is not None:
+        told = {"kind": row.kind, "to": row.recipient, "reason": reason}
+        cause = Cause("system", label=CAUSE)
+        store.not_done(
+            connection, row.item_id, event_id, field=FIELD, value=told, cause=cause, outcome=BOUNCED, now=now
+        )
+    store.notify(
+        connection,
+        [one.key for one in who_may_see(connection, _told(connection, row), row.item_id)],
+        row.item_id,
+        f"The e-mail to {row.recipient} came back: {reason}",
+        cause=Cause("system", label=CAUSE),
+        key=f"bounced:{row.id}:{now.timestamp():.0f}",
+        now=now,
+    )
+
+
+def _told(connection: Connection, row: AnyRow) -> list[str]:
+    """Who wrote it and who has the ticket; where nobody has it, its team."""
+    item = store.read_item(connection, row.item_id)
+    writer = connection.execute(
+        select(Message.author_user).where(Message.id == row.payload.get("message_id", 0), ~Message.automatic)
+    ).scalar_one_or_none()
+    found = [*([writer] if writer else ()), *assignees(item)]
+    return found or members(connection, [str(item.state.get("team") or "")])
+
+
+def send_again(connection: Connection, viewer: Viewer, row: AnyRow, to: str, *, keep: bool, now: datetime) -> None:
+    """Give a mail that was not delivered to the outbox again, for the address `to`; `keep` corrects the customer's.
+
+    `row` has id, kind, item_id, recipient and payload, and is locked by the caller's own update. Who sent it where
+    stands in the item's history. An address that somebody else has stays theirs."""
+    payload: Mapping[str, Any] = {**row.payload, "to": to}
+    connection.execute(update(OutboxRow).where(OutboxRow.id == row.id).values(recipient=to, payload=payload))
+    item = store.read_item(connection, row.item_id, viewer=viewer, lock=True)
+    person = item.state.get("customer")
+    kept = keep and isinstance(person, int) and people.correct_email(connection, person, row.recipient, to)
+    written = store.change_item(
+        connection,
+        item,
+        lines=(),
+        actor=Actor(ActorKind.AGENT, viewer.key, viewer.name),
+        now=now,
+        kind=EventKind.CHANGED,
+    )
+    connection.execute(
+        insert(History).values(
+            item_id=row.item_id,
+            event_id=written.event_id,
+            field=FIELD,
+            change={"before": {"to": row.recipient}, "after": {"to": to, "kept": kept}},
+            outcome="again",
+            cause=Cause("person", label=viewer.name).to_json(),
+            actor_name=viewer.name,
+            at=now,
+        )
+    )
