@@ -1,12 +1,13 @@
 """./run chaos: the product's real processes under load while they are killed; then everything is counted.
 
-An outside process feeds changes through the store and keeps a ledger of what was accepted; tables answer, ask a CRM and
-run a script that asks it, too. Meanwhile at least one process a second is killed (-9), workers of every kind, the
-sandbox service and the clock; Redis is flushed and killed, PostgreSQL is crashed, SQLite finds no room to write, drain
-workers are paused beyond their lease, clocks jump an hour ahead and half an hour back, and one commit in ten is never
-announced. Afterwards: every accepted event has had its effect exactly once, in its item's order; every e-mail it caused
-reached a real SMTP server at least once under one Message-ID; nothing of ours is left running. An ordinary RQ handler,
-one job per event, goes through the same, and must show losses.
+Outside processes hand in changes, through the store and over HTTP (`chaos_feed`), and keep a ledger of what was
+accepted; tables answer, ask a CRM, run a script that asks it, too, tell a receiver of webhooks, and wait for a time.
+Meanwhile at least one process a second is killed (-9), workers of every kind, the web, the sandbox service and the
+clock; Redis is flushed and killed, PostgreSQL is crashed, SQLite finds no room to write, drain workers are paused
+beyond their lease, clocks jump an hour ahead and half an hour back, and one commit in ten is never announced.
+Afterwards: every accepted event has had its effect exactly once, in its item's order; every e-mail it caused reached a
+real SMTP server at least once under one Message-ID, and every webhook its receiver under one id; every time came once;
+nothing of ours is left running. An ordinary RQ handler, one job per event, goes through the same, and must show losses.
 """
 
 from __future__ import annotations
@@ -21,40 +22,40 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import func, insert, select
 
-from jobs.queues import Queues, Work
-from jobs.services import ShiftedClock, connect_redis
+from connectors import store as connections
 from jobs.tables import LookupRow, OutboxRow, RunRow
 from rules.store import EntryKind
-from run_tool.commands import children_of_this_process, die_with_parent, inherit_orphans, tail
+from run_tool.commands import children_of_this_process, die_with_parent, inherit_orphans, kill_group, tail
 from run_tool.places import ROOT
 from run_tool.postgres_server import NOBODY, _initdb, _stop, _wait_for, postgres_binaries
 from tests import chaos_plain
 from tests.chaos_count import Found, count
-from tests.connectors.upstream import Upstream, as_json
+from tests.chaos_feed import MAILBOX, SECRET
+from tests.connectors.test_webhook import SECRET as HOOKS_SECRET
+from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.redis import RedisServer
 from tests.jobs.desk import a_desk_with_a_crm, free_port, publish, table
 from tests.jobs.sink import MailSink, a_mail_sink
-from tickets import people, store
 from tickets.db import Database
-from tickets.events import Actor, ActorKind
-from tickets.item import ItemKind
+from tickets.events import EventKind
 from tickets.migrate import upgrade
-from tickets.store import NewMessage
-from tickets.tables import EventRow, Lane
+from tickets.tables import EventRow, Lane, Mailbox, Timer
+from tickets.values import utc_now
+from web import api_store
 
-WORKERS = ("drain", "drain", "scripts", "enrichment", "outbox", "clock", "sandbox")
+WORKERS = ("drain", "drain", "scripts", "enrichment", "outbox", "clock", "sandbox", "web")
 MAIL_FROM = "help@chaos.example"
 #: Seconds a worker holds a lane and a delivery here; a paused worker sleeps this much longer than the first.
 LEASE_S = 2
@@ -82,11 +83,10 @@ FULL_BYTES = 64 * 1024
 #: Seconds until all work must be done once the blows end, and until the control has had its chance.
 QUIET_S = 150
 CONTROL_S = 10
-#: Messages of one ticket: fewer than the outbox's cap per ticket, so that every one must be sent.
-PER_TICKET = 6
-#: Events a second that are handed in, at most, and how many at once.
-RATE = 20
-BURST = 20
+#: Seconds those who hand in may go on after the last blow; and how far the clock then goes ahead, so that the times
+#: come that were reckoned by a clock which was ahead.
+FED_S = 60
+LATER_S = 7200
 
 ANSWER_ALL = """
 code: C01
@@ -127,83 +127,26 @@ columns: [{id: c1, field: crm.find_customer.tier, op: is}]
 steps: [{id: s1, do: add_tags}]
 rows: [{id: r1, if: {c1: {value: gold}}, then: {s1: {tags: [gold]}}}]
 """
-
-
-# The outside process ---------------------------------------------------------------------------------------------
-
-
-def feed(url: str, redis_url: str, folder: Path, seconds: float, seed: int) -> None:
-    """Hand in changes as the web would, and write down what was accepted before the next one."""
-    clock = ShiftedClock(folder / "clock")
-    rng = random.Random(seed)
-    db = Database(url)
-    redis = connect_redis(redis_url)
-    queues = Queues(redis)
-    tickets: list[tuple[int, int, str]] = []  # number, messages so far, address
-    end = time.monotonic() + seconds
-    number = 0
-    with (folder / "ledger").open("a", buffering=1) as ledger:
-        while time.monotonic() < end:
-            number += 1
-            ledger.write(f"try {number}\n")
-            try:
-                if not tickets or rng.random() < 0.3:
-                    tickets.append((_create(db, number, clock.now()), 1, f"c{number}@customer.example"))
-                else:
-                    at = rng.randrange(len(tickets))
-                    item_id, count, address = tickets[at]
-                    _write_again(db, item_id, number, address, clock.now())
-                    tickets[at] = (item_id, count + 1, address)
-                    if count + 1 == PER_TICKET:
-                        del tickets[at]
-            except SQLAlchemyError as error:
-                ledger.write(f"unsure {number} {type(error).__name__}\n")
-                time.sleep(0.2)
-                continue
-            ledger.write(f"ok {number}\n")
-            if rng.random() < 0.9:  # else: the process died between commit and hint
-                queues.hint(Work.DRAIN)
-            if chaos_plain.submit(redis, folder / "plain", number):
-                ledger.write(f"plain {number}\n")
-            # In bursts, as a newsletter or an outage brings them: an even trickle would never meet a full queue.
-            if number % BURST == 0:
-                time.sleep(BURST / RATE)
-    db.close()
-
-
-def _create(db: Database, number: int, now: datetime) -> int:
-    address = f"c{number}@customer.example"
-    with db.write() as connection:
-        person = people.person_for(connection, email=address, name=f"Customer {number}", language="en", now=now)
-        return store.create_item(
-            connection,
-            kind=ItemKind.TICKET,
-            state={"subject": f"Case {number}", "channel": "email", "customer": person},
-            actor=Actor(ActorKind.CUSTOMER, str(person), f"Customer {number}"),
-            now=now,
-            message=_message(number, person, address),
-        ).item_id
-
-
-def _write_again(db: Database, item_id: int, number: int, address: str, now: datetime) -> None:
-    with db.write() as connection:
-        item = store.read_item(connection, item_id, lock=True)
-        person = item.state["customer"]
-        assert isinstance(person, int)
-        actor = Actor(ActorKind.CUSTOMER, str(person), "Customer")
-        message = _message(number, person, address)
-        store.change_item(connection, item, lines=(), actor=actor, now=now, messages=(message,))
-
-
-def _message(number: int, person: int, address: str) -> NewMessage:
-    return NewMessage(
-        author="customer",
-        public=True,
-        channel="email",
-        text=f"[c{number}]",
-        author_person=person,
-        author_address=address,
-    )
+TELL_ALL = """
+code: C04
+name: Tell the receiver
+kind: ticket
+triggers: [{on: created}]
+hit: every
+steps: [{id: s1, do: webhook}]
+rows: [{id: r1, then: {s1: {connection: hooks, event: ticket.created}}}]
+"""
+#: What a ticket that waits for a time does when it comes.
+TIME = "T05: its time has come"
+AT_ITS_TIME = f"""
+code: C05
+name: When its time comes
+kind: ticket
+triggers: [{{on: after_date, field: ticket.due_at}}]
+hit: every
+steps: [{{id: s1, do: add_note}}]
+rows: [{{id: r1, then: {{s1: {{text: "{TIME}"}}}}}}]
+"""
 
 
 # The servers and the processes -----------------------------------------------------------------------------------
@@ -280,6 +223,7 @@ class Fleet:
     commands: dict[str, list[str]]
     environ: dict[str, str]
     logs: Path
+    web: str  # the address of the web process
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)
     paused: dict[str, float] = field(default_factory=dict)  # until when, on the monotonic clock
@@ -295,6 +239,7 @@ class Fleet:
             self.paused.pop(name, None)
             if process is not None:
                 self.deaths[name] += 1
+                kill_group(process.pid)  # as ./run does: what it left running is none of the next one's
             with (self.logs / f"{name}.log").open("ab") as log:
                 self.running[name] = subprocess.Popen(
                     command,
@@ -327,7 +272,8 @@ class Fleet:
 
     def room_for_files(self, limit: int, *others: int) -> None:
         """How large a file may be that these processes, and the others given, write to from now on."""
-        for pid in [*(one.pid for one in self.running.values()), *others]:
+        pids = [*(one.pid for one in self.running.values()), *others]
+        for pid in [*pids, *_children(self.running["web"].pid)]:
             with suppress(ProcessLookupError, PermissionError):
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
@@ -349,6 +295,12 @@ class Fleet:
         return stubborn
 
 
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
 # One run ---------------------------------------------------------------------------------------------------------
 
 
@@ -357,12 +309,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="how long there are blows, in seconds")
     parser.add_argument("--seed", type=int, default=None, help="the same blows again")
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
-    parser.add_argument("--feed", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.feed:
-        url, redis_url, folder, seconds, seed = options.feed
-        feed(url, redis_url, Path(folder), float(seconds), int(seed))
-        return 0
     seed = random.randrange(1_000_000) if options.seed is None else options.seed
     print(f"chaos on {options.database} for {options.seconds:.0f} s, seed {seed}", flush=True)
     inherit_orphans()
@@ -394,26 +341,31 @@ def rampage(folder: Path, kind: str, seconds: float, seed: int) -> Found:
         upgrade(url)
         crm = Upstream(lambda _: as_json([{"id": "c1", "name": "Camille", "tier": "gold"}]))
         stack.callback(crm.close)
-        with a_desk_with_a_crm(url, folder, crm.url, "", redis_url=redis.url) as services:
-            publish(services, EntryKind.SCRIPT, {"code": "S01", "name": "Ask the CRM", "source": SCRIPT})
-            for content in (ANSWER_ALL, RUN_ALL, ASK_ALL):
-                table(services, content)
+        hooks = Upstream(lambda _: Reply(status=204))
+        stack.callback(hooks.close)
+        token = _desk(folder, url, redis.url, crm, hooks)
         fleet = _fleet(folder, url, redis.url, sink)
         try:
             fleet.keep_up()
-            counts = _blows(fleet, redis, postgres, rng, (folder, url, seconds, seed))
+            feeders = {"store": (url, redis.url), "web": (fleet.web, token)}
+            counts, faults = _blows(fleet, redis, postgres, rng, feeders, (folder, seconds, seed))
             print(", ".join(f"{times} {what}" for what, times in sorted(counts.items())), flush=True)
             print("deaths: " + ", ".join(f"{times} {name}" for name, times in sorted(fleet.deaths.items())), flush=True)
-            found = Found()
+            found = Found(faults=faults)
             db = Database(url)
             quiet_s = _wait_for_quiet(db, fleet)
             if quiet_s is None:
                 found.faults.append(f"work is left {QUIET_S} s after the last blow: {_left(db)}")
             else:
                 print(f"quiet {quiet_s:.1f} s after the last blow", flush=True)
+            found.times_in_time = _times_that_came(db)
+            # What was reckoned by a clock that was ahead comes when that hour does.
+            (folder / "clock").write_text(str(LATER_S))
+            if _wait_for_quiet(db, fleet, times=True) is None:
+                found.faults.append(f"times that did not come: {_left(db, times=True)}")
             _let_the_control_finish(redis.url, folder, fleet)
             found.faults += [f"{one} did not end on SIGTERM" for one in fleet.stop()]
-            count(found, db, sink, folder, MAIL_FROM)
+            count(found, db, sink, folder, MAIL_FROM, hooks.asked)
             db.close()
         finally:
             fleet.stop()
@@ -427,6 +379,30 @@ def rampage(folder: Path, kind: str, seconds: float, seed: int) -> Found:
                 print(f"--- {log.stem}\n{tail(log.read_text(errors='replace'), 8)}")
     found.faults += _orphans()
     return found
+
+
+def _desk(folder: Path, url: str, redis_url: str, crm: Upstream, hooks: Upstream) -> str:
+    """Fill the desk; returns a token for its API."""
+    with a_desk_with_a_crm(url, folder, crm.url, "", redis_url=redis_url) as services:
+        with services.db.write() as connection:
+            digest = sha256(SECRET.encode()).hexdigest()
+            connection.execute(
+                insert(Mailbox).values(key=MAILBOX, address="support@shop.example", secret_sha256=digest)
+            )
+            connections.save_connection(
+                connection,
+                services.box,
+                name="hooks",
+                kind="webhook",
+                config={"base_url": hooks.url, "path": "/in", "secret": HOOKS_SECRET},
+                allow_write=True,
+                now=services.clock.now(),
+            )
+            token = api_store.new_token(connection, user="ana", name="", now=utc_now(), days=None)
+        publish(services, EntryKind.SCRIPT, {"code": "S01", "name": "Ask the CRM", "source": SCRIPT})
+        for content in (ANSWER_ALL, RUN_ALL, ASK_ALL, TELL_ALL, AT_ITS_TIME):
+            table(services, content)
+    return token
 
 
 def _fleet(folder: Path, url: str, redis_url: str, sink: MailSink) -> Fleet:
@@ -449,17 +425,21 @@ def _fleet(folder: Path, url: str, redis_url: str, sink: MailSink) -> Fleet:
         "DESKHAND_ADDRESS_CEILING": "127.0.0.0/8",
         "DESKHAND_TEST_CLOCK": str(folder / "clock"),
     }
+    at = f"127.0.0.1:{free_port()}"
     commands: dict[str, list[str]] = {}
     for kind in WORKERS:
         name = kind if kind not in commands else f"{kind}2"
-        commands[name] = (
-            [sys.executable, "-m", "sandbox.service", "--socket", str(socket)]
-            if kind == "sandbox"
-            else [sys.executable, "-m", "jobs.worker", kind]
-        )
+        match kind:
+            case "sandbox":
+                commands[name] = [sys.executable, "-m", "sandbox.service", "--socket", str(socket)]
+            case "web":
+                commands[name] = [sys.executable, "-m", "gunicorn", "--bind", at, "--threads", "8"]
+                commands[name] += ["--worker-class", "gthread", "--no-control-socket", "wsgi:app"]
+            case _:
+                commands[name] = [sys.executable, "-m", "jobs.worker", kind]
     for name in ("plain", "plain2"):
         commands[name] = [sys.executable, "-m", "tests.chaos_plain", redis_url]
-    return Fleet(commands, environ, folder / "logs")
+    return Fleet(commands, environ, folder / "logs", f"http://{at}")
 
 
 def _blows(
@@ -467,19 +447,24 @@ def _blows(
     redis: RedisServer,
     postgres: Postgres | None,
     rng: random.Random,
-    what: tuple[Path, str, float, int],
-) -> Counter[str]:
-    folder, url, seconds, seed = what
+    outside: Mapping[str, tuple[str, str]],
+    what: tuple[Path, float, int],
+) -> tuple[Counter[str], list[str]]:
+    folder, seconds, seed = what
     counts: Counter[str] = Counter()
     client = Redis.from_url(redis.url, socket_timeout=2)
-    feeder = subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos", "--feed", url, redis.url, str(folder), str(seconds), str(seed)],
-        cwd=ROOT,
-        preexec_fn=die_with_parent,
-    )
-    ledger = folder / "ledger"
+    feeders = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos_feed", name, *given, str(folder), str(seconds), str(seed)],
+            cwd=ROOT,
+            preexec_fn=die_with_parent,
+        )
+        for name, given in outside.items()
+    }
+    writer = feeders["store"].pid
     patience = time.monotonic() + START_S
-    while not ledger.exists() and time.monotonic() < patience:  # blows before there is load would prove nothing
+    # Blows before there is load would prove nothing.
+    while not (folder / "ledger-store-0").exists() and time.monotonic() < patience:
         fleet.keep_up()
         time.sleep(0.05)
     begun = time.monotonic()
@@ -526,33 +511,44 @@ def _blows(
             (folder / "clock").write_text("0")
             clock_back = 0.0
         if at >= due.get("times without room", at + 1):
-            fleet.room_for_files(FULL_BYTES, feeder.pid)
+            fleet.room_for_files(FULL_BYTES, writer)
             room_back = at + FULL_S
             counts["times without room"] += 1
             due["times without room"] = at + FULL_EVERY_S
         if room_back and at >= room_back:
-            fleet.room_for_files(resource.RLIM_INFINITY, feeder.pid)
+            fleet.room_for_files(resource.RLIM_INFINITY, writer)
             room_back = 0.0
         time.sleep(0.05)
     (folder / "clock").write_text("0")
-    fleet.room_for_files(resource.RLIM_INFINITY, feeder.pid)
+    fleet.room_for_files(resource.RLIM_INFINITY, writer)
     redis.start()
-    feeder.wait(60)
     client.close()
-    return counts
+    end = time.monotonic() + FED_S
+    while any(one.poll() is None for one in feeders.values()) and time.monotonic() < end:
+        fleet.keep_up()
+        time.sleep(0.05)
+    faults = [
+        f"who handed in through the {name} ended with {one.poll()}" for name, one in feeders.items() if one.poll()
+    ]
+    for name, one in feeders.items():
+        if one.poll() is None:
+            faults.append(f"who handed in through the {name} did not end")
+            one.kill()
+            one.wait()
+    return counts, faults
 
 
-def _wait_for_quiet(db: Database, fleet: Fleet) -> float | None:
+def _wait_for_quiet(db: Database, fleet: Fleet, *, times: bool = False) -> float | None:
     begun = time.monotonic()
     while time.monotonic() - begun < QUIET_S:
         fleet.keep_up()
-        if not any(_left(db).values()):
+        if not any(_left(db, times=times).values()):
             return time.monotonic() - begun
         time.sleep(0.2)
     return None
 
 
-def _left(db: Database) -> dict[str, int]:
+def _left(db: Database, *, times: bool = False) -> dict[str, int]:
     with db.read() as connection:
         counted = {
             "events": select(func.count()).where(EventRow.status.in_(("pending", "waiting"))),
@@ -561,7 +557,14 @@ def _left(db: Database) -> dict[str, int]:
             "runs": select(func.count()).where(RunRow.finished_at.is_(None)),
             "lookups": select(func.count()).where(LookupRow.due_at.is_not(None)),
         }
+        if times:
+            counted["times"] = select(func.count()).where(Timer.due_at.is_not(None))
         return {name: connection.execute(query).scalar_one() for name, query in counted.items()}
+
+
+def _times_that_came(db: Database) -> int:
+    with db.read() as connection:
+        return connection.execute(select(func.count()).where(EventRow.kind == EventKind.TIMER)).scalar_one()
 
 
 def _let_the_control_finish(redis_url: str, folder: Path, fleet: Fleet) -> None:

@@ -11,8 +11,11 @@ from sqlalchemy import func, select
 
 from jobs.outbox import header_id
 from jobs.tables import DecisionRow, OutboxRow, RunRow
+from tests.chaos_feed import NUMBERS, ledger
+from tests.connectors.upstream import Asked
 from tests.jobs.sink import MailSink
 from tickets.db import Database
+from tickets.events import EventKind
 from tickets.store import AnyRow
 from tickets.tables import EventRow, Message, WorkItem
 
@@ -28,16 +31,21 @@ class Found:
     unsure: int = 0
     mails: int = 0
     copies: int = 0
+    #: Times that rules waited for and that came before the clock was put ahead at the end.
+    times_in_time: int = 0
     control: tuple[int, int] = (0, 0)
     faults: list[str] = field(default_factory=list)
 
 
-def count(found: Found, db: Database, sink: MailSink, folder: Path, mail_from: str) -> None:
-    """Count, print what can be told, and add a sentence to `faults` for everything that is not as promised."""
-    ledger = [line.split() for line in (folder / "ledger").read_text().splitlines()]
-    tried = {int(line[1]) for line in ledger if line[0] == "try"}
-    accepted = {int(line[1]) for line in ledger if line[0] == "ok"}
-    refused = {int(line[1]) for line in ledger if line[0] == "unsure"}
+def count(found: Found, db: Database, sink: MailSink, folder: Path, mail_from: str, told: list[Asked]) -> None:
+    """Count, print what can be told, and add a sentence to `faults` for everything that is not as promised.
+
+    `told` is what the receiver of webhooks was asked."""
+    lines = ledger(folder)
+    tried = {int(line[1]) for line in lines if line[0] == "try"}
+    accepted = {int(line[1]) for line in lines if line[0] == "ok"}
+    refused = {int(line[1]) for line in lines if line[0] == "unsure"}
+    found.faults += [f"an answer nobody should get: {' '.join(line)}" for line in lines if line[0] == "odd"][:8]
     with db.read() as connection:
         rows = connection.execute(
             select(
@@ -57,12 +65,17 @@ def count(found: Found, db: Database, sink: MailSink, folder: Path, mail_from: s
         events = connection.execute(select(func.count()).select_from(EventRow)).scalar_one()
         decided = connection.execute(select(func.count(func.distinct(DecisionRow.event_id)))).scalar_one()
         unsent = Counter(connection.execute(select(OutboxRow.status)).scalars())
-        tags = {row.id: row.tags or [] for row in connection.execute(select(WorkItem.id, WorkItem.tags))}
+        items = connection.execute(select(WorkItem.id, WorkItem.tags, WorkItem.due_at)).all()
+        came = Counter(connection.execute(select(EventRow.item_id).where(EventRow.kind == EventKind.TIMER)).scalars())
         runs = Counter(connection.execute(select(RunRow.item_id).where(RunRow.status == "finished")).scalars())
         ended_badly = Counter(connection.execute(select(RunRow.status).where(RunRow.status != "finished")).scalars())
+    tags = {row.id: row.tags or [] for row in items}
     asked = [row for row in rows if row.author_kind == "customer"]
     answers = [row for row in rows if row.author_kind == "bot" and row.public]
-    noted = Counter(row.item_id for row in rows if row.author_kind == "bot" and not row.public)
+    notes = [row for row in rows if row.author_kind == "bot" and not row.public]
+    noted = Counter(row.item_id for row in notes if row.text.startswith("S01: "))
+    wait = {row.id for row in items if row.due_at is not None}
+    timed = Counter(row.item_id for row in notes if row.text.startswith("T05: "))
     there = Counter(_number(row.text) for row in asked)
     # A commit whose answer was lost on the way: what is there counts as accepted.
     found.unsure = len(set(there) - accepted)
@@ -81,10 +94,19 @@ def count(found: Found, db: Database, sink: MailSink, folder: Path, mail_from: s
     _say(
         found, "tickets without what the CRM knows", {one for one, found_tags in tags.items() if found_tags != ["gold"]}
     )
+    _say(
+        found,
+        "tickets whose time came more than once, or not",
+        {one for one in wait if (came[one], timed[one]) != (1, 1)},
+    )
+    print(f"{len(wait)} times came, {found.times_in_time} of them while the blows fell, each once", flush=True)
     if ended_badly:
         found.faults.append(f"runs that did not end well: {dict(ended_badly)}")
-    # The last one may have been cut off with its process.
-    _say(found, "handed in without an answer", tried - accepted - refused - {max(tried, default=0)})
+    _say(found, "handed in without an answer", tried - accepted - refused)
+    outside = accepted & {one for one in tried if one >= NUMBERS}
+    print(f"{len(outside)} of them were accepted over HTTP", flush=True)
+    if not outside:
+        found.faults.append("nothing was accepted over HTTP")
     print(f"{len(refused - set(there))} refused, each with its error; {sum(runs.values())} scripts run", flush=True)
     _say(found, "items out of order", _out_of_order(asked, answers))
     if set(statuses) - {"done"}:
@@ -92,7 +114,21 @@ def count(found: Found, db: Database, sink: MailSink, folder: Path, mail_from: s
     if decided != events:
         found.faults.append(f"{events} events, but {decided} of them have a decision")
     _count_mails(found, sink, {f"<{header_id(row.item_id, row.id, mail_from)}>" for row in answers}, unsent)
-    _count_control(found, ledger, folder)
+    _count_hooks(found, told, set(tags))
+    _count_control(found, lines, folder)
+
+
+def _count_hooks(found: Found, told: list[Asked], tickets: set[int]) -> None:
+    """What the receiver saw: of each ticket at least once, under one id, which is its Idempotency-Key."""
+    ids: dict[int, set[str]] = {}
+    for one in told:
+        ids.setdefault(one.json["data"]["ticket"]["id"], set()).add(one.headers["webhook-id"])
+    _say(found, "tickets the receiver was not told about", tickets - set(ids))
+    _say(found, "tickets the receiver was told about that are none", set(ids) - tickets)
+    _say(found, "tickets told about under more than one id", {one for one, keys in ids.items() if len(keys) != 1})
+    wrong = [one for one in told if one.headers["idempotency-key"] != one.headers["webhook-id"]]
+    _say(found, "webhooks whose key is not their id", {one.headers["webhook-id"] for one in wrong})
+    print(f"{len(ids)} webhooks arrived, each under one id; {len(told) - len(ids)} copies after a kill", flush=True)
 
 
 def _count_mails(found: Found, sink: MailSink, expected: set[str], statuses: Counter[str]) -> None:
@@ -106,8 +142,8 @@ def _count_mails(found: Found, sink: MailSink, expected: set[str], statuses: Cou
     print(f"{found.unsure} commits whose answer was lost were found to have happened", flush=True)
 
 
-def _count_control(found: Found, ledger: list[list[str]], folder: Path) -> None:
-    submitted = {int(line[1]) for line in ledger if line[0] == "plain"}
+def _count_control(found: Found, lines: list[list[str]], folder: Path) -> None:
+    submitted = {int(line[1]) for line in lines if line[0] == "plain"}
     plain = folder / "plain"
     done = Counter(int(line) for line in plain.read_text().split()) if plain.exists() else Counter()
     lost, doubled = len(submitted - set(done)), sum(1 for times in done.values() if times > 1)

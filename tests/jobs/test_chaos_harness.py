@@ -46,6 +46,10 @@ def test_everything_accepted_is_applied_once_in_order_while_processes_are_killed
     assert number(r"submitted (\d+) =", said) == number(r"= applied (\d+)", said) > 2 * seconds
     assert number(r"(\d+) kills", said) >= 0.95 * seconds
     assert number(r"submitted, (\d+) lost", said) > 0  # the control
+    assert number(r"(\d+) of them were accepted over HTTP", said) > 0
+    assert number(r"(\d+) webhooks arrived, each under one id", said) > seconds / 2
+    assert number(r"(\d+) of them while the blows fell, each once", said) > 0
+    assert re.search(r"deaths: .*\d web\b", said), said
 
 
 @pytest.mark.parametrize("arguments", [("--seconds", "many"), ("--database", "oracle")])
