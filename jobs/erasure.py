@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -20,8 +22,8 @@ from connectors.store import CallTable, RecordTable
 from jobs.bounces import FIELD as MAIL
 from jobs.forecast import FIELD as COMING
 from jobs.services import Services
-from jobs.tables import DecisionRow, IdempotencyKey, LookupRow, OutboxRow, RowSetAside, RunRow
-from tickets import people, search, store
+from jobs.tables import DecisionRow, IdempotencyKey, LedgerRow, LookupRow, OutboxRow, RowSetAside, RunRow
+from tickets import custom_fields, people, search, store
 from tickets.attachments import store_blob
 from tickets.item import CUSTOM, FieldType
 from tickets.tables import (
@@ -31,6 +33,7 @@ from tickets.tables import (
     EventRow,
     History,
     InboundMail,
+    Lane,
     Message,
     Notification,
     Person,
@@ -38,6 +41,7 @@ from tickets.tables import (
     PortalToken,
     RequestFile,
     RequestRow,
+    Timer,
     WorkItem,
 )
 
@@ -50,6 +54,15 @@ CHUNK = 500
 #: Mails that became no ticket which are looked through for the person's addresses, the newest first.
 LOOSE_MAILS = 10_000
 _TEXTS = frozenset({FieldType.TEXT, FieldType.LONG_TEXT})
+#: Types of the desk's own fields that name nobody: one of a few words, or yes or no. A number may be an account's.
+_NOBODYS = frozenset({FieldType.CHOICE, FieldType.CHOICES, FieldType.BOOL})
+#: What stays of an event's own facts: our words and numbers. What is not named here goes, so that nothing is forgotten.
+_PAYLOAD = frozenset(
+    "entry event_id form item keys late_s list lookup purpose request rows rule run_id script status timer token "
+    "trigger user via".split()
+)
+#: The ticket that an answer kept for the API is about, as its address says it.
+_TICKET = re.compile(r'/tickets/(\d+)"')
 
 
 @dataclass(slots=True)
@@ -72,7 +85,7 @@ def erase(services: Services, person_id: int, *, by: str) -> Erased:
         done = Erased(person_id)
         items = list(
             connection.execute(
-                select(WorkItem.id).where(WorkItem.customer == person_id).order_by(WorkItem.id)
+                select(WorkItem.id).where(WorkItem.customer == person_id).order_by(WorkItem.id).with_for_update()
             ).scalars()
         )
         addresses = list(
@@ -80,11 +93,13 @@ def erase(services: Services, person_id: int, *, by: str) -> Erased:
         )
         blobs = _messages(connection, person_id, items, addresses, done)
         blobs |= _inbound(connection, items, addresses, done)
-        blobs |= _requests(connection, person_id, done)
+        blobs |= _requests(connection, person_id, items, done)
         _asked_outside(connection, items, addresses, done)
         for some in _chunks(items):
+            _end_work(connection, some, services.clock.now())
             _items(connection, some, done)
             _work(connection, some, done)
+        _api_answers(connection, set(items), done)
         _elsewhere(connection, person_id, addresses, done)
         _drop_unused(connection, blobs, done)
         search.forget(connection)
@@ -105,6 +120,7 @@ def _messages(
     ids: set[int] = set()
     mine = or_(Message.author_person == person_id, func.lower(Message.author_address).in_(addresses))
     ids.update(connection.execute(select(Message.id).where(mine)).scalars())
+    _told_of_others(connection, sorted(ids), set(items), done)
     for some in _chunks(items):
         ids.update(connection.execute(select(Message.id).where(Message.item_id.in_(some))).scalars())
     blobs: set[str] = set()
@@ -124,13 +140,45 @@ def _messages(
     return blobs
 
 
-def _requests(connection: Connection, person_id: int, done: Erased) -> set[str]:
-    """What they were asked and answered, with the files, and their ways into the portal; the blobs that went."""
+def _told_of_others(connection: Connection, messages: Sequence[int], items: set[int], done: Erased) -> None:
+    """What was decided, run and said about their messages on tickets of others."""
+    asked: dict[int, set[int]] = {}
+    for some in _chunks(messages):
+        for row in connection.execute(select(EventRow.id, EventRow.item_id).where(EventRow.message_id.in_(some))):
+            if row.item_id not in items:
+                asked.setdefault(row.item_id, set()).add(row.id)
+    about = set(messages)
+    for item_id, events in asked.items():
+        facts = connection.execute(select(DecisionRow.id, DecisionRow.facts).where(DecisionRow.item_id == item_id))
+        named = [row.id for row in facts if (row.facts.get("message") or {}).get("id") in about]
+        for some in _chunks(named):
+            gone = connection.execute(delete(DecisionRow).where(DecisionRow.id.in_(some)))
+            done.count("decisions", gone.rowcount)
+        for some in _chunks(sorted(events)):
+            told = update(RunRow).where(RunRow.event_id.in_(some), RunRow.finished_at.is_not(None))
+            done.count("runs", connection.execute(told.values(outcome={}, params={})).rowcount)
+        # Both are keyed by the step that caused them (ev7:A01/r1:s1), or by the message they are about (message:7).
+        written = connection.execute(select(EventRow.message_id).where(EventRow.id.in_(events))).scalars()
+        for key in sorted({f"ev{one}:" for one in events} | {f"message:{one}:" for one in written}):
+            bell = delete(Notification).where(Notification.key.startswith(key))
+            done.count("notifications", connection.execute(bell).rowcount)
+            left = OutboxRow.key.contains(f":{key}"), OutboxRow.status != "due"
+            done.count("deliveries", connection.execute(delete(OutboxRow).where(*left)).rowcount)
+
+
+def _requests(connection: Connection, person_id: int, items: Sequence[int], done: Erased) -> set[str]:
+    """What they were asked and answered, and what others were about their tickets, with the files, and the ways into
+    the portal to them; the blobs that went."""
     connection.execute(delete(PortalToken).where(PortalToken.person_id == person_id))
-    theirs = select(RequestRow.id).where(RequestRow.person_id == person_id)
-    files = delete(RequestFile).where(RequestFile.request_id.in_(theirs)).returning(RequestFile.blob)
-    blobs = set(connection.execute(files).scalars())
-    done.count("requests", connection.execute(delete(RequestRow).where(RequestRow.person_id == person_id)).rowcount)
+    ids = set(connection.execute(select(RequestRow.id).where(RequestRow.person_id == person_id)).scalars())
+    for some in _chunks(items):
+        ids.update(connection.execute(select(RequestRow.id).where(RequestRow.item_id.in_(some))).scalars())
+    blobs: set[str] = set()
+    for some in _chunks(sorted(ids)):
+        connection.execute(delete(PortalToken).where(PortalToken.request_id.in_(some)))
+        files = delete(RequestFile).where(RequestFile.request_id.in_(some)).returning(RequestFile.blob)
+        blobs.update(connection.execute(files).scalars())
+        done.count("requests", connection.execute(delete(RequestRow).where(RequestRow.id.in_(some))).rowcount)
     return blobs
 
 
@@ -163,11 +211,31 @@ def _forget_mails(connection: Connection, which: Any, done: Erased) -> set[str]:
     return {row.blob for row in rows}
 
 
+def _end_work(connection: Connection, items: Sequence[int], now: datetime) -> None:
+    """End what is under way about their tickets: it knows what is erased, and would write it down again.
+
+    A worker that has read a ticket loses its lane, and reads again; what an event that waits holds back is not done."""
+    connection.execute(
+        update(EventRow)
+        .where(EventRow.item_id.in_(items), EventRow.status == "waiting")
+        .values(status="done", progress=None)
+    )
+    connection.execute(
+        update(RunRow)
+        .where(RunRow.item_id.in_(items), RunRow.finished_at.is_(None))
+        .values(status="cancelled", finished_at=now, due_at=None, lease_until=None, token=None)
+    )
+    connection.execute(update(Lane).where(Lane.item_id.in_(items)).values(due_at=now, lease_until=None, token=None))
+
+
 def _items(connection: Connection, items: Sequence[int], done: Erased) -> None:
     """What the tickets themselves, their events and their history say in free text."""
-    for row in connection.execute(select(WorkItem.id, WorkItem.kind, WorkItem.fields).where(WorkItem.id.in_(items))):
+    for row in connection.execute(
+        select(WorkItem.id, WorkItem.kind, WorkItem.fields).where(WorkItem.id.in_(items))
+    ).all():
         texts = _text_fields(connection, row.kind)
-        kept = {name: value for name, value in row.fields.items() if CUSTOM + name not in texts}
+        known = {one.key for one in store.custom_fields(connection, row.kind).values()} - texts
+        kept = {name: value for name, value in row.fields.items() if CUSTOM + name in known}
         connection.execute(update(WorkItem).where(WorkItem.id == row.id).values(subject=ERASED, fields=kept))
         for event in connection.execute(
             select(EventRow.id, EventRow.changes, EventRow.actor_kind, EventRow.payload).where(
@@ -177,10 +245,8 @@ def _items(connection: Connection, items: Sequence[int], done: Erased) -> None:
             changes = [
                 one if one["field"] not in texts else {**one, "before": None, "after": None} for one in event.changes
             ]
-            values: dict[str, Any] = {"changes": changes, "error": ""}
-            if "answers" in event.payload:
-                said = ("answers", "title")
-                values["payload"] = {key: value for key, value in event.payload.items() if key not in said}
+            payload = {key: value for key, value in event.payload.items() if key in _PAYLOAD}
+            values: dict[str, Any] = {"changes": changes, "payload": payload, "error": ""}
             if event.actor_kind in ("customer", "third_party"):
                 values["actor_name"] = ""
             connection.execute(update(EventRow).where(EventRow.id == event.id).values(values))
@@ -197,12 +263,26 @@ def _items(connection: Connection, items: Sequence[int], done: Erased) -> None:
             .where(History.item_id == row.id, History.event_id.in_(from_them))
             .values(actor_name="", cause={"kind": "person"})
         )
+        _dates(connection, row.id)
         done.count("tickets", 1)
 
 
+def _dates(connection: Connection, item_id: int) -> None:
+    """Episodes are named by the date they are about. That a row has fired stays, so that it does not again."""
+    connection.execute(delete(Timer).where(Timer.item_id == item_id, Timer.episode.startswith(CUSTOM)))
+    fired = (LedgerRow.item_id == item_id, LedgerRow.episode.startswith(CUSTOM))
+    for number, row in enumerate(connection.execute(select(LedgerRow.row_key, LedgerRow.episode).where(*fired)).all()):
+        one = (*fired, LedgerRow.row_key == row.row_key, LedgerRow.episode == row.episode)
+        connection.execute(update(LedgerRow).where(*one).values(episode=f"{ERASED} {number}"))
+
+
 def _text_fields(connection: Connection, kind: str) -> frozenset[str]:
-    custom = store.custom_fields(connection, kind)
-    return frozenset({"subject"} | {one.key for one in custom.values() if one.type in _TEXTS})
+    """The fields of this kind that go: what is free text, and of the desk's own all that could name somebody."""
+    found = {one.key for one in store.custom_fields(connection, kind).values() if one.type in _TEXTS}
+    own = {
+        CUSTOM + one.key for one in custom_fields.fields(connection) if one.kind == kind and one.type not in _NOBODYS
+    }
+    return frozenset({"subject"} | found | own)
 
 
 def _work(connection: Connection, items: Sequence[int], done: Erased) -> None:
@@ -259,9 +339,23 @@ def _digest(args: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(args, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def _api_answers(connection: Connection, items: set[int], done: Erased) -> None:
+    """What the API answered about their tickets, kept for a program that asks again."""
+    rows = connection.execute(select(IdempotencyKey.principal, IdempotencyKey.key, IdempotencyKey.body)).all()
+    for row in rows:
+        named = {int(one) for one in _TICKET.findall(json.dumps(row.body))}
+        body = row.body.get("body")
+        if isinstance(body, Mapping) and isinstance(body.get("ticket"), int):
+            named.add(body["ticket"])
+        if named & items:
+            one = (IdempotencyKey.principal == row.principal, IdempotencyKey.key == row.key)
+            done.count("API answers", connection.execute(delete(IdempotencyKey).where(*one)).rowcount)
+
+
 def _elsewhere(connection: Connection, person_id: int, addresses: Sequence[str], done: Erased) -> None:
     """Traces of them on other people's tickets, and in answers the API remembers."""
-    done.count("deliveries", connection.execute(delete(OutboxRow).where(OutboxRow.recipient.in_(addresses))).rowcount)
+    theirs = delete(OutboxRow).where(func.lower(OutboxRow.recipient).in_(addresses))
+    done.count("deliveries", connection.execute(theirs).rowcount)
     connection.execute(
         update(EventRow)
         .where(EventRow.actor_kind.in_(("customer", "third_party")), EventRow.actor_ref == str(person_id))
@@ -273,9 +367,13 @@ def _elsewhere(connection: Connection, person_id: int, addresses: Sequence[str],
             ("decisions", DecisionRow.facts),
             ("decisions", DecisionRow.trace),
             ("rows set aside", RowSetAside.reason),
+            ("notifications", Notification.text),
         ):
             said = func.lower(cast(told, Text)).contains(address, autoescape=True)
             done.count(what, connection.execute(delete(told.class_).where(said)).rowcount)
+        # What still has to leave is somebody else's; what has left is only remembered.
+        left = func.lower(cast(OutboxRow.payload, Text)).contains(address, autoescape=True), OutboxRow.status != "due"
+        done.count("deliveries", connection.execute(delete(OutboxRow).where(*left)).rowcount)
 
 
 def _drop_unused(connection: Connection, blobs: Iterable[str], done: Erased) -> None:

@@ -13,7 +13,23 @@ STORE = "tests/tickets/test_store.py::"
 TWINS = "tests/jobs/test_twins.py::"
 CARDS = "tests/jobs/test_context_updated.py::"
 
+ERASURE = "tests/jobs/test_erasure_everywhere.py::"
+
 MUTATIONS = (
+    Mutation(
+        "an erased ticket is taken from the worker that has read it",
+        "jobs/erasure.py",
+        "values(due_at=now, lease_until=None, token=None))",
+        "values(due_at=now))",
+        ERASURE + "test_a_worker_that_has_read_an_erased_ticket_writes_nothing_of_it_down",
+    ),
+    Mutation(
+        "what an event that waits holds back is erased",
+        "jobs/erasure.py",
+        '        .values(status="done", progress=None)\n',
+        '        .values(status="done")\n',
+        ERASURE + "test_nothing_that_was_written_about_a_person_is_left_in_any_column",
+    ),
     Mutation(
         "a worker's fence",
         "jobs/lanes.py",
