@@ -182,8 +182,8 @@ MUTATIONS = (
     Mutation(
         "mail: a machine's makes no ticket",
         "jobs/intake.py",
-        "        if automatic:\n            return self._automatic",
-        "        if False:\n            return self._automatic",
+        "        if automatic:\n            row = bounces",
+        "        if False:\n            row = bounces",
         MAIL + "test_a_machines_mail_makes_no_ticket_and_says_why",
     ),
     Mutation(
