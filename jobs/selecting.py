@@ -108,6 +108,10 @@ class Selecting:
             return all_of([inside, ANY])
         return all_of([inside, any_of([self.node(one) for one in rows])])
 
+    def bounded(self, node: All | Not) -> Found:
+        """A condition or a group that may be larger than what one statement can ask: then nothing is asked."""
+        return ANY if _too_much(All((node,))) else self.node(node)
+
     def node(self, node: CompiledCondition | All | Not) -> Found:
         """A condition or a group."""
         match node:
@@ -303,23 +307,30 @@ def _literal(type: FieldType, one: JSON, value: _Value) -> Sql | None:
 # How much there is to ask ---------------------------------------------------------------------------------------------
 
 
-def _leaves(node: CompiledCondition | All | Not) -> Iterator[CompiledCondition]:
+def conditions(node: CompiledCondition | All | Not) -> Iterator[CompiledCondition]:
+    """Every condition in it, in order."""
     match node:
         case CompiledCondition():
             yield node
         case All(members):
             for member in members:
-                yield from _leaves(member)
+                yield from conditions(member)
         case Not(member):
-            yield from _leaves(member)
+            yield from conditions(member)
+
+
+def size(node: CompiledCondition | All | Not) -> tuple[int, int]:
+    """How much there is to ask: comparisons, and values that they compare with."""
+    compared = values = 0
+    for one in conditions(node):
+        here = len(values_of(one.operand))
+        values += here
+        # Every keyword is a comparison of its own, and stands beside the others.
+        compared += 1 if one.operator.sql.shape in (Shape.AMONG, Shape.HAS_ANY) else here
+    return compared, values
 
 
 def _too_much(node: All) -> bool:
     """Whether one statement could not ask all of it."""
-    conditions = values = 0
-    for one in _leaves(node):
-        here = len(values_of(one.operand))
-        values += here
-        # Every keyword is a comparison of its own, and stands beside the others.
-        conditions += 1 if one.operator.sql.shape in (Shape.AMONG, Shape.HAS_ANY) else here
-    return conditions > MOST_CONDITIONS or values > MOST_VALUES
+    compared, values = size(node)
+    return compared > MOST_CONDITIONS or values > MOST_VALUES

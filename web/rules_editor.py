@@ -22,6 +22,7 @@ from web import rules_document as documents
 from web import rules_groups, rules_store, rules_words
 from web.access import me, needs
 from web.context import now, services
+from web.rules_counts import of_page
 from web.rules_dock import shown_preview
 from web.rules_document import IF, Document, EditRefused
 from web.rules_edits import Desk, edit
@@ -47,8 +48,16 @@ def table(code: str) -> ResponseReturnValue:
     with services().db.read() as connection:
         found = open_table(connection, code)
         before = runs_after(connection, code)
+        counted, counted_table = of_page(connection, found, page_number()) if "counted" in request.args else ({}, "")
     shown = shown_preview(found) if "preview" in request.args else None
-    return render_template("rules_table.html", shown=shown, before=before, **view_of(found, page_number()))
+    return render_template(
+        "rules_table.html",
+        shown=shown,
+        before=before,
+        counted=counted,
+        counted_table=counted_table,
+        **view_of(found, page_number()),
+    )
 
 
 @editor.get("/rules/<code>/rows/<row>")

@@ -139,7 +139,9 @@ def condition_form(
         pair = operator is not None and operator.operand is Operand.PAIR
         low, high = (texts[0], texts[1]) if pair and len(texts) == 2 else (texts[0] if texts else "", "")
         rest = [] if pair and len(texts) == 2 else texts[1:]
-        help = gettext("A date and time, e.g. 2026-11-21 09:00") if found.type is FieldType.TIME else ""
+        help = ""
+        if found.type is FieldType.TIME:
+            help = gettext("A date and time, e.g. 2026-11-21 09:00; for older and newer how long, e.g. 72 h")
         widgets = (Widget(f"{id}.value", gettext("Value"), "pair", low, high, help=help),)
         if not pair and operator is not None and (rest or operator.operand is Operand.MANY):
             widgets += (Widget(f"{id}.more", gettext("More values, one per line"), "lines", "\n".join(rest)),)

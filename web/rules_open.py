@@ -91,6 +91,11 @@ def is_part() -> bool:
     return request.headers.get("X-Part") == "1"
 
 
+def is_fragment() -> bool:
+    """Whether a part of a page that is open asks for what stands in it."""
+    return request.headers.get("HX-Request") == "true"
+
+
 def page_number() -> int:
     return min(max(1, request.values.get("page", 1, type=int)), LAST_PAGE)
 

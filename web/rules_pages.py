@@ -21,6 +21,7 @@ from web import rules_store, rules_words, scripts_content, shipped
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.rules_counts import counts
 from web.rules_dock import dock
 from web.rules_editor import editor
 from web.rules_export import exports
@@ -31,7 +32,7 @@ from web.rules_versions import versions
 from web.versions import sent_seen
 
 pages = Blueprint("rules", __name__)
-for part in (editor, dock, versions, exports, imports):
+for part in (editor, dock, counts, versions, exports, imports):
     pages.register_blueprint(part)
 
 

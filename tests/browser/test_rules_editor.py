@@ -260,3 +260,42 @@ def test_every_page_of_the_editor_fits_its_screen(triage: Served, visit: Visit, 
         assert wide <= 0, path
         name = f"rules{path}".replace("/", "-").partition("?")[0]
         visitor.picture(f"{name}-{width}{'-dark' if dark else ''}")
+
+
+def test_each_row_says_how_many_match_now_and_follows_what_is_typed(triage: Served, visit: Visit) -> None:
+    page = opened(visit)
+    expect(page.locator("#now-r2")).to_contain_text("2 tickets match now.")
+    expect(page.locator("#counts")).to_contain_text("3 tickets match now.")
+    before = stored(triage).draft_count
+    cell(page, "r2", "c2").click()
+    expect(page.locator("#pop .matches")).to_have_text("2 tickets match now.")
+    page.locator("#pop textarea").fill("refund")
+    # Counted before it is saved, and nothing is saved by it.
+    expect(page.locator("#pop .matches")).to_have_text("1 ticket matches now.")
+    assert stored(triage).draft_count == before
+    page.locator("#pop").get_by_role("button", name="Save").click()
+    expect(page.locator("#now-r2")).to_contain_text("1 ticket matches now.")
+
+
+def test_on_a_phone_a_duration_is_read_whole_and_a_second_value_is_asked_only_between(
+    triage: Served, visit: Visit
+) -> None:
+    desk = triage.desk
+    table = copy.deepcopy(TRIAGE)
+    table["columns"].append({"id": "c3", "field": "ticket.status_since", "op": "older_than"})  # type: ignore[union-attr]
+    table["rows"][0]["if"]["c3"] = {"value": "72 h"}  # type: ignore[index,call-overload]
+    with desk.services.db.write() as connection:
+        seen = rule_list.entry(connection, "A01").draft_count
+        rule_list.save_draft(connection, "A01", table, author="ana", seen=seen, now=desk.clock.now())
+    visitor = visit(width=390)
+    visitor.sign_in("ana@deskhand.test")
+    visitor.go("/rules/A01/rows/r1")
+    page = visitor.page
+    value = page.locator('input[name="c3.value"]')
+    expect(value).to_have_value("72 h")
+    assert value.evaluate("box => box.scrollWidth <= box.clientWidth")
+    assert value.evaluate("box => box.offsetWidth") >= 90
+    upper = page.locator('input[name="c3.high"]')
+    expect(upper).to_be_hidden()
+    page.locator('select[name="c3.op"]').select_option("between")
+    expect(upper).to_be_visible()

@@ -6,6 +6,7 @@ from tests.mutations.mutation import Mutation
 
 SELECTING = "tests/jobs/test_selecting.py::"
 ONE = SELECTING + "test_a_condition_finds_what_the_engine_finds_or_leaves_it_possible"
+COUNTING = "tests/jobs/test_counting.py::"
 PASSED_BY = "tests/jobs/test_passed_by.py::"
 
 
@@ -25,6 +26,10 @@ def _word(name: str, old: str, new: str, test: str = ONE) -> Mutation:
 
 def _clock(name: str, old: str, new: str, test: str) -> Mutation:
     return Mutation(name, "jobs/timers.py", old, new, PASSED_BY + test)
+
+
+def _count(name: str, old: str, new: str, test: str) -> Mutation:
+    return Mutation(f"counting: {name}", "jobs/counting.py", old, new, COUNTING + test)
 
 
 MUTATIONS = (
@@ -231,5 +236,42 @@ MUTATIONS = (
         "stamps, zone, running)",
         "stamps, zone, {})",
         "tests/jobs/test_levels.py::test_a_rule_about_levels_that_goes_live_is_for_tickets_that_were_there_too",
+    ),
+    # How many items match now
+    _count(
+        "only what the reader may see",
+        "list[ColumnElement[bool]] = [visible(viewer)]",
+        "list[ColumnElement[bool]] = []",
+        "test_a_row_counts_what_it_matches_and_nothing_its_reader_may_not_see",
+    ),
+    _count(
+        "only items of the table's kind",
+        '        if kind != "any":\n',
+        "        if False:\n",
+        "test_only_items_of_the_tables_kind_and_in_its_scope_are_counted",
+    ),
+    _count(
+        "what SQL leaves open is looked at",
+        "        return self._looked_at(node, found, whole, may - sure)",
+        "        return whole",
+        "test_what_sql_leaves_open_the_engine_decides",
+    ),
+    _count(
+        "a row that needs an event says so",
+        "        if event is not None:\n",
+        "        if False:\n",
+        "test_a_row_that_needs_an_answer_or_an_event_says_so_instead_of_none",
+    ),
+    _count(
+        "more items than are counted",
+        "            self.more = self.connection",
+        "            _ = self.connection",
+        "test_more_items_than_are_counted_make_it_at_least",
+    ),
+    _count(
+        "the engine's looks have a bound that says so",
+        "        if seen < undecided:\n",
+        "        if False:\n",
+        "test_the_engine_looks_at_so_many_items_and_says_when_that_was_not_all",
     ),
 )

@@ -111,6 +111,7 @@ async function transmit(data, keep) {
   if (cell) { rove(cell); if (!pop.matches(":popover-open") && !ask.open) cell.focus({ preventScroll: !back }); }
   gridBox.classList.add("stale-hits");
   preview();
+  document.body.dispatchEvent(new CustomEvent("edited"));
   return true;
 }
 function notice(text) {
@@ -160,6 +161,7 @@ async function open(link, opener) {
   state.opener = opener;
   pop.classList.toggle("wide", Boolean(pop.querySelector(".settings")));
   pop.setAttribute("aria-label", pop.querySelector("[data-label]")?.dataset.label || "");
+  window.htmx?.process(pop);
   prepare(pop);
   gridBox.querySelector("td.cur")?.classList.remove("cur");
   if (opener.row) opener.element.classList.add("cur");
