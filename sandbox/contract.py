@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import decimal
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, assert_never, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from sandbox.errors import BadContract
 from sandbox.wire import JSON
@@ -317,33 +317,15 @@ def type_problem(param: Param, value: object) -> str | None:
     """Why this parameter does not take this JSON value, or None.
 
     Asked by the child to help the author, and by the broker because the child may lie."""
+    return value_problem(param.name, param.type, param.required, value)
+
+
+def value_problem(name: str, kind: str, required: bool, value: object) -> str | None:
+    """The same for a parameter in its short form."""
     if value is None:
-        if param.required and param.type not in ("any", "json"):
-            return f"{param.name} needs a value, not None"
-        return None
-    text = isinstance(value, str)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    match param.type:
-        case "text":
-            wanted, fits = "text", text
-        case "number":
-            wanted, fits = "a number", whole or isinstance(value, float)
-        case "integer":
-            wanted, fits = "a whole number", whole
-        case "decimal":
-            wanted = "an exact number: a Decimal, text or a whole number"
-            fits = whole or (text and _is_decimal(str(value)))
-        case "bool":
-            wanted, fits = "True or False", isinstance(value, bool)
-        case "date":
-            wanted, fits = "a date, YYYY-MM-DD", text and _is_date(str(value))
-        case "list":
-            wanted, fits = "a list", isinstance(value, list)
-        case "any" | "json":
-            return None
-        case _:
-            assert_never(param.type)
-    return None if fits else f"{param.name} takes {wanted}, not {_kind(value)}"
+        return f"{name} needs a value, not None" if required and kind not in _OPEN else None
+    wanted, fits = _TAKES[kind]
+    return None if fits(value) else f"{name} takes {wanted}, not {_kind(value)}"
 
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -361,6 +343,38 @@ def _is_decimal(text: str) -> bool:
         return len(text) <= 40 and decimal.Decimal(text).is_finite()
     except decimal.InvalidOperation:
         return False
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_anything(value: object) -> bool:
+    return True
+
+
+#: What each type of a parameter takes, in words and as a test. A table and not a row of comparisons: a child would copy
+#: the page of every word it is compared with.
+_TAKES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "text": ("text", _is_text),
+    "number": ("a number", lambda value: _is_whole(value) or isinstance(value, float)),
+    "integer": ("a whole number", _is_whole),
+    "decimal": (
+        "an exact number: a Decimal, text or a whole number",
+        lambda value: _is_whole(value) or (isinstance(value, str) and _is_decimal(value)),
+    ),
+    "bool": ("True or False", lambda value: isinstance(value, bool)),
+    "date": ("a date, YYYY-MM-DD", lambda value: isinstance(value, str) and _is_date(value)),
+    "list": ("a list", lambda value: isinstance(value, list)),
+    "any": ("anything", _is_anything),
+    "json": ("anything", _is_anything),
+}
+#: Where None is a value like any other.
+_OPEN = ("any", "json")
 
 
 def _kind(value: object) -> str:

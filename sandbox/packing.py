@@ -7,13 +7,28 @@ What lies together costs fewer pages.
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
+from collections.abc import Callable
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
 #: Python's allocator takes objects of up to 512 bytes from pools of 16 kB, each for one size, and puts the first one
 #: behind a head of 48 bytes. That is of no use elsewhere, and then wrong figures here only cost some memory.
 _POOL_BYTES, _HEAD_BYTES, _STEP_BYTES, _LARGEST_BYTES = 16_384, 48, 16, 512
-#: Sizes that the C library hands out, from large holes to small ones.
-_LARGER_BYTES = (65_536, 32_768, 16_384, 8_192, 4_096, 2_048, 1_536, 1_024, 768, 640, 576, 544)
-#: The most that is taken of one size.
-_MOST_BYTES = 200_000
+#: Sizes that the C library hands out, from large holes to small ones: it keeps a list for every 16 bytes.
+_LARGER_BYTES = (*(1 << power for power in range(16, 11, -1)), *range(2_032, 512, -16))
+#: The most that is taken of one size, and of all sizes beyond `_LARGEST_BYTES`.
+_MOST_BYTES, _MOST_LARGER_BYTES = 200_000, 8 << 20
+#: What is given back of up to this size is not put together again, so it would be a hole itself.
+_CACHED_BYTES = 1_032
+#: What the C library leaves at the end of its heap.
+_LEFT_BYTES = 8_192
+_libc = ctypes.PyDLL(None)
+_malloc, _free, _sbrk = _libc.malloc, _libc.free, _libc.sbrk
+_malloc.argtypes, _free.argtypes, _sbrk.argtypes = [ctypes.c_size_t], [ctypes.c_void_p], [ctypes.c_ssize_t]
+_malloc.restype = _sbrk.restype = ctypes.c_void_p
 #: What fills the holes; kept for good.
 _kept: list[object] = []
 
@@ -21,17 +36,19 @@ _kept: list[object] = []
 def fill_holes() -> int:
     """Take up the room that is free between the objects there are, so that those made from now on lie together.
 
-    In the holes, each would lie on another page. Returns how many bytes it took, at most some 8 MB; some 500 kB as a
-    rule."""
+    In the holes, each would lie on another page. Returns how many bytes it took, at most some 14 MB; some 500 kB as a
+    rule. What it takes of larger holes it never touches, so that no child has to share it."""
     taken = 0
-    # Behind all that is there: what the C library places there or later is no hole.
-    end = id(bytes(100_000))
+    # Behind all that is there, now that nothing free is left at the end: what comes to lie there was no hole.
+    end = _trimmed_end()
     for size in _LARGER_BYTES:
-        for _ in range(_MOST_BYTES // size + 1):
-            one = _of(size)
-            taken += size
-            if id(one) >= end:
+        while taken + size <= _MOST_LARGER_BYTES:
+            at = _malloc(size)
+            if at is None or at >= end:
+                if size > _CACHED_BYTES:
+                    _free(at)
                 break
+            taken += size
     for size in range(2 * _STEP_BYTES, _LARGEST_BYTES + 1, _STEP_BYTES):
         for _ in range(_MOST_BYTES // size):
             one = _of(size)
@@ -39,6 +56,49 @@ def fill_holes() -> int:
             if id(one) % _POOL_BYTES == _HEAD_BYTES:
                 break  # the first of a new pool: the old ones are full
     return taken
+
+
+def _trimmed_end() -> int:
+    """Where the C library's heap ends, after what is free at its end was given back; 0 for one that cannot do that."""
+    try:
+        _libc.malloc_trim(ctypes.c_size_t(0))
+        return int(_sbrk(0)) - _LEFT_BYTES
+    except AttributeError:
+        return 0
+
+
+def gather(act: Callable[[], object]) -> int:
+    """Have it done, and lay the code of all functions that had a part in it side by side.
+
+    The interpreter counts in a function's code whenever it runs, and modules have one used function among many that
+    are not. New code knows nothing of what was learned, so it wants to be rehearsed again. Returns how many pieces
+    moved."""
+    called: dict[int, CodeType] = {}  # by id: a copy is equal
+
+    def seen(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            called[id(frame.f_code)] = frame.f_code
+
+    sys.setprofile(seen)
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    everything = gc.get_objects()
+    fill_holes()
+    moved: dict[int, CodeType] = {}
+    for one in everything:
+        if type(one) is FunctionType and id(one.__code__) in called:
+            one.__code__ = _moved(one.__code__, called, moved)
+    return len(moved)
+
+
+def _moved(code: CodeType, called: dict[int, CodeType], moved: dict[int, CodeType]) -> CodeType:
+    """A copy of it, with copies of those of its inner functions that ran."""
+    if id(code) not in moved:
+        parts = [_moved(one, called, moved) if id(one) in called else one for one in code.co_consts]
+        moved[id(code)] = code.replace(co_consts=tuple(parts))
+    return moved[id(code)]
 
 
 def _of(size: int) -> object:

@@ -105,7 +105,7 @@ class Zygote:
             # -S: what `site` would run from the environment's .pth files has no business here.
             self.process = subprocess.Popen(
                 (command or _command)(theirs.fileno()),
-                env={"PYTHONHASHSEED": "0"},
+                env={"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -33,6 +33,11 @@ CHILD_FD = 3
 _ONE, _TWO = struct.Struct("i"), struct.Struct("ii")
 _SPACE_FOR_TWO = socket.CMSG_SPACE(_TWO.size)
 MESSAGE_BYTES = 16_384
+#: Pairs of CPU and memory limits whose bounds are kept ready.
+_KEPT_BOUNDS = 16
+#: By these names, because looking into a module or a class leaves traces in the interpreter's cache, a page each.
+_close_all_but, _die_with_parent, _rlimits = jail.close_all_but, jail.die_with_parent, jail.rlimits
+_getppid = os.getppid
 
 
 def main(arguments: list[str], runner: Callable[[int], None], preload: Callable[[], None]) -> NoReturn:
@@ -85,7 +90,23 @@ def serve(
     layers["seccomp"] = _raise_wall(filter_of_zygote.install)
     os.write(CHILD_FD, HELLO + json.dumps(layers).encode())  # send() is a call the filter does not know
 
+    _fork_on_request(control, functools.partial(jail.bounds_of_child, base_bytes), filter_of_child, runner)
+
+
+def _fork_on_request(
+    control: socket.socket,
+    bounds_of: Callable[[int, int], jail.Bounds],
+    filter_of_child: jail.Program,
+    runner: Callable[[int], None],
+) -> NoReturn:
+    """Until the service is gone. Every page that is written to in here, for a reference counted, is one that zygote and
+    child no longer share: so what is called stands in names of this function, and little is called."""
     me = os.getpid()
+    fork, pidfd_open, close, tell, bury = jail.fork, os.pidfd_open, os.close, os.write, jail.Burial().of
+    hear, say, unpack, pack = control.recvmsg, control.sendmsg, ORDER.unpack, _ONE.pack
+    order_bytes, news, unpack_two = ORDER.size, ENDED.pack, _TWO.unpack
+    at_socket, rights, readable = socket.SOL_SOCKET, socket.SCM_RIGHTS, select.POLLIN
+    bounds: dict[tuple[int, int], jail.Bounds] = {}
     living: dict[int, tuple[int, int]] = {}
     poll = select.poll()
     poll.register(CHILD_FD, select.POLLIN)
@@ -94,49 +115,55 @@ def serve(
             if fd != CHILD_FD:
                 # A pidfd is readable when its process has ended. No SIGCHLD: a handler costs every run four calls more.
                 poll.unregister(fd)
-                _bury(fd, *living.pop(fd))
+                child, pipe = living.pop(fd)
+                how = news(*bury(child))
+                close(fd)
+                try:  # noqa: SIM105  an object more for every run
+                    tell(pipe, how)
+                except OSError:
+                    pass  # nobody waits any more
+                close(pipe)
                 continue
-            data, fds = _receive(control)
+            data, ancillary, _, _ = hear(order_bytes, _SPACE_FOR_TWO)
             if not data:
                 os._exit(0)  # the service is gone; our death takes every child along
-            kind, cpu_s, memory_mb, number = ORDER.unpack(data)
-            if len(fds) != 2:
+            kind, cpu_s, memory_mb, number = unpack(data)
+            [(level, what, two)] = ancillary
+            if level != at_socket or what != rights:
                 os._exit(1)
-            child = jail.fork()
+            own, pipe = unpack_two(two)
+            limits = bounds.get((cpu_s, memory_mb))
+            if limits is None:
+                limits = bounds_of(min(memory_mb, MOST_MEMORY_MB), min(cpu_s, MOST_CPU_S))
+                if len(bounds) < _KEPT_BOUNDS:
+                    bounds[cpu_s, memory_mb] = limits
+            child = fork()
             if child == 0:
                 _become_child(
-                    fds[0],
+                    own,
                     me,
-                    base_bytes,
-                    min(memory_mb, MOST_MEMORY_MB),
-                    min(cpu_s, MOST_CPU_S),
+                    limits,
                     filter_of_child,
                     runner if kind == FORK else functools.partial(_self_test, number),
                 )
-            os.close(fds[0])
-            pidfd = os.pidfd_open(child)
-            living[pidfd] = (child, fds[1])
-            poll.register(pidfd, select.POLLIN)
-            control.sendmsg([PIDFD], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _ONE.pack(pidfd))])
+            close(own)
+            pidfd = pidfd_open(child)
+            living[pidfd] = (child, pipe)
+            poll.register(pidfd, readable)
+            say([PIDFD], [(at_socket, rights, pack(pidfd))])
 
 
 def _become_child(
-    fd: int,
-    zygote: int,
-    base_bytes: int,
-    memory_mb: int,
-    cpu_s: int,
-    seccomp_filter: jail.Program,
-    runner: Callable[[int], None],
+    fd: int, zygote: int, limits: jail.Bounds, seccomp_filter: jail.Program, runner: Callable[[int], None]
 ) -> NoReturn:
     """From fork to exit of one single-use child. Whatever goes wrong before the last wall ends it."""
     code = EXIT_NO_JAIL
     try:
-        jail.close_all_but(fd)
-        jail.die_with_parent()
-        if os.getppid() != zygote:
+        _close_all_but(fd)
+        _die_with_parent()
+        if _getppid() != zygote:
             os._exit(EXIT_NO_JAIL)  # the zygote died before we asked to die with it
-        jail.rlimits(base_bytes, memory_mb, cpu_s)
+        _rlimits(limits)
         seccomp_filter.install()
         code = 1
         runner(CHILD_FD)
@@ -174,8 +201,9 @@ def _self_test(number: int, _fd: int) -> None:
 
 def _fresh_exec() -> str:
     """ "" when this process started clean: no environment, no descriptor of others, nothing on 0 to 2."""
-    # LC_CTYPE is set by Python itself, which coerces the C locale to UTF-8.
-    strange = set(os.environ) - {"PYTHONHASHSEED", "LC_CTYPE"}
+    # LC_CTYPE is set by Python itself, which coerces the C locale to UTF-8. LD_BIND_NOW: what a library is first called
+    # for in a child would be looked up there, in every child anew.
+    strange = set(os.environ) - {"PYTHONHASHSEED", "LC_CTYPE", "LD_BIND_NOW"}
     if strange:
         return f"fresh exec: the environment holds {', '.join(sorted(strange))}"
     fds = jail.open_fds()
@@ -187,20 +215,3 @@ def _fresh_exec() -> str:
     if sys.flags.hash_randomization:
         return "fresh exec: hashes are random, so two runs of one script may differ"
     return ""
-
-
-def _bury(pidfd: int, child: int, pipe: int) -> None:
-    """Tell whoever waits how this child ended."""
-    _, status, used = os.wait4(child, 0)
-    os.close(pidfd)
-    with contextlib.suppress(OSError):  # nobody waits any more
-        os.write(pipe, ENDED.pack(status, int((used.ru_utime + used.ru_stime) * 1e6), used.ru_maxrss))
-    os.close(pipe)
-
-
-def _receive(control: socket.socket) -> tuple[bytes, tuple[int, ...]]:
-    data, ancillary, _, _ = control.recvmsg(ORDER.size, _SPACE_FOR_TWO)
-    for level, kind, payload in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS and len(payload) == _TWO.size:
-            return data, _TWO.unpack(payload)
-    return data, ()

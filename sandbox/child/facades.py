@@ -33,9 +33,10 @@ class Namespace:
 
 def begin(now: real_datetime.datetime, seed: int) -> None:
     """Set the facades to one run: `now` is its one moment, `seed` its randomness."""
-    # One child runs one script, so the classes may carry the run's clock, and the module its chance.
-    Moment._now = Day._now = now.astimezone(real_datetime.UTC)
-    _chance.begin(seed)
+    # One child runs one script, so the module may carry the run's clock and its chance.
+    _clock.now = now.astimezone(real_datetime.UTC)
+    _chance.seed = seed
+    _chance.made = None
 
 
 class Log:
@@ -108,16 +109,27 @@ def _regex() -> Namespace:
 # datetime, with a clock that stands still
 
 
+class _Clock:
+    """The run's one moment. Not an attribute of the classes below: what is known of a class is forgotten when it is
+    written to."""
+
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now = real_datetime.datetime(2000, 1, 1, tzinfo=real_datetime.UTC)
+
+
+_clock = _Clock()
+
+
 class Moment(real_datetime.datetime):
     """datetime.datetime whose clock is the run's.
 
     Formatting happens in our frames: C code would import through the script's."""
 
-    _now: real_datetime.datetime
-
     @classmethod
     def now(cls, tz: real_datetime.tzinfo | None = None) -> Moment:
-        moment = cls._now.astimezone(tz or real_datetime.UTC)
+        moment = _clock.now.astimezone(tz or real_datetime.UTC)
         return cls.fromisoformat((moment if tz else moment.replace(tzinfo=None)).isoformat())
 
     @classmethod
@@ -139,11 +151,9 @@ class Moment(real_datetime.datetime):
 class Day(real_datetime.date):
     """datetime.date whose today is the run's."""
 
-    _now: real_datetime.datetime
-
     @classmethod
     def today(cls) -> Day:
-        return cls(cls._now.year, cls._now.month, cls._now.day)
+        return cls(_clock.now.year, _clock.now.month, _clock.now.day)
 
     def strftime(self, pattern: str) -> str:
         return super().strftime(pattern)
@@ -170,14 +180,16 @@ def _datetime() -> Namespace:
 class _Chance:
     """The randomness of the run, made at its first use: its state is large, and most scripts never ask."""
 
-    def begin(self, seed: int) -> None:
-        self._seed = seed
-        self._made: real_random.Random | None = None
+    __slots__ = ("made", "seed")
+
+    def __init__(self) -> None:
+        self.seed = 0
+        self.made: real_random.Random | None = None
 
     def source(self) -> real_random.Random:
-        if self._made is None:
-            self._made = real_random.Random(self._seed)
-        return self._made
+        if self.made is None:
+            self.made = real_random.Random(self.seed)
+        return self.made
 
 
 _chance = _Chance()

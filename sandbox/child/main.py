@@ -15,13 +15,13 @@ import json
 import marshal
 import mmap
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import CodeType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
-from sandbox import wire
+from sandbox import packing, wire
 from sandbox.child import facades, guards, values
-from sandbox.contract import Method, Problem, ScriptApi, method_from_json, type_problem
+from sandbox.contract import Problem, ScriptApi, value_problem
 from sandbox.errors import Code
 from sandbox.limits import Limits
 from sandbox.policy import SCRIPT, compile_script, did_you_mean, name_hint
@@ -35,7 +35,16 @@ _START_CAP_BYTES = 64 << 20
 #: Actions are said together, in pieces of this size.
 _UNSAID_BYTES = 16_384
 _LIMITS = Limits()
-_DECODER = json.JSONDecoder()
+#: By these names, because a module that is looked into is a page more that the child copies.
+_parsed = json.JSONDecoder().raw_decode
+_os_read, _os_write, _exit, _loads = os.read, os.write, os._exit, marshal.loads
+_moment = datetime.datetime.fromisoformat
+_head, _encode, _trouble = wire.HEAD.unpack, wire.encode, wire.problem
+_readable, _plain, _script_line = values.readable, values.plain, values.script_line
+_signal_of, _OUT_OF_CPU = _signal.signal, _signal.SIGXCPU
+_shown, _SCALARS = values.shown, (int, float, bool, type(None))
+_begin, _Log, _facts_of_ticket = facades.begin, facades.Log, values.facts_of_ticket
+_Ticket, _Connection = guards.Ticket, guards.Connection
 
 
 def preload() -> None:
@@ -55,6 +64,8 @@ def preload() -> None:
     did_you_mean("lenn", ["len"])
     # The interpreter specialises a function while it runs. What was run before the fork is fast in every child, and
     # its pages stay shared.
+    rehearse()
+    rehearse(packing.gather)
     for _ in range(_REHEARSALS):
         rehearse()
     facades.begin(datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC), 0)
@@ -63,15 +74,20 @@ def preload() -> None:
 class _Methods(dict[str, Any]):
     """What can be called, by name; each is made when it is first asked for, out of its short form."""
 
-    def __init__(self, short: Mapping[str, Any], make: Callable[[str, Method], Callable[..., Any]]) -> None:
-        super().__init__(short)
-        self._make = make
+    __slots__ = ("make",)
+
+    make: Callable[[str, _Params], Callable[..., Any]]
 
     def __getitem__(self, name: str) -> Any:
-        found = super().__getitem__(name)
+        found = _get(self, name)
         if type(found) is list:
-            found = self[name] = self._make(name, method_from_json(name, found))
+            found = self[name] = self.make(name, found[1:])
         return found
+
+
+#: Parameters in their short form: name, type, whether it must be given.
+_Params: TypeAlias = Sequence[tuple[str, str, bool]]
+_get = dict.__getitem__
 
 
 def _import(module: str, name: str | None = None, *_: Any) -> Any:
@@ -151,11 +167,11 @@ class Child:
 
     def live(self) -> NoReturn:
         """From the first frame to the end of the process."""
-        _signal.signal(_signal.SIGXCPU, self._out_of_cpu)
+        _signal_of(_OUT_OF_CPU, self._out_of_cpu)
         self._answer_one()
         # Now, while the scope still lives: dropping it would run what suspended generators have in `finally`, and a
         # word after the result is a protocol error.
-        os._exit(0)
+        _exit(0)
 
     def _answer_one(self) -> None:
         start = self._receive(_START_CAP_BYTES)
@@ -226,83 +242,79 @@ class Child:
 
     def _names(self, start: Mapping[str, Any]) -> dict[str, Any]:
         """The scope with the names of this run in it."""
-        facades.begin(datetime.datetime.fromisoformat(start["now"]), start["seed"])
+        _begin(_moment(start["now"]), start["seed"])
         scope = self._scope
-        customer = values.readable(start["customer"])
-        actions = _Methods(start["api"]["actions"], self._action)
+        customer = _readable(start["customer"])
+        api = start["api"]
+        actions = _Methods(api["actions"])
+        actions.make = self._action
         scope["__builtins__"]["print"] = self._print
-        scope["ticket"] = guards.Ticket(values.facts_of_ticket(start["ticket"], customer), actions)
+        scope["ticket"] = _Ticket(_facts_of_ticket(start["ticket"], customer), actions)
         scope["customer"] = customer
-        for name in ("event", "history", "params"):
-            scope[name] = values.readable(start[name])
-        scope["log"] = facades.Log(self._print)
+        scope["event"] = _readable(start["event"])
+        scope["history"] = _readable(start["history"])
+        scope["params"] = _readable(start["params"])
+        scope["log"] = _Log(self._print)
         scope["stop"] = self._stop
-        for name, operations in start["api"]["connections"].items():
-            scope[name] = guards.Connection(name, _Methods(operations, functools.partial(self._operation, name)))
+        for name, short in api["connections"].items():
+            operations = _Methods(short)
+            operations.make = functools.partial(self._operation, name)
+            scope[name] = _Connection(name, operations)
         return scope
 
     # What scripts call
 
-    def _action(self, name: str, method: Method) -> Callable[..., None]:
+    def _action(self, name: str, params: _Params) -> Callable[..., None]:
+        what = f"ticket.{name}"
+
         def act(*args: Any, **kwargs: Any) -> None:
-            params = self._bind(f"ticket.{name}", method, args, kwargs)
+            bound = self._bind(what, params, args, kwargs)
             self._actions += 1
             if self._actions > self._limits.actions:
                 self._break(Code.OUTPUT_LIMIT, f"The script asked for more than {self._limits.actions} actions")
-            self._send({"t": "act", "action": name, "params": params, "line": values.script_line()}, later=True)
+            self._send({"t": "act", "action": name, "params": bound, "line": _script_line()}, later=True)
 
         return act
 
-    def _operation(self, connection: str, name: str, method: Method) -> Callable[..., Any]:
+    def _operation(self, connection: str, name: str, params: _Params) -> Callable[..., Any]:
         what = f"{connection}.{name}"
 
         def ask(*args: Any, **kwargs: Any) -> Any:
-            bound = self._bind(what, method, args, kwargs)
+            bound = self._bind(what, params, args, kwargs)
             number, self._next_id = self._next_id, self._next_id + 1
-            line = values.script_line()
+            line = _script_line()
             self._send({"t": "call", "id": number, "c": connection, "o": name, "a": bound, "line": line})
             answer = self._receive(self._limits.message_kb * 1024)
             if answer.get("id") != number:
-                os._exit(1)
+                _exit(1)
             if "err" in answer:
                 raise _call_error(answer["err"], connection, name)
-            return values.readable(answer["ok"])
+            return _readable(answer["ok"])
 
         return ask
 
-    def _bind(self, what: str, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _bind(self, what: str, params: _Params, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The call's arguments by name, as JSON. Raises `BadArgument` or `BadValue` with a way out."""
-        names = [param.name for param in method.params]
-        signature = f"{what}({', '.join(p.name if p.required else f'{p.name}=...' for p in method.params)})"
-        if len(args) > len(names):
-            raise values.BadArgument(f"{what} takes {len(names)} arguments, not {len(args)}", signature)
-        given = dict(zip(names, args, strict=False))
-        for key, value in kwargs.items():
-            if key in given:
-                raise values.BadArgument(f"{what} gets {key!r} twice", signature)
-            if key not in names:
-                raise values.BadArgument(f"{what} has no argument {key[:60]!r}", did_you_mean(key, names) or signature)
-            given[key] = value
+        given = _by_name(what, params, args, kwargs)
         bound: dict[str, Any] = {}
-        for param in method.params:
-            if param.name not in given:
-                if param.required:
-                    raise values.BadArgument(f"{what} needs {param.name}", signature)
+        limits = self._limits
+        for name, kind, required in params:
+            if name not in given:
+                if required:
+                    raise values.BadArgument(f"{what} needs {name}", _signature(what, params))
                 continue
-            path = f"{what}({param.name})"
-            value = values.plain(given[param.name], path)
-            trouble = wire.problem(value, path, depth=self._limits.depth, values=self._limits.values)
+            path = f"{what}({name})"
+            value = _plain(given[name], path)
+            trouble = _trouble(value, path, depth=limits.depth, values=limits.values)
             if trouble is None:
-                trouble = type_problem(param, value)
+                trouble = value_problem(name, kind, required, value)
             # A character takes twelve at most, and a number takes few.
-            small = type(value) in (int, float, bool, type(None)) or (
-                type(value) is str and 12 * len(value) < self._limits.value_kb * 1024 - 64
-            )
-            if trouble is None and not small and len(wire.encode({"": value}, 64 << 20)) > self._limits.value_kb * 1024:
-                trouble = f"{path} is larger than {self._limits.value_kb} kB"
+            small = type(value) in _SCALARS or (type(value) is str and 12 * len(value) < limits.value_kb * 1024 - 64)
+            if trouble is None and not small and len(_encode({"": value}, 64 << 20)) > limits.value_kb * 1024:
+                trouble = f"{path} is larger than {limits.value_kb} kB"
             if trouble is not None:
                 raise values.BadValue(trouble, "Give less, or text instead." if "larger" in trouble else "")
-            bound[param.name] = value
+            bound[name] = value
         return bound
 
     def _print(self, *args: Any, sep: Any = " ", end: Any = "\n") -> None:
@@ -311,7 +323,7 @@ class Child:
         end = "\n" if end is None else end
         if type(sep) is not str or type(end) is not str:
             raise TypeError("sep and end are text")
-        text = self._partial + sep.join(values.shown(one) for one in args) + end
+        text = self._partial + sep.join(map(_shown, args)) + end
         *lines, self._partial = text.split("\n")
         for one in lines:
             self._log(one)
@@ -326,7 +338,7 @@ class Child:
         if self._log_lines >= self._limits.log_lines or self._log_chars > self._limits.log_kb * 1024:
             self._cut = True
             text = "... output cut"
-        frame = {"t": "log", "line": values.script_line(), "text": safe_text(text, self._limits.log_kb * 1024)}
+        frame = {"t": "log", "line": _script_line(), "text": safe_text(text, self._limits.log_kb * 1024)}
         self._send(frame)
 
     def _end_line(self) -> None:
@@ -360,30 +372,30 @@ class Child:
 
     def _send(self, frame: Mapping[str, Any], *, later: bool = False) -> None:
         """Say it; `later` with whatever is said next: the parent does nothing about an action before the end."""
-        data = self._unsaid + wire.encode(frame, self._limits.message_kb * 1024)
+        data = self._unsaid + _encode(frame, self._limits.message_kb * 1024)
         if later and len(data) < _UNSAID_BYTES:
             self._unsaid = data
             return
         self._unsaid = b""
         self._writing = True
         while data:
-            data = data[os.write(self._fd, data) :]
+            data = data[_os_write(self._fd, data) :]
         self._writing = False
 
     def _receive(self, cap_bytes: int) -> wire.Frame:
         """The next frame. It comes from the parent, so it is only read, not judged."""
-        (size,) = wire.HEAD.unpack(self._read(wire.HEAD.size))
+        (size,) = _head(self._read(4))
         if size > cap_bytes:
-            os._exit(1)
-        frame: wire.Frame = _DECODER.raw_decode(self._read(size).decode())[0]
+            _exit(1)
+        frame: wire.Frame = _parsed(self._read(size).decode())[0]
         return frame
 
     def _read(self, size: int) -> bytes:
         data = b""
         while len(data) < size:
-            more = os.read(self._fd, size - len(data))
+            more = _os_read(self._fd, size - len(data))
             if not more:
-                os._exit(0)  # the parent is gone
+                _exit(0)  # the parent is gone
             data = data + more if data else more
         return data
 
@@ -393,6 +405,33 @@ class Child:
             frame = frame.f_back
         if frame is not None and not self._writing:
             self._send({"t": "at", "line": frame.f_lineno or 0})
+
+
+def _by_name(what: str, params: _Params, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What was given, by the names of the parameters. Raises `BadArgument`."""
+    if len(args) > len(params):
+        raise values.BadArgument(f"{what} takes {len(params)} arguments, not {len(args)}", _signature(what, params))
+    given = kwargs
+    if args:
+        given = {}
+        for (name, _, _), value in zip(params, args, strict=False):
+            given[name] = value
+    for key in kwargs:
+        for one in params:
+            if one[0] == key:
+                break
+        else:
+            hint = did_you_mean(key, [name for name, _, _ in params]) or _signature(what, params)
+            raise values.BadArgument(f"{what} has no argument {key[:60]!r}", hint)
+        if args:
+            if key in given:
+                raise values.BadArgument(f"{what} gets {key!r} twice", _signature(what, params))
+            given[key] = kwargs[key]
+    return given
+
+
+def _signature(what: str, params: _Params) -> str:
+    return f"{what}({', '.join(name if required else f'{name}=...' for name, _, required in params)})"
 
 
 def _packed(code: CodeType, most_bytes: int) -> str:
@@ -409,7 +448,7 @@ def _unpacked(start: Mapping[str, Any], code: bytes) -> CodeType | None:
     if start["t"] != "run" or not code or start["stamp"] != STAMP:
         return None
     try:
-        made = marshal.loads(code)
+        made = _loads(code)
     except (EOFError, ValueError, TypeError):
         return None
     return made if type(made) is CodeType and made.co_filename == SCRIPT else None
@@ -517,7 +556,7 @@ def _problem(one: Problem) -> dict[str, Any]:
     }
 
 
-def rehearse() -> None:
+def rehearse(perform: Callable[[Callable[[], None]], object] = lambda act: act()) -> None:
     """A run on no ticket, of a script of ours, in the zygote: over a real socket and with the very class, so that what
     the interpreter learns from it fits every child. Raises `AssertionError` when the script does something else."""
     method = [False, ["email", "text", True]]
@@ -541,7 +580,7 @@ def rehearse() -> None:
         ours.sendall(wire.encode(start, 1 << 20) + code + wire.encode(answer, 1 << 20))
         child = Child(childs.fileno())
         child._scope = {**_SCOPE, "__builtins__": dict(_SCOPE["__builtins__"])}
-        child._answer_one()
+        perform(child._answer_one)
         said = wire.Reader(1 << 20)
         said.feed(ours.recv(1 << 20))
     finally:

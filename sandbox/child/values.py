@@ -12,6 +12,7 @@ from typing import Any
 
 from sandbox.policy import SCRIPT
 
+_getframe = sys._getframe
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 MAX_COPY_DEPTH = 32
 
@@ -99,11 +100,23 @@ class LimitReached(BaseException):
 
 def readable(value: Any) -> Any:
     """Facts and answers as the script sees them: records and rows all the way down."""
-    if type(value) is dict:
-        return Record((key, readable(inner)) for key, inner in value.items())
-    if type(value) is list:
-        return Rows(readable(inner) for inner in value)
+    kind = type(value)
+    if kind is dict:
+        record = Record(value)
+        for key, inner in value.items():
+            if type(inner) in _NESTED:
+                record[key] = readable(inner)
+        return record
+    if kind is list:
+        rows = Rows(value)
+        for index, inner in enumerate(value):
+            if type(inner) in _NESTED:
+                rows[index] = readable(inner)
+        return rows
     return value
+
+
+_NESTED = (dict, list)
 
 
 def plain(value: Any, path: str, depth: int = 0) -> Any:
@@ -149,7 +162,7 @@ def without_addresses(text: str) -> str:
 
 def script_line() -> int:
     """The line of the script that is running now, 0 when none is."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = _getframe(1)
     while frame is not None:
         if frame.f_code.co_filename == SCRIPT:
             return int(frame.f_lineno or 0)

@@ -27,7 +27,8 @@ def serve_plain(control: socket.socket) -> NoReturn:
     packing.fill_holes()  # as in the zygote, like all that is not a wall
     from sandbox import jail, wire
     from sandbox.child.main import Child, preload, serve
-    from sandbox.zygote import FORK, HELLO, ORDER, PIDFD, _bury, _receive
+    from sandbox.ending import ENDED
+    from sandbox.zygote import _SPACE_FOR_TWO, _TWO, FORK, HELLO, ORDER, PIDFD
 
     class Alone(Child):
         """A child that asks nobody and tells nobody."""
@@ -49,17 +50,22 @@ def serve_plain(control: socket.socket) -> NoReturn:
     gc.freeze()
     control.send(HELLO + json.dumps({}).encode())
     living: dict[int, tuple[int, int]] = {}
+    bury = jail.Burial().of
     poll = select.poll()
     poll.register(control, select.POLLIN)
     while True:
         for fd, _ in poll.poll():
             if fd != control.fileno():
                 poll.unregister(fd)
-                _bury(fd, *living.pop(fd))
+                ended, pipe = living.pop(fd)
+                os.write(pipe, ENDED.pack(*bury(ended)))
+                os.close(fd)
+                os.close(pipe)
                 continue
-            data, fds = _receive(control)
+            data, ancillary, _, _ = control.recvmsg(ORDER.size, _SPACE_FOR_TWO)
             if not data:
                 os._exit(0)
+            fds = _TWO.unpack(ancillary[0][2])
             kind = ORDER.unpack(data)[0]
             child = jail.fork()
             if child == 0:

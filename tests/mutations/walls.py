@@ -117,14 +117,14 @@ MUTATIONS = (
     Mutation(
         "a child dies with its zygote",
         "sandbox/zygote.py",
-        "        jail.close_all_but(fd)\n        jail.die_with_parent()\n",
-        "        jail.close_all_but(fd)\n",
+        "        _close_all_but(fd)\n        _die_with_parent()\n",
+        "        _close_all_but(fd)\n",
         LAYERS + "test_a_child_dies_with_its_zygote_also_without_a_pid_namespace",
     ),
     Mutation(
         "a child whose zygote is gone already",
         "sandbox/zygote.py",
-        "        if os.getppid() != zygote:\n",
+        "        if _getppid() != zygote:\n",
         "        if False:\n",
         LAYERS + "test_a_child_whose_zygote_is_gone_by_the_time_it_asks_to_die_with_it_reads_nothing[True-71 nothing]",
     ),
@@ -138,8 +138,8 @@ MUTATIONS = (
     Mutation(
         "an empty environment",
         "sandbox/service.py",
-        'env={"PYTHONHASHSEED": "0"}',
-        'env={**os.environ, "PYTHONHASHSEED": "0"}',
+        'env={"PYTHONHASHSEED": "0",',
+        'env={**os.environ, "PYTHONHASHSEED": "0",',
         SERVICE + "test_all_required_layers_stand_and_are_named",
     ),
     Mutation(
@@ -173,7 +173,7 @@ MUTATIONS = (
     Mutation(
         "a child's other descriptors are closed",
         "sandbox/jail.py",
-        "    os.closerange(4, 2**31 - 1)\n",
+        "    _closerange(4, _HIGHEST_FD)\n",
         "",
         ESCAPED + "test_the_child_has_no_descriptor_but_its_own",
     ),

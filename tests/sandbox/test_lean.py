@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 from sandbox import wire
 from sandbox.broker import start_frame
 from sandbox.contract import RunRequest
 from sandbox.limits import Limits
 from sandbox.service import _BOOT, _command
-from tests.sandbox.hosts import API, ROOT
+from tests.sandbox.hosts import API, ROOT, Host, TableGateway, alive, descendants, wait_until
+
+SOURCE = """
+found = crm.find_customer(email=customer.email)
+party = erp.find_party(email=customer.email)
+if found is not None and party is not None:
+    ticket.set_context("crm", {"name": found.name}, title="Customer", source="crm.find_customer")
+    ticket.add_tags(["known"])
+    print("found", found.name)
+"""
 
 
 def test_the_zygote_holds_no_module_that_no_child_needs_and_nothing_that_runs_after_a_fork() -> None:
@@ -40,6 +50,46 @@ def test_once_the_holes_are_filled_what_is_made_lies_together() -> None:
     taken, together = zip(*(line.split() for line in done.stdout.splitlines()), strict=True)
     assert together == ("True", "True", "True")
     assert 0 < int(taken[0]) < 8_000_000
+
+
+def test_the_code_of_functions_that_ran_is_laid_side_by_side_and_does_the_same() -> None:
+    program = (
+        "import sys\nfrom json import decoder, scanner\nfrom sandbox.packing import gather\n"
+        "def read(): return scanner.py_make_scanner(decoder.JSONDecoder())('{\"a\": [1]}', 0)\n"
+        "parts = [decoder.JSONObject, decoder.JSONArray]\nidle = decoder.py_scanstring.__code__\n"
+        "def codes(): return sorted((id(one.__code__), sys.getsizeof(one.__code__)) for one in parts)\n"
+        "said, before = read(), codes()\nmoved = gather(read)\nafter = codes()\n"
+        "room = sum(size for _, size in after) + 4_000\n"
+        "print(moved >= 3, not dict(before).keys() & dict(after).keys(), after[-1][0] - after[0][0] < room)\n"
+        "print(said == read() == ({'a': [1]}, 10), decoder.py_scanstring.__code__ is idle)\n"
+    )
+    command = [*_command(0)]
+    command[command.index(_BOOT)] = "import json, sys\nsys.path[:] = json.loads(sys.argv[1])\n" + program
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, env={}, check=True)
+    assert done.stdout.split() == ["True"] * 5
+
+
+def test_a_run_takes_no_more_than_so_many_pages(host: Host) -> None:
+    """They are most of what it costs: 316 where this was written, 412 before what it touches was laid together."""
+    code = host.sandbox.compiled(SOURCE)
+    assert code is not None
+
+    def faults() -> int:
+        """Of all children that its zygote has buried."""
+        wait_until(lambda: len(alive(descendants(host.process.pid))) == 4, 15)
+        each = (Path(f"/proc/{pid}/stat").read_text() for pid in alive(descendants(host.process.pid)))
+        return max(int(one.rpartition(")")[2].split()[8]) for one in each)
+
+    def run() -> None:
+        gateway = TableGateway({"crm.find_customer": {"name": "Ann"}, "erp.find_party": {"id": 1}})
+        outcome = host.run(SOURCE, gateway, code=code)
+        assert (outcome.status, len(outcome.actions), len(outcome.calls), len(outcome.log)) == ("finished", 2, 2, 1)
+
+    run()
+    before = faults()
+    for _ in range(5):
+        run()
+    assert 0 < (faults() - before) / 5 < 390
 
 
 def test_a_child_is_told_the_limits_that_are_not_as_usual_and_no_others() -> None:
