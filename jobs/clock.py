@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
-from jobs import retention, timers
+from jobs import retention, timers, undo
 from jobs.outbox import longest_pause_s, sendable
 from jobs.queues import Work
 from jobs.services import Services
@@ -33,6 +33,8 @@ FIRST_PRUNE_S = 60
 PRUNE_S = 3600
 #: Seconds that one look goes on with timers before it looks after the rest.
 TIMERS_S = 3.0
+#: Seconds that one look goes on with taking back what somebody asked to have undone.
+UNDO_S = 2.0
 
 
 def due(services: Services, connection: Connection) -> set[Work]:
@@ -115,6 +117,7 @@ _RECKONED: tuple[tuple[Any, Any, ColumnElement[bool]], ...] = (
 def tick(services: Services) -> set[Work]:
     """One look; hints what is due."""
     timers.tick(services, budget_s=TIMERS_S)
+    undo.carry_on(services, budget_s=UNDO_S)
     with services.db.read() as connection:
         found = due(services, connection)
     for work in found:

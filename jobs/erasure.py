@@ -22,7 +22,7 @@ from connectors.store import CallTable, RecordTable
 from jobs.bounces import FIELD as MAIL
 from jobs.forecast import FIELD as COMING
 from jobs.services import Services
-from jobs.tables import DecisionRow, IdempotencyKey, LedgerRow, LookupRow, OutboxRow, RowSetAside, RunRow
+from jobs.tables import DecisionRow, IdempotencyKey, LedgerRow, LookupRow, OutboxRow, RowSetAside, RunRow, UndoItemRow
 from tickets import custom_fields, people, search, store
 from tickets.attachments import store_blob
 from tickets.item import CUSTOM, FieldType
@@ -293,6 +293,7 @@ def _work(connection: Connection, items: Sequence[int], done: Erased) -> None:
         ("cards", delete(ContextFact).where(ContextFact.item_id.in_(items))),
         ("notifications", delete(Notification).where(Notification.item_id.in_(items))),
         ("deliveries", delete(OutboxRow).where(OutboxRow.item_id.in_(items))),
+        ("undone", update(UndoItemRow).where(UndoItemRow.item_id.in_(items)).values(outcome={})),
         ("runs", update(RunRow).where(RunRow.item_id.in_(items)).values(outcome={}, params={})),
     ):
         done.count(what, connection.execute(statement).rowcount)

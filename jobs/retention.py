@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, Select, delete, select
 
 from connectors.store import prune as prune_connectors
 from jobs.bounces import BOUNCED
 from jobs.services import Services
-from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RowSetAside, RunRow, SkippedRow
+from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RowSetAside, RunRow, SkippedRow, UndoItemRow, UndoRow
 from tickets.db import table_of
 from tickets.tables import PortalToken
 
@@ -48,6 +48,8 @@ def prune(services: Services) -> Mapping[str, int]:
         # Without the decision there are no facts of then to decide them on.
         "rows_set_aside": _drop(services, RowSetAside, RowSetAside.at < decided_before, "event_id"),
         "undelivered": _drop(services, OutboxRow, given_up, "id"),
+        "undone": _drop(services, UndoItemRow, UndoItemRow.undo_id.in_(_old_undos(decided_before)), "undo_id"),
+        "undos": _drop(services, UndoRow, UndoRow.id.in_(_old_undos(decided_before)) & ~_left_to_undo().exists(), "id"),
         # A run that has not ended has no finished_at and is never dropped.
         "runs": _drop(services, RunRow, RunRow.finished_at < decided_before, "id"),
         "sent": _drop(services, OutboxRow, (OutboxRow.status == "sent") & (OutboxRow.sent_at < sent_before), "id"),
@@ -68,6 +70,16 @@ def _settled() -> ColumnElement[bool]:
     )
     aside = select(RowSetAside.event_id).where(RowSetAside.event_id == DecisionRow.event_id)
     return ~waits.exists() & ~aside.exists()
+
+
+def _old_undos(before: datetime) -> Select[int]:
+    """Undos that are kept no longer: of each that was carried out to its end."""
+    waits = select(UndoItemRow.undo_id).where(UndoItemRow.undo_id == UndoRow.id, UndoItemRow.status == "waiting")
+    return select(UndoRow.id).where(UndoRow.asked_at < before, ~waits.exists())
+
+
+def _left_to_undo() -> Select[int]:
+    return select(UndoItemRow.undo_id).where(UndoItemRow.undo_id == UndoRow.id)
 
 
 def _drop(services: Services, model: Any, old: ColumnElement[bool], by: str) -> int:

@@ -238,3 +238,39 @@ class MailAccount(Base):
     tries: Mapped[int]
     last_error: Mapped[str] = mapped_column(Text)
     checked_at: Mapped[datetime | None]
+
+
+class UndoRow(Base):
+    """Taking back what one version of a table or script did, on every item, as somebody asked for."""
+
+    __tablename__ = "undos"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(ForeignKey("entries.code"), index=True)
+    version: Mapped[int]
+    since: Mapped[datetime]
+    until: Mapped[datetime]
+    asked_by: Mapped[str] = mapped_column(ForeignKey("users.key"))
+    asked_at: Mapped[datetime]
+
+
+class UndoItemRow(Base):
+    """One item of an undo. `status`: waiting, done, nothing (left to take back), failed.
+
+    `outcome` names fields, members and lines of history, and no values: {"back": [field], "kept": [[field, line,
+    member]], "cards": [key], "stays": {action: n}, "problem": "..."}."""
+
+    __tablename__ = "undo_items"
+    __table_args__ = (
+        Index(
+            "ix_undo_items_waiting",
+            "undo_id",
+            "item_id",
+            sqlite_where=text("status = 'waiting'"),
+            postgresql_where=text("status = 'waiting'"),
+        ),
+    )
+    undo_id: Mapped[int] = mapped_column(ForeignKey("undos.id"), primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), primary_key=True, index=True)
+    status: Mapped[str] = mapped_column(String(10))
+    outcome: Mapped[dict[str, Any]]
+    event_id: Mapped[int | None] = mapped_column(ForeignKey("events.id"))

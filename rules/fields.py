@@ -216,6 +216,7 @@ EVENT_LABELS: Mapping[str, str] = {
     EventKind.FORM.value: "Form answered",
     EventKind.LATE_ANSWER.value: "Late answer",
     EventKind.REPAIRED.value: "Rows decided again",
+    EventKind.UNDONE.value: "Taken back",
 }
 
 

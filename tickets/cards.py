@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, not_, select, update
 
 from tickets.events import Cause
 from tickets.prepared import AnyRow
@@ -29,11 +29,7 @@ class NewContext:
 
 def insert_context(connection: Connection, item_id: int, card: NewContext, now: datetime) -> None:
     """Store one card; the one it replaces stays as its history."""
-    connection.execute(
-        update(ContextFact)
-        .where(ContextFact.item_id == item_id, ContextFact.key == card.key, ContextFact.current)
-        .values(current=False)
-    )
+    take_away(connection, item_id, card.key)
     connection.execute(
         insert(ContextFact).values(
             item_id=item_id,
@@ -48,6 +44,33 @@ def insert_context(connection: Connection, item_id: int, card: NewContext, now: 
             cause=card.cause.to_json(),
             created_at=now,
         )
+    )
+
+
+def replaced_by(connection: Connection, item_id: int, ours: ColumnElement[bool]) -> dict[str, NewContext | None]:
+    """The current cards that were written by `ours`, by key, each with the newest one that was not: None for none."""
+    current = select(ContextFact.key).where(ContextFact.item_id == item_id, ContextFact.current, ours)
+    found: dict[str, NewContext | None] = dict.fromkeys(connection.execute(current.order_by(ContextFact.key)).scalars())
+    for key in found:
+        row = connection.execute(
+            select(ContextFact.__table__)
+            .where(ContextFact.item_id == item_id, ContextFact.key == key, not_(ours))
+            .order_by(ContextFact.id.desc())
+            .limit(1)
+        ).one_or_none()
+        if row is not None:
+            cause = Cause.from_json(row.cause)
+            data = row.body.get("data")
+            found[key] = NewContext(key, row.title, data, row.source, row.fetched_at, cause, row.fresh_until, row.error)
+    return found
+
+
+def take_away(connection: Connection, item_id: int, key: str) -> None:
+    """Leave the item without a card of this key; those it had stay as its history."""
+    connection.execute(
+        update(ContextFact)
+        .where(ContextFact.item_id == item_id, ContextFact.key == key, ContextFact.current)
+        .values(current=False)
     )
 
 

@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     FORM = "form_answered"  # a form or a procedure was answered on an item that existed
     LATE_ANSWER = "late_answer"  # a lookup answered after its event was decided without it
     REPAIRED = "repaired"  # rows that an error had set aside are decided again
+    UNDONE = "undone"  # somebody took back what a rule or a script had done; no trigger looks at it
 
 
 #: Events that decide some rows of an earlier event again, on what was true then.

@@ -135,5 +135,6 @@ def event_word(kind: str) -> str:
         EventKind.FORM: gettext("questions were answered"),
         EventKind.LATE_ANSWER: gettext("a late answer"),
         EventKind.REPAIRED: gettext("rows decided again after a repair"),
+        EventKind.UNDONE: gettext("taken back"),
     }
     return next((word for known, word in words.items() if known == kind), kind)

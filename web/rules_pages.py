@@ -29,10 +29,11 @@ from web.rules_grid import check
 from web.rules_import import imports
 from web.rules_open import PERMISSION, in_list, table_or_404
 from web.rules_versions import versions
+from web.undo_pages import undoing
 from web.versions import sent_seen
 
 pages = Blueprint("rules", __name__)
-for part in (editor, dock, counts, versions, exports, imports):
+for part in (editor, dock, counts, versions, exports, imports, undoing(EntryKind.TABLE, PERMISSION)):
     pages.register_blueprint(part)
 
 

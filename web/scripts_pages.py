@@ -36,6 +36,7 @@ from web.scripts_settings import settings
 from web.scripts_tests import stored_script as _script
 from web.scripts_tests import tests
 from web.scripts_versions import checked_source, versions
+from web.undo_pages import undoing
 
 pages = Blueprint("scripts", __name__)
 pages.register_blueprint(tests)
@@ -43,6 +44,7 @@ pages.register_blueprint(settings)
 pages.register_blueprint(versions)
 
 PERMISSION = Permission.EDIT_SCRIPTS
+pages.register_blueprint(undoing(EntryKind.SCRIPT, PERMISSION))
 RUNS_SHOWN = 20
 #: A check while somebody types, and a try, per person and minute.
 CHECKS_PER_MINUTE = "120/minute"

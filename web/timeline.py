@@ -15,7 +15,7 @@ from jobs.bounces import FIELD as mail_field
 from jobs.forecast import FIELD as coming_field
 from rules.errors import FactsInvalid
 from rules.trace import EntryTrace, RowTrace, RowVerdict, Seen, Trace, Truth
-from tickets.events import ActorKind
+from tickets.events import ActorKind, EventKind
 from tickets.linking import FIELD as links_field
 from tickets.store import AnyRow
 from tickets.values import JSON
@@ -58,6 +58,7 @@ class Changed:
     called_off: Sequence[Mapping[str, JSON]] = ()  # what will not come by itself any more, each with `why`
     mails: Sequence[Mapping[str, JSON]] = ()  # that came back, or were sent again: `to`, and `reason` or `kept`
     by_itself: bool = False  # then `who` is the desk's own reason, such as "Automove"
+    took_back: str = ""  # the rule or script whose changes were taken back
 
 
 @dataclass(slots=True)
@@ -227,9 +228,18 @@ def _changed(event: AnyRow, past: Past) -> Changed | None:
         if line.field == coming_field and line.change["before"]
     ]
     mails = _mails(event, past)
-    if not (changes or links or called_off or mails):
+    took_back = str(event.payload.get("undone", "")) if event.kind == EventKind.UNDONE else ""
+    if not (changes or links or called_off or mails or took_back):
         return None
-    return Changed(event.at, event.actor_name, changes, links=links, called_off=called_off, mails=mails)
+    return Changed(
+        event.at,
+        event.actor_name,
+        changes,
+        links=links,
+        called_off=called_off,
+        mails=mails,
+        took_back=took_back,
+    )
 
 
 def _mails(event: AnyRow, past: Past) -> list[Mapping[str, JSON]]:

@@ -17,6 +17,7 @@ from tests.mutations import (
     policy,
     scripts,
     selecting,
+    undoing,
     walls,
     work,
 )
@@ -41,6 +42,7 @@ MUTATIONS: tuple[Mutation, ...] = tuple(
         desk,
         mail,
         selecting,
+        undoing,
     )
     for mutation in part.MUTATIONS
 )

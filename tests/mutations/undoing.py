@@ -1,0 +1,68 @@
+"""Taking back what a rule did: what others changed stays, nothing is set off, and nobody reads what is hidden."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+PURE = "tests/tickets/test_undoing.py::"
+WORK = "tests/jobs/test_undo.py::"
+PAGES = "tests/web/test_undo.py::"
+
+MUTATIONS = (
+    Mutation(
+        "undo: what somebody changed since stays",
+        "tickets/undoing.py",
+        "            streak, since = None, line\n",
+        "            since = line\n",
+        PURE + "test_what_somebody_changed_since_stays_and_is_named",
+    ),
+    Mutation(
+        "undo: a set goes back member by member",
+        "tickets/undoing.py",
+        "        if any(isinstance(value, list) for line in of_it for value in (line.before, line.after)):\n",
+        "        if False:\n",
+        PURE + "test_of_a_set_only_our_members_go_and_a_neighbour_stays",
+    ),
+    Mutation(
+        "undo: taking back sets off no rule",
+        "jobs/undo.py",
+        "                kind=EventKind.UNDONE,\n",
+        "",
+        WORK + "test_taking_back_sets_off_nothing[sqlite]",
+    ),
+    Mutation(
+        "undo: another version is left alone",
+        "jobs/undo.py",
+        'cause["version"].as_integer() == scope.version',
+        'cause["version"].as_integer() >= 0',
+        WORK + "test_a_second_time_finds_nothing_and_another_version_is_left_alone[sqlite]",
+    ),
+    Mutation(
+        "undo: the cap",
+        "jobs/undo.py",
+        "    if len(wanted) > MOST_ITEMS:\n",
+        "    if False:\n",
+        WORK + "test_more_items_than_the_cap_are_refused_and_nothing_is_taken_back[sqlite]",
+    ),
+    Mutation(
+        "undo: a refused value leaves its item whole",
+        "jobs/undo.py",
+        "    except TicketsError as error:\n",
+        "    except ZeroDivisionError as error:\n",
+        WORK + "test_a_value_that_is_refused_now_leaves_its_item_whole_and_the_rest_goes_on[sqlite]",
+    ),
+    Mutation(
+        "undo: tickets hidden from the reader are not named",
+        "web/undo_store.py",
+        "            .where(WorkItem.id.in_(some), visible(viewer))\n",
+        "            .where(WorkItem.id.in_(some))\n",
+        PAGES + "test_a_ticket_of_a_restricted_team_is_taken_back_and_not_named",
+    ),
+    Mutation(
+        "permission: undo",
+        "web/undo_pages.py",
+        '    @part.post(f"/{home}/<code>/undo")\n    @needs(permission)\n',
+        '    @part.post(f"/{home}/<code>/undo")\n    @needs(Permission.WORK_TICKETS)\n',
+        PAGES + "test_who_may_not_edit_rules_takes_nothing_back",
+    ),
+)
