@@ -81,17 +81,21 @@ def test_o22_a07_leaves_alone_what_does_not_wait_for_the_customer(desk: Services
     assert bot_said(desk) == []
 
 
-def test_w12_time_in_a_status_sends_messages(desk: Services) -> None:
+@pytest.mark.parametrize("on", [True, False])
+def test_w12_time_in_a_status_sends_messages(desk: Services, on: bool) -> None:
     example(desk, "W12_time_in_status")
+    if not on:
+        switched_off(desk, "W12")
     item_id = a_ticket(desk.db, status="waiting_team").item_id
     clock_of(desk).forward(days=2)
     tick(desk)
-    assert bot_said(desk) == ["Hello Camille Laurent, another team is still at it. You will hear from us."]
+    told = ["Hello Camille Laurent, another team is still at it. You will hear from us."] if on else []
+    assert bot_said(desk) == told
     assert bells(desk) == []
     clock_of(desk).forward(days=3)
     tick(desk)
-    assert len(bot_said(desk)) == 1
-    assert bells(desk) == ["ion"]
+    assert bot_said(desk) == told
+    assert bells(desk) == (["ion"] if on else [])
     assert item(desk, item_id).state["status"] == "waiting_team"
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import insert, select, update
 from jobs import outbox
 from jobs.doctor import State, examine
 from jobs.intake import Outcome, ingest, reply_address
-from jobs.outbox import OLDEST_H, RECIPIENT_PER_HOUR, TRIES, deliver, queue_message, undelivered
+from jobs.outbox import OLDEST_H, RECIPIENT_PER_HOUR, TICKET_PER_HOUR, TRIES, deliver, queue_message, undelivered
 from jobs.services import Services
 from jobs.tables import OutboxRow
 from tests.builders import ANA, a_ticket
@@ -255,6 +255,35 @@ def test_automatic_mails_beyond_the_cap_are_held_back_on_record_and_a_persons_re
     with desk.db.write() as connection:
         assert outbox.retry(connection, desk.clock.now()) == 1
     assert deliver(desk) == 1
+
+
+def test_one_ticket_gets_so_many_automatic_mails_an_hour_whoever_they_go_to_and_others_are_not_held_back(
+    desk: Services, sink: MailSink
+) -> None:
+    """Two machines that answer each other under ever new addresses stay within one ticket: that is what ends it."""
+    thread, another = a_ticket(desk.db).item_id, a_ticket(desk.db, email="other@example.com").item_id
+    messages = [a_reply(desk, thread, automatic=True) for _ in range(TICKET_PER_HOUR + 2)]
+    with desk.db.write() as connection:
+        for message in messages:
+            connection.execute(
+                update(OutboxRow)
+                .where(OutboxRow.key == f"message:{message}")
+                .values(recipient=f"loop{message}@machine.test")
+            )
+    while deliver(desk):
+        pass
+    assert len(sink.taken) == TICKET_PER_HOUR
+    held = [row for row in (row_of(desk, one) for one in messages) if row.status != "sent"]
+    assert [row.status for row in held] == ["capped", "capped"]
+    assert held[0].last_error.startswith(f"this ticket had {TICKET_PER_HOUR} e-mails within an hour")
+    # What a person writes there leaves, and so does what is automatic elsewhere.
+    by_hand, elsewhere = a_reply(desk, thread), a_reply(desk, another, automatic=True)
+    assert deliver(desk) == 2
+    assert (row_of(desk, by_hand).status, row_of(desk, elsewhere).status) == ("sent", "sent")
+    clock_of(desk).forward(minutes=61)
+    with desk.db.write() as connection:
+        assert outbox.retry(connection, desk.clock.now()) == 2
+    assert deliver(desk) == 2
 
 
 def test_an_internal_note_never_leaves_even_when_it_was_queued(desk: Services, sink: MailSink) -> None:

@@ -85,13 +85,23 @@ def test_f13_without_people_it_is_told_to_those_attached_to_that_origin(mail_des
     assert mail_desk.bells() == [("ion", "From the outlet")]
 
 
-def test_f5_f12_f14_f16_the_mail_has_the_subject_the_comment_and_a_button_to_the_ticket(mail_desk: MailDesk) -> None:
+@pytest.mark.parametrize("on", [True, False])
+def test_f5_f12_f14_f16_the_mail_has_the_subject_the_comment_and_a_button_to_the_ticket(
+    mail_desk: MailDesk, on: bool
+) -> None:
     ana = mail_desk.browser("ana")
     places(mail_desk)
     subject = "{{zone}} {{date}} {{customer}}"
-    mail_desk.desk.publish(notify(email=True, subject=subject, comment="Please call them today."))
+    code = mail_desk.desk.publish(notify(email=True, subject=subject, comment="Please call them today."))
+    switch(mail_desk.desk, code, on=on)
     ticket = mail_desk.desk.ticket(brand="acme", location="lille")
-    [mail] = mail_desk.work()
+    mails = mail_desk.work()
+    assert ("A grave report." in ana.get("/bell").get_data(as_text=True)) == on
+    if not on:
+        assert mails == []
+        assert send(ana, "/bell/1").status_code == 404
+        return
+    [mail] = mails
     assert recipient(mail) == "ana@deskhand.test"
     assert mail["Subject"] == f"Lille 2026-11-21 Camille Laurent [#{ticket}]"
     assert text_of(mail).startswith("Please call them today.\n\nA grave report.")

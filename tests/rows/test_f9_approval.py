@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.rows.desk import switch
 from tests.rows.maildesk import MailDesk, a_table, text_of
+from tests.rows.test_o17_send_template import template
 from tests.web.desk import send
 
 SUGGEST = a_table("suggest_reply", {"text": "Dear {{customer.name}}, we are sorry."})
@@ -87,8 +89,50 @@ def test_an_empty_wording_is_refused_and_the_reply_waits_on(mail_desk: MailDesk)
     assert mail_desk.outbox() == [("reply", "approval", "")]
 
 
-def test_with_the_rule_off_nothing_is_suggested(mail_desk: MailDesk) -> None:
+@pytest.mark.parametrize("on", [True, False])
+def test_f9_with_the_rule_off_nothing_is_suggested(mail_desk: MailDesk, on: bool) -> None:
+    ana = mail_desk.browser("ana")
+    switch(mail_desk.desk, mail_desk.desk.publish(SUGGEST), on=on)
+    ticket = mail_desk.desk.ticket()
+    mail_desk.work()
+    assert mail_desk.outbox() == ([("reply", "approval", "")] if on else [])
+    assert ("Dear Camille Laurent, we are sorry." in ana.get(f"/tickets/{ticket}").get_data(as_text=True)) == on
+
+
+def test_f9_a_rule_for_something_else_suggests_nothing(mail_desk: MailDesk) -> None:
     mail_desk.desk.publish({**SUGGEST, "triggers": [{"on": "changed", "field": "status"}]})
+    mail_desk.desk.ticket()
+    mail_desk.work()
+    assert mail_desk.outbox() == []
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_f9_a_reply_suggested_from_a_template_speaks_the_tickets_language_and_is_sent_when_approved(
+    mail_desk: MailDesk, language: str
+) -> None:
+    ana = mail_desk.browser("ana")
+    template(mail_desk)
+    mail_desk.desk.publish(a_table("suggest_reply", {"template": "E01"}))
+    ticket = mail_desk.desk.ticket("Parcel", language=language)
+    assert mail_desk.work() == []
+    words, subject = {
+        "en": (f"Hello, see {ticket}.", "About Parcel"),
+        "fr": (f"Bonjour, voir {ticket}.", "À propos de Parcel"),
+    }[language]
+    assert words in ana.get(f"/tickets/{ticket}").get_data(as_text=True)
+    # An edit of the template does not reword what somebody may have read already.
+    template(mail_desk, {"texts": {"en": {"subject": "s", "body": "Other"}}}, "Other")
+    send(ana, f"/outbox/{row_id(mail_desk)}/approve", {"text": words})
+    [mail] = mail_desk.work()
+    assert mail["Subject"] == f"{subject} [#{ticket}]"
+    assert text_of(mail).startswith(words)
+    assert mail_desk.said(ticket)[1:] == [("agent", words)]
+
+
+def test_f9_a_template_that_is_switched_off_suggests_nothing(mail_desk: MailDesk) -> None:
+    code = template(mail_desk)
+    mail_desk.desk.publish(a_table("suggest_reply", {"template": "E01"}))
+    switch(mail_desk.desk, code, on=False)
     mail_desk.desk.ticket()
     mail_desk.work()
     assert mail_desk.outbox() == []

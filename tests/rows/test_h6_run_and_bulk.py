@@ -64,6 +64,24 @@ def test_h6_a_rule_runs_by_its_button_on_one_ticket_and_by_the_menu_on_several(a
     assert send(agent, f"/tickets/{tickets[3]}/run/{other}").status_code == 404
 
 
+def test_h6_a_rule_with_a_button_is_offered_on_the_ticket_and_in_the_bulk_menu_while_it_is_on(
+    agent: FlaskClient, desk: Desk
+) -> None:
+    code = a_rule(desk, {"on": "run_now"}, then=STEPS, name="Escalate it")
+    a_rule(desk, {"on": "created"}, then=STEPS, name="By itself alone")
+    jobs_only = a_rule(desk, {"on": "run_now"}, then=STEPS, name="For jobs", kind="job")
+    ticket = desk.ticket("Help")
+    for on in (True, False):
+        switch(desk, code, on=on)
+        page, inbox = (agent.get(path).get_data(as_text=True) for path in (f"/tickets/{ticket}", "/?queue=all"))
+        assert (f'action="/tickets/{ticket}/run/{code}"' in page) == on
+        assert (f'<option value="run:{code}">Escalate it</option>' in inbox) == on
+        for text in (page, inbox):
+            assert f"/run/{jobs_only}" not in text
+            assert f'value="run:{jobs_only}"' not in text
+        assert 'value="run:A02"' not in inbox
+
+
 def test_h5_bulk_changes_leave_out_what_one_may_not_see_and_what_does_not_fit(
     agent: FlaskClient, app: APIFlask, desk: Desk
 ) -> None:

@@ -19,7 +19,7 @@ from tests.environment.redis import RedisServer
 from tests.environment.sandbox import SandboxService
 from tests.jobs.desk import WALL_S, publish, work
 from tests.rows.desk import a_rule, switch
-from tests.rows.maildesk import MailDesk, a_mail_desk
+from tests.rows.maildesk import MailDesk, a_mail_desk, text_of
 from tests.web.desk import Desk, send
 from tickets.tables import CustomField
 
@@ -129,6 +129,33 @@ def test_h8_tags_fields_history_and_the_customer_count_together(
     assert done.item_id == ticket
     work(script_desk.services)
     assert script_desk.desk.state(ticket)["priority"] == ("urgent" if urgent else "normal")
+
+
+SUGGESTS = """
+if "order" in ticket.message.text:
+    ticket.suggest_reply(text=f"Dear {customer.email}, we look for it.", approval=params.ask)
+"""
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_f9_f10_a_script_suggests_a_reply_that_waits_for_a_person_or_publishes_itself(
+    script_desk: MailDesk, on: bool
+) -> None:
+    ana = script_desk.browser("ana")
+    for ask in ("True", "False"):
+        source = SUGGESTS.replace("params.ask", ask)
+        publish(script_desk.services, EntryKind.SCRIPT, {"name": f"Suggest {ask}", "source": source, **FIRST})
+    for code in ("S01", "S02"):
+        switch(script_desk.desk, code, on=on)
+    other = arrives(script_desk, "Hello?", "lee@customer.test")
+    ticket = arrives(script_desk, "Where is my order?")
+    mails = [text_of(one).splitlines()[0] for one in script_desk.deliver()]
+    words = "Dear kim@customer.test, we look for it."
+    assert len(script_desk.said(other)) == 1
+    assert mails == ([words] if on else [])
+    shown = f'name="text" rows="5" maxlength="50000">{words}</textarea>'
+    assert (shown in ana.get(f"/tickets/{ticket}").get_data(as_text=True)) == on
+    assert [text for _, text in script_desk.said(ticket)[1:]] == ([words] if on else [])
 
 
 def test_h10_a_script_as_a_gate_lets_by_or_stops_and_says_why(script_desk: MailDesk) -> None:

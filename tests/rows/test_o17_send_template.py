@@ -9,7 +9,7 @@ from sqlalchemy import insert, update
 
 from rules import store as rule_list
 from rules.store import EntryKind
-from tests.rows.desk import shown_messages
+from tests.rows.desk import shown_messages, switch
 from tests.rows.maildesk import MailDesk, a_table, recipient, text_of
 from tickets.tables import Follower, User
 
@@ -69,12 +69,16 @@ def test_o17_it_goes_to_one_user_one_customer_and_who_has_it_and_to_nobody_else(
     assert len(mail_desk.said(ticket)) == 1
 
 
-def test_o9_without_a_poster_the_companys_bot_says_it(mail_desk: MailDesk) -> None:
-    mail_desk.desk.publish(a_table("post_message", {"text": "About {{ticket.subject}}."}))
+@pytest.mark.parametrize("on", [True, False])
+def test_o9_without_a_poster_the_companys_bot_says_it(mail_desk: MailDesk, on: bool) -> None:
+    switch(
+        mail_desk.desk, mail_desk.desk.publish(a_table("post_message", {"text": "About {{ticket.subject}}."})), on=on
+    )
     ticket = mail_desk.desk.ticket("Parcel", language="en")
     mail_desk.work()
     shown = shown_messages(mail_desk.browser("ana").get(f"/tickets/{ticket}").get_data(as_text=True))
-    assert [(who, public) for who, public, text in shown if "About Parcel." in text] == [("Deskhand", True)]
+    said = [(who, public) for who, public, text in shown if "About Parcel." in text]
+    assert said == ([("Deskhand", True)] if on else [])
 
 
 def test_a_colleague_who_may_not_see_the_ticket_gets_none(mail_desk: MailDesk) -> None:
@@ -85,24 +89,33 @@ def test_a_colleague_who_may_not_see_the_ticket_gets_none(mail_desk: MailDesk) -
     assert mail_desk.work() == []
 
 
-def test_o2_o9_a_message_is_posted_and_e_mailed_in_the_name_of_its_poster(mail_desk: MailDesk) -> None:
+@pytest.mark.parametrize("on", [True, False])
+def test_o2_o9_a_message_is_posted_and_e_mailed_in_the_name_of_its_poster(mail_desk: MailDesk, on: bool) -> None:
     mail_desk.browser("lea", name="Lea Martin")
     template(mail_desk)
-    mail_desk.desk.publish(a_table("post_message", {"template": "E01", "poster": "lea"}))
+    code = mail_desk.desk.publish(a_table("post_message", {"template": "E01", "poster": "lea"}))
+    switch(mail_desk.desk, code, on=on)
     ticket = mail_desk.desk.ticket("Parcel", language="en")
-    [mail] = mail_desk.work()
+    mails = mail_desk.work()
+    if not on:
+        assert mails == []
+        assert len(mail_desk.said(ticket)) == 1
+        return
+    [mail] = mails
     assert mail["Subject"] == f"About Parcel [#{ticket}]"
     assert mail_desk.said(ticket)[1:] == [("bot", f"Hello, see {ticket}.")]
     page = mail_desk.browser("ana").get(f"/tickets/{ticket}").get_data(as_text=True)
     assert "<b>Lea Martin</b>" in page
 
 
-def test_o9_an_internal_message_stays_in_the_house(mail_desk: MailDesk) -> None:
+@pytest.mark.parametrize("on", [True, False])
+def test_o9_an_internal_message_stays_in_the_house(mail_desk: MailDesk, on: bool) -> None:
     template(mail_desk)
-    mail_desk.desk.publish(a_table("post_message", {"template": "E01", "public": False}))
+    code = mail_desk.desk.publish(a_table("post_message", {"template": "E01", "public": False}))
+    switch(mail_desk.desk, code, on=on)
     ticket = mail_desk.desk.ticket("Parcel", language="en")
     assert mail_desk.work() == []
-    assert len(mail_desk.said(ticket)) == 2
+    assert len(mail_desk.said(ticket)) == (2 if on else 1)
 
 
 def test_o21_a_template_that_is_switched_off_is_not_sent_and_the_rest_of_its_row_is_done(mail_desk: MailDesk) -> None:

@@ -18,6 +18,7 @@ from rules.parse import problems
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.intake.mail import ADDRESS, MAILBOX, SECRET, a_mail, messages, take
+from tests.rows.desk import a_pipeline
 from tests.rules.desk import DESK as WORDS
 from tests.web.desk import NOW, Desk, a_desk, send, sign_in
 from tests.web.test_rules_editor import text_of, words
@@ -271,6 +272,117 @@ def test_o26_the_highest_priority_adds_the_manager(
     send(ana, f"/tickets/{ticket}/fields/priority", {"value": priority})
     desk.work()
     assert desk.state(ticket)["assignees"] == (["ana", "kim"] if joins and on else ["kim"])
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_h2_a_customers_answer_by_mail_opens_the_ticket_again(desk: Desk, ana: FlaskClient, on: bool) -> None:
+    code = from_recipe(desk, ana, "H2_reply_opens")
+    if not on:
+        off(ana, code)
+    for number, (status, after) in enumerate(
+        (("waiting_customer", ("open", None)), ("solved", ("open", ["reopened"])), ("waiting_team", None))
+    ):
+        sender = f"Kim <kim{number}@customer.test>"
+        ticket = take(desk, a_mail(sender=sender, message_id=f"{number}@customer.test")).item_id
+        assert ticket is not None
+        send(ana, f"/tickets/{ticket}/fields/status", {"value": status})
+        # A stranger on the thread is no customer: nothing is opened by their words.
+        for who, wanted in (("Eve <eve@elsewhere.test>", None), (sender, after if on else None)):
+            answer = a_mail(f"Any news for {who}?", sender=who, In_Reply_To=f"<{number}@customer.test>")
+            assert take(desk, answer).item_id == ticket
+            desk.work()
+            state = desk.state(ticket)
+            assert (state["status"], state.get("tags")) == (wanted or (status, None))
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_h9_who_is_on_the_list_of_vips_comes_first_and_who_is_taken_off_it_does_not(
+    desk: Desk, ana: FlaskClient, on: bool
+) -> None:
+    assert send(ana, "/lists", {"label": "VIPS", "people": "1"}).status_code in (302, 303)
+    member = {"label": "VIPS", "members": "camille@customer.test", "seen": 1}
+    assert send(ana, "/lists/VIPS", member).status_code in (302, 303)
+    code = from_recipe(desk, ana, "H9_vip")
+    if not on:
+        off(ana, code)
+
+    def arrived(sender: str, key: str) -> tuple[JSON, JSON]:
+        ticket = take(desk, a_mail(f"Hello {key}", sender=sender, message_id=key)).item_id
+        assert ticket is not None
+        desk.work()
+        return desk.state(ticket)["priority"], desk.state(ticket).get("tags")
+
+    assert arrived("Camille <Camille@Customer.test>", "a@x.test") == (("high", ["vip"]) if on else ("normal", None))
+    assert arrived("Kim <kim@customer.test>", "b@x.test") == ("normal", None)
+    send(ana, "/lists/VIPS", {**member, "members": "kim@customer.test", "seen": 2})
+    assert arrived("Camille <camille@customer.test>", "c@x.test") == ("normal", None)
+
+
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.parametrize(
+    ("text", "closes"),
+    [
+        ("Merci beaucoup !", True),
+        ("Thanks, but it is still broken, please call me at once.", False),
+        ("Still broken", False),
+    ],
+)
+def test_f8_a_short_thank_you_by_mail_is_handled_without_a_reply(
+    desk: Desk, ana: FlaskClient, text: str, closes: bool, on: bool
+) -> None:
+    code = from_recipe(desk, ana, "F8_thanks")
+    if not on:
+        off(ana, code)
+    ticket = take(desk, a_mail(message_id="first@customer.test")).item_id
+    assert ticket is not None
+    send(ana, f"/tickets/{ticket}/fields/status", {"value": "waiting_customer"})
+    take(desk, a_mail(text, In_Reply_To="<first@customer.test>"))
+    desk.work()
+    state = desk.state(ticket)
+    done = ("closed", ["no reply needed"]) if closes and on else ("waiting_customer", None)
+    assert (state["status"], state.get("tags")) == done
+    assert [one for one in messages(desk, ticket) if one.author_kind == "bot"] == []
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_o28_a_billable_timesheet_that_is_approved_by_page_is_marked_to_be_billed(
+    desk: Desk, ana: FlaskClient, on: bool
+) -> None:
+    code = from_recipe(desk, ana, "O28_timesheet_approved")
+    if not on:
+        off(ana, code)
+    sheets = []
+    for billing in ("billable", "not_billable"):
+        sheet = {"subject": f"Week of {billing}", "fields.hours": "2.5", "fields.billing": billing}
+        made = send(ana, "/items/timesheet/new", sheet)
+        sheets.append(int(made.headers["Location"].rpartition("/")[2]))
+    desk.work()
+    for sheet_id in sheets:
+        send(ana, f"/tickets/{sheet_id}/details", {"was:fields.approval": "draft", "fields.approval": "approved"})
+    desk.work()
+    billed, other = sheets
+    assert desk.state(billed).get("tags") == (["to-bill"] if on else None)
+    assert said(desk, billed) == ([("Approved: 2.5 hours to bill.", False)] if on else [])
+    assert (desk.state(other).get("tags"), said(desk, other)) == (None, [])
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_t6_a_job_that_enters_a_stage_on_its_board_tells_the_next_people(
+    desk: Desk, ana: FlaskClient, on: bool
+) -> None:
+    a_pipeline(desk, "Collect", "Review")
+    code = from_recipe(desk, ana, "T6_next_stage")
+    if not on:
+        off(ana, code)
+    made = send(ana, "/items/job/new", {"subject": "Return 2025", "pipeline": "tax"})
+    job = int(made.headers["Location"].rpartition("/")[2])
+    desk.work()
+    moved = send(ana, f"/tickets/{job}/stage", {"was": "collect", "stage": "next", "back": "board"})
+    assert moved.status_code == 303
+    desk.work()
+    assert desk.state(job)["fields.stage"] == "review"
+    told = "Return 2025: Review" in text_of(ana.get("/bell"))
+    assert (told, ("The job is now in stage Review.", False) in said(desk, job)) == (on, on)
 
 
 CASES: list[tuple[str, str, dict[str, JSON]]] = [
