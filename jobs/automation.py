@@ -27,6 +27,7 @@ from jobs.services import Services
 from jobs.telling import tell_of_parked
 from rules.engine import Decision
 from tickets import store
+from tickets.db import Transactions
 from tickets.errors import BadValue, Fenced, UnknownField
 from tickets.events import EventKind
 from tickets.tables import EventRow
@@ -48,42 +49,49 @@ def drain(services: Services, *, budget_s: float | None = None) -> int:
     """Claim due lanes and work them off until none is due or the budget is used up. Returns the events handled."""
     end = time.monotonic() + (services.settings.drain_budget_s if budget_s is None else budget_s)
     handled = 0
-    while time.monotonic() < end:
-        claim = lanes.claim(services.db, services.clock.now(), lease_s=services.settings.lease_s)
-        if not claim.items:
-            break
-        for item_id in claim.items:
-            try:
-                handled += work_lane(services, claim.token, item_id, suspect=item_id in claim.suspects)
-            except Fenced:
-                log.warning("lane.fenced", extra={"item": item_id})
-            except Exception:
-                # What we do not come to is for others at once; the lane in hand keeps its lease, and counts as cut off.
-                with suppress(SQLAlchemyError), services.db.write() as connection:
-                    lanes.give_back(connection, claim.token, but=item_id)
-                raise
+    with services.db.held() as db:
+        while time.monotonic() < end:
+            claim = lanes.claim(db, services.clock.now(), lease_s=services.settings.lease_s)
+            if not claim.items:
+                break
+            for item_id in claim.items:
+                try:
+                    handled += work_lane(services, claim.token, item_id, suspect=item_id in claim.suspects, db=db)
+                except Fenced:
+                    log.warning("lane.fenced", extra={"item": item_id})
+                except Exception:
+                    # What we do not come to is for others at once; the lane in hand keeps its lease, and counts as
+                    # cut off. By a connection of its own: the one in hand may be what went wrong.
+                    with suppress(SQLAlchemyError), services.db.write() as connection:
+                        lanes.give_back(connection, claim.token, but=item_id)
+                    raise
     return handled
 
 
-def work_lane(services: Services, token: str, item_id: int, *, suspect: bool = False) -> int:
+def work_lane(
+    services: Services, token: str, item_id: int, *, suspect: bool = False, db: Transactions | None = None
+) -> int:
     """Handle the lane's events in order until none is left or one waits. Raises `Fenced`.
 
-    `suspect`: workers were cut off here again and again, so that this try is counted before it begins."""
+    `suspect`: workers were cut off here again and again, so that this try is counted before it begins. `db` is the
+    connection to go on with, None for any."""
+    if db is None:
+        db = services.db
     handled = 0
     if suspect:
-        _count_before(services, token, item_id)
+        _count_before(services, db, token, item_id)
     while True:
         row: store.AnyRow | None = None
         try:
-            with services.db.read() as connection:
+            with db.read() as connection:
                 following = lanes.next_with_item(connection, item_id)
                 row = None if following is None else following.row
                 read = None if following is None else read_next(services, connection, following, services.clock.now())
             if read is None:
-                if _release_if_empty(services, token, item_id):
+                if _release_if_empty(services, db, token, item_id):
                     return handled
                 continue
-            more = _handle(services, token, read)
+            more = _handle(services, db, token, read)
         except RevisionChanged:
             continue
         except (Fenced, OperationalError, BaseTimeoutException):
@@ -91,15 +99,15 @@ def work_lane(services: Services, token: str, item_id: int, *, suspect: bool = F
         except Exception as error:
             if row is None or (isinstance(error, DBAPIError) and error.connection_invalidated):
                 raise
-            more = _failed(services, token, item_id, row, error)
+            more = _failed(services, db, token, item_id, row, error)
         handled += 1
         if not more:
             return handled
 
 
-def _release_if_empty(services: Services, token: str, item_id: int) -> bool:
+def _release_if_empty(services: Services, db: Transactions, token: str, item_id: int) -> bool:
     """Give the lane back unless an event came since we looked; looked at again under the lock."""
-    with services.db.write() as connection:
+    with db.write() as connection:
         lanes.fence(connection, item_id, token, services.clock.now(), lease_s=services.settings.lease_s)
         if lanes.next_open(connection, item_id) is not None:
             return False
@@ -107,15 +115,15 @@ def _release_if_empty(services: Services, token: str, item_id: int) -> bool:
         return True
 
 
-def _handle(services: Services, token: str, read: Read) -> bool:
+def _handle(services: Services, db: Transactions, token: str, read: Read) -> bool:
     """Decide and commit one event. True when the lane may hold more to do at once."""
     if read.awaited is not None and not wait_is_over(services, read):
-        return _wait_on(services, token, read)
+        return _wait_on(services, db, token, read)
     started = time.perf_counter_ns()
     outcomes, decision, held = decided(read)
     decide_us = (time.perf_counter_ns() - started) // 1000
     hints: set[Work] = set()
-    with services.db.write() as connection:
+    with db.write() as connection:
         now = services.clock.now()
         item = store.read_item(connection, read.event.item_id, lock=True)
         lane = lanes.fence(connection, item.id, token, now, lease_s=services.settings.lease_s)
@@ -158,9 +166,9 @@ def decided(read: Read) -> tuple[list[Outcome], Decision, Held | None]:
     return [*outcomes, *(outcome_of(one) for one in decision.planned)], decision, held
 
 
-def _wait_on(services: Services, token: str, read: Read) -> bool:
+def _wait_on(services: Services, db: Transactions, token: str, read: Read) -> bool:
     """Woken by something else: give the lane back until the wait is over. True when the run ended meanwhile."""
-    with services.db.write() as connection:
+    with db.write() as connection:
         # The end of a run is written under the item's lock, so it is either seen here or wakes the lane afterwards.
         store.read_item(connection, read.event.item_id, lock=True)
         lanes.fence(connection, read.event.item_id, token, services.clock.now(), lease_s=services.settings.lease_s)
@@ -170,11 +178,13 @@ def _wait_on(services: Services, token: str, read: Read) -> bool:
     return False
 
 
-def _failed(services: Services, token: str, item_id: int, row: store.AnyRow, error: Exception) -> bool:
+def _failed(
+    services: Services, db: Transactions, token: str, item_id: int, row: store.AnyRow, error: Exception
+) -> bool:
     """An event that could not be handled is tried again, then parked with its reason; the lane goes on after it.
 
     True when the lane may hold more to do at once."""
-    with services.db.write() as connection:
+    with db.write() as connection:
         now = services.clock.now()
         lanes.fence(connection, item_id, token, now, lease_s=services.settings.lease_s)
         tries = row.tries + 1
@@ -188,11 +198,11 @@ def _failed(services: Services, token: str, item_id: int, row: store.AnyRow, err
     return park
 
 
-def _count_before(services: Services, token: str, item_id: int) -> None:
+def _count_before(services: Services, db: Transactions, token: str, item_id: int) -> None:
     """Count a try of the lane's next event before it begins: it may be what ends its workers.
 
     In a transaction of its own, so that a database that is away or full counts against no event."""
-    with services.db.write() as connection:
+    with db.write() as connection:
         now = services.clock.now()
         lanes.fence(connection, item_id, token, now, lease_s=services.settings.lease_s, done=False)
         row = lanes.next_open(connection, item_id)

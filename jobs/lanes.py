@@ -16,7 +16,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from rules import store as rule_list
 from tickets import store
-from tickets.db import Database, table_of
+from tickets.db import Transactions, table_of
 from tickets.errors import Fenced
 from tickets.item import Item
 from tickets.prepared import AnyRow, Prepared
@@ -96,7 +96,7 @@ _GIVE_BACK = (
 )
 
 
-def claim(db: Database, now: datetime, *, lease_s: float, lanes: int = CLAIM) -> Claim:
+def claim(db: Transactions, now: datetime, *, lease_s: float, lanes: int = CLAIM) -> Claim:
     """Take up to `lanes` due lanes nobody holds, the longest due first. Empty when there are none."""
     token = secrets.token_hex(16)
     ahead = now + timedelta(seconds=lease_s * LEASES_AHEAD)
@@ -133,7 +133,7 @@ class Next:
 def next_with_item(connection: Connection, item_id: int) -> Next | None:
     """As `next_open`, with what handling the event begins with."""
     row = _NEXT_AND_ITEM.one_or_none(connection, {"item": item_id})
-    return None if row is None else Next(row, store.item_of(row, "now_"), row.live)
+    return None if row is None else Next(row, store.item_of(row[len(OPEN_COLUMNS) :]), row.live)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ transaction that turns into a write one fails under load whatever the busy timeo
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 from sqlalchemy import JSON as SqlJSON
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, Table, create_engine, event
@@ -29,6 +30,10 @@ IDLE_S = 1.0
 BUSY_TIMEOUT_MS = 15_000
 #: Milliseconds between two looks whether SQLite's lock is free, at least and at most.
 BUSY_PAUSE_MS = (0.5, 2.0)
+#: Characters of a moment in SQLite: without its zone, which is always UTC.
+_TEXT_CHARS = len("2026-11-22 09:00:00.000000")
+#: Says of a connection of SQLite that its next transaction writes.
+_WRITES = "deskhand_writes"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -49,6 +54,30 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    # An event writes and reads some twenty moments. What the two above and SQLite's own type do one after the other
+    # is done in one step here; the text in the database is the same.
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        return _sqlite_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return _sqlite_moment if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+def _sqlite_text(value: datetime | None) -> str | None:
+    """2026-11-22 09:00:00.000000, in UTC."""
+    if value is None:
+        return None
+    if value.tzinfo is not UTC:
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        value = value.astimezone(UTC)
+    return value.isoformat(" ", "microseconds")[:_TEXT_CHARS]
+
+
+def _sqlite_moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
@@ -81,12 +110,17 @@ class Database:
             url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
-        self.engine: Engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size)
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            json_serializer=_to_json,
+            json_deserializer=_from_json,
+        )
         if self.is_sqlite:
             _prepare_sqlite(self.engine, synchronous)
         else:
             _ping_after_idling(self.engine)
-        self._writer = self.engine.execution_options(deskhand_begin="IMMEDIATE")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -100,14 +134,87 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes: committed at the end of the block, rolled back when it raises."""
-        with self._writer.begin() as connection:
-            yield connection
+        with self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.info[_WRITES] = True
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def held(self) -> Iterator[Held]:
+        """One connection for many short transactions, one after the other.
+
+        To take a connection for each costs a worker in full flow as much as the statements of a small transaction."""
+        with self.engine.connect() as connection:
+            yield Held(connection, is_sqlite=self.is_sqlite)
 
     def close(self) -> None:
         self.engine.dispose()
 
     def __repr__(self) -> str:
         return f"Database({self.engine.url.render_as_string(hide_password=True)})"
+
+
+class Transactions(Protocol):
+    """What transactions are asked of: a `Database`, or one connection of it that is `Held`."""
+
+    @property
+    def is_sqlite(self) -> bool: ...
+
+    def read(self) -> AbstractContextManager[Connection]: ...
+
+    def write(self) -> AbstractContextManager[Connection]: ...
+
+
+class Held:
+    """One connection: its transactions follow one another, and are of the same two kinds as those of a `Database`."""
+
+    def __init__(self, connection: Connection, *, is_sqlite: bool) -> None:
+        self._connection = connection
+        self.is_sqlite = is_sqlite
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """As `Database.read`."""
+        connection = self._connection
+        if not self.is_sqlite:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """As `Database.write`."""
+        connection = self._connection
+        if self.is_sqlite:
+            connection.info[_WRITES] = True
+        else:
+            # What a transaction before this one set stays with the connection.
+            connection.execution_options(isolation_level=connection.default_isolation_level)
+        with connection.begin():
+            yield connection
+
+
+def _to_json(value: Any) -> str:
+    """As `json.dumps`. Half of what is stored is an empty list or object; to say so takes a tenth."""
+    if not value:
+        if type(value) is list:
+            return "[]"
+        if type(value) is dict:
+            return "{}"
+    return json.dumps(value)
+
+
+def _from_json(text: str | bytes) -> Any:
+    """As `json.loads`."""
+    if len(text) == len("[]"):
+        if text == "[]":
+            return []
+        if text == "{}":
+            return {}
+    return json.loads(text)
 
 
 def table_of(model: type[Base]) -> Table:
@@ -154,10 +261,18 @@ def _prepare_sqlite(engine: Engine, synchronous: str) -> None:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("deskhand_begin") == "IMMEDIATE":
+        if connection.info.pop(_WRITES, False):
             _begin_immediate(connection)
         else:
-            connection.exec_driver_sql("BEGIN DEFERRED")
+            _begin_deferred(connection)
+
+
+def _begin_deferred(connection: Connection) -> None:
+    """Begin a transaction that takes no lock yet, past what SQLAlchemy does for a statement: it is one per event."""
+    statement = "BEGIN DEFERRED"
+    cursor = connection.connection.cursor()
+    _tell_listeners(connection, cursor, statement)
+    cursor.execute(statement)
 
 
 def _begin_immediate(connection: Connection) -> None:
@@ -178,8 +293,12 @@ def _begin_immediate(connection: Connection) -> None:
                     time.sleep(random.uniform(*BUSY_PAUSE_MS) / 1000)
                     continue
                 raise OperationalError(statement, (), error) from error
-            for listener in connection.dispatch.before_cursor_execute:
-                listener(connection, cursor, statement, (), None, False)
+            _tell_listeners(connection, cursor, statement)
             return
     finally:
         cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+
+
+def _tell_listeners(connection: Connection, cursor: Any, statement: str) -> None:
+    for listener in connection.dispatch.before_cursor_execute:
+        listener(connection, cursor, statement, (), None, False)

@@ -98,6 +98,9 @@ ITEM_COLUMNS = (
     *(_ITEMS.c[name] for name in _STAMP_COLUMNS),
     *(_ITEMS.c[name] for name in _STATE_COLUMNS),
 )
+#: Where among them the stamps begin, and where the state.
+_STAMPS = 7
+_STATE = _STAMPS + len(_STAMP_COLUMNS)
 _AN_ITEM = select(*ITEM_COLUMNS).where(_ITEMS.c.id == bindparam("item"))
 _READ_ITEM, _LOCK_ITEM = Prepared(_AN_ITEM), Prepared(_AN_ITEM.with_for_update())
 
@@ -180,23 +183,22 @@ def read_item(connection: Connection, item_id: int, *, viewer: Viewer | None = N
     return item_of(row)
 
 
-def item_of(row: AnyRow, prefix: str = "") -> Item:
-    """The value of a row that carries every item column, each under its name with this prefix."""
-
-    def cell(name: str) -> Any:
-        return getattr(row, prefix + name)
-
-    state: dict[str, JSON] = {name: value for name in _STATE_COLUMNS if (value := cell(name)) is not None}
-    state.update({CUSTOM + key: value for key, value in cell("fields").items()})
+def item_of(cells: Sequence[Any]) -> Item:
+    """The value of a row that begins with the `ITEM_COLUMNS`."""
+    item_id, kind, created_at, updated_at, version, last_seq, custom = cells[:_STAMPS]
+    named = zip(_STATE_COLUMNS, cells[_STATE : len(ITEM_COLUMNS)], strict=True)
+    state: dict[str, JSON] = {name: value for name, value in named if value is not None}
+    for key, value in custom.items():
+        state[CUSTOM + key] = value
     return Item(
-        id=cell("id"),
-        kind=ItemKind(cell("kind")),
-        created_at=cell("created_at"),
-        updated_at=cell("updated_at"),
-        version=cell("version"),
-        last_seq=cell("last_seq"),
-        state=state,
-        stamps=Stamps(*[cell(name) for name in _STAMP_COLUMNS]),
+        item_id,
+        ItemKind(kind),
+        created_at,
+        updated_at,
+        version,
+        last_seq,
+        state,
+        Stamps(*cells[_STAMPS:_STATE]),
     )
 
 

@@ -279,7 +279,7 @@ def test_an_event_that_ends_every_worker_is_set_aside_and_the_lane_goes_on(desk:
         taken = automation.lanes.claim(desk.db, desk.clock.now(), lease_s=10)
         assert taken.suspects == {ticket.item_id}
         # What the worker does before it begins, and is killed.
-        automation._count_before(desk, taken.token, ticket.item_id)
+        automation._count_before(desk, desk.db, taken.token, ticket.item_id)
         clock_of(desk).forward(seconds=11)
     assert events(desk)[0] == (0, "parked")
     work(desk)

@@ -1,13 +1,16 @@
-"""SQLite's one write lock: who waits for it gets it, or is told that it did not; reading waits for nobody."""
+"""Transactions: SQLite's one write lock, connections that are held for several, and the values that go through them."""
 
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import insert, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, StatementError
 
 from tickets import db
 from tickets.db import Database
@@ -57,3 +60,73 @@ def test_a_writer_that_waits_too_long_says_so_and_has_written_nothing(
         assert connection.execute(text("PRAGMA busy_timeout")).scalar_one() == 20
     assert _lines(sqlite_database) == 2
     other.close()
+
+
+def test_transactions_over_one_connection_are_those_of_the_database(database: Database):
+    other = Database(database.url)
+    with database.held() as held:
+        for number in (1, 2):
+            with held.read() as reading:
+                before = len(reading.execute(select(SettingChange.id)).all())
+                with other.write() as connection:  # reading keeps nobody from writing, and does not see it
+                    connection.execute(CHANGE)
+                assert len(reading.execute(select(SettingChange.id)).all()) == before
+            with held.write() as connection:
+                connection.execute(CHANGE)
+                assert len(connection.execute(select(SettingChange.id)).all()) == before + 2
+            assert _lines(other) == 2 * number
+    other.close()
+
+
+def test_what_goes_wrong_over_a_held_connection_is_undone_and_the_next_transaction_begins_anew(database: Database):
+    with database.held() as held:
+        for transaction in (held.write, held.read):
+            with suppress(ZeroDivisionError), transaction() as connection:
+                connection.execute(CHANGE)
+                raise ZeroDivisionError
+        assert _lines(database) == 0
+        with held.write() as connection:
+            connection.execute(CHANGE)
+    assert _lines(database) == 1
+
+
+def test_a_write_over_a_held_connection_takes_the_lock_at_once(sqlite_database: Database):
+    other = Database(sqlite_database.url)
+    with sqlite_database.held() as held:
+        with held.read() as connection:
+            connection.execute(select(SettingChange.id))
+        with held.write(), other.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA busy_timeout=0")
+            connection.rollback()
+            with pytest.raises(OperationalError, match="database is locked"):
+                connection.execute(CHANGE)
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={db.BUSY_TIMEOUT_MS}")
+    assert _lines(other) == 0
+    other.close()
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-7, minutes=-30)), ZoneInfo("Europe/Paris")])
+def test_a_moment_comes_back_as_it_went_in_and_is_kept_in_utc(database: Database, zone: tzinfo):
+    for at in (datetime(2026, 3, 1, 12, 30, 15, 7, tzinfo=zone), datetime(2026, 7, 1, tzinfo=zone)):
+        with database.write() as connection:
+            key = connection.execute(CHANGE.values(at=at)).inserted_primary_key
+            found = connection.execute(select(SettingChange.at).where(SettingChange.id == key[0])).scalar_one()
+            assert (found, found.tzinfo) == (at, UTC)
+            assert connection.execute(select(SettingChange.id).where(SettingChange.at == at)).scalar_one() == key[0]
+            if database.is_sqlite:
+                kept = connection.execute(text("SELECT at FROM setting_changes WHERE id = :id"), {"id": key[0]})
+                utc = at.astimezone(UTC)
+                assert kept.scalar_one() == utc.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def test_a_moment_without_a_zone_is_refused_and_not_written(database: Database):
+    with pytest.raises(StatementError, match="has no time zone"), database.write() as connection:
+        connection.execute(CHANGE.values(at=datetime(2026, 3, 1)))  # noqa: DTZ001
+    assert _lines(database) == 0
+
+
+@pytest.mark.parametrize("value", [{}, {"a": []}, {"a": {}, "b": [None, "", 0, False, 1.5, "é\u2028"]}, {"[]": "{}"}])
+def test_json_comes_back_as_it_went_in(database: Database, value: dict[str, Any]):
+    with database.write() as connection:
+        connection.execute(CHANGE.values(change=value))
+        assert connection.execute(select(SettingChange.change)).scalar_one() == value
