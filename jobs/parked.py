@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, func, not_, select, update
+from sqlalchemy import Connection, not_, select, update
 
 from jobs import lanes, rows_set_aside
 from jobs.applying import apply_outcomes
+from jobs.aside import COLUMNS, LISTED, Aside, counted
 from jobs.automation import decided
 from jobs.deciding import Outcome, Read, read_event, wait_is_over
 from jobs.services import Services
@@ -23,25 +24,16 @@ from tickets.people import Viewer
 from tickets.tables import EventRow, WorkItem
 from tickets.visibility import visible
 
-#: Rows of the list, and events handled again by one command; events one look rehearses.
-LISTED = 200
+#: Events one look rehearses.
 REHEARSED = 50
-#: How far events on hidden items are counted.
-HIDDEN_CAP = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Parked:
+class Parked(Aside):
     """One event that was set aside, with the error of its last try."""
 
-    id: int
-    item_id: int
-    seq: int
-    kind: str
-    at: datetime
     tries: int
     error: str
-    subject: str = ""
 
 
 @dataclass(slots=True)
@@ -51,7 +43,7 @@ class Rehearsal:
     `asks` are lookups it would wait for, `run` says that it would wait for a script that is still running. With `rows`
     it is not the whole event, but these rows of tables, each with the reason it was set aside for."""
 
-    event: Parked
+    event: Aside
     rows: tuple[tuple[str, str], ...] = ()
     outcomes: list[Outcome] = field(default_factory=list)
     asks: tuple[str, ...] = ()
@@ -67,16 +59,7 @@ class Rehearsal:
 def parked(connection: Connection, viewer: Viewer | None = None) -> list[Parked]:
     """The newest parked events, at most `LISTED`; with a viewer, those on items visible to them."""
     query = (
-        select(
-            EventRow.id,
-            EventRow.item_id,
-            EventRow.seq,
-            EventRow.kind,
-            EventRow.at,
-            EventRow.tries,
-            EventRow.error,
-            func.coalesce(WorkItem.subject, "").label("subject"),
-        )
+        select(*COLUMNS, EventRow.tries, EventRow.error)
         .join(WorkItem, WorkItem.id == EventRow.item_id)
         .where(EventRow.status == "parked")
         .order_by(EventRow.id.desc())
@@ -88,14 +71,9 @@ def parked(connection: Connection, viewer: Viewer | None = None) -> list[Parked]
 
 
 def hidden(connection: Connection, viewer: Viewer) -> int:
-    """How many parked events are on items that are hidden from the viewer, counted up to `HIDDEN_CAP`."""
-    some = (
-        select(EventRow.id)
-        .join(WorkItem, WorkItem.id == EventRow.item_id)
-        .where(EventRow.status == "parked", not_(visible(viewer)))
-        .limit(HIDDEN_CAP)
-    )
-    return connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
+    """How many parked events are on items that are hidden from the viewer, counted up to `aside.HIDDEN_CAP`."""
+    some = select(EventRow.id).join(WorkItem, WorkItem.id == EventRow.item_id)
+    return counted(connection, some.where(EventRow.status == "parked", not_(visible(viewer))))
 
 
 def handle_again(
@@ -137,13 +115,12 @@ def rehearse_rows(services: Services, viewer: Viewer, ids: Sequence[int] | None 
     """What deciding the rows set aside of these events (None: all) again would come to, as `rehearse` does."""
     with services.db.read() as connection:
         found = rows_set_aside.listed(connection, viewer, ids)
-    chosen = sorted(found, key=lambda one: one.event_id)[:REHEARSED]
+    chosen = sorted(found, key=lambda one: one.event.id)[:REHEARSED]
     return [_rehearse_rows(services, one) for one in chosen]
 
 
-def _rehearse_rows(services: Services, aside: rows_set_aside.Aside) -> Rehearsal:
-    event = Parked(aside.event_id, aside.item_id, aside.seq, aside.kind, aside.at, 0, "", aside.subject)
-    found = Rehearsal(event, aside.rows)
+def _rehearse_rows(services: Services, aside: rows_set_aside.RowsAside) -> Rehearsal:
+    found = Rehearsal(aside.event, aside.rows)
     now = services.clock.now()
     try:
         with services.db.write() as connection:
@@ -154,7 +131,7 @@ def _rehearse_rows(services: Services, aside: rows_set_aside.Aside) -> Rehearsal
                 row = connection.execute(select(*lanes.OPEN_COLUMNS).where(EventRow.id == again)).one()
                 read = read_event(services, connection, row, now)
                 outcomes, decision, _ = decided(read)
-                item = store.read_item(connection, aside.item_id, lock=True)
+                item = store.read_item(connection, aside.event.item_id, lock=True)
                 apply_outcomes(services, connection, read, item, outcomes, now, set())
                 found.outcomes = outcomes
                 failed = dict.fromkeys(one.reason for one in decision.skipped if one.failed)

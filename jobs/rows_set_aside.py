@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, delete, func, not_, select
+from sqlalchemy import Connection, delete, not_, select
 
+from jobs.aside import COLUMNS, LISTED, Aside, counted
 from jobs.deciding import Read
 from jobs.live import Desk
 from jobs.tables import RowSetAside
@@ -29,23 +29,15 @@ from tickets.tables import EventRow, WorkItem
 from tickets.values import JSON
 from tickets.visibility import visible
 
-#: Events with rows set aside that are listed, and decided again by one command; characters kept of a reason.
-LISTED = 200
+#: Characters kept of a reason.
 REASON_CHARS = 500
-#: How far those on hidden items are counted.
-HIDDEN_CAP = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class RowsAside:
     """The rows of one event that were set aside: (row key, why) each."""
 
-    event_id: int
-    item_id: int
-    seq: int
-    kind: str
-    at: datetime
-    subject: str
+    event: Aside
     rows: tuple[tuple[str, str], ...]
 
 
@@ -63,7 +55,7 @@ def keep(connection: Connection, read: Read, decision: Decision, now: datetime) 
         tell_of_row(connection, read.event.item_id, one.row_key, reason, read.desk.revision, now)
 
 
-def listed(connection: Connection, viewer: Viewer, ids: Sequence[int] | None = None) -> list[Aside]:
+def listed(connection: Connection, viewer: Viewer, ids: Sequence[int] | None = None) -> list[RowsAside]:
     """The newest events with rows set aside on items visible to the viewer, at most `LISTED`; of `ids` if given."""
     some = (
         select(RowSetAside.event_id)
@@ -77,56 +69,43 @@ def listed(connection: Connection, viewer: Viewer, ids: Sequence[int] | None = N
         some = some.where(RowSetAside.event_id.in_(ids[:LISTED]))
     wanted = connection.execute(some).scalars().all()
     rows = connection.execute(
-        select(
-            EventRow.id,
-            EventRow.item_id,
-            EventRow.seq,
-            EventRow.kind,
-            EventRow.at,
-            func.coalesce(WorkItem.subject, "").label("subject"),
-            RowSetAside.row_key,
-            RowSetAside.reason,
-        )
+        select(*COLUMNS, RowSetAside.row_key, RowSetAside.reason)
         .join(RowSetAside, RowSetAside.event_id == EventRow.id)
         .join(WorkItem, WorkItem.id == EventRow.item_id)
         .where(EventRow.id.in_(wanted))
         .order_by(EventRow.id.desc(), RowSetAside.row_key)
     )
-    found: dict[int, list[Any]] = {}
+    found: dict[Aside, list[tuple[str, str]]] = {}
     for row in rows:
-        found.setdefault(row.id, []).append(row)
-    return [
-        Aside(one.id, one.item_id, one.seq, one.kind, one.at, one.subject, tuple((r.row_key, r.reason) for r in of_it))
-        for of_it in found.values()
-        for one in of_it[:1]
-    ]
+        event = Aside(row.id, row.item_id, row.seq, row.kind, row.at, row.subject)
+        found.setdefault(event, []).append((row.row_key, row.reason))
+    return [RowsAside(event, tuple(of_it)) for event, of_it in found.items()]
 
 
 def hidden(connection: Connection, viewer: Viewer) -> int:
-    """How many events with rows set aside are on items hidden from the viewer, counted up to `HIDDEN_CAP`."""
+    """How many events with rows set aside are on items hidden from the viewer, counted up to `aside.HIDDEN_CAP`."""
     some = (
         select(RowSetAside.event_id)
         .join(WorkItem, WorkItem.id == RowSetAside.item_id)
         .where(not_(visible(viewer)))
         .group_by(RowSetAside.event_id)
-        .limit(HIDDEN_CAP)
     )
-    return connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
+    return counted(connection, some)
 
 
-def decide_again(connection: Connection, desk: Desk, one: Aside, now: datetime) -> int | None:
+def decide_again(connection: Connection, desk: Desk, one: RowsAside, now: datetime) -> int | None:
     """Put the rows of this event at the end of its item's lane, to be decided again.
 
     Returns the id of the new event; None when there is nothing to decide: they were given back already, or their table
     is gone or switched off, and then they are not listed any longer. Rows of a table that cannot be read now stay."""
-    item = store.read_item(connection, one.item_id, lock=True)
+    item = store.read_item(connection, one.event.item_id, lock=True)
     readable = [key for key, _ in one.rows if _table_of(key) not in desk.broken]
-    taken = delete(RowSetAside).where(RowSetAside.event_id == one.event_id, RowSetAside.row_key.in_(readable))
+    taken = delete(RowSetAside).where(RowSetAside.event_id == one.event.id, RowSetAside.row_key.in_(readable))
     rows = rows_to_decide(desk.ruleset, list(connection.execute(taken.returning(RowSetAside.row_key)).scalars()))
     if not rows:
         return None
-    original = store.event(connection, one.event_id)
-    payload: dict[str, JSON] = {"event_id": one.event_id, "rows": rows}
+    original = store.event(connection, one.event.id)
+    payload: dict[str, JSON] = {"event_id": one.event.id, "rows": rows}
     written = store.change_item(
         connection,
         item,
@@ -139,7 +118,7 @@ def decide_again(connection: Connection, desk: Desk, one: Aside, now: datetime) 
     return written.event_id
 
 
-def unreadable(desk: Desk, one: Aside) -> str:
+def unreadable(desk: Desk, one: RowsAside) -> str:
     """Why rows of this event cannot be decided now: their table cannot be read; "" when all can."""
     broken = {code: desk.broken[code] for code in (_table_of(key) for key, _ in one.rows) if code in desk.broken}
     return "; ".join(f"{code}: {reason}" for code, reason in broken.items())

@@ -13,6 +13,7 @@ from flask_babel import gettext, ngettext
 
 from jobs import parked as set_aside
 from jobs import rows_set_aside
+from jobs.aside import LISTED
 from jobs.deciding import Outcome
 from jobs.queues import Work
 from rules.actions import step_sentence
@@ -42,7 +43,7 @@ def index() -> ResponseReturnValue:
         rows=rows,
         asides=asides,
         hidden=hidden,
-        cap=set_aside.LISTED,
+        cap=LISTED,
         event_word=event_word,
         row_name=lambda key: _row_name(key, entries),
     )
@@ -81,7 +82,7 @@ def again() -> ResponseReturnValue:
     with services().db.write() as connection:
         desk = services().live.current(connection)
         count = set_aside.handle_again(connection, now(), chosen, viewer=me())
-        found = sorted(rows_set_aside.listed(connection, me(), asides), key=lambda one: one.event_id)
+        found = sorted(rows_set_aside.listed(connection, me(), asides), key=lambda one: one.event.id)
         count += sum(rows_set_aside.decide_again(connection, desk, one, now()) is not None for one in found)
     services().queues.hint(Work.DRAIN)
     if count:
@@ -98,7 +99,7 @@ def again() -> ResponseReturnValue:
 
 def _chosen(given: list[str]) -> list[int]:
     numbers = [int(one) for one in given if one.isascii() and one.isdigit() and len(one) <= 10]
-    return [one for one in numbers if 0 < one <= LARGEST_KEY][: set_aside.LISTED]
+    return [one for one in numbers if 0 < one <= LARGEST_KEY][:LISTED]
 
 
 def _row_name(key: str, entries: Mapping[str, str]) -> str:

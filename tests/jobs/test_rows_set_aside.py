@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 
 from jobs.parked import rehearse_rows
 from jobs.retention import prune
-from jobs.rows_set_aside import Aside, decide_again, listed
+from jobs.rows_set_aside import RowsAside, decide_again, listed
 from jobs.services import Services
 from jobs.tables import DecisionRow, RowSetAside
 from rules import files
@@ -74,7 +74,7 @@ def aside(desk: Services, viewer: Viewer) -> int:
     return ticket
 
 
-def those_listed(services: Services, viewer: Viewer) -> list[Aside]:
+def those_listed(services: Services, viewer: Viewer) -> list[RowsAside]:
     with services.db.read() as connection:
         return listed(connection, viewer)
 
@@ -97,7 +97,7 @@ def counts(services: Services) -> list[int]:
 
 def test_it_is_kept_with_its_reason_and_the_rest_is_decided(desk: Services, viewer: Viewer, aside: int) -> None:
     [one] = those_listed(desk, viewer)
-    assert (one.item_id, one.seq, one.kind) == (aside, 1, "created")
+    assert (one.event.item_id, one.event.seq, one.event.kind) == (aside, 1, "created")
     assert [key for key, _ in one.rows] == ["A01/r1"]
     assert "Nobody can be next" in one.rows[0][1]
     state = item(desk, aside).state

@@ -1,0 +1,44 @@
+"""What was set aside for an error, whole events or rows of tables: the event it was, and how far such lists go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from tickets.tables import EventRow, WorkItem
+
+#: Events that are listed, and handled again by one command.
+LISTED = 200
+#: How far those on hidden items are counted.
+HIDDEN_CAP = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """One event of which something was set aside."""
+
+    id: int
+    item_id: int
+    seq: int
+    kind: str
+    at: datetime
+    subject: str
+
+
+#: The columns of an `Aside`, in its order; the item is joined to the event.
+COLUMNS = (
+    EventRow.id,
+    EventRow.item_id,
+    EventRow.seq,
+    EventRow.kind,
+    EventRow.at,
+    func.coalesce(WorkItem.subject, "").label("subject"),
+)
+
+
+def counted(connection: Connection, events: Select[Any]) -> int:
+    """How many events a statement finds, up to `HIDDEN_CAP`."""
+    return connection.execute(select(func.count()).select_from(events.limit(HIDDEN_CAP).subquery())).scalar_one()
