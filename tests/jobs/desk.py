@@ -66,6 +66,18 @@ CRM = {
         }
     ]
 }
+#: A table that asks it.
+BY_TIER = """
+code: A01
+name: By tier
+kind: ticket
+triggers: [{on: created}]
+hit: first
+wait_s: 60
+columns: [{id: c1, field: crm.find_customer.tier, op: is}]
+steps: [{id: s1, do: set_priority}]
+rows: [{id: r1, if: {c1: {value: gold}}, then: {s1: {priority: high}}}]
+"""
 
 
 @contextmanager

@@ -13,22 +13,10 @@ from rules.store import EntryKind
 from tests.builders import a_ticket
 from tests.connectors.upstream import Upstream, as_json
 from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_desk_with_a_crm, decisions, item, publish, table, work
+from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, decisions, item, publish, table, work
 from tickets.events import EventKind
 from tickets.store import AnyRow
 from tickets.tables import EventRow
-
-ASKS = """
-code: A01
-name: Ask the CRM
-kind: ticket
-triggers: [{on: created}]
-hit: first
-wait_s: 60
-columns: [{id: c1, field: crm.find_customer.tier, op: is}]
-steps: [{id: s1, do: set_priority}]
-rows: [{id: r1, if: {c1: {value: gold}}, then: {s1: {priority: high}}}]
-"""
 
 WRITES = """
 code: A01
@@ -63,7 +51,7 @@ rows: [{id: r1, then: {s1: {tags: [told]}}}]
 SOURCES = pytest.mark.parametrize(
     ("source", "card"),
     [
-        pytest.param(ASKS, "crm.find_customer", id="a lookup's answer"),
+        pytest.param(BY_TIER, "crm.find_customer", id="a lookup's answer"),
         pytest.param(WRITES, "origin", id="a row"),
         pytest.param(RUNS, "origin", id="a script"),
     ],

@@ -23,7 +23,7 @@ from run_tool.places import ROOT
 from tests.builders import ANA, a_ticket
 from tests.connectors.upstream import Upstream, as_json
 from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_desk_with_a_crm, clock_of, decisions, item, table, work
+from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, clock_of, decisions, item, table, work
 from tests.jobs.sink import MailSink, a_mail_sink
 from tests.jobs.test_runs import RUNS_IT, script
 from tickets import store
@@ -42,17 +42,6 @@ triggers: [{on: created}]
 hit: first
 steps: [{id: s1, do: post_message}, {id: s2, do: add_tags}]
 rows: [{id: r1, then: {s1: {text: We look into it., public: true}, s2: {tags: [answered]}}}]
-"""
-BY_TIER = """
-code: A01
-name: By tier
-kind: ticket
-triggers: [{on: created}]
-hit: first
-wait_s: 60
-columns: [{id: c1, field: crm.find_customer.tier, op: is}]
-steps: [{id: s1, do: set_priority}]
-rows: [{id: r1, if: {c1: {value: gold}}, then: {s1: {priority: high}}}]
 """
 
 

@@ -15,9 +15,9 @@ from jobs.services import Services
 from jobs.tables import LookupRow, OutboxRow, RunRow
 from tests.builders import ANA, a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
-from tests.jobs.desk import a_desk_with_a_crm, clock_of, decisions, item, table, work
+from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, clock_of, decisions, item, table, work
 from tests.jobs.sink import MailSink, a_mail_sink
-from tests.jobs.test_fault_points import ANSWER_AND_TAG, BY_TIER
+from tests.jobs.test_fault_points import ANSWER_AND_TAG
 from tests.jobs.test_runs import RUNS_IT, script
 from tests.jobs.test_timers import WAITING, tick
 from tickets import people
