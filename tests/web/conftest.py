@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,18 +11,33 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from redis import Redis
 
+from sandbox.client import Sandbox
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
+from tests.environment.sandbox import SandboxService
 from tests.web.desk import Desk, a_desk, sign_in
 from web import create_app
 
 
 @pytest.fixture
-def desk(make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServer, redis: Redis) -> Iterator[Desk]:
+def bare_desk(make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServer, redis: Redis) -> Iterator[Desk]:
     """A desk with teams and a brand, and nobody and nothing else."""
     made = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
     yield made
     made.services.close()
+
+
+@pytest.fixture
+def sandboxed_desk(bare_desk: Desk, sandbox_service: SandboxService) -> Desk:
+    """A bare desk whose scripts run in the session's sandbox."""
+    bare_desk.services = replace(bare_desk.services, sandbox=Sandbox(sandbox_service.socket))
+    return bare_desk
+
+
+@pytest.fixture
+def desk(bare_desk: Desk) -> Desk:
+    """The desk whose pages a module looks at; a module that wants another has its own `desk`."""
+    return bare_desk
 
 
 @pytest.fixture

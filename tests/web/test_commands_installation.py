@@ -5,19 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis import Redis
 
 from sandbox.client import Sandbox
-from tests.environment.databases import MakeDatabase
-from tests.environment.redis import RedisServer
-from tests.environment.sandbox import SandboxService
 from tests.sandbox.hosts import a_host, wait_until
 from tests.sandbox.test_service import WITHOUT
-from tests.web.desk import Desk, a_desk
+from tests.web.desk import Desk
 from tests.web.test_commands_rules import flask
 from tickets import migrate
 from web import create_app
@@ -26,18 +21,9 @@ NEEDED = ("database", "redis", "sandbox")
 
 
 @pytest.fixture
-def desk(
-    make_database: MakeDatabase,
-    tmp_path: Path,
-    redis_server: RedisServer,
-    redis: Redis,
-    sandbox_service: SandboxService,
-) -> Iterator[Desk]:
+def desk(sandboxed_desk: Desk) -> Desk:
     """A desk of which everything is up but the e-mail."""
-    made = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
-    made.services = dataclasses.replace(made.services, sandbox=Sandbox(sandbox_service.socket))
-    yield made
-    made.services.close()
+    return sandboxed_desk
 
 
 def examined(desk: Desk) -> tuple[int, dict[str, dict[str, str]]]:

@@ -5,27 +5,21 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from apiflask import APIFlask
 from click.testing import Result
-from redis import Redis
 from sqlalchemy import update
 
 from connectors import store as connections
 from rules import files
 from rules import store as rule_list
 from rules.store import EntryRow
-from sandbox.client import Sandbox
 from tests.connectors.upstream import Upstream, as_json
-from tests.environment.databases import MakeDatabase
-from tests.environment.redis import RedisServer
-from tests.environment.sandbox import SandboxService
 from tests.jobs.test_preview import dump
-from tests.web.desk import TRIAGE, Desk, a_desk
+from tests.web.desk import TRIAGE, Desk
 
 WELCOME = {"code": "E01", "name": "Welcome", "texts": {"en": {"subject": "Hi", "body": "Dear {{customer.name}}"}}}
 ENRICH = {"code": "S01", "name": "Enrich", "source": 'ticket.add_note("Looked at")\n'}
@@ -41,18 +35,9 @@ TABLE: dict[str, Any] = {
 
 
 @pytest.fixture
-def desk(
-    make_database: MakeDatabase,
-    tmp_path: Path,
-    redis_server: RedisServer,
-    redis: Redis,
-    sandbox_service: SandboxService,
-) -> Iterator[Desk]:
+def desk(sandboxed_desk: Desk) -> Desk:
     """A desk whose scripts run in the session's sandbox."""
-    made = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
-    made.services = dataclasses.replace(made.services, sandbox=Sandbox(sandbox_service.socket))
-    yield made
-    made.services.close()
+    return sandboxed_desk
 
 
 def flask(app: APIFlask, *arguments: object) -> Result:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from redis import Redis
 
 from rules import store as rule_list
-from sandbox.client import Sandbox
-from tests.environment.databases import MakeDatabase
-from tests.environment.redis import RedisServer
-from tests.environment.sandbox import SandboxService
-from tests.web.desk import Desk, a_desk, send, sign_in
+from tests.web.desk import Desk, send, sign_in
 from tests.web.test_scripts_pages import a_script, stored, text_of, words
 from tickets.values import JSON
 
@@ -25,19 +18,11 @@ WIDER = 'log(1)\nticket.add_note("Call them")\n'
 
 
 @pytest.fixture
-def desk(
-    make_database: MakeDatabase,
-    tmp_path: Path,
-    redis_server: RedisServer,
-    redis: Redis,
-    sandbox_service: SandboxService,
-) -> Iterator[Desk]:
+def desk(sandboxed_desk: Desk) -> Desk:
     """A desk that wants a second person's yes."""
-    made = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
-    settings = made.services.settings.model_copy(update={"second_person": True})
-    made.services = dataclasses.replace(made.services, sandbox=Sandbox(sandbox_service.socket), settings=settings)
-    yield made
-    made.services.close()
+    settings = sandboxed_desk.services.settings.model_copy(update={"second_person": True})
+    sandboxed_desk.services = dataclasses.replace(sandboxed_desk.services, settings=settings)
+    return sandboxed_desk
 
 
 def a_developer(desk: Desk, app: APIFlask, key: str) -> FlaskClient:

@@ -6,13 +6,11 @@ import dataclasses
 import html
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from redis import Redis
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
@@ -20,11 +18,8 @@ from connectors import store as connections
 from rules import store as rule_list
 from rules.store import EntryKind, Stored
 from sandbox.client import Sandbox
-from tests.environment.databases import MakeDatabase
-from tests.environment.redis import RedisServer
-from tests.environment.sandbox import SandboxService
 from tests.jobs.test_preview import dump
-from tests.web.desk import Desk, a_desk, send, sign_in, token
+from tests.web.desk import Desk, send, sign_in, token
 from tickets.tables import User
 from web import bundles
 
@@ -33,18 +28,9 @@ BAD = "import os\nticket.set_priorty('high')\n"
 
 
 @pytest.fixture
-def desk(
-    make_database: MakeDatabase,
-    tmp_path: Path,
-    redis_server: RedisServer,
-    redis: Redis,
-    sandbox_service: SandboxService,
-) -> Iterator[Desk]:
+def desk(sandboxed_desk: Desk) -> Desk:
     """A desk whose scripts run in the session's sandbox."""
-    made = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
-    made.services = dataclasses.replace(made.services, sandbox=Sandbox(sandbox_service.socket))
-    yield made
-    made.services.close()
+    return sandboxed_desk
 
 
 @pytest.fixture
