@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TypedDict
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -14,7 +15,7 @@ from rules import store as rule_list
 from tickets import store as items
 from tickets.errors import BadValue
 from tickets.item import ItemKind
-from tickets.kinds import MOST_JOB_STATUSES, MOST_PIPELINES, MOST_STAGES
+from tickets.kinds import MOST_JOB_STATUSES, MOST_PIPELINES, MOST_STAGES, Pipeline
 from tickets.people import Permission
 from tickets.tables import JobStatusRow, PipelineRow, StageRow, WorkItem
 from web.access import needs
@@ -63,9 +64,7 @@ def add_stage(key: str) -> ResponseReturnValue:
     """Adds a stage at the end."""
     label = _name(request.form.get("label", ""))
     with services().db.write() as connection:
-        known = items.pipelines(connection).get(key)
-        if known is None:
-            abort(404)
+        known = _pipeline(connection, key)
         if len(known.stages) >= MOST_STAGES:
             raise BadValue(gettext("A pipeline has at most %(n)s stages.", n=MOST_STAGES))
         _add(connection, key, label, len(known.stages))
@@ -95,8 +94,7 @@ def change_stage(key: str) -> ResponseReturnValue:
         elif action == "remove":
             _remove(connection, key, len(order))
         else:
-            values = {"label": _name(request.form.get("label", "")), "automove": request.form.get("automove") == "1"}
-            connection.execute(update(StageRow).where(StageRow.key == key).values(values))
+            connection.execute(update(StageRow).where(StageRow.key == key).values(**_named()))
         rule_list.bump(connection)
     return redirect(url_for("pipelines.index"), 303)
 
@@ -121,22 +119,13 @@ def payments(key: str) -> ResponseReturnValue:
 @needs(Permission.SETTINGS)
 def add_status(key: str) -> ResponseReturnValue:
     """Adds a status that jobs of this pipeline may have."""
-    label = _name(request.form.get("label", ""))
+    named = _named()
     with services().db.write() as connection:
-        known = items.pipelines(connection).get(key)
-        if known is None:
-            abort(404)
+        known = _pipeline(connection, key)
         if len(known.statuses) >= MOST_JOB_STATUSES:
             raise BadValue(gettext("A pipeline has at most %(n)s job statuses.", n=MOST_JOB_STATUSES))
-        connection.execute(
-            insert(JobStatusRow).values(
-                key=_free_key(connection, label),
-                pipeline=key,
-                label=label,
-                position=len(known.statuses),
-                automove=request.form.get("automove") == "1",
-            )
-        )
+        own = {"key": _free_key(connection, named["label"]), "pipeline": key, "position": len(known.statuses)}
+        connection.execute(insert(JobStatusRow).values(**own, **named))
         rule_list.bump(connection)
     return redirect(url_for("pipelines.index"), 303)
 
@@ -155,10 +144,26 @@ def change_status(key: str) -> ResponseReturnValue:
                 raise BadValue(said)
             connection.execute(delete(JobStatusRow).where(JobStatusRow.key == key))
         else:
-            values = {"label": _name(request.form.get("label", "")), "automove": request.form.get("automove") == "1"}
-            connection.execute(update(JobStatusRow).where(JobStatusRow.key == key).values(values))
+            connection.execute(update(JobStatusRow).where(JobStatusRow.key == key).values(**_named()))
         rule_list.bump(connection)
     return redirect(url_for("pipelines.index"), 303)
+
+
+def _pipeline(connection: Connection, key: str) -> Pipeline:
+    known = items.pipelines(connection).get(key)
+    if known is None:
+        abort(404)
+    return known
+
+
+class _Named(TypedDict):
+    label: str
+    automove: bool
+
+
+def _named() -> _Named:
+    """What the form of a stage or job status says: its name, and whether jobs go on from it by themselves."""
+    return _Named(label=_name(request.form.get("label", "")), automove=request.form.get("automove") == "1")
 
 
 def _remove(connection: Connection, key: str, stages: int) -> None:
