@@ -11,14 +11,18 @@ import json
 from functools import cache
 from pathlib import Path
 
-from flask import Flask, url_for
+from flask import Flask, g, url_for
 
 STATIC = Path(__file__).parent / "static"
 
 
 def file(path: str) -> str:
     """The address of a file under web/static, with its version."""
-    return url_for("static", filename=path, v=_version(path, (STATIC / path).stat().st_mtime_ns))
+    # Asked for once per request: a page has some forty icons, all of them in one file.
+    known: dict[str, str] = g.setdefault("static_files", {})
+    if path not in known:
+        known[path] = url_for("static", filename=path, v=_version(path, (STATIC / path).stat().st_mtime_ns))
+    return known[path]
 
 
 def asset(name: str) -> str | None:

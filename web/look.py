@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flask import Flask, has_request_context, request
@@ -26,8 +27,13 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 def icon(name: str, size: str = "", label: str = "") -> Markup:
     """An icon of static/img/icons.svg. With a `label` it speaks, else it is decoration."""
+    return _icon(file("img/icons.svg"), name, size, label)
+
+
+@lru_cache(maxsize=1_000)
+def _icon(file: str, name: str, size: str, label: str) -> Markup:
     spoken = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
-    return Markup('<svg class="i {}" {}><use href="{}#{}"/></svg>').format(size, spoken, file("img/icons.svg"), name)
+    return Markup('<svg class="i {}" {}><use href="{}#{}"/></svg>').format(size, spoken, file, name)
 
 
 def moment(at: datetime | str | None) -> Markup:
