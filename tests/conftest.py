@@ -19,7 +19,7 @@ from tests.environment import selection
 from tests.environment.absent import absent
 from tests.environment.databases import Kind, MakeDatabase, PostgresDatabases, SqliteDatabases, postgres_server
 from tests.environment.loopback import stay_on_this_machine
-from tests.environment.memory import work_in_memory
+from tests.environment.memory import keep_what_was_collected, work_in_memory
 from tests.environment.redis import RedisServer
 from tests.environment.routes import compile_addresses_once
 from tests.environment.sandbox import SandboxService
@@ -48,6 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
     compile_addresses_once()
     compile_statements_once()
     compile_templates_once()
+
+
+def pytest_collection_finish() -> None:
+    keep_what_was_collected()
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from jobs.intake import add_mailbox
+from tests.environment.applications import lent
 from tests.environment.redis import RedisServer
 from tests.intake.api import Api
 from tests.intake.mail import ADDRESS, MAILBOX, SECRET
 from tests.web.desk import Desk, a_desk
-from web import create_app
 
 
 @pytest.fixture
@@ -29,11 +29,10 @@ def desk(database_url: str, tmp_path: Path, redis_server: RedisServer, redis: Re
 
 
 @pytest.fixture
-def app(desk: Desk) -> APIFlask:
+def app(desk: Desk) -> Iterator[APIFlask]:
     """The application on this desk. A bug fails the test instead of making an error page."""
-    made = create_app(desk.services)
-    made.testing = True
-    return made
+    with lent(desk.services) as made:
+        yield made
 
 
 @pytest.fixture

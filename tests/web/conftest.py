@@ -12,11 +12,11 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from sandbox.client import Sandbox
+from tests.environment.applications import lent
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.environment.sandbox import SandboxService
 from tests.web.desk import Desk, a_desk, sign_in
-from web import create_app
 
 
 @pytest.fixture
@@ -41,11 +41,10 @@ def desk(bare_desk: Desk) -> Desk:
 
 
 @pytest.fixture
-def app(desk: Desk) -> APIFlask:
+def app(desk: Desk) -> Iterator[APIFlask]:
     """The application on this desk. A bug in a page fails the test instead of making an error page."""
-    made = create_app(desk.services)
-    made.testing = True
-    return made
+    with lent(desk.services) as made:
+        yield made
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 import web
 from tests.web.desk import TRIAGE, Desk
+from web import create_app
 from web.access import open_to_all
 
 POLICY = {
@@ -70,11 +71,12 @@ def test_an_error_page_carries_the_policy_too(client: FlaskClient) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_only_a_page_that_asks_gets_a_nonce_and_each_time_another(app: APIFlask) -> None:
+def test_only_a_page_that_asks_gets_a_nonce_and_each_time_another(desk: Desk) -> None:
     @open_to_all("a test")
     def page() -> str:
         return render_template_string('<meta name="csp-nonce" content="{{ style_nonce() }}">')
 
+    app = create_app(desk.services)
     app.add_url_rule("/with-nonce", "with_nonce", page)
     browser = app.test_client()
     nonces = []

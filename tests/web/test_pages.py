@@ -148,14 +148,14 @@ def test_not_ready_while_redis_is_away(make_database: object, tmp_path: object, 
 
 
 @pytest.fixture
-def broken(app: APIFlask) -> APIFlask:
-    """The app with a page that has a bug."""
+def broken(desk: Desk) -> APIFlask:
+    """An application with a page that has a bug."""
 
     @open_to_all("a test")
     def page() -> str:
         raise KeyError("password=hunter2")
 
-    app.testing = False
+    app = create_app(desk.services)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     app.add_url_rule("/broken", "broken", page)
     app.add_url_rule("/api/broken", "broken_api", page)
