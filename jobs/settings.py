@@ -68,7 +68,11 @@ class Settings(BaseSettings):
         description="smtp://[USER:PASSWORD@]HOST:PORT or smtps://...; empty: e-mail is kept in the outbox unsent.",
     )
     outbox_lease_s: float = Field(60, gt=0, description="Seconds one delivery may take before it is tried by another.")
-    mail_from: str = Field("support@localhost.localdomain", description="Sender of outgoing e-mail.")
+    mail_from: str = Field(
+        "support@localhost.localdomain",
+        description="Sender of outgoing e-mail, and where servers report what they could not deliver: let it be a "
+        "mailbox that Deskhand reads.",
+    )
     public_url: str = Field("", description="Address customers and colleagues reach the product under.")
     secure_cookies: bool = Field(False, description="Whether cookies are sent over HTTPS only; set it behind TLS.")
     second_person: bool = Field(
