@@ -15,10 +15,12 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import DequeueTimeout, StopRequested
+from rq.executions import Execution
 from rq.job import Job
 from rq.worker import WorkerStatus
 
@@ -134,6 +136,21 @@ class HintWorker(SimpleWorker):
         except (RedisError, OSError) as error:
             self.lost = error
             raise StopRequested from error
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """As RQ does. A Redis that falls silent under a job is left at its first missed answer: RQ would go on to note
+        the failure, and to say goodbye, and wait for each of these answers, too."""
+        try:
+            super().execute_job(job, queue)
+        except (RedisError, OSError) as error:
+            self.lost = error
+            raise StopRequested from error
+
+    def _finalize_failure(self, job: Job, queue: Queue, execution: Execution, exc_info: Any) -> None:
+        """Our jobs raise nothing of Redis: what did is what was to be written there about the job."""
+        if isinstance(exc_info[1], RedisError):
+            raise exc_info[1]
+        super()._finalize_failure(job, queue, execution, exc_info)
 
     def look_between(self) -> None:
         """Do what is due although no hint came."""

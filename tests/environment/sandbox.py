@@ -24,6 +24,12 @@ class SandboxService:
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it and wait until it runs scripts; raises RuntimeError with its last lines when it does not."""
         with self._log.open("ab") as log:

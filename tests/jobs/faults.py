@@ -1,12 +1,14 @@
 """python -m tests.jobs.faults WORK before|after MODULE:NAME SIGNAL: the product's own work, cut off at one step.
 
-A real process with the settings of the environment. The first time it comes to that step it sends itself the signal:
-KILL ends it there as a power cut would, STOP holds it there until somebody sends CONT. In the end it says how it ended.
+A real process with the settings of the environment. WORK is a kind of work, "clock", or "web": that answers the one
+request that FAULTS_REQUEST holds as JSON. The first time it comes to that step it sends itself the signal: KILL ends it
+there as a power cut would, STOP holds it there until somebody sends CONT. In the end it says how it ended.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 import sys
@@ -14,10 +16,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from jobs import logs, tasks
+from jobs import clock, logs, tasks
 from jobs.queues import FUNCTIONS, Work
-from jobs.services import build
+from jobs.services import Services, build
 from jobs.settings import Settings
+from tests.web.desk import send, sign_in
+from web import create_app
 
 
 def cut_off(target: str, when: str, number: int) -> None:
@@ -47,13 +51,32 @@ def cut_off(target: str, when: str, number: int) -> None:
     setattr(holder, name, around)
 
 
+def answer(services: Services, when: str, target: str, number: int) -> int:
+    """Answer the request; returns the status. With "sign_in" it is a form that a signed-in person sends."""
+    request = json.loads(os.environ["FAULTS_REQUEST"])
+    client = create_app(services).test_client()
+    if "sign_in" in request:
+        assert sign_in(client, request["sign_in"]).status_code == 302
+    cut_off(target, when, number)
+    if "sign_in" in request:
+        return send(client, request["path"], request["data"]).status_code
+    return client.post(request["path"], data=request["data"], headers=request["headers"]).status_code
+
+
 def main() -> None:
     work, when, target, name = sys.argv[1:]
     logs.configure(as_json=True)
     services = build(Settings.from_environ())
     tasks.use(services)
-    cut_off(target, when, signal.Signals[f"SIG{name}"])
-    handled: int = getattr(tasks, FUNCTIONS[Work(work)].rpartition(".")[2])()
+    number = signal.Signals[f"SIG{name}"]
+    if work == "web":
+        handled = answer(services, when, target, number)
+    else:
+        cut_off(target, when, number)
+        if work == "clock":
+            handled = len(clock.tick(services))
+        else:
+            handled = getattr(tasks, FUNCTIONS[Work(work)].rpartition(".")[2])()
     services.close()
     print(f"handled {handled}", flush=True)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,14 +22,16 @@ from jobs.tables import DecisionRow, LookupRow, OutboxRow, RunRow
 from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
 from tests.builders import ANA, a_ticket
-from tests.connectors.upstream import Upstream, as_json
+from tests.connectors.upstream import Asked, Reply, Upstream, as_json
 from tests.environment.sandbox import SandboxService
 from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, clock_of, decisions, item, table, work
 from tests.jobs.sink import MailSink, a_mail_sink
 from tests.jobs.test_runs import RUNS_IT, script
+from tests.web.desk import Clock, Desk, sign_in
 from tickets import store
 from tickets.tables import ContextFact, EventRow, History, Lane, Message, Notification
 from tickets.values import utc_now
+from web import create_app
 
 #: Seconds a process that is cut off held what it had, and until one has to be where it cuts itself off.
 LEASE_S = 2
@@ -169,6 +172,62 @@ def test_a_run_whose_worker_is_killed_at_any_step_is_applied_once(desk: Services
         notes = list(connection.execute(select(Message.text).where(~Message.public)).scalars())
         ended = connection.execute(select(func.count()).where(EventRow.kind == "script_finished")).scalar_one()
     assert (notes, ended) == (["once"], 1)
+
+
+def kill_children(service: SandboxService) -> None:
+    """Kill every process that holds a script, as a machine without memory left does: from outside, without a word."""
+    zygotes = children(service.pid)
+    for child in {one for zygote in zygotes for one in children(zygote)}:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+
+def children(pid: int) -> set[int]:
+    found: set[int] = set()
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found.update(int(one) for one in (task / "children").read_text().split())
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize("times", [1, runs.CRASHES + 1])
+def test_a_script_whose_child_is_lost_is_tried_again_and_named_when_it_is_lost_each_time(
+    desk: Services, crm: Upstream, sandbox_service: SandboxService, times: int
+) -> None:
+    script(desk, 'ticket.add_tags([crm.find_customer(email=customer.email).tier])\nticket.add_note("once")')
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    left = [times]
+
+    def die(_: Asked) -> Reply:
+        if left[0]:
+            left[0] -= 1
+            kill_children(sandbox_service)
+        return as_json([{"id": "c1", "name": "Camille", "tier": "gold"}])
+
+    crm.answer = die
+    for _ in range(runs.CRASHES + 2):
+        work(desk)
+        clock_of(desk).forward(minutes=2)
+    assert left == [0]
+    with desk.db.read() as connection:
+        run = connection.execute(select(RunRow.status, RunRow.attempt, RunRow.outcome)).one()
+        notes = list(connection.execute(select(Message.text).where(~Message.public)).scalars())
+        ended = connection.execute(select(func.count()).where(EventRow.kind == "script_finished")).scalar_one()
+    assert ended == 1
+    if times == 1:
+        assert (run.status, run.attempt, notes) == ("finished", 2, ["once"])
+        assert item(desk, ticket.item_id).state["tags"] == ["gold"]
+    else:
+        assert (run.status, run.attempt, notes) == ("lost", runs.CRASHES + 1, [])
+        assert "tags" not in item(desk, ticket.item_id).state
+        assert run.outcome["error"]["message"] == "The script's process was ended from outside; nothing was applied"
+        browser = create_app(desk).test_client()
+        assert sign_in(browser, Desk(desk, Clock()).user("eve", "agent")).status_code == 302
+        page = browser.get(f"/tickets/{ticket.item_id}").get_data(as_text=True)
+        assert "was ended from outside" in page.replace("&#39;", "'")
 
 
 @pytest.mark.slow
