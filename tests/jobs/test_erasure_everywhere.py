@@ -35,7 +35,7 @@ from connectors.store import RecordTable
 from jobs import lanes
 from jobs.erasure import erase
 from jobs.services import Services
-from jobs.tables import LedgerRow, LookupRow, RowSetAside, RunRow, SkippedRow
+from jobs.tables import LedgerRow, LookupRow, RowSetAside, RunRow, SkippedRow, UndoItemRow, UndoRow
 from tests.builders import ANA, BY_ANA, a_ticket
 from tests.jobs.desk import decisions, item, work
 from tests.jobs.test_erasure import dana  # noqa: F401
@@ -51,7 +51,7 @@ OF_THE_DESK = frozenset(
     "api_tokens brands calendars clock_state compiled_scripts connections custom_fields entries entry_versions"
     " job_statuses location_group_members location_groups locations mail_accounts mailboxes named_lists pipelines"
     " question_lists rotations rule_revision setting_changes sla_policies stages team_members teams time_triggers"
-    " users".split()
+    " undos users".split()
 )
 #: Tables about people that no key leads to.
 LOOSE = ("blobs", "connector_calls", "connector_records", "idempotency_keys")
@@ -105,6 +105,7 @@ KEPT: Mapping[str, str] = {
     "sla_clocks.target": "a word of ours",
     "sla_clocks.policy": "a policy",
     "timers.key": "a table's timer",
+    "undo_items.status": "a word of ours",
     "timers.outcome": "a word of ours",
 }
 #: The fields that hold what somebody wrote, or a fact about them.
@@ -229,6 +230,10 @@ def full(desk: Services, dana: int) -> int:  # noqa: F811
         )
         lookup = connection.execute(sql("SELECT min(id) FROM lookups")).scalar_one()
         connection.execute(insert(SkippedRow).values(event_id=event, lookup_id=lookup, row_key="A01/r1"))
+        undone = {"code": "A01", "version": 1, "since": now, "until": now, "asked_by": "ana", "asked_at": now}
+        undo = connection.execute(insert(UndoRow).values(undone).returning(UndoRow.id)).scalar_one()
+        taken_back = {"undo_id": undo, "item_id": dana, "status": "done", "outcome": {"back": ["team"]}}
+        connection.execute(insert(UndoItemRow).values(taken_back))
         connection.execute(sql("INSERT INTO fired (root_id, row_key) VALUES (:event, 'A01/r9')"), {"event": event})
         connection.execute(
             insert(PersonAddress).values(person_id=person, kind="email", address="zq-address@example.com")
