@@ -302,6 +302,14 @@ def versions(connection: Connection, code: str) -> list[Version]:
     return [Version(*row) for row in rows]
 
 
+def first_published(connection: Connection) -> dict[str, datetime]:
+    """Since when each entry was ever live, by code."""
+    rows = connection.execute(
+        select(VersionRow.code, func.min(VersionRow.published_at).label("at")).group_by(VersionRow.code)
+    )
+    return {row.code: row.at for row in rows}
+
+
 def _put(
     connection: Connection, current: Stored, content: Mapping[str, Any], *, author: str, note: str, now: datetime
 ) -> int:

@@ -1,4 +1,4 @@
-"""Taking back what a rule did: what others changed stays, nothing is set off, and nobody reads what is hidden."""
+"""Taking back what a rule did, and how rules do: what others changed stays and counts, nobody reads what is hidden."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from tests.mutations.mutation import Mutation
 PURE = "tests/tickets/test_undoing.py::"
 WORK = "tests/jobs/test_undo.py::"
 PAGES = "tests/web/test_undo.py::"
+HEALTH = "tests/jobs/test_health.py::test_what_a_colleague_reverses_is_counted_and_nothing_else"
 
 MUTATIONS = (
     Mutation(
@@ -64,5 +65,26 @@ MUTATIONS = (
         '    @part.post(f"/{home}/<code>/undo")\n    @needs(permission)\n',
         '    @part.post(f"/{home}/<code>/undo")\n    @needs(Permission.WORK_TICKETS)\n',
         PAGES + "test_who_may_not_edit_rules_takes_nothing_back",
+    ),
+    Mutation(
+        "health: too late is no reversal",
+        "jobs/health.py",
+        "    in_time = line.at - before.at <= REVERSED_WITHIN\n",
+        "    in_time = True\n",
+        HEALTH + "[a minute too late]",
+    ),
+    Mutation(
+        "health: a status that goes on is no reversal",
+        "jobs/health.py",
+        '    return in_time and (line.field != "status" or line.after == before.before)\n',
+        "    return in_time\n",
+        HEALTH + "[a status that goes on]",
+    ),
+    Mutation(
+        "health: only a colleague reverses",
+        "jobs/health.py",
+        "            if line.agent and before is not None",
+        "            if before is not None",
+        HEALTH + "[by a customer]",
     ),
 )
