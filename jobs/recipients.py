@@ -52,10 +52,12 @@ def notified(connection: Connection, ring: Notify, item: Item) -> tuple[list[str
     """The keys of those a notification goes to, and why it goes to nobody.
 
     With an origin (brands, locations, groups) only an item from there is told of; without people and teams it is told
-    to the colleagues who are attached to that brand or location."""
+    to the colleagues who are attached to what was named: the brand where the brand was, the location where that or its
+    group was. A whole brand is not rung because a rule named one of its places."""
     brand, location = str(item.state.get("brand") or ""), str(item.state.get("location") or "")
     wanted = bool(ring.brands or ring.locations or ring.groups)
-    if wanted and not _from_there(connection, ring, brand, location):
+    of_brand, of_place = brand in ring.brands, _of_place(connection, ring, location)
+    if wanted and not (of_brand or of_place):
         return [], "it comes from another brand or location"
     named = [*ring.users, *members(connection, ring.teams)]
     if named or not wanted:
@@ -63,13 +65,13 @@ def notified(connection: Connection, ring: Notify, item: Item) -> tuple[list[str
     there = [
         row.key
         for row in connection.execute(select(User.key, User.brands, User.locations).where(User.active))
-        if brand in row.brands or location in row.locations
+        if (of_brand and brand in row.brands) or (of_place and location in row.locations)
     ]
     return there, "" if there else "nobody is attached to this brand or location"
 
 
-def _from_there(connection: Connection, ring: Notify, brand: str, location: str) -> bool:
-    if brand in ring.brands or location in ring.locations:
+def _of_place(connection: Connection, ring: Notify, location: str) -> bool:
+    if location in ring.locations:
         return True
     if not ring.groups or not location:
         return False

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import TypedDict
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import gettext, ngettext
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from rules import store as rule_list
@@ -16,9 +17,10 @@ from tickets import store as items
 from tickets.errors import BadValue
 from tickets.item import ItemKind
 from tickets.kinds import MOST_JOB_STATUSES, MOST_PIPELINES, MOST_STAGES, Pipeline
-from tickets.people import Permission
+from tickets.people import Permission, Viewer
 from tickets.tables import JobStatusRow, PipelineRow, StageRow, WorkItem
-from web.access import needs
+from tickets.visibility import visible
+from web.access import me, needs
 from web.context import services
 
 pages = Blueprint("pipelines", __name__)
@@ -33,8 +35,8 @@ def index() -> ResponseReturnValue:
     """Every pipeline with its stages, and how many unfinished and finished jobs stand in each."""
     with services().db.read() as connection:
         known = items.pipelines(connection)
-        counts = _counts(connection, "stage")
-        held = _counts(connection, "job_status")
+        counts = _counts(connection, "stage", me())
+        held = _counts(connection, "job_status", me())
     return render_template("pipelines.html", pipelines=known, counts=counts, held=held)
 
 
@@ -138,10 +140,12 @@ def change_status(key: str) -> ResponseReturnValue:
         if connection.execute(select(JobStatusRow.key).where(JobStatusRow.key == key)).first() is None:
             abort(404)
         if request.form.get("do") == "remove":
-            held = _counts(connection, "job_status").get(key, 0)
-            if held:
-                said = gettext("%(n)s jobs have this status; give them another first. Nothing was removed.", n=held)
-                raise BadValue(said)
+            held = _counts(connection, "job_status", me()).get(key)
+            if held is not None:
+                said = gettext(
+                    "%(n)s jobs have this status; give them another first. Nothing was removed.", n=held.seen
+                )
+                raise BadValue(_with_hidden(said, held))
             connection.execute(delete(JobStatusRow).where(JobStatusRow.key == key))
         else:
             connection.execute(update(JobStatusRow).where(JobStatusRow.key == key).values(**_named()))
@@ -167,9 +171,10 @@ def _named() -> _Named:
 
 
 def _remove(connection: Connection, key: str, stages: int) -> None:
-    standing = _counts(connection, "stage").get(key, 0)
-    if standing:
-        raise BadValue(gettext("%(n)s jobs stand in this stage; move them first. Nothing was removed.", n=standing))
+    standing = _counts(connection, "stage", me()).get(key)
+    if standing is not None:
+        said = gettext("%(n)s jobs stand in this stage; move them first. Nothing was removed.", n=standing.seen)
+        raise BadValue(_with_hidden(said, standing))
     if stages == 1:
         raise BadValue(gettext("A pipeline needs a stage. Nothing was removed."))
     connection.execute(delete(StageRow).where(StageRow.key == key))
@@ -180,11 +185,28 @@ def _add(connection: Connection, pipeline: str, label: str, position: int) -> No
     connection.execute(insert(StageRow).values(automove=False, **values))
 
 
-def _counts(connection: Connection, field: str) -> dict[str, int]:
-    """How many jobs have each value of this field."""
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """How many jobs somebody sees, and how many are hidden from them."""
+
+    seen: int = 0
+    hidden: int = 0
+
+
+def _counts(connection: Connection, field: str, viewer: Viewer) -> dict[str, Jobs]:
+    """How many jobs have each value of this field, of the values that any job has."""
     value = WorkItem.fields[field].as_string()
-    rows = connection.execute(select(value, func.count()).where(WorkItem.kind == ItemKind.JOB).group_by(value))
-    return {row[0]: row[1] for row in rows if row[0]}
+    every = select(value, func.count()).where(WorkItem.kind == ItemKind.JOB).group_by(value)
+    seen: dict[str, int] = {row[0]: row[1] for row in connection.execute(every.where(visible(viewer)))}
+    all_there = connection.execute(every).all()
+    return {key: Jobs(seen.get(key, 0), count - seen.get(key, 0)) for key, count in all_there if key}
+
+
+def _with_hidden(said: str, jobs: Jobs) -> str:
+    if not jobs.hidden:
+        return said
+    more = ngettext("%(num)s more is hidden from you", "%(num)s more are hidden from you", jobs.hidden)
+    return f"{said} {more}."
 
 
 def _free_key(connection: Connection, label: str) -> str:

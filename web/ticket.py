@@ -28,7 +28,7 @@ from tickets.attachments import check_attachments
 from tickets.cards import context_cards
 from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
 from tickets.errors import AttachmentRefused, BadValue, ItemNotFound, PersonNotFound, StaleItem
-from tickets.events import Actor, ActorKind, Cause
+from tickets.events import AUTOMATION, CLOCK, SYSTEM, Actor, ActorKind, Cause
 from tickets.item import FINISHED, LANGUAGES, STATE_FIELDS, Item
 from tickets.kinds import KIND_LABELS, KIND_PLURALS, PAYMENTS, STAGE, STAGED, pipeline_of, priorities_of, statuses_of
 from tickets.linking import LinkKind
@@ -311,7 +311,8 @@ def why(item_id: int, code: str) -> ResponseReturnValue:
 
 def _event_words(one: Moment) -> str:
     """One event as a choice: what, who, when."""
-    return f"{event_word(one.kind)}, {one.actor}, {age(one.at)}"
+    actor = {AUTOMATION.name: gettext("Automation"), SYSTEM.name: gettext("System"), CLOCK.name: gettext("Clock")}
+    return f"{event_word(one.kind)}, {actor.get(one.actor, one.actor)}, {age(one.at)}"
 
 
 # Changing --------------------------------------------------------------------------------------------------------

@@ -101,9 +101,16 @@ MUTATIONS = (
     Mutation(
         "notification: only from that origin",
         "jobs/recipients.py",
-        "    if wanted and not _from_there(connection, ring, brand, location):\n",
-        "    if not wanted and not _from_there(connection, ring, brand, location):\n",
+        "    if wanted and not (of_brand or of_place):\n",
+        "    if not wanted and not (of_brand or of_place):\n",
         NOTICES + "test_f13_only_an_item_of_that_origin_notifies_them",
+    ),
+    Mutation(
+        "notification: a place does not ring its whole brand",
+        "jobs/recipients.py",
+        "        if (of_brand and brand in row.brands) or (of_place and location in row.locations)\n",
+        "        if brand in row.brands or location in row.locations\n",
+        NOTICES + "test_f13_without_people_a_place_rings_its_own_people_and_not_the_whole_brand",
     ),
     Mutation(
         "template by e-mail: colleagues who may see the ticket",

@@ -85,6 +85,37 @@ def test_f13_without_people_it_is_told_to_those_attached_to_that_origin(mail_des
     assert mail_desk.bells() == [("ion", "From the outlet")]
 
 
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ({"location_groups": ["north"]}, ["ion"]),
+        ({"locations": ["lille"]}, ["ion"]),
+        ({"brands": ["acme"]}, ["ana"]),
+        ({"brands": ["acme"], "locations": ["lille"]}, ["ana", "ion"]),
+        ({"locations": ["nice"]}, []),
+    ],
+    ids=lambda one: "-".join(one),
+)
+def test_f13_without_people_a_place_rings_its_own_people_and_not_the_whole_brand(
+    mail_desk: MailDesk, named: dict[str, Any], told: list[str]
+) -> None:
+    places(mail_desk)
+    attached: dict[str, dict[str, list[str]]] = {
+        "ana": {"brands": ["acme"]},
+        "ion": {"locations": ["lille"]},
+        "kim": {},
+    }
+    for key, origin in attached.items():
+        mail_desk.browser(key)
+        if origin:
+            with mail_desk.services.db.write() as connection:
+                connection.execute(update(User).where(User.key == key).values(**origin))
+    mail_desk.desk.publish(a_table("notify", {**named, "text": "From Lille"}))
+    mail_desk.desk.ticket(brand="acme", location="lille")
+    mail_desk.work()
+    assert mail_desk.bells() == [(who, "From Lille") for who in told]
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_f5_f12_f14_f16_the_mail_has_the_subject_the_comment_and_a_button_to_the_ticket(
     mail_desk: MailDesk, on: bool

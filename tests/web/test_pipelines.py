@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from tests.web.desk import Desk, send, sign_in
 from tickets import store as items
 from tickets.kinds import Pipeline
+from tickets.tables import WorkItem
 
 
 @pytest.fixture
@@ -41,6 +43,30 @@ def test_a_pipeline_is_made_and_its_stages_are_changed(admin: FlaskClient, desk:
     with desk.services.db.read() as connection:
         assert "collect_2" not in str(desk.services.live.current(connection).broken)
         assert "tax_return" in desk.services.live.current(connection).vocabulary.pipelines
+
+
+def test_jobs_of_a_restricted_team_are_counted_as_hidden_and_still_hold_their_stage(
+    admin: FlaskClient, desk: Desk, app: APIFlask
+) -> None:
+    send(admin, "/pipelines", {"label": "Tax", "stages": "Collect\nReview"})
+    hania = app.test_client()
+    sign_in(hania, desk.user("hania", "agent", "admin", teams=("ethics",)))
+    for subject, team in (("Open", "billing"), ("Secret", "ethics")):
+        send(hania, "/items/job/new", {"subject": subject, "pipeline": "tax", "team": team})
+    with desk.services.db.write() as connection:
+        connection.execute(update(WorkItem).where(WorkItem.subject == "Secret").values(team="ethics"))
+        connection.execute(update(WorkItem).where(WorkItem.subject == "Open").values(team="billing"))
+    outside, inside = (" ".join(one.get("/pipelines").get_data(as_text=True).split()) for one in (admin, hania))
+    assert "1 job, 1 more is hidden from you" in outside
+    assert "2 jobs</span>" not in outside
+    assert "2 jobs</span>" in inside
+    assert "hidden from you" not in inside
+    refused = send(admin, "/stages/collect", {"do": "remove"})
+    assert refused.status_code == 422
+    assert "1 jobs stand in this stage; move them first. Nothing was removed. 1 more is hidden" in refused.get_data(
+        as_text=True
+    )
+    assert [key for key, _ in stages(desk)] == ["collect", "review"]
 
 
 def test_what_jobs_stand_in_is_not_removed_and_nonsense_makes_nothing(admin: FlaskClient, desk: Desk) -> None:

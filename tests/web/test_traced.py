@@ -96,6 +96,22 @@ def test_why_and_why_not_in_french(desk: Desk, triaged: int, agent: FlaskClient)
     assert "1 Canal est l'un de Chat, Formulaire web valait “E-mail”" in told_there
 
 
+@pytest.mark.parametrize(
+    ("language", "word"),
+    [("en", "Automation"), ("fr", "Automatisation"), ("pl", "Automatyzacja"), ("ro", "Automatizare")],
+)
+def test_the_menu_of_events_says_in_the_readers_language_that_a_rule_did_it(
+    desk: Desk, agent: FlaskClient, language: str, word: str
+) -> None:
+    desk.publish(TABLE)
+    desk.publish({**TABLE, "name": "Then", "triggers": [{"on": "changed", "field": "team"}]})
+    item = desk.ticket()
+    desk.work()
+    reads(desk, language)
+    choices = re.findall(r"<option value=\"\d+\"[^>]*>([^<]*)</option>", page(agent, f"/tickets/{item}/why/A02"))
+    assert {one.split(", ")[1] for one in choices} == {word, "Camille Laurent"}
+
+
 def a_seen(operator: str, expected: str, field: str = "ticket.status", label: str = "Status", actual: str = "") -> Seen:
     return Seen("c", field, label, operator, expected, actual, "", "", Truth.TRUE)
 
