@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox import wire
+from sandbox import claims, wire
 from sandbox.asking import Question
 from sandbox.contract import (
     ActionCall,
@@ -39,7 +39,7 @@ from sandbox.contract import (
     type_problem,
 )
 from sandbox.ending import ENDED, EXIT_NO_JAIL
-from sandbox.errors import CHILD_CODES, Code, ProtocolError
+from sandbox.errors import Code, ProtocolError
 from sandbox.limits import Limits
 from sandbox.source import safe_text
 from sandbox.stamp import STAMP
@@ -60,17 +60,6 @@ _EVIDENCE = {
     Code.AMBIGUOUS: "ambiguous",
     Code.DENIED: "denied",
     Code.TOO_MANY_CALLS: "too_many",
-}
-_TYPES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
-    "call": {"id": int, "c": str, "o": str, "a": dict, "line": int},
-    "act": {"action": str, "params": dict, "line": int},
-    "log": {"line": int, "text": str},
-    "at": {"line": int},
-    "result": {"end": str, "reason": str},
-    "error": {"code": str, "message": str, "line": (int, type(None)), "column": (int, type(None)), "hint": str},
-    "refused": {"problems": list},
-    "checked": {"problems": list, "manifest": dict},
-    "compiled": {"code": str},
 }
 #: Answers to other questions than "run".
 _NOT_OF_A_RUN = frozenset({"checked", "compiled"})
@@ -184,7 +173,7 @@ class Broker:
         if over is None and frame is not None and frame["t"] == "checked":
             error = self._judge(frame, over, end)
             if error is None:
-                return Checked(_problems(frame["problems"], self.limits), _manifest(frame["manifest"]))
+                return Checked(claims.problems(frame["problems"], self.limits), claims.manifest(frame["manifest"]))
         else:
             error = self._judge(None, over, end)
         assert error is not None
@@ -241,7 +230,8 @@ class Broker:
                     )
                 self._reader.feed(data)
                 continue
-            self._validate(frame)
+            claims.judge(frame, self._reader.body, self.limits)
+            self._line = frame.get("line") or self._line
             match frame["t"]:
                 case "log":
                     self._on_log(frame)
@@ -253,29 +243,6 @@ class Broker:
                     raise _Over(Code.TIMEOUT_CPU, self._cpu_sentence(), _CPU_HINT, frame["line"])
                 case _:
                     return frame
-
-    def _validate(self, frame: wire.Frame) -> None:
-        kind = frame.get("t")
-        wanted = _TYPES.get(kind) if type(kind) is str else None
-        if wanted is None or frame.keys() - {"t"} != wanted.keys():
-            raise ProtocolError("The child sent a frame of an unknown shape")
-        for name, types in wanted.items():
-            if type(frame[name]) not in (types if isinstance(types, tuple) else (types,)):
-                raise ProtocolError(f"The child sent a {kind} frame with a wrong {name}")
-        depth, values = self.limits.depth + 3, self.limits.values + 100
-        if not wire.plainly_sound(self._reader.body, depth=depth, values=values):
-            trouble = wire.problem(frame, str(kind), depth=depth, values=values)
-            if trouble is not None:
-                raise ProtocolError(f"The child sent what is not allowed: {trouble}")
-        line = frame.get("line")
-        if line is not None and not 0 <= line <= self.limits.source_lines:
-            raise ProtocolError("The child named a line that does not exist")
-        if line:
-            self._line = line
-        if kind == "error" and frame["code"] not in CHILD_CODES:
-            raise ProtocolError("The child gave itself an error code that is not its to give")
-        if kind == "result" and frame["end"] not in ("finished", "stopped"):
-            raise ProtocolError("The child ended in an unknown way")
 
     def _on_log(self, frame: wire.Frame) -> None:
         text = safe_text(frame["text"], self.limits.log_kb * 1024).replace("\n", " ")
@@ -494,7 +461,7 @@ class Broker:
             return _crash(end.signal, line)
         match frame["t"]:
             case "refused":
-                return _first_problem(frame["problems"], self.limits)
+                return claims.first_problem(frame["problems"], self.limits)
             case "error":
                 return self._believed(frame)
             case _:
@@ -542,8 +509,6 @@ _CALLS_HINT = "Ask for many records with one call, or remember answers in a dict
 
 
 def _status_of(code: str, *, refused: bool) -> Status:
-    if refused:
-        return "refused"
     if code == Code.LOST:
         return "lost"
     if code == Code.CANCELLED:
@@ -552,7 +517,9 @@ def _status_of(code: str, *, refused: bool) -> Status:
         return "unavailable"
     if code in _LIMIT_CODES:
         return "limit"
-    return "violation" if code in _VIOLATION_CODES else "failed"
+    if code in _VIOLATION_CODES:
+        return "violation"  # also when it claimed to have refused the script
+    return "refused" if refused else "failed"
 
 
 def _crash(number: int, line: int | None) -> ScriptError:
@@ -561,42 +528,6 @@ def _crash(number: int, line: int | None) -> ScriptError:
     except ValueError:
         name = str(number)
     return ScriptError(Code.CRASH, f"The script's process crashed ({name})", line)
-
-
-def _problems(found: list[Any], limits: Limits) -> tuple[Problem, ...]:
-    """The child's problems, each field judged. Raises `ProtocolError`."""
-    made = []
-    for one in found[: limits.problems]:
-        if type(one) is not dict or one.keys() != Problem.__dataclass_fields__.keys():
-            raise ProtocolError("The child described a problem in an unknown shape")
-        numbers = [one[name] for name in ("line", "column", "end_line", "end_column")]
-        texts = [one[name] for name in ("code", "severity", "message", "hint")]
-        if any(type(n) is not int or n < 0 for n in numbers) or any(type(t) is not str for t in texts):
-            raise ProtocolError("The child described a problem with a wrong type")
-        if one["severity"] not in ("error", "warning") or one["code"] not in Code.__members__.values():
-            raise ProtocolError("The child described a problem of an unknown kind")
-        made.append(Problem(**one | {"message": safe_text(one["message"], 400), "hint": safe_text(one["hint"], 400)}))
-    return tuple(made)
-
-
-def _first_problem(found: list[Any], limits: Limits) -> ScriptError:
-    try:
-        problems = _problems(found, limits)
-    except ProtocolError as error:
-        return ScriptError(Code.PROTOCOL, str(error))
-    first = next((one for one in problems if one.severity == "error"), None)
-    if first is None:
-        return ScriptError(Code.PROTOCOL, "The child refused a script without a reason")
-    return ScriptError(first.code, first.message, first.line, first.column, first.hint)
-
-
-def _manifest(found: Mapping[str, Any]) -> Manifest:
-    if found.keys() != Manifest.__dataclass_fields__.keys():
-        raise ProtocolError("The child described a manifest in an unknown shape")
-    for listed in found.values():
-        if type(listed) is not list or len(listed) > 500 or any(type(one) is not str for one in listed):
-            raise ProtocolError("The child described a manifest with a wrong type")
-    return Manifest(**{name: tuple(listed) for name, listed in found.items()})
 
 
 def start_frame(kind: str, request: RunRequest, limits: Limits) -> bytes:

@@ -71,3 +71,5 @@ CHILD_CODES = frozenset(
     {Code.SYNTAX, Code.FORBIDDEN, Code.NAME, Code.ATTRIBUTE, Code.RUNTIME, Code.VALUE, Code.MEMORY, Code.OUTPUT_LIMIT}
     | {Code.CONNECTOR, Code.AMBIGUOUS, Code.DENIED, Code.TOO_MANY_CALLS}
 )
+#: What it may say about a source that it did not run.
+PROBLEM_CODES = frozenset({Code.SYNTAX, Code.FORBIDDEN, Code.NAME, Code.ATTRIBUTE, Code.ARGUMENT, Code.SUSPICIOUS})

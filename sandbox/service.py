@@ -40,7 +40,7 @@ log = logging.getLogger("sandbox.service")
 #: Connections at one time.
 MAX_CALLERS = 256
 #: How long after a child was lent one that stands ready is enough.
-REFILL_S = 0.005
+REFILL_S = 0.02
 #: A ready child that nobody wanted for so long is replaced.
 READY_AGE_S = 60.0
 #: How long a zygote may take to start, and to fork.

@@ -29,7 +29,7 @@ from sandbox.child.values import (
     shown,
     without_addresses,
 )
-from sandbox.policy import did_you_mean
+from sandbox.hints import did_you_mean
 
 
 def _set(text: str) -> frozenset[str]:

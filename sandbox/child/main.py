@@ -23,8 +23,9 @@ from sandbox import packing, wire
 from sandbox.child import facades, guards, values
 from sandbox.contract import Problem, ScriptApi, value_problem
 from sandbox.errors import Code
+from sandbox.hints import did_you_mean, name_hint
 from sandbox.limits import Limits
-from sandbox.policy import SCRIPT, compile_script, did_you_mean, name_hint
+from sandbox.policy import SCRIPT, compile_script
 from sandbox.source import lines_of, safe_text
 from sandbox.stamp import STAMP
 

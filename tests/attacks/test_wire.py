@@ -31,6 +31,13 @@ ACT = {"t": "act", "action": "add_note", "params": {"text": "x"}, "line": 1}
 CALL = {"t": "call", "id": 1, "c": "crm", "o": "find_customer", "a": {"email": "a"}, "line": 1}
 LOG = {"t": "log", "line": 1, "text": "x"}
 
+PROBLEM = {"line": 1, "column": 0, "end_line": 1, "end_column": 1, "code": "NAME", "severity": "error", "message": "m"}
+PROBLEM |= {"hint": ""}
+
+
+def refused(**said: Any) -> dict[str, Any]:
+    return {"t": "refused", "problems": [PROBLEM | said]}
+
 
 def frame(body: Any) -> bytes:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -131,6 +138,18 @@ FORGED = {
     "missing_argument": CALL | {"a": {}},
     "own_error_code": {"t": "error", "code": "SANDBOX_UNAVAILABLE", "message": "", "line": 1, "column": 0, "hint": ""},
     "invented_error_code": {"t": "error", "code": "X", "message": "", "line": 1, "column": 0, "hint": ""},
+    "huge_column": {"t": "error", "code": "NAME", "message": "", "line": 1, "column": 10**9, "hint": ""},
+    "negative_column": {"t": "error", "code": "NAME", "message": "", "line": 1, "column": -1, "hint": ""},
+    "refused_without_a_reason": {"t": "refused", "problems": []},
+    "refused_with_a_warning": refused(severity="warning"),
+    "problem_of_another_shape": refused(html="<b>"),
+    "problem_is_text": {"t": "refused", "problems": ["x"]},
+    "problem_with_bool_for_int": refused(line=True),
+    "problem_nowhere": refused(line=10**9),
+    "problem_before_the_text": refused(column=-1),
+    "problem_of_unknown_weight": refused(severity="fatal"),
+    "problem_that_would_be_tried_again": refused(code="LOST"),
+    "problem_of_the_parents": refused(code="SANDBOX_UNAVAILABLE"),
     "unknown_end": OK | {"end": "approved"},
     "answer_to_another_question": {"t": "checked", "problems": [], "manifest": {}},
     "array": [1, 2],
@@ -163,7 +182,7 @@ def test_a_forged_frame_ends_the_run_with_nothing_done(name: str) -> None:
             with contextlib.suppress(TimeoutError):
                 sock.recv(1000)
         # After what claims to be the last frame a result would be a violation of its own and hide that the claim stood.
-        if not isinstance(body, dict) or body.get("t") not in ("result", "error", "checked"):
+        if not isinstance(body, dict) or body.get("t") not in ("result", "error", "refused", "checked"):
             sock.sendall(frame(OK))
 
     outcome = talk(play, gateway)
@@ -171,6 +190,19 @@ def test_a_forged_frame_ends_the_run_with_nothing_done(name: str) -> None:
     assert (outcome.status, outcome.error.code) == ("violation", "PROTOCOL")
     assert outcome.actions == ()
     assert gateway.calls == []
+
+
+def test_an_honest_refusal_is_believed() -> None:
+    outcome = talk(says(refused(message="Nothing is called 'x' here")))
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code, outcome.error.line) == ("refused", "NAME", 1)
+
+
+def test_a_refusal_does_not_excuse_a_violation() -> None:
+    outcome = talk(says(ACT, refused()), dies=signal.SIGSYS)
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code) == ("violation", "SANDBOX_VIOLATION")
+    assert outcome.actions == ()
 
 
 def test_a_forged_length_is_refused_before_its_bytes_are_kept() -> None:

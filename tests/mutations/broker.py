@@ -11,6 +11,7 @@ RESOURCES = "tests/attacks/test_resources.py::"
 WIRE = "tests/attacks/test_wire.py::"
 RUN = "tests/sandbox/test_run.py::"
 ASKING = "tests/sandbox/test_asking.py::"
+CLAIMS = "sandbox/claims.py"
 
 
 def _forged(name: str, old: str, new: str, case: str, file: str = "sandbox/broker.py") -> Mutation:
@@ -99,15 +100,17 @@ MUTATIONS = (
     ),
     _forged(
         "exact types",
-        "            if type(frame[name]) not in",
-        "            if not frame and type(frame[name]) not in",
+        "        if type(frame[name]) not in",
+        "        if not frame and type(frame[name]) not in",
         "bool_for_int",
+        CLAIMS,
     ),
     _forged(
         "fields that nobody asked for",
         'if wanted is None or frame.keys() - {"t"} != wanted.keys():',
         "if wanted is None or not frame.keys() >= wanted.keys():",
         "extra_field",
+        CLAIMS,
     ),
     _forged(
         "exact JSON: NUL",
@@ -200,15 +203,45 @@ MUTATIONS = (
     ),
     _forged(
         "lines that do not exist",
-        "        if line is not None and not 0 <= line <= self.limits.source_lines:",
-        "        if False:",
+        "    if line is not None and not 0 <= line <= limits.source_lines:",
+        "    if False:",
         "huge_line",
+        CLAIMS,
+    ),
+    _forged(
+        "columns that do not exist",
+        "    if column is not None and not 0 <= column <= limits.source_kb * 1024:",
+        "    if False:",
+        "huge_column",
+        CLAIMS,
+    ),
+    _forged(
+        "codes of problems are those of a check",
+        'one["code"] not in PROBLEM_CODES:',
+        'one["code"] not in Code.__members__.values():',
+        "problem_that_would_be_tried_again",
+        CLAIMS,
+    ),
+    Mutation(
+        "a refusal does not excuse a violation",
+        "sandbox/broker.py",
+        "    if code in _VIOLATION_CODES:\n",
+        "    if code in _VIOLATION_CODES and not refused:\n",
+        WIRE + "test_a_refusal_does_not_excuse_a_violation",
+    ),
+    _forged(
+        "problems at places that do not exist",
+        "        if any(not 0 <= n <= limits.source_kb * 1024 for n in numbers):",
+        "        if False:",
+        "problem_nowhere",
+        CLAIMS,
     ),
     _forged(
         "error codes that are not the child's",
-        '        if kind == "error" and frame["code"] not in CHILD_CODES:',
-        "        if False:",
+        '    if kind == "error" and frame["code"] not in CHILD_CODES:',
+        "    if False:",
         "own_error_code",
+        CLAIMS,
     ),
     _forged(
         "out of time before the time is over",

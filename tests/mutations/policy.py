@@ -237,7 +237,7 @@ MUTATIONS = (
         "checking runs nothing",
         "sandbox/child/main.py",
         "            manifest = compiled.manifest\n",
-        "            exec(compiled.code, self._names(start, _SCOPE))\n            manifest = compiled.manifest\n",
+        "            exec(compiled.code, self._names(start))\n            manifest = compiled.manifest\n",
         CHECK + "test_checking_runs_nothing",
     ),
     # Every hook and every builtin of ours, in turn

@@ -30,7 +30,7 @@ MUTATIONS = (
     ),
     Mutation(
         "scripts: what stands before a dot is no function",
-        "sandbox/policy.py",
+        "sandbox/closer.py",
         "dotted=id(name) in self._behind)",
         "dotted=False)",
         CHECK + "test_what_stands_before_a_dot_is_not_taken_for_a_function",

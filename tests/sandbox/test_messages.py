@@ -14,9 +14,11 @@ from tests.sandbox.hosts import API, ROOT, Host
 
 #: Functions whose text arguments people read, by file.
 SAYING = {
-    "sandbox/policy.py": {"refuse", "_say"},
+    "sandbox/policy.py": {"refuse"},
+    "sandbox/closer.py": {"_say"},
     "sandbox/source.py": {"_problem"},
     "sandbox/broker.py": {"_Over", "ScriptError"},
+    "sandbox/claims.py": {"ScriptError"},
     "sandbox/child/guards.py": {"Forbidden"},
     "sandbox/child/facades.py": {"Forbidden"},
     "sandbox/child/values.py": {"BadValue"},
