@@ -11,7 +11,7 @@ from itertools import chain
 from typing import cast
 
 from rules.comparisons import Test
-from rules.decision import Entry, RowSteps, Single
+from rules.decision import Entry, Ready, RowSteps
 from rules.errors import ConditionFailed, RulesError, UnknownField
 from rules.facts import Facts, Known, Missing, Unknown
 from rules.fields import Field
@@ -220,7 +220,7 @@ class CompiledTable:
     #: Made when first needed, and the same in every decision: steps planned ahead by row key, code for the rows.
     steps: dict[str, RowSteps] = field(default_factory=dict, repr=False, compare=False)
     #: By the place of the row, and last for the otherwise row: its key, and what it does when that is one thing only.
-    ready: list[tuple[str, Single | None] | None] = field(default_factory=list, repr=False, compare=False)
+    ready: list[Ready | None] = field(default_factory=list, repr=False, compare=False)
     made: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod

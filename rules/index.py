@@ -8,18 +8,20 @@ whose value makes no sense, rules out nothing: its rows are asked.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence, Set
+from functools import reduce
+from operator import or_
 from typing import Any, TypeAlias
 
 from rules.compiled import All, CompiledCondition, CompiledRow, Not
-from rules.fields import Field
+from rules.fields import Field, dig
 from rules.forms import Form, Unfit
 from rules.look import Look
 from rules.marks import mask
 from rules.parts import Mark, Part
-from rules.quick import ODD_NUMBER, Member, Names, form_of, made_of, rests
+from rules.quick import Member, Names, form_of, made_of, rests
 from rules.truth import Open, RowTruth
 
 #: Most groups of one row ("one of", "none of") that have bits of their own: each makes every number longer by the rows.
@@ -28,8 +30,11 @@ MAX_GROUPS = 2
 #: From how many rows on that look at a text its words are looked up all at once; fewer search it when all else holds.
 TEXT_FROM_ROWS = 100
 
-#: A member of a row, the fields that it looks at, and what it has in common with others that lack the same.
-Named: TypeAlias = tuple[Member, frozenset[str], str]
+#: For how many rows it is kept what of them looks at fields that are unknown together.
+MAX_LACKING = 50_000
+
+#: A member of a row, and what it has in common with others that lack the same.
+Named: TypeAlias = tuple[Member, str]
 #: A condition, and whether it or its opposite must hold.
 Literal: TypeAlias = tuple[CompiledCondition, bool]
 
@@ -75,7 +80,7 @@ class RowIndex:
             part.finish()
         #: The parts that rules were seen to write to, and the look at all others. Every decision begins with these.
         self.moving: tuple[tuple[Part, ...], _Scan] = ((), _scan(self.parts))
-        self._named: dict[int, tuple[Named, ...]] = {}
+        self._lacking: dict[tuple[int, frozenset[int]], tuple[Named, ...]] = {}
         self.read_by: dict[str, list[Part]] = {}
         for part in self.parts:
             for state_key in part.field.reads if part.form is not Form.CHANGE else ():
@@ -119,10 +124,10 @@ class RowIndex:
     def _read(self, field: Field, form: Form) -> str:
         """How the rest of a row reads a value: by its place, whether or not other rows look at it, too."""
         part = self._part(field, form)
-        part.kept = True
-        if form in (Form.TEXT, Form.WORDS) and field.key not in self._searched:
+        if form is Form.SET or (form in (Form.TEXT, Form.WORDS) and field.key not in self._searched):
             part.late = True
             return f"(V[{part.place}] if V[{part.place}] is not None else late({part.place}))"
+        part.kept = True
         return f"V[{part.place}]"
 
     def _keywords(self, field: Field, keywords: Sequence[str]) -> tuple[str, frozenset[Hashable]] | None:
@@ -130,7 +135,7 @@ class RowIndex:
         if field.key not in self._searched:
             return None
         part = self._part(field, Form.TEXT)
-        return f"F[{part.place}]", frozenset(part.keyword(one) for one in keywords)
+        return f"F[{part.place}]", frozenset(part.asks(one) for one in keywords)
 
     def moves(self, part: Part) -> None:
         """Rules write to this part: from the next decision on it is looked at by itself, so that it can be again."""
@@ -138,13 +143,16 @@ class RowIndex:
         # Two threads may do this at the same time: one of the parts is then taken in by a later decision.
         self.moving = moving, _scan([one for one in self.parts if one not in moving])
 
-    def named(self, bit: int) -> tuple[Named, ...]:
-        """What must hold together in a row."""
-        known = self._named.get(bit)
+    def lacking(self, bit: int, unknown: frozenset[int]) -> tuple[Named, ...]:
+        """What must hold together in a row and looks at one of these parts, by place."""
+        known = self._lacking.get((bit, unknown))
         if known is None:
+            names = {self.parts[place].field.key for place in unknown}
             row = self.rows[bit]
-            known = () if row is None else tuple((one, _names(one), _lack(one)) for one in row.all.members)
-            self._named[bit] = known
+            members = () if row is None else row.all.members
+            known = tuple((one, _lack(one)) for one in members if not _names(one).isdisjoint(names))
+            if len(self._lacking) < MAX_LACKING:
+                self._lacking[bit, unknown] = known
         return known
 
     def left(self, sets: int) -> int:
@@ -213,51 +221,82 @@ _Scan: TypeAlias = Callable[["Possible", Look], int]
 def _scan(parts: Sequence[Part]) -> _Scan:
     """The first look at all fields as one generated function: what is usual in line, what is not by `Possible.sets`."""
     names = Names()
-    parts = [part for part in parts if not part.late]
-    lines = [
-        f"{one} = look.part({one!r})" for one in sorted({part.field.place[0] for part in parts if part.field.place})
-    ]
-    lines += ["V = possible.values", "sets = 0"]
-    if any(part.form is Form.CHANGE for part in parts):
-        lines.append("changes = look.changes()")
+    parts = [part for part in parts if part.scanned]
+    sources = {part.field.place[0] for part in parts if part.field.place}
+    lines = [f"{one} = look.part({one!r})" for one in sorted(sources)]
+    lines += ["V, F = possible.values, possible.found", "lookups = look.given.lookups", "sets = 0"]
+    changes = [part for part in parts if part.form is Form.CHANGE]
+    if changes:
+        lines += ["changes = look.changes()", "if changes:"]
+        for part in changes:
+            one = f"possible.sets({names.of(part)}) if {names.of(part.field.state_key)} in changes"
+            lines.append(f"    sets |= {one} else {names.of(part.missing)}")
+        lines.append(f"else: sets |= {names.of(reduce(or_, [part.missing for part in changes]))}")
     for part in parts:
-        name, missing = names.of(part), names.of(part.missing)
         if part.form is Form.CHANGE:
-            lines.append(f"if {names.of(part.field.state_key)} in changes: sets |= possible.sets({name})")
-            lines.append(f"else: sets |= {missing}")
             continue
-        if part.field.place is None or part.form not in _USUAL:
+        name = names.of(part)
+        reading, marks = _reading(part, names), _marks(part, names)
+        if reading is None or marks is None:
             lines.append(f"sets |= possible.sets({name})")
             continue
-        source, key = part.field.place
-        lines.append(f"v = {source}.get({names.of(key)})")
-        if part.kept:
-            lines.append(f"V[{part.place}] = v")
-        said = []
-        if part.keys.table is None:
-            said.append(f"{names.of(part.keys.of)}(v)")
-        elif part.keys.table:
-            said.append(f"{names.of(part.keys.table.get)}(v, {names.of(part.keys.otherwise)})")
-        elif part.keys.otherwise:
-            said.append(names.of(part.keys.otherwise))
-        if part.order.limits:
-            limits = names.of(part.order.limits)
-            said.append(f"{names.of(part.order.cells)}[below({limits}, v) + upto({limits}, v)]")
-        lines.append(f"if {_USUAL[part.form]}: sets |= {' | '.join(said) or '0'}")
-        lines.append(f"elif v is None: sets |= {missing}")
-        lines.append(f"else: sets |= possible.sets({name})")
+        # An odd value ends up in some exception, and costs nothing where there is none.
+        lines += ["try:", *(f"    {line}" for line in (*reading, *marks))]
+        lines.append(f"except Exception: sets |= possible.sets({name})")
     lines.append("return sets")
     source = "def scan(possible, look):\n" + "".join(f"    {line}\n" for line in lines)
-    made: _Scan = made_of(source, names, below=bisect_left, upto=bisect_right)["scan"]
+    made: _Scan = made_of(source, names, dig=dig, Unfit=Unfit)["scan"]
     return made
 
 
-#: What the usual value of a form is like, of which the marks can be looked up as it is.
-_USUAL = {
-    Form.PLAIN: "v.__class__ is str and v",
-    Form.NUMBER: f"not ({ODD_NUMBER.format('v')})",
-    Form.FLAG: "v.__class__ is bool",
-}
+def _reading(part: Part, names: Names) -> list[str] | None:
+    """How the raw value of a field gets into `v`; None where that takes more than a look."""
+    if part.field.place is not None:
+        source, key = part.field.place
+        return [f"v = {source}.get({names.of(key)})"]
+    if part.field.answer is None:
+        return None
+    lookup, path = part.field.answer
+    lines = [f"v = lookups[{names.of(lookup)}]", "if v['state'] != 'known': raise Unfit", "v = v['data']"]
+    value = f"dig(v, {names.of(path)})"
+    if len(path) == 1:
+        value = f"v.get({names.of(path[0])}) if v.__class__ is dict else {value}"
+    return [*lines, f"v = {value}"]
+
+
+def _marks(part: Part, names: Names) -> list[str] | None:
+    """What the value `v` of a usual sort sets; None where it has to be brought into another form first."""
+    missing = names.of(part.missing)
+    keep = [f"V[{part.place}] = v"] if part.kept else []
+    by_value = names.of(part.by_value)
+    match part.form:
+        case Form.PLAIN:
+            return [f"sets |= {by_value}[v]", *keep]
+        case Form.FLAG:
+            # 1 is True to a dictionary, and is neither yes nor no.
+            return [
+                "if v is not True and v is not False and v is not None: raise Unfit",
+                f"sets |= {by_value}[v]",
+                *keep,
+            ]
+        case Form.NUMBER:
+            # True is 1 to a dictionary, and is no number; of numbers with a fraction there are too many to keep.
+            lines = [f"if v.__class__ is int or v is None: sets |= {by_value}[v]"]
+            lines.append(f"elif v.__class__ is float: sets |= {names.of(part.of_number)}(v)")
+            return [*lines, "else: raise Unfit", *keep]
+        case Form.TEXT:
+            return [
+                f"if v.__class__ is str or v is None: sets |= {names.of(part.of_text)}(v or '', F, V)",
+                "else: raise Unfit",
+            ]
+        case Form.SET:
+            return [
+                f"if v is None: sets |= {missing}",
+                "elif v.__class__ is not list and v.__class__ is not tuple: raise Unfit",
+                f"elif len(v) == 1: sets |= {by_value}[v[0]]",
+                f"else: sets |= {names.of(part.of_members)}(v) if v else {missing}",
+            ]
+    return None
 
 
 class _Odd:
@@ -313,27 +352,30 @@ class Possible:
         value = self.values[place] = part.as_compared(part.read(self._look))
         return value
 
-    def _open(self) -> set[int]:
+    def _open(self) -> frozenset[int]:
         rows = self.index.open
         for part in self._unknown.values():
             rows |= part.rows
         rows &= self._rows
-        return set(_bits(rows)) if rows else _NO_BITS
+        return frozenset(_bits(rows)) if rows else _NO_BITS
 
     def truth(self, bit: int) -> RowTruth:
         """What the conditions of a row say; of a row in `bits`, or one that does not match."""
         row = self.index.rows[bit]
         if row is None:
             return True
-        if bit in self.index.whole or bit not in self.open:
+        if bit not in self.open or (bit in self.index.whole and bit not in self.index.rests):
             return row.truth(self._look)
-        # All that looks at other fields holds: the bits have said so.
-        names = [part.field.key for part in self._unknown.values()]
-        left = [one for one in self.index.named(bit) if not one[1].isdisjoint(names)]
-        if len(left) != 1 or not left[0][2]:
-            return All(tuple(one for one, _, _ in left)).truth(self._look)
+        if bit in self.index.rests:
+            matches = self._rest(bit)
+            if not matches:
+                return row.truth(self._look) if matches is None else False
+        # All that looks at other fields holds: the bits and the rest have said so.
+        left = self.index.lacking(bit, frozenset(self._unknown))
+        if len(left) != 1 or not left[0][1]:
+            return All(tuple(one for one, _ in left)).truth(self._look)
         # Most rows are left for this one reason, and one answer does for all that lack the same.
-        condition, _, lack = left[0]
+        condition, lack = left[0]
         lacking = lack, self._look.may_wait
         known = self._lacking.get(lacking)
         if known is None:
@@ -346,10 +388,16 @@ class Possible:
                 self._lacking[lacking] = known
         return known
 
+    def doubtful(self, bits: Sequence[int]) -> Set[int]:
+        """Those of these rows of which their bit alone does not say that they match."""
+        rests = self.index.rests.keys() & bits if self.index.rests else _NO_BITS
+        return rests | self.open.intersection(bits) if self.open else rests
+
     def matches(self, bit: int) -> bool | None:
         """Whether the row certainly matches; None when its conditions must be asked. Only of rows in `bits`."""
-        if bit in self.open:
-            return None
+        return None if bit in self.open else self._rest(bit)
+
+    def _rest(self, bit: int) -> bool | None:
         rest = self.index.rests.get(bit)
         try:
             return rest is None or rest(self.values, self.found, self.late)
@@ -361,7 +409,7 @@ class Possible:
         for part in self.index.read_by.get(name, ()):
             if part.late:
                 self.values[part.place] = None
-            else:
+            if part.scanned:
                 self.dirty.add(part)
 
     def _left(self) -> int:
@@ -383,7 +431,7 @@ class Possible:
             self.index.moves(part)
             # This decision has looked at it together with the others, once: all of them again, by themselves.
             self._others, self._base = 0, None
-            self._sets = {one: self.sets(one) for one in self.index.parts if not one.late}
+            self._sets = {one: self.sets(one) for one in self.index.parts if one.scanned}
         for part in self.dirty:
             sets = self.sets(part)
             if sets != self._sets[part]:
@@ -404,22 +452,16 @@ class Possible:
             self.open = self._open()
 
 
-_NO_BITS: set[int] = set()
+_NO_BITS: frozenset[int] = frozenset()
 
 
 def _bits(rows: int) -> list[int]:
     """The places of the bits, from the lowest."""
     found: list[int] = []
-    if rows.bit_count() < 8:
-        while rows:
-            lowest = rows & -rows
-            found.append(lowest.bit_length() - 1)
-            rows ^= lowest
-        return found
-    size = (rows.bit_length() + 63) // 64 * 8
-    for at, word in enumerate(memoryview(rows.to_bytes(size, "little")).cast("Q")):
-        while word:
-            lowest = word & -word
-            found.append((at << 6) + lowest.bit_length() - 1)
-            word ^= lowest
+    while rows:
+        # From the highest: what is left becomes shorter with each.
+        highest = rows.bit_length() - 1
+        found.append(highest)
+        rows ^= 1 << highest
+    found.reverse()
     return found

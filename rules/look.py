@@ -82,15 +82,24 @@ class Look:
 
     def put(self, name: str, value: JSON, row_key: str) -> None:
         """What a row writes; None empties the field."""
+        own = self.own_item()
+        if value is None:
+            own.pop(name, None)
+        else:
+            own[name] = value
+        self.wrote(name, row_key)
+
+    def own_item(self) -> dict[str, JSON]:
+        """The item to write to. Who does says so by `wrote`."""
         own = self._own
         if own is None:
             # Ours from here on: a copy for every row that fires would cost more than the rest of it.
             own = self._own = dict(self.item)
             self.item = own
+        return own
+
+    def wrote(self, name: str, row_key: str) -> None:
+        """A row wrote this field: it is read again, with all that depends on it."""
         self.staged_by[name] = row_key
-        if value is None:
-            own.pop(name, None)
-        else:
-            own[name] = value
         if name in self._bases:
             self._readings = {key: known for key, known in self._readings.items() if name not in known[0].reads}

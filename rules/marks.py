@@ -45,6 +45,7 @@ class ByKey:
         self._brings: dict[tuple[int, int], dict[Hashable, list[int]]] = {}
         self._slots: dict[int, int] = {}  # bit -> how many slots it has taken
         self._by_key: dict[Hashable, int] = {}
+        self._known: frozenset[Hashable] = frozenset()
         #: How the stretches of such a number become bits: where it begins, the bits of its slot if it is of one, where
         #: they go, and what this and all further ones set when nothing is brought there.
         self._ways: list[tuple[int, int | None, int, int]] = []
@@ -67,6 +68,10 @@ class ByKey:
         self._slots[bit] = slot + 1
         self._take(slot, keys, bit)
 
+    def know(self, key: Hashable) -> None:
+        """Somebody else asks for this key."""
+        self._by_key.setdefault(key, 0)
+
     def _take(self, slot: int, keys: Iterable[Hashable], bit: int) -> None:
         stretch, place = divmod(bit, self._width)
         by_key = self._brings.setdefault((slot, stretch), {})
@@ -86,8 +91,9 @@ class ByKey:
             behind |= (needing or 0) << to
             self._ways.insert(0, (begin, needing, to, behind))
         self._always = always
-        self.otherwise = self.of_all(())
+        self.otherwise = self.of_brought(0)
         self._brings, self._slots = {}, {}
+        self._known = frozenset(self._by_key)
         size = (self.otherwise.bit_length() >> 3) * len(self._by_key)
         if single and size <= MAX_TABLE_BYTES:
             self.table = {key: self.of_all((key,)) for key in self._by_key}
@@ -98,9 +104,24 @@ class ByKey:
             return self.of_all((key,))
         return self.table.get(key, self.otherwise)
 
-    def of_all(self, keys: Iterable[Hashable]) -> int:
+    def there(self, keys: Iterable[Hashable]) -> frozenset[Hashable]:
+        """Those of the keys that somebody asks for."""
+        return self._known.intersection(keys)
+
+    def of_all(self, there: Iterable[Hashable]) -> int:
         """The bits that a value with these keys sets."""
-        brought = reduce(or_, filter(None, map(self._by_key.get, keys)), 0)
+        return self.of_brought(reduce(or_, map(self.brought, there), 0))
+
+    def of_there(self, there: frozenset[Hashable]) -> int:
+        """The same for keys out of `there`."""
+        return self.of_brought(reduce(or_, map(self._by_key.__getitem__, there))) if there else self.otherwise
+
+    def brought(self, key: Hashable) -> int:
+        """What this key brings; those of several keys are put together by "or", for `of_brought`."""
+        return self._by_key.get(key, 0)
+
+    def of_brought(self, brought: int) -> int:
+        """The bits that a value sets whose keys bring this."""
         whole, found, length = self._whole, self._always, brought.bit_length()
         for begin, needing, to, behind in self._ways:
             if begin >= length:

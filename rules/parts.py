@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, TypeAlias
 
 from rules.compiled import CompiledCondition
@@ -19,6 +21,11 @@ from tickets.values import JSON
 #: they set.
 MAX_TESTS, MAX_CHANGES_KEPT = 64, 1_000
 
+#: Most bytes that the answers for values which came before take, for one field.
+MAX_KEPT_BYTES = 1 << 20
+#: What keeping one takes beside its bits, in bytes; and the longest value, in characters, that is kept.
+KEPT_BYTES, KEPT_CHARS = 200, 100
+
 #: Sets a bit wherever a condition holds, or wherever it does not.
 Mark: TypeAlias = Callable[[int], None]
 
@@ -34,6 +41,22 @@ _LIMITS = {
 _NO_KEYS: tuple[Hashable, ...] = ()
 
 
+class Kept(dict[Any, int]):
+    """Numbers by raw value, worked out when first asked for and kept as long as there is room."""
+
+    def __init__(self, work_out: Callable[[Any], int]) -> None:
+        super().__init__()
+        self._work_out, self._left_bytes = work_out, MAX_KEPT_BYTES
+
+    def __missing__(self, value: Any) -> int:
+        """Raises whatever cannot be worked out raises; nothing is kept then."""
+        made = self._work_out(value)
+        if self._left_bytes > 0 and (value.__class__ is not str or len(value) <= KEPT_CHARS):
+            self._left_bytes -= KEPT_BYTES + (made.bit_length() >> 3)
+            self[value] = made
+        return made
+
+
 class Part:
     """What rows say about one field in one form.
 
@@ -47,7 +70,9 @@ class Part:
         self.bits = 0  # all that may be set
         self.rows = 0  # that look at it at all, so that must be asked when it is unknown
         self.kept = False  # whether the rest of some row looks at the value
-        self.late = False  # whether it is looked at only when some row asks for it
+        self.late = False  # whether the value is made only when the rest of some row asks for it
+        #: What a raw value sets; in a set, what one with this only member does, and what each member brings.
+        self.by_value, self._brought = Kept(self._of_raw), Kept(self._raw_brings)
         self._asking: list[int] = []
         self._missing: list[int] = []
         self._always: list[int] = []
@@ -57,6 +82,11 @@ class Part:
         self._phrases: dict[Hashable, list[str]] = {}  # keywords of several words, by the longest of these
         self._signs: list[str] = []  # keywords without a letter or digit
         self._whole = False  # whether a row looks at the text as a whole
+
+    @property
+    def scanned(self) -> bool:
+        """Whether every decision looks at it: it sets bits, or its value is noted for the rest of rows."""
+        return not self.late or bool(self.bits)
 
     # making ----------------------------------------------------------------------------------------------------------
 
@@ -155,9 +185,16 @@ class Part:
             return folded.encode()
         if longest:
             self._phrases.setdefault(longest.encode(), []).append(folded)
+            self.keys.know(longest.encode())
         else:
             self._signs.append(folded)
         return folded
+
+    def asks(self, value: JSON) -> Hashable:
+        """The same for the rest of some row, which looks for it among the keywords found."""
+        key = self.keyword(value)
+        self.keys.know(key)
+        return key
 
     def _plain_key(self, value: JSON) -> Hashable:
         if self.form is not Form.TEXT:
@@ -208,7 +245,7 @@ class Part:
         Raises `Unfit`, or whatever a test of a change raises, when nobody can say."""
         form = self.form
         if form is Form.TEXT:
-            return self._text(value, found, values)
+            return self.of_text(value, found, values)
         if self.kept:
             values[self.place] = value
         if value is None or (form is Form.SET and not value):
@@ -217,26 +254,49 @@ class Part:
             return self.keys.of_all(value) if len(value) > 1 else self.keys.of(*value)
         if form is Form.CHANGE:
             return self._change(value)
+        return self._of_value(value)
+
+    def _of_value(self, value: Any) -> int:
         return self.keys.of(value) | self.order.of(value) if self.order.limits else self.keys.of(value)
 
-    def _text(self, value: str, found: list[Any], values: list[Any]) -> int:
+    def _of_raw(self, value: Any) -> int:
+        if self.form is Form.SET:
+            if value.__class__ is not str:
+                raise Unfit
+            return self.keys.of(fold(value))
+        made = self.make(value)
+        return self.missing if made is None else self._of_value(made)
+
+    def _raw_brings(self, member: Any) -> int:
+        if member.__class__ is not str:
+            raise Unfit
+        return self.keys.brought(fold(member))
+
+    def of_number(self, value: float) -> int:
+        """The bits that a number with a fraction sets. Raises `Unfit`."""
+        return self._of_value(self.make(value))
+
+    def of_members(self, members: Sequence[Any]) -> int:
+        """The bits that a set with several members sets. Raises `Unfit` for a member that is no text."""
+        return self.keys.of_brought(reduce(or_, map(self._brought.__getitem__, members)))
+
+    def of_text(self, value: str, found: list[Any], values: list[Any]) -> int:
+        """The bits that a text sets. Notes it, and the keywords found in it, for the rest of rows. Raises `Unfit`."""
         if not value:
             found[self.place], values[self.place] = _NO_KEYS, value
             return self.missing
-        folded, there = tokens(value)
-        if not there and not (folded or fold(value)):
+        folded, words = tokens(value)
+        if not words and not (folded or fold(value)):
             raise Unfit  # nothing but spaces
-        keys: list[Hashable] = there  # type: ignore[assignment]
+        there = self.keys.there(words)
         if self.kept or self._phrases or self._signs or self._whole:
             folded = folded or fold(value)
             values[self.place] = folded
-            by_word = self._phrases
-            more = [*self._signs, *(one for word in by_word.keys() & set(there) for one in by_word[word])]
-            keys += [one for one in more if has_keyword(folded, one)]
-            if self._whole:
-                keys.append(("is", folded))
-        found[self.place] = keys
-        return self.keys.of_all(keys)
+            more = [*self._signs, *(one for word in there & self._phrases.keys() for one in self._phrases[word])]
+            keys: list[Hashable] = [one for one in more if has_keyword(folded, one)]
+            there |= self.keys.there([*keys, ("is", folded)])
+        found[self.place] = there
+        return self.keys.of_there(there)
 
     def _change(self, value: Any) -> int:
         if value.__class__ is not list or len(value) != 2:

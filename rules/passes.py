@@ -9,10 +9,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rules.compiled import CompiledRow, CompiledTable
-from rules.decision import Planned, Skipped, Wait
+from rules.decision import Planned, Ready, Skipped, Wait
 from rules.errors import RulesError, UnknownEntry
 from rules.facts import Facts, LookupKey
 from rules.index import Possible
@@ -186,27 +186,28 @@ class Pass:
 
         Stops before a table that has more to it, or with a row that is not certain. What most decisions consist of is
         done here on one record per row, because reaching for the records of many tables takes the time."""
-        swept, rests, bits = bucket.swept, possible.index.rests, possible.bits
+        swept, bits = bucket.swept, possible.bits
         item_kind = self.look.item.get("kind")
         at = bisect_left(bits, self.next_bit)
         while at < len(bits):
-            _, _, order, end, kind = swept[bits[at]] or bucket.sweeping(bits[at], self.vocabulary)
+            _, order, end, kind = swept[bits[at]] or bucket.sweeping(bits[at], self.vocabulary)
             if not end or (kind != item_kind and kind != "any"):
                 return False
             stop = at + 1 if end == bits[at] + 1 else bisect_left(bits, end, at)
             mine = bits[at:stop]
             if possible.open and not possible.open.isdisjoint(mine):
                 return False
-            if rests and not rests.keys().isdisjoint(mine):
-                said = [possible.matches(bit) for bit in mine]
-                if None in said:
+            for bit in possible.doubtful(mine):
+                matches = possible.matches(bit)
+                if matches is None:
                     return False
-                mine = [bit for bit, matches in zip(mine, said, strict=True) if matches]
+                if not matches:
+                    mine.remove(bit)
+            self.now, self.next_bit = order + 1, end
             if mine:
                 self.busy.add(order)
-            self.now, self.next_bit = order + 1, end
-            some = [swept[bit] or bucket.sweeping(bit, self.vocabulary) for bit in mine]
-            self.fire_ready(some, bucket, bits[at])
+                some = [(swept[bit] or bucket.sweeping(bit, self.vocabulary))[0] for bit in mine]
+                self.fire_ready(some, bucket, bits[at])
             if self.stopped:
                 return True
             at = stop
@@ -303,11 +304,11 @@ class Pass:
         first = compiled.table.hit is HitPolicy.FIRST
         begin, bits = self.first_bit, possible.bits
         mine = bits[bisect_left(bits, begin) : bisect_left(bits, begin + len(compiled.rows))]
-        rests, odd = possible.index.rests, possible.open
+        doubtful = possible.doubtful(mine)
         sure: list[int] = []
         asked: list[int] = []
         for bit in mine:
-            matches = possible.matches(bit) if bit in rests or bit in odd else True
+            matches = possible.matches(bit) if bit in doubtful else True
             if matches is None:
                 asked.append(bit - begin)
             elif matches:
@@ -444,6 +445,7 @@ class Pass:
         """Say which rows could not be decided, and that the table was `done` without an answer."""
         without: dict[str, str] = {}
         said: dict[int, tuple[tuple[LookupKey, ...], str, str]] = {}
+        every = not self.held and self.only_rows is None
         for row, truth in rows:
             # Many rows lack the same, and share what says so.
             known = said.get(id(truth))
@@ -457,7 +459,7 @@ class Pass:
                     for one in truth.leaves:
                         without.setdefault(one.lookup.name if one.lookup else one.reason, one.reason)
             lookups, reason, error = known
-            if self.can_fire(row.key):
+            if every or self.can_fire(row.key):
                 self.skipped.append(Skipped(row.key, lookups, reason, bool(error)))
             if error:
                 self.note(f"{row.key} could not be decided: {error}")
@@ -493,30 +495,48 @@ class Pass:
         ready = compiled.ready
         self.fire_ready([ready[at] or ready_row(compiled, at, self.vocabulary) for at in places], compiled, 0)
 
-    def fire_ready(self, rows: Iterable[tuple[Any, ...]], of: CompiledTable | Bucket, bit: int) -> None:
-        """Fire these rows, each a key and the one thing that it does, if it is one; more may stand behind that.
+    def fire_ready(self, rows: Iterable[Ready], of: CompiledTable | Bucket, bit: int) -> None:
+        """Fire these rows, each a key and the one thing that it does, if it is one.
 
         They are of one table: this one, or in a bucket the one with that bit, which only a row that does more reaches
-        for."""
-        held, only, look = self.held, self.only_rows, self.look
-        for key, single, *_ in rows:
-            if (held and key in held) or (only is not None and key not in only):
-                continue
-            if single is None or not self.effects_left:
+        for. No row of them sees what the others write, so what is to be looked at again is said once for all."""
+        if self.held or self.only_rows is not None:
+            rows = [one for one in rows if self.can_fire(one[0])]
+        item, left = self.look.own_item(), self.effects_left
+        wrote: dict[str, str] = {}
+        for key, single in rows:
+            if single is None or not left:
+                self.effects_left = left
+                self.written(wrote)
+                wrote = {}
                 self.fire(of if isinstance(of, CompiledTable) else of.tables[of.owner[bit]], key)
                 if self.stopped:
                     return
+                left = self.effects_left
                 continue
             name, value, planned = single
-            if look.item.get(name) != value:
-                self.effects_left -= 1
-                self.planned.append(planned)
-                self.staged[name] = value
-                self.written_at[name] = self.now
-                look.put(name, value, key)
-                if self.possible is not None:
-                    self.possible.wrote(name)
             self.fired.append(key)
+            if item.get(name) == value:
+                continue
+            left -= 1
+            self.planned.append(planned)
+            wrote[name] = key
+            if value is None:
+                del item[name]
+            else:
+                item[name] = value
+        self.effects_left = left
+        self.written(wrote)
+
+    def written(self, by: Mapping[str, str]) -> None:
+        """Take down what rows have written into the item: by field, the key of the last one."""
+        look, possible = self.look, self.possible
+        for name, key in by.items():
+            self.staged[name] = look.item.get(name)
+            self.written_at[name] = self.now
+            look.wrote(name, key)
+            if possible is not None:
+                possible.wrote(name)
 
     def stage(self, written: Mapping[str, JSON], key: str) -> None:
         if written:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 from rules.compiled import CompiledRow, CompiledTable
-from rules.decision import Entry, Single
+from rules.decision import Entry, Ready
 from rules.facts import Facts
 from rules.index import RowIndex
 from rules.quick import Found, Match, match_rows
@@ -101,9 +101,9 @@ def _compiled(
     return RuleSet(revision, ordered, vocabulary, compiled, by_kind, rearms, again)
 
 
-#: A row's key, the one thing that it does if it is one, the place of its table in the list, the first bit behind the
-#: table or 0 when the table has more to it than rows that count for themselves, and the kind of item it is for.
-Swept: TypeAlias = tuple[str, Single | None, int, int, str]
+#: The row ready to fire, the place of its table in the list, the first bit behind the table or 0 when the table has
+#: more to it than rows that count for themselves, and the kind of item it is for.
+Swept: TypeAlias = tuple[Ready, int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,8 @@ class Bucket:
             and table.always == {kind.value for kind in table.kinds}
             and (table.table.hit is HitPolicy.EVERY or len(table.rows) == 1)
         )
-        key, single = ready_row(table, bit - begin, vocabulary) if simple else ("", None)
-        known = self.swept[bit] = key, single, table.order, end if simple else 0, table.table.kind
+        ready = ready_row(table, bit - begin, vocabulary) if simple else ("", None)
+        known = self.swept[bit] = ready, table.order, end if simple else 0, table.table.kind
         return known
 
     def first(self, facts: Facts) -> tuple[CompiledTable, Found | None] | None:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, cast
 
 from rules.actions import intended, step_sentence
 from rules.compiled import CompiledTable, because
-from rules.decision import Planned, RowSteps, Single
+from rules.decision import Planned, Ready, RowSteps
 from rules.errors import ActionRefused
 from rules.facts import Facts
 from rules.table import Step
@@ -112,7 +112,7 @@ def steps_of(compiled: CompiledTable, key: str, vocabulary: Vocabulary) -> RowSt
     return known
 
 
-def ready_row(compiled: CompiledTable, at: int, vocabulary: Vocabulary) -> tuple[str, Single | None]:
+def ready_row(compiled: CompiledTable, at: int, vocabulary: Vocabulary) -> Ready:
     """The key of the row in this place, behind all rows that of the otherwise row; and its one thing to do, if so."""
     key = compiled.rows[at].key if at < len(compiled.rows) else compiled.otherwise_key
     ready = compiled.ready[at] = (key, steps_of(compiled, key, vocabulary).single)

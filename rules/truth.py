@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from rules.facts import LookupKey
 from rules.trace import Truth
 
 
-@dataclass(frozen=True, slots=True)
-class Undecided:
+# Tuples, which are made several times as fast as frozen records.
+class Undecided(NamedTuple):
     """What a condition says when it can say neither yes nor no."""
 
     reason: str
@@ -23,8 +22,7 @@ class Undecided:
 YES, NO, UNCLEAR, FAILED = 1, 2, 4, 8
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(NamedTuple):
     """Conditions that cannot be decided yet, or at all, and what they may become together.
 
     `may` counts the answers on their way, `may_at_last` those too that a table that never goes without waits for."""

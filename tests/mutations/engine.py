@@ -189,15 +189,15 @@ MUTATIONS = (
     Mutation(
         "the limit of effects of a row that gives one field a value",
         "rules/passes.py",
-        "        if single is None or not self.effects_left:",
-        "        if single is None:",
+        "            if single is None or not left:\n",
+        "            if single is None:\n",
         ENGINE + "test_a_row_of_one_effect_stops_at_the_limit_too",
     ),
     Mutation(
         "a row that gives a field the value it has plans nothing",
         "rules/passes.py",
-        "            if look.item.get(name) != value:",
-        "            if True:",
+        "            if item.get(name) == value:\n",
+        "            if False:\n",
         ENGINE + "test_a_step_that_changes_nothing_plans_nothing_but_stands_in_the_trace",
     ),
     Mutation(
@@ -230,10 +230,17 @@ MUTATIONS = (
     ),
     Mutation(
         "a limit of the index is a limit exactly",
-        "rules/index.py",
-        "[below({limits}, v) + upto({limits}, v)]",
-        "[2 * below({limits}, v)]",
+        "rules/marks.py",
+        "        return self.cells[bisect_left(self.limits, value) + bisect_right(self.limits, value)]",
+        "        return self.cells[2 * bisect_left(self.limits, value)]",
         INDEX + "test_a_row_with_a_limit_is_left_exactly_when_it_matches_however_few_limits_are_known",
+    ),
+    Mutation(
+        "yes is no number to the index",
+        "rules/index.py",
+        'lines = [f"if v.__class__ is int or v is None: sets |= {by_value}[v]"]',
+        'lines = [f"if isinstance(v, int) or v is None: sets |= {by_value}[v]"]',
+        INDEX + "test_what_a_value_sets_is_not_remembered_for_another_that_a_dictionary_takes_for_the_same",
     ),
     Mutation(
         "a group in the index holds when one of its members does",
@@ -287,7 +294,12 @@ MUTATIONS = (
                 'if not end or (kind != item_kind and kind != "any"):',
                 "if not end:",
             ),
-            ("what is held", "rules/passes.py", "if (held and key in held) or (", "if ("),
+            (
+                "what is held",
+                "rules/passes.py",
+                "        if self.held or self.only_rows is not None:\n",
+                "        if False:\n",
+            ),
         )
     ),
     Mutation(

@@ -283,3 +283,19 @@ def test_a_row_is_asked_when_its_lookup_is_unknown_and_left_out_when_another_cel
     poor = some_facts({"channel": "email"}, lookups={"erp.find_party": {"state": "known", "data": {"tier": "silver"}}})
     assert decided(poor, table).fired == ("A01/rest",)
     assert decided(some_facts({"channel": "form"}), table).wait is None
+
+
+@pytest.mark.parametrize(("name", "op", "value"), [("ticket.fields.amount", "is", 1), ("message.public", "is", True)])
+def test_what_a_value_sets_is_not_remembered_for_another_that_a_dictionary_takes_for_the_same(
+    name: str, op: str, value: Any
+) -> None:
+    """1 and True are one key of a dictionary: the second of them is asked, whatever the first one came to."""
+    columns = [{"id": "c1", "field": name, "op": op}]
+    table = a_table([tagging("r1", c1={"value": value})], columns=columns)
+    ruleset = compile_ruleset(1, [Entry("T", "T", 1, 0, table=table)], DESK, index_from=0)
+    for _ in range(2):
+        for one in (1, True, 1.0):
+            decision = decide(ruleset, some_facts({"fields.amount": one}, message={"public": one}))
+            odd = isinstance(one, bool) is not isinstance(value, bool)
+            assert [skipped.failed for skipped in decision.skipped] == ([True] if odd else [])
+            assert list(decision.fired) == ([] if odd else ["T/r1"])
