@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,7 @@ class TracedPass(Pass):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.entries: list[EntryTrace] = []
+        self.orders: list[int] = []  # the places of their tables in the list
         #: The places of the tables in which the pass before found something; None: nobody knows.
         self.known_busy: Set[int] | None = None
         self.unmatched_left = self.deciding_left = MAX_TRACED_ROWS
@@ -42,7 +44,9 @@ class TracedPass(Pass):
 
     def unclear(self, compiled: CompiledTable, reason: str) -> None:
         super().unclear(compiled, reason)
-        self.entries.append(self.not_clear(compiled, reason))
+        at = bisect_right(self.orders, compiled.order)
+        self.entries.insert(at, self.not_clear(compiled, reason))
+        self.orders.insert(at, compiled.order)
 
     def not_clear(self, compiled: CompiledTable, reason: str) -> EntryTrace:
         entry = compiled.entry
@@ -52,11 +56,13 @@ class TracedPass(Pass):
         if self.short_trace and self.certainly_idle(compiled):
             return
         trace = self.traced(compiled, full=False)
-        at = next((at for at, one in enumerate(self.entries) if one.code == trace.code), None)
-        if at is not None:
+        at = bisect_left(self.orders, compiled.order)
+        if self.orders[at : at + 1] == [compiled.order]:
             self.entries[at] = _both_times(self.entries[at], trace)  # it ran again
         elif not self.short_trace or trace.verdict is not Verdict.NOT_MATCHED:
-            self.entries.append(trace)
+            # Behind all others, unless it had nothing to do before it ran again.
+            self.entries.insert(at, trace)
+            self.orders.insert(at, compiled.order)
 
     def certainly_idle(self, compiled: CompiledTable) -> bool:
         """Whether no row can match, so that a short trace leaves the table out: of a long list this is nearly all."""

@@ -124,6 +124,15 @@ def test_a_table_runs_again_when_a_later_entry_changes_a_field_it_reads(index_fr
     assert fired(False) == ("B/r1",)
 
 
+def test_a_table_that_had_nothing_to_do_before_it_ran_again_stands_in_its_place_in_a_short_trace() -> None:
+    tables = [by_tags("A", "b", "c", again=True), by_tags("B", "a", "b")]
+    entries = [Entry(one.code, one.name, 1, at, table=one) for at, one in enumerate(tables)]
+    ruleset = compile_ruleset(1, entries, DESK, index_from=0, short_trace_from=0)
+    decision = decide(ruleset, some_facts({"tags": ["a"]}))
+    assert decision.fired == ("B/r1", "A/r1")
+    assert [one.code for one in decision.trace.entries] == ["A", "B"]
+
+
 def test_a_row_fires_once_however_often_its_table_runs() -> None:
     first = by_tags("A", "a", "x", again=True)
     decision = decided(some_facts({"tags": ["a"]}), first, by_tags("B", "x", "y"))
