@@ -39,6 +39,9 @@ MAX_SENTENCE_CHARS = 500
 class ConnectorError(Exception):
     """The connector could not answer."""
 
+    #: Whether it was a change that may have been carried out all the same.
+    may_be_done: bool = False
+
     def __init__(self, sentence: str = "") -> None:
         super().__init__((sentence or (self.__doc__ or "").strip())[:MAX_SENTENCE_CHARS])
 

@@ -213,7 +213,7 @@ class Gateway:
                 stored = self._keep(key, loaded, asked, clean, inputs_hash, result, cause, started, exchange)
             return self._record(loaded.info, operation, stored, "miss")
         except ConnectorError as error:
-            failure = _unclear(loaded.info, asked, exchange, error) or error
+            failure = _judged(loaded.info, asked, exchange, error)
         self._after_failure(loaded, asked, clean, inputs_hash, failure, cause, started, exchange)
         if (
             isinstance(failure, (Retryable, CredentialsRejected, BadAnswer))
@@ -476,18 +476,24 @@ class Gateway:
         )
 
 
-def _unclear(info: ConnectionInfo, asked: Operation, exchange: Exchange, failure: ConnectorError) -> Unclear | None:
-    """What this failure means for a write that may not be repeated, when it may have been carried out; else None.
+def _judged(info: ConnectionInfo, asked: Operation, exchange: Exchange, failure: ConnectorError) -> ConnectorError:
+    """The failure, marked when it was a write that may have been carried out; `Unclear` where it may not be repeated.
 
     3xx and 4xx are answers and mean "no"; 408 and 5xx, silence and an unreadable "yes" leave it open."""
-    if asked.kind == "read" or asked.repeatable or not exchange.may_have_arrived or isinstance(failure, Unclear):
-        return None
+    if isinstance(failure, Unclear):
+        failure.may_be_done = True
+        return failure
+    if asked.kind == "read" or not exchange.may_have_arrived:
+        return failure
     if exchange.status is not None and 300 <= exchange.status < 500 and exchange.status != 408:
-        return None
-    return Unclear(
-        f"{info.label} may have carried out {asked.name}, or not: {failure.sentence} It is not sent again by itself, "
-        "for that could do it twice."
-    )
+        return failure
+    if not asked.repeatable:
+        failure = Unclear(
+            f"{info.label} may have carried out {asked.name}, or not: {failure.sentence} It is not sent again by "
+            "itself, for that could do it twice."
+        )
+    failure.may_be_done = True
+    return failure
 
 
 def _audit_row(

@@ -31,6 +31,7 @@ from tickets.effects import (
     AddTo,
     AssignNext,
     CallWebhook,
+    ChangeSystem,
     CreateItem,
     Effect,
     Follow,
@@ -127,7 +128,7 @@ def apply_outcomes(
                     messages.append(_bot_message(connection, effect, item, outcome.cause))
                 case SetContext():
                     cards.append(_card(effect, outcome.cause, now))
-                case Notify() | SendMail() | SuggestReply() | CallWebhook():
+                case Notify() | SendMail() | SuggestReply() | CallWebhook() | ChangeSystem():
                     tellings.append((outcome, effect))
                 case RunScript():
                     runs.append((outcome, effect))
@@ -266,7 +267,7 @@ def _sent_already(connection: Connection, read: Read, effect: Effect) -> bool:
                 )
             )
             return connection.execute(made.limit(1)).first() is not None
-        case SendMail() | SuggestReply() | CallWebhook():
+        case SendMail() | SuggestReply() | CallWebhook() | ChangeSystem():
             return told_already(connection, item_id, effect, from_iso(str(read.facts.event["at"])))
         case RunScript():
             ran = select(RunRow.params).where(RunRow.root_id == read.event.root_id, RunRow.script == effect.script)

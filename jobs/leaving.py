@@ -1,7 +1,7 @@
 """Rows of what leaves the house, written in the transaction that causes them. `jobs.outbox` delivers them.
 
 Kinds: "email" (a public message to its customer), "template" and "notice" (a mail to somebody, nothing posted),
-"digest" (a colleague's unread bell), "reply" (a suggested reply), "webhook".
+"digest" (a colleague's unread bell), "reply" (a suggested reply), "webhook", "change" (in a connected system).
 """
 
 from __future__ import annotations

@@ -21,7 +21,16 @@ from rules.listed import as_table, is_listed
 from rules.parse import parse_table
 from rules.script_params import declared_or_none
 from rules.store import EntryKind, Stored
-from rules.vocabulary import FieldSpec, LookupSpec, NamedList, Template, TemplateText, Vocabulary
+from rules.vocabulary import (
+    ChangeInput,
+    ChangeSpec,
+    FieldSpec,
+    LookupSpec,
+    NamedList,
+    Template,
+    TemplateText,
+    Vocabulary,
+)
 from tickets import clocks, lists
 from tickets.item import FieldType, ItemKind
 from tickets.questions import Purpose
@@ -129,6 +138,9 @@ def table_data(kind: EntryKind, code: str, content: Mapping[str, Any]) -> Mappin
 def vocabulary(connection: Connection) -> Vocabulary:
     """What exists in this desk, for parsing, menus and completion."""
     stored = rule_list.entries(connection)
+    known = connections.connections(connection)
+    # They have an action of their own, whose data and signature are settled.
+    webhooks = {one.name: one for one in known if one.kind == WEBHOOK}
     return Vocabulary(
         teams=_labels(connection, Team.key, Team.label),
         users=_labels(connection, User.key, User.name),
@@ -138,11 +150,7 @@ def vocabulary(connection: Connection) -> Vocabulary:
         hours=clocks.calendars(connection),
         slas=_labels(connection, SlaPolicy.key, SlaPolicy.label),
         location_groups=_labels(connection, LocationGroup.key, LocationGroup.label),
-        webhooks={
-            one.name: one.label
-            for one in connections.connections(connection)
-            if one.kind == WEBHOOK and one.enabled and one.allow_write
-        },
+        webhooks={name: one.label for name, one in webhooks.items() if one.enabled and one.allow_write},
         custom_fields=custom_fields(connection, ItemKind.TICKET),
         other_fields={kind: custom_fields(connection, kind) for kind in ItemKind if kind is not ItemKind.TICKET},
         pipelines=pipelines(connection),
@@ -162,8 +170,13 @@ def vocabulary(connection: Connection) -> Vocabulary:
         },
         lookups={
             f"{one.connection}.{one.name}": lookup_spec(one)
-            for one in connections.describe(connections.connections(connection))
+            for one in connections.describe(known)
             if one.kind == "read" and one.allowed and one.bind
+        },
+        changes={
+            f"{one.connection}.{one.name}": change_spec(one)
+            for one in connections.describe(known)
+            if one.kind == "write" and one.allowed and one.connection not in webhooks
         },
         lists={key: NamedList(one.label, one.members) for key, one in lists.lists(connection).items()},
     )
@@ -180,6 +193,26 @@ def lookup_spec(info: connections.OperationInfo) -> LookupSpec:
         fields={
             path: FieldSpec(one.label, ANSWER_TYPES.get(one.type, FieldType.TEXT)) for path, one in info.fields.items()
         },
+    )
+
+
+def change_spec(info: connections.OperationInfo) -> ChangeSpec:
+    """A connector's operation that writes, as the rules know it."""
+    return ChangeSpec(
+        connection=info.connection,
+        operation=info.name,
+        label=f"{info.connection_label}: {info.label}",
+        inputs=tuple(
+            ChangeInput(
+                one.name,
+                one.name.replace("_", " ").capitalize(),
+                one.type.value,
+                one.required,
+                info.bind.get(one.name, ""),
+                one.doc,
+            )
+            for one in info.inputs
+        ),
     )
 
 

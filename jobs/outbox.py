@@ -19,6 +19,16 @@ from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, upd
 
 from connectors.channels.smtp import TIMEOUT_S, MailNotTaken, MailRefused, MailServer, send
 from jobs.bounces import BOUNCED
+from jobs.changes import (
+    ChangeCapped,
+    ChangeNotNeeded,
+    ChangeNotTaken,
+    ChangeRefused,
+    ChangeUnclear,
+    begun,
+    send_change,
+    tell_failure,
+)
 from jobs.claims import claim
 from jobs.intake import AWAY
 from jobs.leaving import queue_message
@@ -32,9 +42,11 @@ from jobs.letters import (
 )
 from jobs.mailboxes import server_for
 from jobs.portal_mail import NotWanted, portal_letter
+from jobs.queues import Work
 from jobs.services import Services
 from jobs.suggestions import publish_itself
 from jobs.tables import MailAccount, OutboxRow
+from jobs.telling import tell_editors
 from jobs.webhooks import HookNotTaken, HookRefused, send_hook
 from tickets import store
 from tickets.events import Cause
@@ -66,7 +78,12 @@ WHAT = {
     "digest": "A digest",
     "reply": "A suggested reply",
     "webhook": "A webhook",
+    "change": "A change in a connected system",
 }
+#: Kinds that need no mail server.
+WITHOUT_MAIL = ("reply", "webhook", "change")
+#: What became of a row that was not delivered: "unclear" is a change that may have been made.
+GIVEN_UP = ("failed", "capped", "unclear", BOUNCED)
 #: Rows of the list of what was not delivered.
 LISTED = 200
 
@@ -81,7 +98,7 @@ class NotNeeded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """One delivery that was given up. `status`: failed, capped or bounced."""
+    """One delivery that was given up. `status`: failed, capped, bounced, or unclear (a change that may be made)."""
 
     id: int
     item_id: int | None
@@ -124,7 +141,7 @@ def undelivered(connection: Connection) -> list[Undelivered]:
             OutboxRow.tries,
             OutboxRow.created_at,
         )
-        .where(OutboxRow.status.in_(("failed", "capped", BOUNCED)))
+        .where(OutboxRow.status.in_(GIVEN_UP))
         .order_by(OutboxRow.id.desc())
         .limit(LISTED)
     )
@@ -134,7 +151,8 @@ def undelivered(connection: Connection) -> list[Undelivered]:
 def retry(connection: Connection, now: datetime, ids: Sequence[int] | None = None) -> int:
     """Try these given-up deliveries again (None: all of them), as if they were new; how many.
 
-    What came back is tried again only by its number: the same address would send all of it back once more."""
+    What came back is tried again only by its number: the same address would send all of it back once more. What is
+    unclear is not tried again here at all: whether it was carried out is for a person to find out, one by one."""
     gone = ("failed", "capped") if ids is None else ("failed", "capped", BOUNCED)
     query = update(OutboxRow).where(OutboxRow.status.in_(gone))
     if ids is not None:
@@ -158,7 +176,7 @@ def sendable(services: Services) -> tuple[ColumnElement[bool], ...]:
     if services.settings.smtp_url:
         return (due,)
     own = exists().where(MailAccount.kind == "smtp", MailAccount.enabled)
-    return (due, or_(OutboxRow.kind.in_(("reply", "webhook")), own))
+    return (due, or_(OutboxRow.kind.in_(WITHOUT_MAIL), own))
 
 
 def _claim(services: Services, token: str) -> list[AnyRow]:
@@ -210,8 +228,11 @@ def _give_back(services: Services, row: AnyRow, token: str) -> None:
 
 def _deliver(services: Services, row: AnyRow, token: str) -> int:
     """Do one delivery and note what came of it; 1 when something was sent or published."""
-    # What waits for a window is as old as its window makes it; so are tries, which begin when it opens.
-    if services.clock.now() - max(row.created_at, row.due_at) > timedelta(hours=OLDEST_H) or (
+    # What waits for a window is as old as its window makes it; so are tries, which begin when it opens. A change that
+    # may have been sent is not simply too old: what became of it is found out, or asked.
+    if begun(row):
+        pass
+    elif services.clock.now() - max(row.created_at, row.due_at) > timedelta(hours=OLDEST_H) or (
         row.kind != "reply" and services.clock.now() - row.created_at > timedelta(hours=OLDEST_H)
     ):
         _give_up(services, row, token, "failed", f"it could not be sent within {OLDEST_H} hours")
@@ -219,6 +240,8 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
     try:
         if row.kind == "reply":
             return int(publish_itself(services, row, token))
+        if row.kind == "change":
+            return int(send_change(services, row, token))
         if row.kind == "webhook":
             send_hook(services, row)
         else:
@@ -226,21 +249,27 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
     except (MailNotTaken, HookNotTaken) as error:
         _later(services, row, token, str(error))
         return 0
+    except ChangeNotTaken as error:
+        _later(services, row, token, str(error), may_be_done=error.may_be_done)
+        return 0
+    except ChangeUnclear as error:
+        _give_up(services, row, token, "unclear", str(error))
+        return 0
     except MailRefused as error:
         _give_up(services, row, token, "failed", f"the mail server refused it: {error}")
         return 0
-    except (NoLongerPublic, HookRefused) as error:
+    except (NoLongerPublic, HookRefused, ChangeRefused) as error:
         _give_up(services, row, token, "failed", str(error))
         return 0
-    except Capped as reason:
+    except (Capped, ChangeCapped) as reason:
         _give_up(services, row, token, "capped", str(reason))
         return 0
-    except (NotNeeded, NotWanted) as reason:
+    except (NotNeeded, NotWanted, ChangeNotNeeded) as reason:
         _end(services, row, token, "cancelled", str(reason))
         return 0
     except JobTimeoutException:
         # Raised by RQ wherever we are. It says nothing against what was to be sent.
-        _later(services, row, token, "the mail server took too long")
+        _later(services, row, token, "the mail server took too long" if row.kind in MAILS else "it took too long")
         return 0
     except AWAY:
         raise  # the lease runs out, and it is tried again
@@ -370,9 +399,11 @@ def longest_pause_s(tries: int) -> float:
     return min(PAUSE_S, 15 * 2**tries) * JITTER
 
 
-def _later(services: Services, row: AnyRow, token: str, error: str) -> None:
-    if row.tries >= TRIES:
-        _give_up(services, row, token, "failed", f"it was not taken in {TRIES} tries: {error}")
+def _later(services: Services, row: AnyRow, token: str, error: str, *, may_be_done: bool = False) -> None:
+    old = services.clock.now() - row.created_at > timedelta(hours=OLDEST_H)
+    if row.tries >= TRIES or (may_be_done and old):
+        status = "unclear" if may_be_done else "failed"
+        _give_up(services, row, token, status, f"it was not taken in {row.tries} tries: {error}")
         return
     # Jitter, so that what failed together does not come back together.
     pause_s = min(PAUSE_S, 15 * 2**row.tries) * random.uniform(0.75, JITTER)
@@ -395,24 +426,36 @@ def _give_up(services: Services, row: AnyRow, token: str, status: str, reason: s
     log.warning("outbox.given_up", extra={"outbox": row.id, "item": row.item_id, "status": status})
     with services.db.write() as connection:
         now = services.clock.now()
+        # The item before the row, as everybody takes them.
+        item = store.read_item(connection, row.item_id, lock=True) if row.kind == "change" else None
         kept = connection.execute(
             update(OutboxRow)
             .where(OutboxRow.id == row.id, OutboxRow.token == token)
-            .values(status=status, lease_until=None, token=None, last_error=reason[:500])
+            .values(
+                status=status,
+                # What may have been carried out counts like what was.
+                sent_at=now if status == "unclear" else None,
+                lease_until=None,
+                token=None,
+                last_error=reason[:500],
+            )
         )
         if kept.rowcount != 1 or row.item_id is None:
             return
+        if item is not None:
+            tell_failure(connection, row, item, reason, now)
+            services.queues.hint(Work.DRAIN)
         writer = connection.execute(
             select(Message.author_user).where(Message.id == row.payload.get("message_id", 0), ~Message.automatic)
         ).scalar_one_or_none()
         assignees = store.read_item(connection, row.item_id).state.get("assignees")
         told = [writer] if writer else [str(one) for one in assignees[:20]] if isinstance(assignees, list) else []
-        store.notify(
-            connection,
-            told,
-            row.item_id,
-            f"{WHAT.get(row.kind, WHAT['email'])} was not delivered: {reason}",
-            cause=Cause("system", label="E-mail"),
-            key=f"outbox:{row.id}:{row.created_at.timestamp():.0f}",
-            now=now,
-        )
+        came = "may have been made, or not; please look" if status == "unclear" else "was not delivered"
+        text = f"{WHAT.get(row.kind, WHAT['email'])} {came}: {reason}"
+        key = f"outbox:{row.id}:{row.created_at.timestamp():.0f}"
+        if row.kind == "change" and not told:
+            # Nobody has the ticket: what a rule could not do elsewhere is for those who edit rules.
+            tell_editors(connection, row.item_id, text, key, now)
+            return
+        cause = Cause("system", label="Outbox" if row.kind == "change" else "E-mail")
+        store.notify(connection, told, row.item_id, text, cause=cause, key=key, now=now)

@@ -29,6 +29,7 @@ from tickets.effects import (
     AddTo,
     AssignNext,
     CallWebhook,
+    ChangeSystem,
     CreateItem,
     Effect,
     Follow,
@@ -413,7 +414,7 @@ def _said(planned: Sequence[Planned]) -> list[tuple[str, str]]:
 
 def effect_words(effect: Effect) -> tuple[str, str]:
     """An effect's kind ("field", "message", "note", "notify", "card", "script", "lookup", "assign",
-    "follow", "item", "link", "mail", "suggestion", "webhook") and what it is about."""
+    "follow", "item", "link", "mail", "suggestion", "webhook", "change") and what it is about."""
     match effect:
         case SetField(name, _) | AddTo(name, _) | RemoveFrom(name, _):
             return "field", name
@@ -428,6 +429,8 @@ def effect_words(effect: Effect) -> tuple[str, str]:
             return "suggestion", template or _short(text)
         case CallWebhook(connection=name, event=event):
             return "webhook", f"{name}: {event}"
+        case ChangeSystem(connection=name, operation=operation):
+            return "change", f"{name}.{operation}"
         case SetContext(key=key, title=title):
             return "card", title or key
         case RunScript(script=script):

@@ -39,7 +39,7 @@ def prune(services: Services) -> Mapping[str, int]:
     sent_before = now - timedelta(days=settings.keep_sent_days)
     checked_before = now - timedelta(days=min(settings.keep_checked_days, settings.keep_decisions_days))
     checked = (DecisionRow.outcome == "checked") & (DecisionRow.at < checked_before) & _settled()
-    given_up = OutboxRow.status.in_(("failed", "capped", "cancelled", BOUNCED)) & (
+    given_up = OutboxRow.status.in_(("failed", "capped", "cancelled", "unclear", BOUNCED)) & (
         OutboxRow.created_at < decided_before
     )
     gone = {

@@ -1,4 +1,4 @@
-"""What a decision tells and sends, as rows: the bell and its mails, templates by e-mail, suggested replies, webhooks.
+"""What a decision tells and sends, as rows: the bell and its mails, templates, suggested replies, webhooks, changes.
 
 Called inside the transaction that applies the decision, for the item as it is now. Each row's key is the step that
 caused it, so that the same step sends once.
@@ -19,7 +19,7 @@ from jobs.tables import OutboxRow
 from rules.vocabulary import DEFAULT_LANGUAGE, Template, TemplateText
 from rules.window import SendWindow
 from tickets import store
-from tickets.effects import CallWebhook, Notify, SendMail, SuggestReply, Telling
+from tickets.effects import CallWebhook, ChangeSystem, Notify, SendMail, SuggestReply, Telling
 from tickets.events import Cause, Event
 from tickets.item import Item
 from tickets.tables import Message
@@ -72,6 +72,28 @@ def tell(connection: Connection, item: Item, step: Step, effect: Telling, now: d
                 now=now,
             )
             return ""
+        case ChangeSystem():
+            queue(
+                connection,
+                key=f"change:{step.key}",
+                kind="change",
+                recipient=effect.connection,
+                item_id=item.id,
+                payload={
+                    "operation": effect.operation,
+                    "args": dict(effect.args),
+                    "recheck": effect.recheck,
+                    "event": step.event.id,
+                    "row_key": step.row_key,
+                    "root": step.root,
+                    "depth": step.event.depth + 1,
+                    "cause": step.cause.to_json(),
+                    "print": print_of(effect.connection, effect.operation, dict(effect.args)),
+                },
+                due_at=now,
+                now=now,
+            )
+            return ""
         case _:
             assert_never(effect)
 
@@ -87,6 +109,8 @@ def told_already(connection: Connection, item_id: int, effect: Telling, since: d
             wanted = print_of(effect.text)
         case CallWebhook():
             wanted = print_of(effect.connection, effect.event)
+        case ChangeSystem():
+            wanted = print_of(effect.connection, effect.operation, dict(effect.args))
     rows = connection.execute(
         select(OutboxRow.payload).where(OutboxRow.item_id == item_id, OutboxRow.created_at >= since)
     ).scalars()

@@ -68,6 +68,9 @@ class Settings(BaseSettings):
         description="smtp://[USER:PASSWORD@]HOST:PORT or smtps://...; empty: e-mail is kept in the outbox unsent.",
     )
     outbox_lease_s: float = Field(60, gt=0, description="Seconds one delivery may take before it is tried by another.")
+    changes_per_hour: int = Field(
+        60, gt=0, description="Changes in one connected system within an hour; more are held back and listed."
+    )
     mail_from: str = Field(
         "support@localhost.localdomain",
         description="Sender of outgoing e-mail, and where servers report what they could not deliver: let it be a "

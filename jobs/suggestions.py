@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from jobs.facts import gather
 from jobs.leaving import WAITING, queue_message
+from jobs.rechecking import row_says_no
 from jobs.services import Services
 from jobs.tables import OutboxRow
 from jobs.telling import tell_of_message
-from rules.engine import decide
-from rules.errors import ActionRefused, RulesError
+from rules.errors import ActionRefused
 from rules.window import SendWindow
 from tickets import people, store
 from tickets.effects import SetField
 from tickets.errors import ItemNotFound
-from tickets.events import AUTOMATION, Actor, ActorKind, Cause, Event
+from tickets.events import AUTOMATION, Actor, ActorKind, Cause
 from tickets.item import FINISHED, STATUSES, Item
 from tickets.people import Viewer
 from tickets.store import AnyRow, Chain, Lines, NewMessage
@@ -175,39 +173,9 @@ def why_not(services: Services, connection: Connection, item: Item, payload: Map
         who = "the customer" if later.author_kind == "customer" else later.author_name or "a colleague"
         return f"{who} has answered since it was suggested"
     cause = Cause.from_json(payload["cause"])
-    return _row_says_no(services, connection, item, payload, now) if cause.kind == "table" else ""
-
-
-def _row_says_no(
-    services: Services, connection: Connection, item: Item, payload: Mapping[str, Any], now: datetime
-) -> str:
-    """Whether the row that wrote it would not write it now: the same event, the item as others have left it."""
-    desk = services.live.current(connection)
-    row_key = str(payload["row_key"])
-    code = row_key.partition("/")[0]
-    live = next((one for one in desk.ruleset.entries if one.code == code), None)
-    if live is None or not live.enabled:
-        return f"{code}, which suggested it, is switched off"
-    event = store.event(connection, int(payload["event"]))
-    own = _own_changes(store.later_events(connection, item.id, event.seq), event)
-    facts = gather(connection, event, item, own, desk.vocabulary, now)
-    try:
-        decision = decide(desk.ruleset, facts, only_rows=frozenset({row_key}))
-    except RulesError as error:
-        return f"{code}, which suggested it, cannot be decided any more: {error}"
-    if row_key not in decision.fired:
-        return f"the row of {code} that suggested it does not match any more"
-    return ""
-
-
-def _own_changes(later: list[Event], event: Event) -> list[Event]:
-    """The changes of the event's own chain that nobody else has touched since: they are no reason to think again."""
-    others = {one.field for each in later if each.root_id != event.root_id for one in each.changes}
-    return [
-        replace(each, changes=tuple(one for one in each.changes if one.field not in others))
-        for each in later
-        if each.root_id == event.root_id
-    ]
+    if cause.kind != "table":
+        return ""
+    return row_says_no(services, connection, item, payload, now, did="suggested it")
 
 
 def _opens(payload: Mapping[str, Any], now: datetime) -> datetime:

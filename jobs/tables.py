@@ -146,7 +146,8 @@ class CompiledScript(Base):
 class OutboxRow(Base):
     """Something that leaves the house: at least once, always under the same `key`.
 
-    `status`: due, sent, failed (will not be tried again), capped (too many within an hour), bounced (it came back)."""
+    `status`: due, sent, failed (will not be tried again), capped (too many within an hour), bounced (it came back),
+    cancelled, approval (waits for a person), unclear (a change that may be made: a person has to look)."""
 
     __tablename__ = "outbox"
     __table_args__ = (

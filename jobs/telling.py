@@ -76,7 +76,7 @@ def tell_of_parked(connection: Connection, item_id: int, error: str, now: dateti
 
     A bug sets aside many events with one error: each error is told once an hour, whatever it hits."""
     text = f"An event of this ticket could not be handled and was set aside: {error[:KIND_CHARS]}"
-    return _tell_editors(connection, item_id, text, f"parked:{_kind(error)}:{now:%Y%m%d%H}", now)
+    return tell_editors(connection, item_id, text, f"parked:{_kind(error)}:{now:%Y%m%d%H}", now)
 
 
 def tell_of_row(
@@ -90,7 +90,7 @@ def tell_of_row(
     if connection.execute(known).first() is not None:
         return ()
     text = f"The row {row_key} could not be decided for this ticket and was set aside: {reason[:KIND_CHARS]}"
-    return _tell_editors(connection, item_id, text, key, now)
+    return tell_editors(connection, item_id, text, key, now)
 
 
 def _kind(error: str) -> str:
@@ -98,7 +98,8 @@ def _kind(error: str) -> str:
     return hashlib.sha256(error[:KIND_CHARS].encode()).hexdigest()[:16]
 
 
-def _tell_editors(connection: Connection, item_id: int, text: str, key: str, now: datetime) -> tuple[str, ...]:
+def tell_editors(connection: Connection, item_id: int, text: str, key: str, now: datetime) -> tuple[str, ...]:
+    """Tell those who edit rules and may see the item; the keys of those told."""
     keys = connection.execute(select(User.key).where(User.active).order_by(User.key).limit(MOST_USERS)).scalars()
     told = tuple(one.key for one in who_may_see(connection, keys, item_id) if one.may(Permission.EDIT_RULES))
     cause = Cause("system", label="Automation")

@@ -28,6 +28,7 @@ class ParamType(StrEnum):
     NUMBER = "number"
     JSON = "json"
     GIVEN = "given"  # what the script named beside it declares to take
+    INPUTS = "inputs"  # what the change named beside it takes
     FIELD = "field"  # the key of a state field
     VALUE = "value"  # whatever the field named beside it takes
 
@@ -81,7 +82,10 @@ Check: TypeAlias = Callable[[dict[str, JSON], Vocabulary], None]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing a step can do. `effects` gets cleaned parameters; `check` looks at several of them together."""
+    """One thing a step can do. `effects` gets cleaned parameters; `check` looks at several of them together.
+
+    `in_scripts` says whether scripts do it as a method of `ticket`, too; what changes a connected system they do by
+    that system's own name."""
 
     key: str
     label: str
@@ -89,6 +93,7 @@ class Action:
     params: tuple[Param, ...]
     effects: Effects
     check: Check | None = None
+    in_scripts: bool = True
 
     def form(self, vocabulary: Vocabulary) -> tuple[FormField, ...]:
         """The form fields for a step of this action in this desk."""

@@ -17,6 +17,7 @@ from rules.message_actions import MESSAGE_ACTIONS
 from rules.outgoing_actions import OUTGOING_ACTIONS
 from rules.outside_actions import OUTSIDE_ACTIONS
 from rules.state_actions import STATE_ACTIONS
+from rules.system_actions import SYSTEM_ACTIONS, planned_change
 from rules.templates import MAX_TEXT_CHARS, text_problems
 from rules.time_actions import TIME_ACTIONS
 from rules.vocabulary import Vocabulary
@@ -42,6 +43,7 @@ _SCRIPT_TYPES: Mapping[ParamType, str] = {
     ParamType.NUMBER: "number",
     ParamType.JSON: "json",
     ParamType.GIVEN: "json",
+    ParamType.INPUTS: "json",
     ParamType.FIELD: "text",
     ParamType.VALUE: "any",
 }
@@ -84,6 +86,11 @@ class PlannedCall:
     effects: tuple[Effect, ...]
 
 
+def is_change(action: str) -> bool:
+    """Whether a script's call is one of a connected system, e.g. "crm.add_note": no action has a dot in its name."""
+    return "." in action
+
+
 def _by_key(records: tuple[Action, ...]) -> Mapping[str, Action]:
     by_key = {record.key: record for record in records}
     if len(by_key) != len(records):
@@ -99,14 +106,21 @@ _RECORDS: tuple[Action, ...] = (
     *MESSAGE_ACTIONS,
     *OUTGOING_ACTIONS,
     *OUTSIDE_ACTIONS,
+    *SYSTEM_ACTIONS,
 )
+#: The action behind a script's `crm.add_note(...)`, whose call is named by its connection and operation.
+CHANGE_SYSTEM = "change_system"
 ACTIONS: Mapping[str, Action] = _by_key(_RECORDS)
 
 
 def script_methods(vocabulary: Vocabulary) -> tuple[Method, ...]:
-    """The methods of `ticket` in scripts: exactly the catalogue, parameters in the same order."""
+    """The methods of `ticket` in scripts: the catalogue, parameters in the same order.
+
+    What changes a connected system is not among them: that is a method of the connection, under its own grant."""
     methods = []
     for action in ACTIONS.values():
+        if not action.in_scripts:
+            continue
         params = []
         for param in action.params:
             options = param.options(vocabulary) if param.options else None
@@ -183,7 +197,7 @@ def _clean_param(param: Param, value: JSON, vocabulary: Vocabulary, literal: boo
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MAX_NUMBER:
                 raise ActionRefused(f"{param.label} takes a number.")
             return value
-        case ParamType.JSON | ParamType.GIVEN | ParamType.VALUE:
+        case ParamType.JSON | ParamType.GIVEN | ParamType.INPUTS | ParamType.VALUE:
             problem = json_problem(value, param.label)
             if problem:
                 raise ActionRefused(f"{problem}.")
@@ -270,7 +284,10 @@ def plan_calls(
     for call in calls:
         line = f"Line {call.line}: " if call.line is not None else ""
         try:
-            effects = plan(call.action, call.params, facts, vocabulary, literal=True)
+            if is_change(call.action):
+                effects = planned_change(call.action, call.params, vocabulary)
+            else:
+                effects = plan(call.action, call.params, facts, vocabulary, literal=True)
         except ActionRefused as error:
             raise ActionRefused(f"{line}{error}") from error
         effects_left -= len(effects)
@@ -282,7 +299,9 @@ def plan_calls(
 
 
 def step_sentence(action: str, params: Params, vocabulary: Vocabulary) -> str:
-    """A step in words, e.g. "Assign team: Billing"."""
+    """A step in words, e.g. "Assign team: Billing"; a script's change in a system like the table's."""
+    if is_change(action):
+        action, params = CHANGE_SYSTEM, {"change": action, "inputs": params}
     record = ACTIONS.get(action)
     if record is None:
         return action

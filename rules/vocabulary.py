@@ -73,6 +73,39 @@ class LookupSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeInput:
+    """One input of a change. `type` is the connector's word: text, lines, email, integer, decimal, bool, date, body.
+
+    `bind` is the field it is taken from where nobody says, e.g. "customer.email"."""
+
+    name: str
+    label: str
+    type: str = "text"
+    required: bool = True
+    bind: str = ""
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSpec:
+    """One operation that changes a connected system, of a connection that may be written to."""
+
+    connection: str
+    operation: str
+    label: str
+    inputs: tuple[ChangeInput, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.connection}.{self.operation}"
+
+    @property
+    def in_tables(self) -> bool:
+        """Whether a step's form can say all it needs; a whole body of data only a script can."""
+        return not any(one.required and one.type == "body" for one in self.inputs)
+
+
+@dataclass(frozen=True, slots=True)
 class NamedList:
     """Values that many cells use under one name, e.g. the e-mail addresses of the VIPs."""
 
@@ -122,6 +155,8 @@ class Vocabulary:
     #: What scripts declare to take, by their code; one that is not here takes any names.
     script_params: Mapping[str, tuple[ScriptParam, ...]] = field(default_factory=dict)
     lookups: Mapping[str, LookupSpec] = field(default_factory=dict)
+    #: What may be changed in connected systems, by "connection.operation".
+    changes: Mapping[str, ChangeSpec] = field(default_factory=dict)
     #: SLA policies.
     slas: Mapping[str, str] = field(default_factory=dict)
     #: What the business calendars are, for conditions on working time.

@@ -105,6 +105,18 @@ class CallWebhook:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeSystem:
+    """Change something in a connected system, after the commit.
+
+    `recheck`: the row behind it is looked at once more before it is sent, and nothing is when it no longer matches."""
+
+    connection: str
+    operation: str
+    args: Mapping[str, JSON] = field(default_factory=dict)
+    recheck: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class SetContext:
     """Write a card of facts from outside onto the item. `source` says where from, e.g. "billing.list_charges"."""
 
@@ -182,7 +194,7 @@ class SendRequest:
 
 StateEffect: TypeAlias = SetField | AddTo | RemoveFrom
 #: What leaves the house, or is told to somebody.
-Telling: TypeAlias = Notify | SendMail | SuggestReply | CallWebhook
+Telling: TypeAlias = Notify | SendMail | SuggestReply | CallWebhook | ChangeSystem
 Effect: TypeAlias = (
     StateEffect
     | PostMessage

@@ -43,6 +43,7 @@ def _sends(kind: str) -> str:
         "notice": gettext("e-mail a colleague"),
         "reply": gettext("publish the suggested reply"),
         "webhook": gettext("send a webhook"),
+        "change": gettext("change something in a connected system"),
     }.get(kind, gettext("send: %(what)s", what=kind))
 
 

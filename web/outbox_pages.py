@@ -39,6 +39,7 @@ KINDS = {
     "reply": lazy_gettext("Suggested reply"),
     "webhook": lazy_gettext("Webhook"),
     "portal": lazy_gettext("Link into the portal"),
+    "change": lazy_gettext("Change in a system"),
 }
 
 
@@ -60,6 +61,7 @@ def page() -> ResponseReturnValue:
         kinds=KINDS,
         readdressed=READDRESSED,
         labels=labels,
+        may_send_again=me().may(Permission.EDIT_RULES),
         tabs=[
             (str(label), url_for("outbox.page", state=key), key == state, waiting if key == "approval" else 0)
             for key, label in STATES.items()
@@ -125,6 +127,16 @@ def again(row_id: int) -> ResponseReturnValue:
     )
 
 
+@pages.post("/outbox/<int:row_id>/done")
+@needs(Permission.WORK_TICKETS)
+def done(row_id: int) -> ResponseReturnValue:
+    """Says that a change of which it was unclear was made: I looked. It is not sent again."""
+    return _done(
+        lambda connection: outbox_store.found_done(connection, me(), row_id),
+        gettext("Noted. It will not be sent again."),
+    )
+
+
 def _done(do: Callable[[Connection], int | None], said: str) -> ResponseReturnValue:
     """Do it in one transaction and go back to where the form stood, with what came of it."""
     back = safe_path(request.form.get("next"), url_for("outbox.page"))
@@ -136,6 +148,8 @@ def _done(do: Callable[[Connection], int | None], said: str) -> ResponseReturnVa
     except suggestions.SuggestionError as error:
         flash(str(error), "bad")
         return redirect(back, 303)
+    except outbox_store.NotAllowed:
+        abort(403)
     except outbox_store.NotNow:
         flash(gettext("It is being sent right now, or somebody was faster. Nothing was done."), "bad")
         return redirect(back, 303)

@@ -27,10 +27,18 @@ SUGGESTIONS = 20
 STATES: Mapping[str, tuple[str, ...]] = {
     "approval": ("approval",),
     "waiting": ("due",),
-    "dead": ("failed", "capped", BOUNCED),
+    "dead": ("failed", "capped", "unclear", BOUNCED),
     "sent": ("sent",),
     "cancelled": ("cancelled",),
 }
+
+
+#: What can be sent again, or after all.
+GIVEN_BACK = ("failed", "capped", "cancelled", "unclear", BOUNCED)
+
+
+class NotAllowed(Exception):
+    """Only who may edit rules may send a change in a connected system again. Nothing was done."""
 
 
 class NotNow(Exception):
@@ -139,15 +147,38 @@ def again(
 ) -> int | None:
     """Try it again, or after all; a reply that was cancelled waits for a person again. Raises as `cancel` does.
 
-    `to`: another address for a mail to a customer; `keep` makes it the customer's own."""
+    `to`: another address for a mail to a customer; `keep` makes it the customer's own.
+    A change in a connected system that was not needed any more, or may have been made, is sent because this person says
+    so: it is not looked at once more. For that one must be allowed to edit rules, else `NotAllowed`."""
     row = _row(connection, viewer, row_id)
     if to and row.kind not in READDRESSED:
         raise NotNow
+    if row.kind == "change" and not viewer.may(Permission.EDIT_RULES):
+        raise NotAllowed
     back = "approval" if row.kind == "reply" else "due"
+    values: dict[str, Any] = {}
+    if row.kind == "change":
+        said_so = row.status in ("cancelled", "unclear")
+        values["payload"] = {
+            **row.payload,
+            "begun": False,
+            "recheck": bool(row.payload.get("recheck")) and not said_so,
+            "sent_by": viewer.key,
+        }
+        values["sent_at"] = None
     done = connection.execute(
         update(OutboxRow)
-        .where(OutboxRow.id == row_id, OutboxRow.status.in_(("failed", "capped", "cancelled", BOUNCED)))
-        .values(status=back, due_at=now, created_at=now, tries=0, lease_until=None, token=None, last_error="")
+        .where(OutboxRow.id == row_id, OutboxRow.status == row.status, OutboxRow.status.in_(GIVEN_BACK))
+        .values(
+            status=back,
+            due_at=now,
+            created_at=now,
+            tries=0,
+            lease_until=None,
+            token=None,
+            last_error="",
+            **values,
+        )
     )
     if done.rowcount != 1:
         raise NotNow
@@ -157,9 +188,25 @@ def again(
     return found
 
 
+def found_done(connection: Connection, viewer: Viewer, row_id: int) -> int | None:
+    """This person looked, and the change was made: it is not sent again. Raises as `cancel` does."""
+    row = _row(connection, viewer, row_id)
+    done = connection.execute(
+        update(OutboxRow)
+        .where(OutboxRow.id == row_id, OutboxRow.status == "unclear")
+        .values(status="sent", last_error=f"{viewer.name} found that it was made")
+    )
+    if done.rowcount != 1:
+        raise NotNow
+    found: int | None = row.item_id
+    return found
+
+
 def _row(connection: Connection, viewer: Viewer, row_id: int) -> AnyRow:
     row = connection.execute(
-        select(OutboxRow.id, OutboxRow.item_id, OutboxRow.kind, OutboxRow.recipient, OutboxRow.payload)
+        select(
+            OutboxRow.id, OutboxRow.item_id, OutboxRow.kind, OutboxRow.recipient, OutboxRow.status, OutboxRow.payload
+        )
         .outerjoin(WorkItem, WorkItem.id == OutboxRow.item_id)
         .where(OutboxRow.id == row_id, _may_see(viewer))
     ).one_or_none()
@@ -215,4 +262,6 @@ def _text(row: AnyRow, texts: Mapping[int, str]) -> str:
         return texts.get(row.payload["message_id"], "")
     if row.kind in MAILS:
         return "\n\n".join(str(one["text"]) for one in row.payload.get("parts", ()) if one.get("kind") != "button")
+    if row.kind == "change":
+        return f"{row.recipient}.{row.payload['operation']}"
     return str(row.payload.get("text") or row.payload.get("event") or "")

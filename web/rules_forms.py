@@ -30,46 +30,14 @@ from tickets.item import FieldType
 from tickets.values import JSON, iso
 from web.labels import in_words
 from web.rules_document import Document, EditRefused
+from web.rules_inputs import input_widgets, read_inputs
 from web.rules_labels import field_options, group_label, operator_label, param_label, param_options
+from web.rules_widgets import MAX_FORM_CHARS, Choice, Widget, as_text, yes_no
 from web.rules_words import column_label, field_or_none
-
-#: Longest text of one form field, in characters.
-MAX_FORM_CHARS = 64_000
 
 #: What stands for "any of these" in forms with check boxes; a single ticked box is the plain operator again.
 _MANY = {"is": "any_of", "is_not": "none_of"}
 _ONE = {many: one for one, many in _MANY.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One value that can be ticked. `count`: how many tickets of the last 14 days have it, None when not counted.
-
-    `doc` says more of it, where there is more to say."""
-
-    key: str
-    label: str
-    chosen: bool
-    count: int | None = None
-    doc: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Widget:
-    """One form field. `kind`: ticks, radio, choice, lines, line, long, json, pair, date."""
-
-    name: str
-    label: str
-    kind: str
-    value: str = ""
-    high: str = ""
-    choices: tuple[Choice, ...] = ()
-    help: str = ""
-    required: bool = False
-    none: bool = True  # whether "nothing" can be chosen
-    shown_by: str = ""  # the form field whose value decides whether this one is shown, and
-    shown_for: tuple[str, ...] = ()  # the values for which it is
-    hidden: bool = False  # as the form is now
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +83,7 @@ def condition_form(
         ops = (*ops, _operator_choice(OPERATORS[key], True) if key in OPERATORS else Choice(key, key, True))
     operator = OPERATORS.get(key)
     widgets: tuple[Widget, ...]
-    texts = [_text(one) for one in many]
+    texts = [as_text(one) for one in many]
     if ticks and found is not None:
         options = _options(found, counts, vocabulary)
         choices = tuple(
@@ -275,12 +243,6 @@ def _number(text: str) -> JSON:
     return number if abs(number) < 1e30 else text
 
 
-def _text(value: JSON) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
-
-
 # Steps -----------------------------------------------------------------------------------------------------------
 
 
@@ -298,6 +260,8 @@ def step_form(head: Mapping[str, Any], cell: JSON, vocabulary: Vocabulary) -> Ce
         one = replace(field, label=in_words(field.label), doc=in_words(field.doc), options=options)
         if one.type is ParamType.GIVEN:
             widgets += _given_widgets(id, one, data, vocabulary)
+        elif one.type is ParamType.INPUTS:
+            widgets += input_widgets(id, one, data, vocabulary)
         else:
             widgets.append(_param_widget(f"{id}.{one.key}", one, data.get(one.key)))
     label, doc = in_words(record.label), in_words(record.doc)
@@ -326,7 +290,7 @@ def _given_widgets(id: str, param: FormField, data: Mapping[str, Any], vocabular
 
 def given_widget(name: str, param: ScriptParam, value: JSON) -> Widget:
     """The form field of one parameter that a script declares."""
-    text = _text(value)
+    text = as_text(value)
     usual = "" if param.default is None else gettext("Left out: %(value)s.", value=_default_words(param.default))
     doc = param.doc if not param.doc or param.doc[-1] in ".!?" else f"{param.doc}."
     help = " ".join(one for one in (doc, usual) if one)
@@ -337,7 +301,7 @@ def given_widget(name: str, param: ScriptParam, value: JSON) -> Widget:
 
     match param.type:
         case GivenType.BOOL:
-            return widget("radio", choices=tuple(Choice(k, v, k == text) for k, v in _yes_no().items()))
+            return widget("radio", choices=tuple(Choice(k, v, k == text) for k, v in yes_no().items()))
         case GivenType.CHOICE:
             options = list(param.options) if not text or text in param.options else [*param.options, text]
             choices = tuple(Choice(one, one, one == text) for one in options)
@@ -354,7 +318,7 @@ def given_widget(name: str, param: ScriptParam, value: JSON) -> Widget:
 def _default_words(value: JSON) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(str(one) for one in value)
-    return _yes_no()[_text(value)] if isinstance(value, bool) else str(value)
+    return yes_no()[as_text(value)] if isinstance(value, bool) else str(value)
 
 
 def read_given(form: MultiDict[str, str], name: str, param: ScriptParam) -> JSON:
@@ -385,7 +349,7 @@ def _read_given(form: MultiDict[str, str], id: str, key: str, label: str, vocabu
 
 
 def _param_widget(name: str, param: FormField, value: JSON) -> Widget:
-    text = _text(value)
+    text = as_text(value)
     many = [str(one) for one in value] if isinstance(value, (list, tuple)) else [text] if text else []
 
     none = param.type is not ParamType.BOOL
@@ -410,22 +374,18 @@ def _param_widget(name: str, param: FormField, value: JSON) -> Widget:
         case ParamType.TAGS:
             return widget("lines", "\n".join(many), help=gettext("One per line"))
         case ParamType.BOOL:
-            chosen = text or _text(param.default)
-            return widget("radio", choices=tuple(Choice(k, v, k == chosen) for k, v in _yes_no().items()))
+            chosen = text or as_text(param.default)
+            return widget("radio", choices=tuple(Choice(k, v, k == chosen) for k, v in yes_no().items()))
         case ParamType.LONG_TEXT:
             return widget("long")
         case ParamType.JSON:
             return widget("json", "" if value is None else json.dumps(value, ensure_ascii=False, indent=1))
         case ParamType.VALUE:
             return widget("lines", "\n".join(many), help=gettext("Several lines for a field with several values"))
-        case ParamType.GIVEN:
+        case ParamType.GIVEN | ParamType.INPUTS:
             return widget("json", "" if value is None else json.dumps(value, ensure_ascii=False, indent=1))
         case ParamType.TEXT | ParamType.NUMBER:
             return widget("line")
-
-
-def _yes_no() -> dict[str, str]:
-    return {"true": gettext("Yes"), "false": gettext("No")}
 
 
 def read_step(form: MultiDict[str, str], head: Mapping[str, Any], vocabulary: Vocabulary) -> JSON:
@@ -455,6 +415,9 @@ def read_step(form: MultiDict[str, str], head: Mapping[str, Any], vocabulary: Vo
                 value = _read_json(in_words(param.label), text)
             case ParamType.GIVEN:
                 value = _read_given(form, id, param.key, in_words(param.label), vocabulary)
+            case ParamType.INPUTS:
+                known = form.get(f"{id}.change", "") in vocabulary.changes
+                value = read_inputs(form, id, param.key, vocabulary) if known else _read_json(param.label, text)
             case ParamType.NUMBER:
                 value = _number(text) if text.strip() else None
             case ParamType.VALUE:
@@ -528,7 +491,9 @@ def _trigger_form(number: int, line: Mapping[str, Any], vocabulary: Vocabulary) 
             if param.key == "field" and param.options is None:
                 options = {one.key: in_words(one.label) for one in all_fields(vocabulary) if one.state_key}
                 value = value if not value or str(value).startswith("ticket.") else f"ticket.{value}"
-            many = [str(one) for one in value] if isinstance(value, (list, tuple)) else [_text(value)] if value else []
+            many = (
+                [str(one) for one in value] if isinstance(value, (list, tuple)) else [as_text(value)] if value else []
+            )
             kind = "ticks" if options and param.many else "choice" if options else "words"
             if kind == "choice" and not many and param.default:
                 many = [str(param.default)]

@@ -140,5 +140,6 @@ def _effect_label(kind: str) -> str:
         "card": gettext("card"),
         "script": gettext("script"),
         "lookup": gettext("look-up"),
+        "change": gettext("change in a system"),
     }
     return labels.get(kind, kind)

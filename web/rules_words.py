@@ -135,7 +135,7 @@ def _param_words(param: Param, value: JSON, vocabulary: Vocabulary) -> list[str]
             return [f"{label}: {_short(value)}"]
         case ParamType.NUMBER:
             return [f"{label}: {value}"]
-        case ParamType.GIVEN if isinstance(value, Mapping):
+        case ParamType.GIVEN | ParamType.INPUTS if isinstance(value, Mapping):
             many = [(key, one if isinstance(one, (list, tuple)) else [one]) for key, one in value.items()]
             return [f"{key}: {', '.join(_short(one) for one in members)}" for key, members in many]
         case _:

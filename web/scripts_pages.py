@@ -215,7 +215,7 @@ def _effect_tone(effect: Would) -> tuple[str, str]:
     """(class, sign) of an effect in the list."""
     if effect.kind == "field":
         return ("add", "+") if effect.before in (None, []) else ("mod", "~")
-    return ("out", "↗") if effect.kind in ("message", "notify", "script", "lookup") else ("add", "+")
+    return ("out", "↗") if effect.kind in ("message", "notify", "script", "lookup", "change") else ("add", "+")
 
 
 @pages.post("/scripts/<code>")

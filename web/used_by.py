@@ -35,6 +35,7 @@ MAX_PLACES = 20
 Named: TypeAlias = tuple[str, str]
 
 _PLACEHOLDER = re.compile(r"\{\{\s*ticket\.fields\.([a-z0-9_]+)", re.IGNORECASE)
+_ANY_PLACEHOLDER = re.compile(r"\{\{\s*([^{}\s]{1,200})\s*\}\}")
 #: The mappings of the vocabulary, by the part they list.
 _MAPPINGS = {
     "team": "teams",
@@ -189,7 +190,11 @@ def _of_step(action: str, cell: Mapping[str, Any], vocabulary: Vocabulary) -> It
             options = param.options(vocabulary)
             for part in _parts_of(options, vocabulary, param.key):
                 yield from ((part, one) for one in _texts(value))
-        if param.key == "lookup":
+        elif param.type is ParamType.INPUTS and isinstance(value, Mapping):
+            for text in value.values():
+                for named in _ANY_PLACEHOLDER.findall(str(text)):
+                    yield from _of_field(named)
+        if param.key in ("lookup", "change"):
             yield "connection", str(value).partition(".")[0]
 
 

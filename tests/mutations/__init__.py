@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations import (
     actions,
     broker,
+    changes,
     clock,
     connectors,
     desk,
@@ -41,6 +42,7 @@ MUTATIONS: tuple[Mutation, ...] = tuple(
         clock,
         desk,
         mail,
+        changes,
         selecting,
         undoing,
     )

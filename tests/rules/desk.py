@@ -10,7 +10,16 @@ from rules.facts import Facts
 from rules.parse import parse_table
 from rules.table import Table
 from rules.trace import RowVerdict
-from rules.vocabulary import FieldSpec, LookupSpec, NamedList, Template, TemplateText, Vocabulary
+from rules.vocabulary import (
+    ChangeInput,
+    ChangeSpec,
+    FieldSpec,
+    LookupSpec,
+    NamedList,
+    Template,
+    TemplateText,
+    Vocabulary,
+)
 from tickets.calendar import Calendar
 from tickets.item import FieldType, StateField
 from tickets.kinds import Pipeline, Stage
@@ -88,6 +97,22 @@ DESK = Vocabulary(
             {"account": "crm.get_account.score"},
             {"count": FieldSpec("Charges", FieldType.NUMBER)},
         ),
+    },
+    changes={
+        "crm.add_note": ChangeSpec(
+            "crm",
+            "add_note",
+            "CRM: Add a note",
+            (
+                ChangeInput("email", "Email", "email", bind="customer.email"),
+                ChangeInput("text", "Text", "lines"),
+                ChangeInput("amount", "Amount", "decimal", required=False),
+                ChangeInput("times", "Times", "integer", required=False),
+                ChangeInput("urgent", "Urgent", "bool", required=False),
+                ChangeInput("on", "On", "date", required=False),
+            ),
+        ),
+        "crm.put": ChangeSpec("crm", "put", "CRM: Put", (ChangeInput("data", "Data", "body"),)),
     },
     context={"payments.duplicate": FieldSpec("Duplicate payment", FieldType.BOOL)},
     calendars={"office": "Office"},

@@ -14,6 +14,7 @@ from tickets.effects import (
     AddTo,
     AssignNext,
     CallWebhook,
+    ChangeSystem,
     CreateItem,
     Effect,
     Follow,
@@ -199,6 +200,33 @@ PLANS: list[tuple[str, dict[str, Any], tuple[Effect, ...]]] = [
         {"lookup": "erp.find_party", "args": {"email": "x@y.z"}},
         (LookUp("erp", "find_party", {"email": "x@y.z"}),),
     ),
+    (
+        "change_system",
+        {"change": "crm.add_note", "inputs": {"text": "{{ticket.subject}}!", "amount": " 12.50 ", "times": "3"}},
+        (
+            ChangeSystem(
+                "crm",
+                "add_note",
+                {"email": "camille@example.com", "text": "Double charge!", "amount": "12.50", "times": 3},
+            ),
+        ),
+    ),
+    (
+        "change_system",
+        {
+            "change": "crm.add_note",
+            "inputs": {"email": "x@y.z", "text": "a\nb", "urgent": False, "on": "2026-11-22"},
+            "recheck": False,
+        },
+        (
+            ChangeSystem(
+                "crm",
+                "add_note",
+                {"email": "x@y.z", "text": "a\nb", "urgent": False, "on": "2026-11-22"},
+                recheck=False,
+            ),
+        ),
+    ),
 ]
 
 
@@ -345,6 +373,21 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("look_up", {"lookup": "erp.find"}, "There is no lookup 'erp.find'."),
     ("look_up", {"lookup": "erp.find_party", "args": {"mail": 1}}, "There is no input of erp.find_party 'mail'."),
     ("look_up", {"lookup": "billing.list_charges"}, "billing.list_charges needs limit."),
+    ("change_system", {"change": "crm.put"}, "There is no change 'crm.put'."),  # a whole body: for scripts
+    ("change_system", {"change": "crm.add_note"}, "crm.add_note needs text."),
+    ("change_system", {"change": "crm.add_note", "inputs": ["x"]}, "The inputs of a change are names with values."),
+    ("change_system", {"change": "crm.add_note", "inputs": {"texts": "x"}}, "There is no input of crm.add_note"),
+    ("change_system", {"change": "crm.add_note", "inputs": {"text": "x", "on": "soon"}}, "On takes a date, YYYY-MM"),
+    ("change_system", {"change": "crm.add_note", "inputs": {"text": "x", "times": "1.5"}}, "Times takes a whole numb"),
+    ("change_system", {"change": "crm.add_note", "inputs": {"text": "x", "urgent": "no"}}, "Urgent takes yes or no."),
+    ("change_system", {"change": "crm.add_note", "inputs": {"text": "x", "amount": "NaN"}}, "Amount takes an amount"),
+    ("change_system", {"change": "crm.add_note", "inputs": {"text": "{{x}}"}}, "There is no placeholder 'x'."),
+    (
+        "change_system",
+        {"change": "crm.add_note", "inputs": {"text": "{{ticket.id}}" * 21}},
+        "Text takes at most 20 placeholders, not 21.",
+    ),
+    ("change_system", {"change": "crm.add_note", "inputs": {"text": "x" * 20_001}}, "Text takes at most 20000 char"),
 ]
 
 
@@ -414,7 +457,8 @@ def test_a_script_has_the_limit_of_effects_too() -> None:
 
 def test_script_methods_are_exactly_the_catalogue() -> None:
     methods = {method.name: method for method in script_methods(DESK)}
-    assert set(methods) == set(ACTIONS)
+    assert set(methods) == {key for key, action in ACTIONS.items() if action.in_scripts}
+    assert set(ACTIONS) - set(methods) == {"change_system"}  # a method of the connection, under its own grant
     assert [(one.name, one.type, one.required) for one in methods["set_context"].params] == [
         ("key", "text", True),
         ("data", "json", False),
@@ -435,6 +479,55 @@ def test_form_fields_offer_what_this_desk_has() -> None:
         DESK.teams,
     )
     assert "ticket.customer" not in (ACTIONS["set_field"].form(DESK)[0].options or {})
+
+
+def test_a_script_changes_a_system_by_its_own_name_with_values_as_they_are() -> None:
+    call = Call("crm.add_note", {"email": "x@y.z", "text": "{{ticket.subject}}", "times": 2}, 4)
+    [planned] = plan_calls([call], FACTS, DESK)
+    assert planned.effects == (
+        ChangeSystem("crm", "add_note", {"email": "x@y.z", "text": "{{ticket.subject}}", "times": 2}, recheck=False),
+    )
+    assert step_sentence("crm.add_note", call.params, DESK).startswith("Change in a system: CRM: Add a note")
+
+
+@pytest.mark.parametrize(
+    ("action", "params", "refusal"),
+    [
+        ("crm.add_note", {"text": "x"}, "crm.add_note needs email."),  # nothing is filled in for a script
+        ("crm.add_note", {"email": "x@y.z", "text": "x", "by": "me"}, "There is no input of crm.add_note 'by'."),
+        ("crm.drop", {}, "There is no change 'crm.drop'."),
+        ("change_system", {"change": "crm.add_note", "inputs": {"email": "x@y.z", "text": "x"}}, None),
+    ],
+)
+def test_a_scripts_change_is_refused_with_its_line(action: str, params: dict[str, Any], refusal: str | None) -> None:
+    if refusal is None:
+        assert action not in {method.name for method in script_methods(DESK)}
+        return
+    with pytest.raises(ActionRefused) as refused:
+        plan_calls([Call(action, params, 7)], FACTS, DESK)
+    assert str(refused.value).startswith(f"Line 7: {refusal}")
+
+
+def test_a_change_whose_input_is_missing_or_wrong_on_this_ticket_is_refused() -> None:
+    nobody = some_facts({"subject": "x"}, customer={"name": "Camille"})
+    with pytest.raises(ActionRefused, match=r"crm\.add_note needs email"):
+        plan("change_system", {"change": "crm.add_note", "inputs": {"text": "x"}}, nobody, DESK)
+    unasked = {"change": "crm.add_note", "inputs": {"text": "{{erp.find_party.tier}}"}}
+    with pytest.raises(ActionRefused, match="Tier is not known"):
+        plan("change_system", unasked, FACTS, DESK)
+    wrong = {"change": "crm.add_note", "inputs": {"text": "x", "amount": "{{ticket.subject}}"}}
+    with pytest.raises(ActionRefused, match=r"Amount takes an amount like 64\.90, not 'Double charge'"):
+        plan("change_system", wrong, FACTS, DESK)
+
+
+def test_money_of_another_system_is_sent_exactly_as_it_was_read() -> None:
+    facts = some_facts(
+        lookups={"erp.find_party": {"state": "known", "data": {"receivable": "0.10"}, "fetched_at": "", "reason": ""}}
+    )
+    inputs = {"text": "owes {{erp.find_party.receivable}}", "amount": "{{erp.find_party.receivable}}"}
+    [effect] = plan("change_system", {"change": "crm.add_note", "inputs": inputs}, facts, DESK)
+    assert isinstance(effect, ChangeSystem)
+    assert (effect.args["amount"], effect.args["text"]) == ("0.10", "owes 0.10")
 
 
 def test_cleaning_is_idempotent() -> None:

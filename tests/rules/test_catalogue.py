@@ -64,7 +64,7 @@ def test_the_tables_in_the_docs_can_be_published(example: str) -> None:
 
 
 def test_the_docs_have_examples() -> None:
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
 
 
 def test_the_table_of_the_architecture_page_can_be_published() -> None:

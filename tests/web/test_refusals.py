@@ -47,6 +47,7 @@ NOTING = {
     "jobs/deciding.py": {"reason"},
     "rules/passes.py": {"note", "append", "stopped"},
     "jobs/outbox.py": {"_give_up", "NotNeeded", "MailNotTaken"},
+    "jobs/changes.py": {"ChangeCapped"},
 }
 #: Only a label and what another one says.
 JOINED = {"x: x"}
@@ -141,6 +142,15 @@ def test_how_a_stored_test_came_out_is_told_in_every_language() -> None:
     assert told("effect 2: expected add_tags tags, got nothing", "ro") == (
         "efectul 2: se aștepta add_tags tags, s-a obținut nimic"
     )
+
+
+@pytest.mark.parametrize("did", ["suggested it", "asked for it"])
+def test_why_a_second_look_kept_something_from_leaving_is_told_in_every_language(did: str) -> None:
+    for text in within("jobs/rechecking.py", "row_says_no"):
+        sentence = text.replace("which x", f"which {did}").replace("that x", f"that {did}")
+        assert did in sentence
+        for language in LANGUAGES:
+            assert did not in told(sentence, language), (language, told(sentence, language))
 
 
 def test_both_endings_of_a_table_without_an_answer_are_told() -> None:

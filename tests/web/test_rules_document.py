@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
+from rules.action import ParamType
 from rules.parse import parse_table
 from rules.vocabulary import Vocabulary
 from tests.environment.selection import examples
+from tests.rules.desk import DESK as MANY_WORDS
 from tickets.item import FieldType, StateField
 from tickets.values import JSON
 from web import rules_document as documents
@@ -246,8 +249,40 @@ def test_every_action_has_a_form_that_reads_back_as_nothing_when_it_is_empty() -
     for action in ACTIONS:
         head = {"id": "s1", "do": action}
         shown = step_form(head, None, WORDS)
-        assert [one.name for one in shown.widgets] == [f"s1.{one.key}" for one in ACTIONS[action].params]
+        # The inputs of a change are those of the chosen one; no system of this desk may be changed.
+        shown_ones = [one for one in ACTIONS[action].params if one.type is not ParamType.INPUTS]
+        assert [one.name for one in shown.widgets] == [f"s1.{one.key}" for one in shown_ones]
         assert read_step(MultiDict(), head, WORDS) is None
+
+
+def test_a_change_in_a_system_has_a_field_for_each_input_and_reads_back_what_it_shows() -> None:
+    words = replace(WORDS, changes=MANY_WORDS.changes)
+    head = {"id": "s1", "do": "change_system"}
+    cell = {
+        "change": "crm.add_note",
+        "inputs": {"text": "One\n{{ticket.subject}}", "amount": "12.50", "urgent": True},
+        "recheck": False,
+    }
+    shown = {one.name: one for one in step_form(head, cell, words).widgets}
+    assert [name for name in shown if name.startswith("s1.inputs.")] == [
+        f"s1.inputs.crm.add_note.{name}" for name in ("email", "text", "amount", "times", "urgent", "on")
+    ]
+    assert [one.key for one in shown["s1.change"].choices] == ["crm.add_note"]
+    text, urgent = shown["s1.inputs.crm.add_note.text"], shown["s1.inputs.crm.add_note.urgent"]
+    assert (text.kind, text.value, text.required, text.hidden) == ("long", "One\n{{ticket.subject}}", True, False)
+    assert [(one.key, one.chosen) for one in urgent.choices] == [("true", True), ("false", False)]
+    # Left out, the address is the customer's: it is not required, and the form says so.
+    email = shown["s1.inputs.crm.add_note.email"]
+    assert (email.required, "Left out: Customer's e-mail." in email.help) == (False, True)
+    form = MultiDict({name: one.value for name, one in shown.items() if one.kind not in ("radio", "choice", "ticks")})
+    form["s1.change"], form["s1.recheck"], form["s1.inputs.crm.add_note.urgent"] = "crm.add_note", "false", "true"
+    assert read_step(form, head, words) == cell
+    # The system may not be changed any more: what was entered is not lost by saving the form.
+    kept = {one.name: one for one in step_form(head, cell, WORDS).widgets}
+    form = MultiDict({"s1.change": "crm.add_note", "s1.recheck": "false", "s1.inputs": kept["s1.inputs"].value})
+    assert read_step(form, head, WORDS) == cell
+    hidden = [one for one in step_form(head, None, words).widgets if one.name.startswith("s1.inputs.")]
+    assert all(one.hidden and one.shown_for == ("crm.add_note",) for one in hidden)
 
 
 # Paste -----------------------------------------------------------------------------------------------------------

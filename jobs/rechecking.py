@@ -1,0 +1,52 @@
+"""Looking once more, at the moment something leaves, whether the row that wrote it would still write it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from jobs.facts import gather
+from jobs.services import Services
+from rules.engine import decide
+from rules.errors import RulesError
+from tickets import store
+from tickets.events import Event
+from tickets.item import Item
+
+
+def row_says_no(
+    services: Services, connection: Connection, item: Item, payload: Mapping[str, Any], now: datetime, *, did: str
+) -> str:
+    """Why this row would not write it now, "" when it would: the same event, the item as others have left it.
+
+    `payload` has the "event" and the "row_key" it came from; `did` is the verb of the sentence: "suggested it"."""
+    desk = services.live.current(connection)
+    row_key = str(payload["row_key"])
+    code = row_key.partition("/")[0]
+    live = next((one for one in desk.ruleset.entries if one.code == code), None)
+    if live is None or not live.enabled:
+        return f"{code}, which {did}, is switched off"
+    event = store.event(connection, int(payload["event"]))
+    own = _own_changes(store.later_events(connection, item.id, event.seq), event)
+    facts = gather(connection, event, item, own, desk.vocabulary, now)
+    try:
+        decision = decide(desk.ruleset, facts, only_rows=frozenset({row_key}))
+    except RulesError as error:
+        return f"{code}, which {did}, cannot be decided any more: {error}"
+    if row_key not in decision.fired:
+        return f"the row of {code} that {did} does not match any more"
+    return ""
+
+
+def _own_changes(later: list[Event], event: Event) -> list[Event]:
+    """The changes of the event's own chain that nobody else has touched since: they are no reason to think again."""
+    others = {one.field for each in later if each.root_id != event.root_id for one in each.changes}
+    return [
+        replace(each, changes=tuple(one for one in each.changes if one.field not in others))
+        for each in later
+        if each.root_id == event.root_id
+    ]

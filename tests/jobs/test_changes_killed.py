@@ -1,0 +1,128 @@
+"""Changes in a connected system whose deliverer dies at any step: made once, or set aside where nobody can know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from connectors import store as connections
+from jobs import outbox
+from jobs.services import Services
+from jobs.tables import OutboxRow
+from rules import store as rule_list
+from tests.builders import a_ticket
+from tests.connectors.upstream import Upstream
+from tests.environment.sandbox import SandboxService
+from tests.jobs.desk import a_desk_with_a_crm, clock_of, table, work
+from tests.jobs.test_fault_points import killed_at
+from tests.rows.changes import ADD_NOTE, Crm
+from tickets.tables import ContextFact
+from tickets.values import utc_now
+
+NOTE = """
+code: A01
+name: Note it in the CRM
+kind: ticket
+triggers: [{on: created}]
+hit: first
+steps: [{id: s1, do: change_system}]
+rows: [{id: r1, then: {s1: {change: crm.add_note, inputs: {email: a@b.test, text: "{{ticket.subject}}"}}}}]
+"""
+
+
+@pytest.fixture
+def crm() -> Crm:
+    return Crm()
+
+
+@pytest.fixture
+def desk(database_url: str, tmp_path: Path, crm: Crm, sandbox_service: SandboxService) -> Iterator[Services]:
+    server = Upstream(crm)
+    with a_desk_with_a_crm(database_url, tmp_path, server.url, str(sandbox_service.socket)) as services:
+        yield services
+    server.close()
+
+
+def allow(desk: Services, crm: Crm, *, careful: bool) -> None:
+    crm.careful = careful
+    with desk.db.write() as connection:
+        info = connections.connection_named(connection, "crm")
+        config = {"base_url": info.config["base_url"], "operations": [ADD_NOTE], "idempotent": careful}
+        connections.save_connection(
+            connection,
+            desk.box,
+            name="crm",
+            kind="http_json",
+            config=config,
+            now=desk.clock.now(),
+            allow_write=True,
+        )
+        rule_list.bump(connection)
+
+
+def a_change(desk: Services) -> int:
+    clock_of(desk).at = utc_now()
+    table(desk, NOTE)
+    ticket = a_ticket(desk.db, now=desk.clock.now())
+    work(desk)
+    return ticket.item_id
+
+
+def ended(desk: Services) -> tuple[str, int]:
+    """What became of the only change, and how many cards tell of it."""
+    with desk.db.read() as connection:
+        [status] = connection.execute(select(OutboxRow.status).where(OutboxRow.kind == "change")).scalars()
+        told = connection.execute(select(ContextFact.id).where(ContextFact.key == "crm_add_note")).all()
+    return status, len(told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize(
+    ("step", "asked"),
+    [
+        (("after", "jobs.outbox:_claim"), 1),
+        (("after", "jobs.changes:_begin"), 1),  # it is noted, and nothing was sent
+        (("after", "connectors.http:Http.request"), 2),  # it was carried out, and nobody here knows
+        (("after", "connectors.gateway:Gateway.call"), 1),  # its answer is kept, and nothing stands on the ticket
+        (("after", "tickets.store:change_item"), 1),  # all is written, nothing is committed
+    ],
+    ids=lambda step: " ".join(step) if isinstance(step, tuple) else str(step),
+)
+def test_a_change_whose_deliverer_is_killed_at_any_step_is_made_once_under_one_key(
+    desk: Services, crm: Crm, step: tuple[str, str], asked: int
+) -> None:
+    allow(desk, crm, careful=True)
+    a_change(desk)
+    killed_at(desk, "outbox", *step)
+    assert outbox.deliver(desk) == 1
+    assert len(crm.done) == 1
+    assert (len(crm.asked), len({one.headers["idempotency-key"] for one in crm.asked})) == (asked, 1)
+    assert ended(desk) == ("sent", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize(
+    ("step", "made", "status"),
+    [
+        (("after", "jobs.outbox:_claim"), 1, "sent"),  # nothing had begun: it is made
+        (("after", "jobs.changes:_begin"), 0, "unclear"),  # nobody can know that nothing was sent
+        (("after", "connectors.http:Http.request"), 1, "unclear"),
+        (("after", "connectors.gateway:Gateway.call"), 1, "sent"),  # its answer was kept
+    ],
+    ids=lambda step: " ".join(step) if isinstance(step, tuple) else str(step),
+)
+def test_a_system_without_keys_is_never_asked_twice_whatever_dies(
+    desk: Services, crm: Crm, step: tuple[str, str], made: int, status: str
+) -> None:
+    allow(desk, crm, careful=False)
+    a_change(desk)
+    killed_at(desk, "outbox", *step)
+    while outbox.deliver(desk):
+        pass
+    assert len(crm.done) == len(crm.asked) == made
+    assert ended(desk) == (status, 1)

@@ -1,0 +1,89 @@
+"""Changes in connected systems: what lets them out, what holds them back, what keeps them from being made twice."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+CHANGES = "tests/rows/test_changes.py::"
+ACTIONS = "tests/rules/test_actions.py::"
+FORM = "tests/web/test_rules_document.py::"
+
+MUTATIONS = (
+    Mutation(
+        "change: only in systems that may be written to",
+        "jobs/live.py",
+        'if one.kind == "write" and one.allowed and one.connection not in webhooks',
+        'if one.kind == "write" and one.connection not in webhooks',
+        CHANGES + "test_a_connection_that_may_only_be_read_is_no_change_that_a_row_can_name",
+    ),
+    Mutation(
+        "change: its row is looked at once more",
+        "jobs/changes.py",
+        '        if row.payload.get("recheck") and cause.kind == "table":',
+        "        if False:",
+        CHANGES + "test_a_row_that_no_longer_matches_sends_nothing_and_says_so",
+    ),
+    Mutation(
+        "change: the second look is the row's to want",
+        "jobs/changes.py",
+        '        if row.payload.get("recheck") and cause.kind == "table":',
+        '        if cause.kind == "table":',
+        CHANGES + "test_a_row_that_does_not_want_a_second_look_sends_all_the_same",
+    ),
+    Mutation(
+        "change: what may have been made is not looked at again but found out",
+        "jobs/changes.py",
+        "    if not sent_before:\n        _look_once_more(services, row)\n",
+        "    _look_once_more(services, row)\n",
+        CHANGES + "test_a_try_that_may_have_been_carried_out_is_found_out_and_not_looked_at_again",
+    ),
+    Mutation(
+        "change: capped per system and hour",
+        "jobs/changes.py",
+        "        if made >= most:",
+        "        if False:",
+        CHANGES + "test_changes_beyond_the_cap_of_a_system_are_held_back_on_record",
+    ),
+    Mutation(
+        "change: what never arrived is not taken for sent",
+        "jobs/changes.py",
+        "        if not error.may_be_done and not sent_before:\n            _not_begun(services, row, token)\n",
+        "",
+        CHANGES + "test_what_never_arrived_is_tried_again_even_without_keys",
+    ),
+    Mutation(
+        "change: what may have been made is set aside",
+        "jobs/changes.py",
+        "        if error.may_be_done or sent_before:",
+        "        if False:",
+        CHANGES + "test_a_lost_answer_of_a_system_that_keeps_no_keys_sets_it_aside_for_a_person",
+    ),
+    Mutation(
+        "change: one key for all tries",
+        "jobs/changes.py",
+        "    return hashlib.sha256(key.encode()).hexdigest()[:40]",
+        "    return hashlib.sha256(f'{key}{id(object())}{datetime.now()}'.encode()).hexdigest()[:40]",
+        CHANGES + "test_a_failing_system_is_asked_again_under_the_same_key_and_does_it_once",
+    ),
+    Mutation(
+        "change: only who edits rules sends it again",
+        "web/outbox_store.py",
+        '    if row.kind == "change" and not viewer.may(Permission.EDIT_RULES):',
+        "    if False:",
+        CHANGES + "test_an_unclear_change_is_settled_by_a_person_or_sent_again_by_who_edits_rules",
+    ),
+    Mutation(
+        "change: what is not known is not sent as nothing",
+        "rules/system_actions.py",
+        "    if isinstance(reading, Missing):\n        return None\n",
+        "    if not isinstance(reading, Known):\n        return None\n",
+        ACTIONS + "test_a_change_whose_input_is_missing_or_wrong_on_this_ticket_is_refused",
+    ),
+    Mutation(
+        "change: a script's texts are taken as they are",
+        "rules/actions.py",
+        "            if is_change(call.action):\n",
+        "            if is_change(call.action) and '{{' not in str(call.params):\n",
+        ACTIONS + "test_a_script_changes_a_system_by_its_own_name_with_values_as_they_are",
+    ),
+)
