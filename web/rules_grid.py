@@ -9,7 +9,8 @@ from typing import Any
 
 from flask_babel import gettext
 
-from rules import lint
+from rules import conflicts, lint
+from rules.decision import Entry
 from rules.errors import Problem, TableInvalid
 from rules.parse import parse_table
 from rules.table import OTHERWISE
@@ -22,6 +23,8 @@ from web.rules_words import ChangeLine, Words, cell_words, changes, column_label
 PAGE_ROWS = 200
 #: Rows above which rows are compared with each other only where people wait for it: on the review page.
 COMPARED_ROWS = 300
+#: And above which examples of what rows say against each other are looked for there only.
+EXAMPLE_ROWS = 60
 #: Where lint says which row catches another.
 _CATCHER = re.compile(r"Never reached\. Row (\d{1,5}) ")
 
@@ -118,11 +121,12 @@ class _Places:
 
 
 def check(
-    document: Mapping[str, Any], vocabulary: Vocabulary, *, thorough: bool = True
+    document: Mapping[str, Any], vocabulary: Vocabulary, *, thorough: bool = True, examples: bool | None = None
 ) -> tuple[list[Problem], list[Problem]]:
     """(what must be mended, what is only worth a look) in this table.
 
-    Not `thorough`, a table of more than COMPARED_ROWS rows gets no hints but the one that says so."""
+    Not `thorough`, a table of more than COMPARED_ROWS rows gets no hints but the one that says so. With `examples`
+    (left out: as `thorough`) rows that say something against each other are looked for, too, which takes longer."""
     try:
         table = parse_table(document, vocabulary)
     except TableInvalid as error:
@@ -133,7 +137,12 @@ def check(
             number=len(table.rows),
         )
         return [], [Problem({"table": "rows"}, "not_compared", sentence)]
-    return [], lint.lint(table, vocabulary)
+    found = lint.lint(table, vocabulary)
+    if thorough if examples is None else examples:
+        found += [
+            one.problem for one in conflicts.in_table(Entry(table.code, table.name, 0, 0, True, table), vocabulary)
+        ]
+    return [], found
 
 
 def grid(
@@ -146,7 +155,8 @@ def grid(
     thorough: bool = False,
 ) -> Grid:
     """The page's view of `document`; what differs from `live` (the published content, None before) is marked."""
-    errors, warnings = check({**document, "code": code}, vocabulary, thorough=thorough)
+    few = len(document["rows"]) <= EXAMPLE_ROWS
+    errors, warnings = check({**document, "code": code}, vocabulary, thorough=thorough, examples=thorough or few)
     places = _places(document, errors, warnings, vocabulary)
     old = tidy(live) if live is not None else None
     left = tuple(_column(head, IF, old, places, vocabulary) for head in document["columns"])
@@ -249,7 +259,7 @@ def _places(
             problem.code,
             labels.get(column or "", column or ""),
             column or "",
-            drop=problem.code in ("unreachable", "duplicate"),
+            drop=problem.code in ("unreachable", "unreachable_together", "duplicate"),
             **_above(problem, ids),
         )
         if row is not None and column is not None:

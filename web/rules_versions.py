@@ -5,18 +5,28 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
+from sqlalchemy import Connection
 
+from rules import conflicts
 from rules import store as rule_list
+from rules.decision import Entry
+from rules.engine import compile_ruleset
+from rules.errors import TableInvalid
+from rules.parse import parse_table
 from web import rules_words
 from web import versions as published
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.refusals import said
 from web.rules_dock import shown_preview
 from web.rules_grid import check
-from web.rules_open import PERMISSION, open_table, table_or_404, view_of
+from web.rules_open import PERMISSION, Open, open_table, table_or_404, view_of
 
 versions = Blueprint("versions", __name__)
+
+#: Rows of the live list above which a draft is not compared with them.
+LISTED_ROWS = 2_000
 
 
 @versions.get("/rules/<code>/review")
@@ -25,8 +35,28 @@ def review(code: str) -> ResponseReturnValue:
     """What publishing would change, in words, and on the tickets of the last days."""
     with services().db.read() as connection:
         found = open_table(connection, code)
+        against = against_others(connection, found)
     view = view_of(found, thorough=True)
-    return render_template("rules_review.html", shown=shown_preview(found), note="", problem="", **view)
+    return render_template(
+        "rules_review.html", shown=shown_preview(found), note="", problem="", against=against, **view
+    )
+
+
+def against_others(connection: Connection, found: Open) -> list[str]:
+    """What the draft's rows say against those of the other live tables, as sentences; none while it has problems."""
+    try:
+        table = parse_table({**found.document, "code": found.code}, found.vocabulary)
+    except TableInvalid:
+        return []
+    desk = services().live.current(connection)
+    draft = Entry(found.code, found.stored.name, 0, found.stored.position, True, table)
+    entries = [one for one in desk.ruleset.entries if one.code != found.code]
+    if sum(len(one.table.rows) for one in entries if one.table is not None) > LISTED_ROWS:
+        return [
+            gettext("The list has more than %(n)s rows, so this table was not compared with the others.", n=LISTED_ROWS)
+        ]
+    ruleset = compile_ruleset(desk.revision, [*entries, draft], desk.vocabulary)
+    return [said(one.problem.message) for one in conflicts.in_list(ruleset, found.code)]
 
 
 @versions.post("/rules/<code>/publish")

@@ -25,6 +25,10 @@ def _refusal(name: str, old: str, new: str) -> Mutation:
     return Mutation(name, "rules/parse.py", old, new, PARSE + "test_a_problem_names_its_cell_and_what_is_allowed")
 
 
+def _against(name: str, old: str, new: str, test: str) -> Mutation:
+    return Mutation(f"conflicts: {name}", "rules/conflicts.py", old, new, "tests/rules/test_conflicts.py::" + test)
+
+
 MUTATIONS = (
     # Operators
     _operator("is", 'is_among,\n        "is {value}"', 'is_not_among,\n        "is {value}"'),
@@ -336,5 +340,42 @@ MUTATIONS = (
         "        if len(self.problems) >= MAX_PROBLEMS - 1:",
         "        if False:",
         PARSE + "test_the_number_of_problems_has_a_bound_that_says_so",
+    ),
+    # Rows against rows
+    _against(
+        "rows are compared by what they write",
+        "if first.values.get(name, value) != value]",
+        "if first.values.get(name, value) == value]",
+        "test_rows_that_cannot_fire_together_or_agree_are_left_alone",
+    ),
+    _against(
+        "an example is asked of the engine",
+        "if shows is None or not _both_fire(first, second, shows.facts, vocabulary):",
+        "if shows is None:",
+        "test_tables_that_never_run_on_one_event_are_left_alone",
+    ),
+    _against(
+        "a circle goes round",
+        "if shows is None or not _comes_round(path, shows.facts, vocabulary):",
+        "if shows is None:",
+        "test_a_write_that_ends_where_it_began_closes_no_circle",
+    ),
+    _against(
+        "what comes from outside may be unknown",
+        "or one.field.outside or",
+        "or",
+        "test_n4_a_row_that_earlier_ones_catch_together_is_never_reached",
+    ),
+    _against(
+        "a menu may have lost a value",
+        "        if stale and field.type is FieldType.CHOICE:",
+        "        if False:",
+        "test_n4_a_row_that_earlier_ones_catch_together_is_never_reached",
+    ),
+    _against(
+        "searches have a bound",
+        "        if self.left <= 0:",
+        "        if False:",
+        "test_a_search_that_ends_early_says_so",
     ),
 )
