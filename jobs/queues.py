@@ -1,7 +1,8 @@
 """Hints through Redis: which kind of work is due. No ticket data, no arguments, and nothing that would be missed.
 
-A hint wakes a worker a few milliseconds after a commit. Losing one costs at most `sweep_s`: the clock looks for due
-work in the database and hints again, and workers look for themselves every second and while Redis is away.
+A hint wakes a worker a few milliseconds after a commit; one that has just worked, in less than one. Losing a hint costs
+at most `sweep_s`: the clock looks for due work in the database and hints again, and workers look for themselves every
+second and while Redis is away.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from redis.exceptions import RedisError
 from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.job import Job
+
+from jobs.listening import Bells, Ear
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,8 @@ class Work(StrEnum):
 QUIET_S = 5
 #: Drain jobs that may wait at once: more workers than this gain nothing from hints.
 SLOTS = 8
+#: The work whose workers listen on for a while after a job, so that under load a hint need not be a job.
+LISTENED_FOR = frozenset({Work.DRAIN})
 #: The function of each kind: the only ones a job may name.
 FUNCTIONS = {
     Work.DRAIN: "jobs.tasks.drain",
@@ -88,12 +93,16 @@ class Queues:
         self._away = False
         self._quiet_until = 0.0
         self._queues = {work: queue(work, redis) for work in Work}
+        self._bells = Bells(redis)
 
     def hint(self, work: Work) -> None:
         """Say that this kind of work is due. Never raises: a lost hint is made good by the clock."""
         if self._away and time.monotonic() < self._quiet_until:
             return
         try:
+            if work in LISTENED_FOR and self._bells.ring(work):
+                self._is_back()
+                return
             # Two slots: the first may belong to a job that has already looked and is about to end.
             for slot in random.sample(range(SLOTS), 2):
                 try:
@@ -114,6 +123,14 @@ class Queues:
             self._away = True
             self._quiet_until = time.monotonic() + QUIET_S
             return
+        self._is_back()
+
+    def ear(self, work: Work, *, listed_s: float) -> Ear:
+        """What a worker listens with, between the looks of one job."""
+        assert work in LISTENED_FOR
+        return Ear(self.redis, work, listed_s=listed_s)
+
+    def _is_back(self) -> None:
         if self._away:
             log.warning("redis.back")
             self._away = False

@@ -25,7 +25,7 @@ from rq.job import Job
 from rq.worker import WorkerStatus
 
 from jobs import clock, logs, tasks
-from jobs.queues import FUNCTIONS, OurJob, Work, queue
+from jobs.queues import OurJob, Work, queue
 from jobs.services import Services, build, quick_redis
 from jobs.settings import Settings
 
@@ -50,8 +50,8 @@ def main(arguments: list[str]) -> int:
     settings = Settings.from_environ()
     logs.configure(as_json=settings.log_json)
     services = build(settings)
-    tasks.use(services)
     stop = Stop()
+    tasks.use(services, stopping=stop)
     if arguments[0] == "clock":
         clock.run(services, stopping=stop)
     else:
@@ -191,7 +191,6 @@ class HintWorker(SimpleWorker):
 
 def serve(services: Services, work: Work, stop: Stop) -> None:
     """Wait for hints and look in between; without Redis, look into the database every `sweep_s`."""
-    function: Callable[[], int] = getattr(tasks, FUNCTIONS[work].rpartition(".")[2])
     away = False
     while not stop():
         stop.listen()
@@ -200,7 +199,7 @@ def serve(services: Services, work: Work, stop: Stop) -> None:
             if away:
                 log.warning("redis.back")
                 away = False
-            _look(function)  # whatever came while nobody listened
+            _look(work)  # whatever came while nobody listened
             redis = quick_redis(services.settings.redis, timeout_s=WAIT_S + ANSWER_S)
             worker = HintWorker(
                 [queue(work, redis)],
@@ -211,7 +210,7 @@ def serve(services: Services, work: Work, stop: Stop) -> None:
                 default_result_ttl=0,
             )
             worker.stop = stop
-            worker.look = lambda: _look(function)
+            worker.look = lambda: _look(work)
             worker.work(logging_level="WARNING")
             if worker.lost is not None:
                 raise worker.lost
@@ -226,7 +225,7 @@ def serve(services: Services, work: Work, stop: Stop) -> None:
                 log.warning("redis.away", extra={"error": type(error).__name__})
             away = True
         if not stop():
-            _look(function)
+            _look(work)
             time.sleep(services.settings.sweep_s)
 
 
@@ -236,10 +235,10 @@ def _probe(url: str) -> None:
         redis.ping()
 
 
-def _look(function: Callable[[], int]) -> None:
+def _look(work: Work) -> None:
     """Do what is due. A database that is away is no reason to end: the next look may find it."""
     try:
-        function()
+        tasks.look(work)
     except Exception:
         log.exception("look.failed")
 

@@ -9,6 +9,7 @@ LOOKUPS = "tests/jobs/test_enrichment.py::"
 RUNS = "tests/jobs/test_runs.py::"
 FAULTS = "tests/jobs/test_fault_points.py::"
 QUEUES = "tests/jobs/test_queues.py::"
+LISTENING = "tests/jobs/test_listening.py::"
 STORE = "tests/tickets/test_store.py::"
 TWINS = "tests/jobs/test_twins.py::"
 CARDS = "tests/jobs/test_context_updated.py::"
@@ -313,6 +314,20 @@ MUTATIONS = (
         QUEUES + "test_callbacks_and_webhooks_that_stand_in_redis_are_not_called",
     ),
     Mutation(
+        "a word at the very end of a listening job is heard",
+        "jobs/tasks.py",
+        "    if heard:  # at",
+        "    if heard and not services:  # at",
+        LISTENING + "test_a_word_that_comes_when_a_listening_job_is_about_to_end_is_not_lost",
+    ),
+    Mutation(
+        "an ear that was listed too long ago takes no hint",
+        "jobs/listening.py",
+        "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now_ms)\n",
+        "",
+        LISTENING + "test_of_those_that_listened_only_one_that_still_does_is_told",
+    ),
+    Mutation(
         "what failed together does not come back together",
         "jobs/outbox.py",
         "* random.uniform(0.75, JITTER)",
@@ -329,7 +344,7 @@ MUTATIONS = (
     Mutation(
         "work goes on without Redis",
         "jobs/worker.py",
-        "            away = True\n        if not stop():\n            _look(function)\n",
+        "            away = True\n        if not stop():\n            _look(work)\n",
         "            away = True\n        if not stop():\n",
         QUEUES + "test_a_worker_works_without_redis_and_goes_back_to_it",
     ),
