@@ -369,7 +369,8 @@ def change_item(
     state: Mapping[str, JSON] = item.state
     changes: list[Change] = []
     history: list[tuple[Change, Cause]] = []
-    for line in [*lines, *_waking(connection, item, lines, messages)]:
+    answered = kind is EventKind.REQUEST and actor.kind is ActorKind.CUSTOMER
+    for line in [*lines, *_waking(connection, item, lines, messages, answered=answered)]:
         effects = line.effects if item.kind not in STAGED else _in_place(connection, line.effects, state)
         state, made = apply(state, [_checked(item.kind, effect, custom) for effect in effects])
         changes.extend(made)
@@ -499,8 +500,12 @@ _APPEND = Prepared(
 # Inside ----------------------------------------------------------------------------------------------------------
 
 
-def _waking(connection: Connection, item: Item, lines: Sequence[Lines], messages: Sequence[NewMessage]) -> list[Lines]:
-    """What ends the item's sleep in this write: the answer it slept for, or another status that it is given."""
+def _waking(
+    connection: Connection, item: Item, lines: Sequence[Lines], messages: Sequence[NewMessage], *, answered: bool
+) -> list[Lines]:
+    """What ends the item's sleep in this write: the answer it slept for, or another status that it is given.
+
+    `answered`: the customer answered a request, which is as good as a message."""
     if not asleep(item.state):
         return []
     written = [effect for line in lines for effect in line.effects]
@@ -510,7 +515,8 @@ def _waking(connection: Connection, item: Item, lines: Sequence[Lines], messages
     team, person = awaited(item.state)
     members = select(TeamMember.user).where(TeamMember.team == team)
     ours = {*connection.execute(members).scalars()} if team and messages else {person} - {""}
-    reason = woken_by(item.state, [(one.author, one.public, one.author_user or "") for one in messages], ours)
+    said = [(one.author, one.public, one.author_user or "") for one in messages]
+    reason = woken_by(item.state, [*said, *([("customer", True, "")] if answered else [])], ours)
     return [Lines(wake(item.state), Cause("system", label=f"Its snooze ended: {reason}"))] if reason else []
 
 

@@ -12,9 +12,9 @@ from tests.connectors.upstream import Asked, Reply, Upstream
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.rows.maildesk import MailDesk, a_mail_desk
-from tests.web.conftest import agent, app, client, desk
+from tests.web.conftest import agent, app, bare_desk, client, desk
 
-__all__ = ["agent", "app", "client", "desk", "mail_desk"]
+__all__ = ["agent", "app", "bare_desk", "client", "desk", "mail_desk"]
 
 
 @pytest.fixture

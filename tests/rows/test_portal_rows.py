@@ -117,6 +117,28 @@ def test_w9_an_anonymous_reporter_answers_in_the_portal_and_no_mail_leaves_the_h
     assert not [name for name in actors if "@" in name]
 
 
+@pytest.mark.parametrize("who", ["the customer", "staff", "nobody yet"])
+def test_h11_a_ticket_that_sleeps_wakes_when_its_customer_has_answered_a_request(
+    who: str, desk: Desk, client: FlaskClient, agent: FlaskClient
+) -> None:
+    ticket = desk.ticket("Papers")
+    number, link = a_request(desk, CAMILLE, item=ticket)
+    send(agent, f"/tickets/{ticket}/snooze", {"for": "", "answer": "customer"})
+    given = {"csrf_token": token(client.get(link)), "version": "1", "a:year": "2025"}
+    if who == "staff":
+        send(agent, f"/requests/{number}", {"do": "complete"})
+    else:
+        # What is only kept is no answer yet.
+        assert (
+            client.post(
+                link, data={**given, **({"do": "send"} if who == "the customer" else {"auto": "1"})}
+            ).status_code
+            < 400
+        )
+    assert status_of(desk, number) == ("open" if who == "nobody yet" else "completed")
+    assert desk.state(ticket)["status"] == ("open" if who == "the customer" else "snoozed")
+
+
 # T4: a link opens one request ------------------------------------------------------------------------------------
 
 
