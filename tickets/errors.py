@@ -44,6 +44,10 @@ class BadValue(TicketsError):
     """The field does not take this value."""
 
 
+class CopyRefused(TicketsError):
+    """The database cannot be copied like that. There is no copy, and nothing was changed."""
+
+
 class AttachmentRefused(TicketsError):
     """The attachment is larger than allowed, or the message carries too many."""
 

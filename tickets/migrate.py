@@ -1,9 +1,14 @@
-"""Bringing a database to the schema of this version. Forward only, in one transaction, on SQLite and PostgreSQL."""
+"""Bringing a database to the schema of this version, and copying it before.
+
+Forward only, in one transaction, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from alembic import command
 from alembic.config import Config
@@ -13,7 +18,7 @@ from sqlalchemy import Connection, event, text
 
 from tickets import search
 from tickets.db import Database
-from tickets.errors import UpgradeRefused
+from tickets.errors import CopyRefused, UpgradeRefused
 
 #: Any number, the same in every process: PostgreSQL lets one of them migrate at a time.
 _LOCK = 4_207_001
@@ -52,6 +57,33 @@ def _rebuild_tables(dbapi_connection: Any, _record: object) -> None:
 
     Within a transaction this cannot be switched, so it is off for the whole upgrade, which checks at its end."""
     dbapi_connection.execute("PRAGMA foreign_keys=OFF")
+
+
+def copy(db: Database, path: Path) -> int:
+    """A whole copy of an SQLite database as it is at one moment, while others write; returns its size in bytes.
+
+    Raises `CopyRefused` for PostgreSQL, where there is a file already, and where none can be written."""
+    if not db.is_sqlite:
+        raise CopyRefused("This is PostgreSQL: pg_dump copies it while it is at work. There is no copy.")
+    draft = path.with_name(path.name + ".part")
+    try:
+        # Nobody but its owner may read it, and a copy that was cut short is none.
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise CopyRefused(f"{draft} cannot be made ({error.strerror}). There is no copy.") from error
+    try:
+        with db.engine.connect() as connection, closing(sqlite3.connect(draft)) as copy:
+            source = cast(sqlite3.Connection, connection.connection.driver_connection)
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")  # one file, without another beside it
+        os.link(draft, path)
+    except FileExistsError as error:
+        raise CopyRefused(f"{path} is there already and was left as it is. There is no copy.") from error
+    except (OSError, sqlite3.Error) as error:
+        raise CopyRefused(f"{path} cannot be written ({error}). There is no copy.") from error
+    finally:
+        draft.unlink()
+    return path.stat().st_size
 
 
 def current(connection: Connection) -> str | None:
