@@ -12,7 +12,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -41,18 +41,29 @@ def cpu_s(pids: set[int]) -> float:
 
 
 class Desk:
-    """One `./run`, its output so far, and the pages behind it."""
+    """One `./run` of a checkout, its output so far, and the pages behind it. `given` stands in its environment, and it
+    is started as `user`, or as who runs the tests."""
 
-    def __init__(self, data: Path, *args: str) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *args: str,
+        checkout: Path = ROOT,
+        user: int | None = None,
+        given: Mapping[str, str] | None = None,
+    ) -> None:
         self.data = data
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         env = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
-        env |= {"DESKHAND_PORT": str(self.port), "DESKHAND_DATA_DIR": str(data)}
+        env |= {"DESKHAND_PORT": str(self.port), "DESKHAND_DATA_DIR": str(data), **(given or {})}
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            [ROOT / "run", *args],
+            [checkout / "run", *args],
             env=env,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else (),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
