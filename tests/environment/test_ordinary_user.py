@@ -6,8 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ import pytest
 
 from run_tool.places import ROOT
 from tests.environment.absent import absent
-from tests.environment.test_run import NOBODY
+from tests.environment.nobody import NOBODY, python_for
 from tests.environment.test_start import FIRST_START_S, Desk, alone
 from tests.environment.test_supervise import descendants, parents
 
@@ -53,25 +51,11 @@ def checkout(home: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def python() -> str:
-    """A Python that the user can run, and that can make environments; root's own may be in root's home."""
-    names = (f"python3.{minor}" for minor in (sys.version_info.minor, 13, 12, 11))
-    here = [
-        Path(sys.base_prefix) / "bin" / "python3",
-        *(Path(place) / name for name in names for place in ("/usr/bin", "/usr/local/bin")),
-    ]
-    able = "import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
-    usable = next((str(one) for one in here if _runs(one, able)), None)
-    if usable is None:
+    """A Python that the user can run and make environments with."""
+    found = python_for(USER, "ensurepip, venv", ("3.13", "3.12", "3.11"))
+    if found is None:
         absent("no Python here that an ordinary user may run (Debian: apt-get install python3 python3-venv)")
-    return usable
-
-
-def _runs(python: Path, program: str) -> bool:
-    try:
-        tried = subprocess.run([python, "-c", program], user=USER, capture_output=True, cwd="/", timeout=60)
-    except OSError:
-        return False
-    return tried.returncode == 0
+    return found
 
 
 def owners(pids: set[int]) -> set[int]:

@@ -18,8 +18,8 @@ from run_tool import environment, testing
 from run_tool.errors import CannotGoOn
 from run_tool.places import LOCKS, ROOT, desk_from
 from run_tool.redis_server import redis_server
+from tests.environment.nobody import NOBODY
 
-NOBODY = 65534
 #: A package index that nobody answers at, for pip and for uv, whatever this machine is set up with.
 NO_INDEX = {
     "PIP_INDEX_URL": "http://127.0.0.1:1/simple",

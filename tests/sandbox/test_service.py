@@ -19,6 +19,7 @@ import pytest
 
 from sandbox.contract import Outcome
 from sandbox.limits import Limits
+from tests.environment.nobody import NOBODY, THIS_VERSION, python_for
 from tests.sandbox.hosts import API, ROOT, Host, TableGateway, a_host, alive, descendants, wait_until
 
 WITHOUT = str(Path(__file__).with_name("without.py"))
@@ -55,7 +56,6 @@ def test_another_user_is_hung_up_on_even_where_the_files_would_let_him_in() -> N
             "except OSError as error:\n    print(error)\n"
         )
         python = _python_for_nobody()
-        stranger = {"user": 65534, "group": 65534, "extra_groups": []}
         said = subprocess.run(
             [python, "-c", program, str(host.path)],
             capture_output=True,
@@ -63,10 +63,12 @@ def test_another_user_is_hung_up_on_even_where_the_files_would_let_him_in() -> N
             timeout=15,
             cwd="/",
             check=True,
-            **stranger,
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=(),
         )
         assert "ready" not in said.stdout
-        assert "sandbox.stranger uid=65534" in host.log.read_text()
+        assert f"sandbox.stranger uid={NOBODY}" in host.log.read_text()
 
 
 def test_the_zygote_has_no_environment_no_files_and_no_root(host: Host) -> None:
@@ -126,7 +128,7 @@ def test_an_ordinary_user_has_the_same_jail() -> None:
         pytest.skip("already an ordinary user")
     python = _python_for_nobody()
     path = os.pathsep.join([str(ROOT), *[one for one in sys.path if one.endswith("site-packages")]])
-    with a_host(command=[python], user=65534, env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}) as host:
+    with a_host(command=[python], user=NOBODY, env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}) as host:
         health = host.sandbox.health()
         assert health.ready, health.reason
         assert {name: layer.reason for name, layer in health.layers.items() if not layer.up} == {}
@@ -310,13 +312,7 @@ def _slow(email: str) -> None:
 
 def _python_for_nobody() -> str:
     """This interpreter if nobody may run it, else the system's of the same version."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    for python in (sys.executable, f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"):
-        try:
-            subprocess.run(
-                [python, "-c", "import ctypes"], user=65534, group=65534, extra_groups=[], check=True, cwd="/"
-            )
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return python
-    pytest.skip(f"no Python {version} that the user nobody may run")
+    found = python_for(NOBODY, "ctypes")
+    if found is None:
+        pytest.skip(f"no Python {THIS_VERSION} that the user nobody may run")
+    return found
