@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from jobs.outbox import header_id
+from jobs.letters import header_id
 from jobs.tables import DecisionRow, OutboxRow, RunRow
 from tests.chaos_feed import NUMBERS, ledger
 from tests.connectors.upstream import Asked

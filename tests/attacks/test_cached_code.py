@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import marshal
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def poisoned(text: str) -> bytes:
     return marshal.dumps(compile(text, "<script>", "exec"))
 
 
-def run(host: Host, code: bytes, gateway: TableGateway | None = None, **more: frozenset[str]) -> Outcome:
+def run(host: Host, code: bytes, gateway: TableGateway | None = None, **more: Any) -> Outcome:
     return host.run(SOURCE, gateway, code=code, **more)
 
 

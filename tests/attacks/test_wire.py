@@ -261,7 +261,11 @@ def test_a_child_that_never_reads_its_answers_meets_the_deadline() -> None:
 
 
 def test_half_a_frame_and_silence_meets_the_deadline() -> None:
-    outcome = talk(lambda sock: (sock.sendall(frame(OK)[:-3]), time.sleep(0.8))[0], limits=Limits(wall_s=0.4))
+    def play(sock: socket.socket) -> None:
+        sock.sendall(frame(OK)[:-3])
+        time.sleep(0.8)
+
+    outcome = talk(play, limits=Limits(wall_s=0.4))
     assert outcome.error is not None
     assert (outcome.error.code, outcome.status) == ("TIMEOUT_WALL", "limit")
 
@@ -293,7 +297,11 @@ def test_a_flood_of_actions_ends_the_run() -> None:
 
 
 def test_a_child_that_ends_without_a_word_has_no_outcome_of_its_own() -> None:
-    outcome = talk(lambda sock: sock.sendall(frame(ACT)) or sock.shutdown(socket.SHUT_WR))
+    def play(sock: socket.socket) -> None:
+        sock.sendall(frame(ACT))
+        sock.shutdown(socket.SHUT_WR)
+
+    outcome = talk(play)
     assert outcome.error is not None
     assert outcome.error.code in ("CRASH", "LOST")
     assert outcome.actions == ()
@@ -301,8 +309,12 @@ def test_a_child_that_ends_without_a_word_has_no_outcome_of_its_own() -> None:
 
 @pytest.mark.slow
 def test_a_child_that_lives_on_after_its_result_is_killed_and_its_result_stands() -> None:
+    def play(sock: socket.socket) -> None:
+        sock.sendall(frame(ACT) + frame(OK))
+        time.sleep(2.3)
+
     ends: list[int] = []
-    outcome = talk(lambda sock: (sock.sendall(frame(ACT) + frame(OK)), time.sleep(2.3))[0], ends=ends)
+    outcome = talk(play, ends=ends)
     assert (outcome.status, len(outcome.actions)) == ("finished", 1)
     assert ends == [-signal.SIGKILL]
 

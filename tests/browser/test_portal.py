@@ -14,6 +14,7 @@ from tickets import people, requests, tokens
 from tickets import store as items
 from tickets.events import Actor, ActorKind, Cause
 from tickets.item import ItemKind
+from tickets.questions import questions_from
 from tickets.tables import PortalToken
 
 pytestmark = pytest.mark.browser
@@ -39,7 +40,7 @@ def link(served: Served) -> str:
         )
         made = requests.send(
             connection,
-            requests.QuestionsToAsk("Your papers", requests.questions_from(QUESTIONS)),
+            requests.QuestionsToAsk("Your papers", questions_from(QUESTIONS)),
             person=person,
             item=job.item_id,
             key="k",

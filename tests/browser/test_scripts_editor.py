@@ -6,6 +6,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -154,7 +155,10 @@ def test_the_mouse_over_a_name_says_what_it_is(served: Served, built: None, visi
 
 def test_the_parameters_of_the_draft_are_completed_and_tried(served: Served, built: None, visit: Visit) -> None:
     with served.desk.services.db.write() as connection:
-        draft = {"source": "ticket.add_tags([params.tone])\n", "params": [{"name": "tone", "label": "Tone"}]}
+        draft: dict[str, Any] = {
+            "source": "ticket.add_tags([params.tone])\n",
+            "params": [{"name": "tone", "label": "Tone"}],
+        }
         seen = rule_list.entry(connection, "S01").draft_count
         now = served.desk.clock.now()
         rule_list.save_draft(connection, "S01", {"name": "Enrich", **draft}, author="dev", seen=seen, now=now)
@@ -205,6 +209,7 @@ def test_a_script_is_written_tried_and_published_without_scripts(served: Served,
     page.get_by_role("button", name="Publish version 2").click()
     expect(page.locator(".notice.ok")).to_have_text("Version 2 is live.")
     content = stored(served).content
+    assert content is not None
     assert (content["code"], content["name"], content["source"]) == ("S01", "Enrich", 'ticket.set_priority("urgent")\n')
     assert content["manifest"] == {"fields_read": [], "actions": ["set_priority"], "operations": []}
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ def office(found: Places) -> Iterator[BackOffice]:
     running.stop()
 
 
-def settings_for(folder: Path, database_url: str, socket_path: str = "", **more: object) -> Settings:
+def settings_for(folder: Path, database_url: str, socket_path: str = "", **more: Any) -> Settings:
     return Settings(
         data_dir=folder,
         database_url=database_url,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -29,7 +30,7 @@ def gateway(sqlite_database: Database, found: Places, office: BackOffice) -> Gat
     return Gateway(sqlite_database, None, box, AddressCeiling(found.addresses))
 
 
-def call(gateway: Gateway, name: str, email: str = CAMILLE, **more: float) -> object:
+def call(gateway: Gateway, name: str, email: str = CAMILLE, **more: Any) -> object:
     connection, operation = name.split(".")
     return gateway.call(connection, operation, {"email": email}, deadline_s=5, cause="test", **more).data
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, distinct, func, select
+from sqlalchemy import ColumnElement, Connection, distinct, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from jobs import live
 from jobs.automove import pending
@@ -27,8 +29,8 @@ from tickets.tables import EventRow, History, Lane, Message, WorkItem
 from tickets.visibility import visible
 
 
-def count(connection: Connection, column: object, *where: object) -> int:
-    return connection.execute(select(func.count(column)).where(*where)).scalar_one()  # type: ignore[call-overload, no-any-return]
+def count(connection: Connection, column: Any, *where: ColumnElement[bool] | InstrumentedAttribute[bool]) -> int:
+    return connection.execute(select(func.count(column)).where(*where)).scalar_one()
 
 
 def test_the_history_was_decided_by_the_product_and_is_at_rest(desk: Services, played: Played) -> None:

@@ -25,7 +25,7 @@ from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
 from sandbox.client import Sandbox
 from tests.builders import a_desk, a_ticket
-from tests.conftest import MakeDatabase
+from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.jobs.desk import free_port
 from tickets.db import Database

@@ -341,7 +341,14 @@ def test_pages_are_bounded_and_lead_to_the_next(api: Api) -> None:
 
 
 def test_a_filter_that_is_none_is_refused(api: Api) -> None:
-    for query in [{"limit": 101}, {"limit": 0}, {"before": "x"}, {"kind": "horse"}, {"colour": "red"}]:
+    refused: list[dict[str, Any]] = [
+        {"limit": 101},
+        {"limit": 0},
+        {"before": "x"},
+        {"kind": "horse"},
+        {"colour": "red"},
+    ]
+    for query in refused:
         assert problem(api.get("tickets", **query))[0] == 422
 
 

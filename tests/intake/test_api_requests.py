@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from jobs.tables import OutboxRow
 from tests.intake.api import Api, problem
@@ -61,7 +61,7 @@ def test_what_is_not_visible_is_not_linked_asked_about_or_read(desk: Desk, api: 
         assert problem(answer)[0] == 404
     with desk.services.db.write() as connection:
         assert connection.execute(select(Link.id)).all() == []
-        connection.execute(RequestRow.__table__.update().values(item_id=report))
+        connection.execute(update(RequestRow).values(item_id=report))
     assert problem(api.get(f"requests/{asked['id']}"))[0] == 404
     assert problem(api.patch(f"requests/{asked['id']}", {"status": "completed"}))[0] == 404
     with desk.services.db.read() as connection:

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, text, update
 from connectors.channels import email as channel
 from jobs import intake
 from jobs.intake import Outcome, reply_address
-from jobs.outbox import header_id
+from jobs.letters import header_id
 from tests.intake.mail import ADDRESS, MAILBOX, SECRET, a_mail, events, how_many, kept, messages, take
 from tests.web.desk import Desk
 from tickets import people, store

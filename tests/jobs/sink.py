@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from typing import Any, cast
+from typing import Any
 
 from aiosmtpd.controller import Controller
 
@@ -35,7 +35,7 @@ class MailSink:
         return TAKEN
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
-        mail = cast(EmailMessage, message_from_bytes(envelope.content, policy=default))
+        mail = message_from_bytes(envelope.content, policy=default)
         said = self.answer(mail)
         if said == TAKEN:
             with self._lock:

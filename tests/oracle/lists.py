@@ -143,7 +143,7 @@ def tables(draw: st.DrawFn, code: str, *, chained: bool = False) -> dict[str, An
         some = st.lists(st.sampled_from(columns), min_size=least, max_size=2, unique_by=lambda column: column["id"])
         filled = draw(some)
         conditions = {column["id"]: draw(cells(column["field"])) for column in filled}
-        row = {"id": f"r{number}", "if": conditions, "then": draw(steps())}
+        row: dict[str, Any] = {"id": f"r{number}", "if": conditions, "then": draw(steps())}
         if draw(st.integers(0, 5)) == 0:
             row["stop"] = True
         row["rearm"] = draw(st.sampled_from(REARMS))

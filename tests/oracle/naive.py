@@ -168,7 +168,7 @@ def changed(op: str, change: Any, operand: Any, sort: str) -> bool:
 
 def cell_truth(cell: Mapping[str, Any], column: Mapping[str, Any], sort: str, facts: Facts, state: Any) -> Any:
     op = cell.get("op", column["op"])
-    operand = cell.get("value")
+    operand: Any = cell.get("value")
     if op.startswith("changed"):
         changes = facts.event["changes"]
         assert isinstance(changes, Mapping)
@@ -196,7 +196,7 @@ def leaf_truth(name: str, cell: Mapping[str, Any], op: str, sorts: Mapping[str, 
     column = {"field": name, "op": op}
     given = cell["value"] if isinstance(cell.get("value"), list) else [cell.get("value")]
     if any(isinstance(one, dict) for one in given):
-        expanded = []
+        expanded: list[Any] = []
         for one in given:
             expanded += LISTS[one["list"]] if isinstance(one, dict) else [one]
         if not expanded:

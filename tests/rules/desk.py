@@ -23,11 +23,15 @@ from rules.vocabulary import (
 from tickets.calendar import Calendar
 from tickets.item import FieldType, StateField
 from tickets.kinds import Pipeline, Stage
+from tickets.values import JSON
 
 NOW = "2026-11-21T09:31:00.000000+00:00"
 
 #: Monday to Friday, nine to five, in UTC.
-OFFICE = {"zone": "UTC", "week": {day: [["09:00", "17:00"]] for day in ("mon", "tue", "wed", "thu", "fri")}}
+OFFICE: dict[str, JSON] = {
+    "zone": "UTC",
+    "week": {day: [["09:00", "17:00"]] for day in ("mon", "tue", "wed", "thu", "fri")},
+}
 
 DESK = Vocabulary(
     teams={"billing": "Billing", "first_line": "First line", "platform": "Platform"},

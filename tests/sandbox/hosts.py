@@ -105,7 +105,7 @@ class Host:
         cancelled: Callable[[], bool] | None = None,
         **request: Any,
     ) -> Outcome:
-        wanted = {"api": API, "ticket": TICKET, "customer": CUSTOMER, "now": NOW} | request
+        wanted: dict[str, Any] = {"api": API, "ticket": TICKET, "customer": CUSTOMER, "now": NOW} | request
         sandbox = self.sandbox if limits is None else Sandbox(self.path, limits)
         return sandbox.run(RunRequest(source, **wanted), gateway or TableGateway(), cancelled=cancelled)
 
@@ -139,7 +139,9 @@ def a_host(
             text=True,
             preexec_fn=die_with_parent,
             env={**os.environ, "SECRET_OF_THE_HOST": "hunter2", **(env or {})},
-            **({} if user is None else {"user": user, "group": user, "extra_groups": []}),
+            user=user,
+            group=user,
+            extra_groups=None if user is None else (),
         )
     host = Host(path, process, log)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NoReturn
+
 import pytest
 
 from sandbox.client import Sandbox
@@ -149,7 +151,7 @@ def test_a_cancelled_run_ends_soon_and_applies_nothing(host: Host) -> None:
 
 def test_a_bug_in_the_gateway_is_not_swallowed_and_leaves_no_child(host: Host) -> None:
     class Broken:
-        def call(self, *_: object, **__: object) -> None:
+        def call(self, *_: Any, **__: Any) -> NoReturn:
             raise ZeroDivisionError("ours")
 
     with pytest.raises(ZeroDivisionError, match="ours"):

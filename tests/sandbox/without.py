@@ -20,7 +20,7 @@ _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _X86 = os.uname().machine == "x86_64"
 #: What fails, and with which error: system call number, and the first argument where only that one fails.
-MISSING = {
+MISSING: dict[str, list[tuple[int, int | None, int]]] = {
     "landlock": [(444, None, errno.ENOSYS)],
     "capabilities": [(126 if _X86 else 91, None, errno.EPERM)],
     "namespaces": [(272 if _X86 else 97, None, errno.EPERM)],

@@ -199,4 +199,4 @@ def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> TestRe
 def send(client: FlaskClient, path: str, data: dict[str, object] | None = None, **more: object) -> TestResponse:
     """Send a form with the session's token, taken from the smallest page that carries it, whoever is signed in."""
     page = client.get("/portal/sign-in")
-    return client.post(path, data={"csrf_token": token(page), **(data or {})}, **more)  # type: ignore[arg-type]
+    return client.post(path, data={"csrf_token": token(page), **(data or {})}, **more)
