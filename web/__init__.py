@@ -16,6 +16,7 @@ from flask_wtf.csrf import CSRFProtect
 from web import (
     absence,
     access,
+    answering,
     api,
     api_requests,
     bell,
@@ -88,6 +89,7 @@ PAGES: tuple[Blueprint, ...] = (
     items_pages.pages,
     bulk.pages,
     absence.pages,
+    answering.pages,
     pipelines_pages.pages,
     bell.pages,
     coming.pages,

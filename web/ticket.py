@@ -16,8 +16,10 @@ from sqlalchemy import Connection
 
 from jobs.automove import pending
 from jobs.forecast import forecast
+from jobs.live import Desk
 from jobs.outbox import queue_message
 from jobs.queues import Work
+from jobs.system_texts import SYSTEM_TEXTS
 from jobs.telling import tell_of_message
 from rules.actions import step_sentence
 from rules.vocabulary import ANY_KIND, Vocabulary
@@ -172,6 +174,7 @@ def show(
         details=[(one, shown_as(one)) for one in details],
         stages=stages,
         runnable=runnable(desk, item.kind),
+        canned=canned(desk),
         requests=requests,
         pending=counts_pending,
         procedures=procedures,
@@ -195,6 +198,15 @@ def show(
         then=request.form.get("then", ""),
     )
     return make_response(body, status)
+
+
+def canned(desk: Desk) -> dict[str, str]:
+    """The templates that may stand in a reply, by code: those that are on, without the texts of the system."""
+    return {
+        one.code: f"{one.code} {one.name}"
+        for one in desk.vocabulary.templates.values()
+        if one.enabled and one.texts and one.code not in SYSTEM_TEXTS
+    }
 
 
 def _views(item_id: int, current: str, counts: Mapping[str, int]) -> list[tuple[str, str, bool, int]]:

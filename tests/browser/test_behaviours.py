@@ -142,6 +142,35 @@ def test_o5_a_click_on_a_placeholder_puts_it_where_the_caret_was(
     assert [str(mail["Subject"]) for mail in mail_desk.work()] == [f"About {ticket} [#{ticket}]"]
 
 
+def test_a_template_is_put_into_a_reply_from_the_keyboard_and_chosen_files_stay(
+    mail_desk: MailDesk, inside: Callable[..., Visitor], tmp_path: Path
+) -> None:
+    template(mail_desk)
+    ticket = mail_desk.desk.ticket("Parcel", language="en")
+    ana = inside("ana")
+    ana.go(f"/tickets/{ticket}")
+    page, field = ana.page, ana.page.locator("#reply")
+    paper = tmp_path / "label.txt"
+    paper.write_text("a label")
+    page.locator("#files").set_input_files(paper)
+    page.keyboard.press("r")
+    page.keyboard.type("Good morning.")
+    page.keyboard.press("Escape")
+    page.locator("#then").focus()
+    page.locator("#canned").press("E")
+    expect(page.locator("#canned")).to_have_value("E01")
+    page.locator("#canned").press("Tab")
+    page.keyboard.press("Enter")
+    expect(field).to_have_value(f"Good morning.\n\nHello, see {ticket}.")
+    expect(field).to_be_focused()
+    assert mail_desk.work() == []
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text(f"Hello, see {ticket}.").first).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("label.txt"))).to_be_visible()
+    [mail] = mail_desk.work()
+    assert text_of(mail).startswith(f"Good morning.\n\nHello, see {ticket}.")
+
+
 def test_o5_without_scripts_no_button_promises_to_insert(mail_desk: MailDesk, inside: Callable[..., Visitor]) -> None:
     template(mail_desk)
     boss = inside("boss", "manager", scripts=False)

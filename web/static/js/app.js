@@ -95,7 +95,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   const field = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
-  if (field) { event.preventDefault(); if (field.matches("input, textarea")) field.focus(); else field.click(); return; }
+  if (field) { event.preventDefault(); if (field.matches("input, textarea, select")) field.focus(); else field.click(); return; }
   switch (event.key) {
     case "j": choose(current + 1); break;
     case "k": choose(current - 1); break;
