@@ -146,8 +146,9 @@ def _store(services: Services, row: AnyRow, token: str, answer: Answered) -> Non
             )
         )
         if kept.rowcount != 1:
-            log.warning("lookup.fenced", extra={"lookup": row.id})
+            log.warning("lookup.fenced", extra={"lookup": row.id, "item": row.item_id})
             return
+        log.info("lookup.answered", extra={"lookup": row.id, "item": row.item_id, "state": answer.state})
         lanes.wake(connection, item.id, now)
         if answer.state == "failed" and row.state == "failed":
             _still_failing(connection, item.id, row, answer, now)

@@ -57,7 +57,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
-        line.update({name: value for name, value in facts(record).items() if name not in line})
+        # "event" names the line; the number of an event that it is about has a name of its own.
+        line.update({name if name not in line else f"{name}_id": value for name, value in facts(record).items()})
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

@@ -309,9 +309,14 @@ def _execute(services: Services, token: str, row: AnyRow) -> None:
     _finish(services, row, token, outcome)
 
 
+def _ids(row: AnyRow) -> dict[str, int]:
+    """What every log line about a run names, so that an event can be followed through."""
+    return {"run": row.id, "item": row.item_id, "event": row.event_id}
+
+
 def _log_refusals(row: AnyRow, outcome: Outcome) -> None:
     """What the run reached for beyond its manifest, where whoever looks after the desk finds it."""
-    facts = {"run": row.id, "script": row.script, "version": row.version}
+    facts = {**_ids(row), "script": row.script, "version": row.version}
     for call in outcome.calls:
         if call.status == "denied":
             log.warning("run.denied", extra={**facts, "what": f"{call.connection}.{call.operation}", "line": call.line})
@@ -334,9 +339,9 @@ def _finish(services: Services, row: AnyRow, token: str, outcome: Outcome) -> No
         }
         kept = connection.execute(update(RunRow).where(RunRow.id == row.id, RunRow.token == token).values(**values))
         if kept.rowcount != 1:
-            log.warning("run.fenced", extra={"run": row.id})
+            log.warning("run.fenced", extra=_ids(row))
             return
-        log.info("run.ended", extra={"run": row.id, "status": values["status"], "attempt": row.attempt})
+        log.info("run.ended", extra={**_ids(row), "status": values["status"], "attempt": row.attempt})
         if retry_at is not None:
             return
         store.change_item(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,12 +15,19 @@ from pathlib import Path
 import pytest
 
 from run_tool.places import ROOT
+from run_tool.supervise import PAUSE_FIRST_S, PAUSE_MOST_S
 
 SUPERVISE = """
 import json, sys
 from pathlib import Path
 from run_tool.errors import CannotGoOn, Interrupted
+from run_tool import supervise
 from run_tool.supervise import Program, Supervisor
+for flag in sys.argv[4:]:
+    name, _, value = flag.partition("=")
+    if value:
+        assert hasattr(supervise, name)
+        setattr(supervise, name, float(value))
 logs, programs, once = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 with Supervisor({"PATH": "/usr/bin:/bin"}, logs) as supervisor:
     try:
@@ -138,6 +146,55 @@ def test_what_a_dead_program_left_behind_is_killed(supervised: Supervised, tmp_p
     supervisor.terminate()
     output, _ = supervisor.communicate(timeout=20)
     assert "two ended (killed by SIGKILL) and is started again in 0.5 s." in output
+
+
+def pauses(said: str, name: str) -> list[float]:
+    """After how many seconds it was started again each time it had ended."""
+    return [float(one) for one in re.findall(rf"{name} ended \(exit 3\) and is started again in ([\d.]+) s", said)]
+
+
+def test_the_pause_before_a_restart_doubles_up_to_its_bound_and_the_others_go_on(
+    supervised: Supervised, tmp_path: Path
+) -> None:
+    """The pauses are an eighth of the real ones here; nothing else is other."""
+    dies = "import sys; print('born'); sys.exit(3)"
+    flags = ("PAUSE_FIRST_S=0.0625", "PAUSE_MOST_S=0.5")
+    supervisor = supervised({"one": SLEEPS, "dies": dies}, *flags)
+    wait_until(lambda: log(tmp_path, "dies").count("born") == 7, "six restarts", deadline_s=60)
+    supervisor.terminate()
+    output, _ = supervisor.communicate(timeout=20)
+    assert pauses(output, "dies")[:6] == [0.0625, 0.125, 0.25, 0.5, 0.5, 0.5]
+    assert log(tmp_path, "one").count("up") == 1
+
+
+def test_the_real_pauses_are_those_that_the_page_names() -> None:
+    found = [min(PAUSE_FIRST_S * 2**deaths, PAUSE_MOST_S) for deaths in range(8)]
+    assert found == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert "started again after 0.5 s, then 1,\n2, 4 ... at most 30 s" in (ROOT / "docs" / "operations.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_program_that_lived_long_enough_begins_with_the_first_pause_again(
+    supervised: Supervised, tmp_path: Path
+) -> None:
+    """It dies twice at once, and then after it has been sound."""
+    lives = f"""
+import sys, time
+from pathlib import Path
+print("born", flush=True)
+counter = Path({str(tmp_path / "counter")!r})
+number = len(counter.read_text()) if counter.exists() else 0
+counter.write_text("x" * (number + 1))
+if number == 2:
+    time.sleep(8)
+sys.exit(3)
+"""
+    flags = ("PAUSE_FIRST_S=0.0625", "PAUSE_MOST_S=0.5", "SOUND_S=6")
+    supervisor = supervised({"lives": lives}, *flags)
+    wait_until(lambda: log(tmp_path, "lives").count("born") >= 5, "four restarts", deadline_s=60)
+    supervisor.terminate()
+    output, _ = supervisor.communicate(timeout=20)
+    assert pauses(output, "lives")[:4] == [0.0625, 0.125, 0.0625, 0.125]
 
 
 @pytest.mark.slow
