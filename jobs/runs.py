@@ -76,13 +76,17 @@ _INPUT_TYPES: Mapping[InputType, ParamType] = {
     InputType.DECIMAL: "decimal",
     InputType.BOOL: "bool",
     InputType.DATE: "date",
+    InputType.LINES: "text",
+    InputType.BODY: "json",
 }
 #: What is handed over whatever the manifest says: whether there is a customer or an event shows through them.
 _ALWAYS = frozenset({"ticket.id", "ticket.kind", "customer.id", "event.id", "event.kind"})
 
 
 class RunGateway:
-    """The connectors as one run sees them: read only, errors as sentences, no exception chains."""
+    """The connectors as one run sees them: read only, errors as sentences, no exception chains.
+
+    A change never comes here: the broker collects it with the run's actions, and the outbox sends it."""
 
     def __init__(self, services: Services, cause: str) -> None:
         self._services = services
@@ -110,13 +114,18 @@ class RunGateway:
 
 
 def script_api(desk: Desk) -> ScriptApi:
-    """What scripts of this desk can call: the action catalogue and every operation of its connections."""
+    """What scripts of this desk can call: the action catalogue and every operation of its connections.
+
+    Those that write are there where their connection may be written to; they are collected, like actions."""
     connections: dict[str, dict[str, Method]] = {}
     for one in desk.operations:
-        if one.kind != "read":
+        writes = one.kind == "write"
+        if writes and f"{one.connection}.{one.name}" not in desk.vocabulary.changes:
             continue
         params = tuple(Param(put.name, _INPUT_TYPES[put.type], put.required, put.doc) for put in one.inputs)
-        connections.setdefault(one.connection, {})[one.name] = Method(one.name, params, one.doc or one.label)
+        connections.setdefault(one.connection, {})[one.name] = Method(
+            one.name, params, one.doc or one.label, writes=writes
+        )
     actions = {
         method.name: Method(
             method.name,
@@ -210,7 +219,7 @@ def request(
     return RunRequest(
         source=source,
         api=script_api(desk),
-        grants=frozenset(manifest.operations),
+        grants=frozenset((*manifest.operations, *manifest.changes)),
         actions=frozenset(manifest.actions),
         ticket=ticket,
         customer=(

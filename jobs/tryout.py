@@ -32,7 +32,7 @@ from sandbox.contract import ActionCall, Answer, CallFailed, CallFailure, Gatewa
 from sandbox.errors import Code, ServiceUnavailable
 from tickets import store
 from tickets.db import Database
-from tickets.effects import AddTo, PostMessage, RemoveFrom, SetContext, SetField, apply
+from tickets.effects import AddTo, ChangeSystem, PostMessage, RemoveFrom, SetContext, SetField, apply
 from tickets.item import Item
 from tickets.people import Viewer
 from tickets.tables import EventRow
@@ -51,7 +51,8 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Would:
-    """One effect the script would have. `kind` as in `jobs.preview.effect_words`; `before` and `after` for fields.
+    """One effect the script would have. `kind` as in `jobs.preview.effect_words`; `before` and `after` for fields,
+    `after` also for what a card would hold and a changed system would get.
 
     `about` names the field, card, script or recipients; `text` is the message that would be sent."""
 
@@ -156,6 +157,8 @@ def _would(facts: Facts, planned: Sequence[PlannedCall]) -> list[Would]:
                 after = state.get(effect.field)
             elif isinstance(effect, PostMessage):
                 text = effect.text
+            elif isinstance(effect, ChangeSystem):
+                after = dict(effect.args)
             elif isinstance(effect, SetContext):
                 after = effect.data
                 text = effect.error

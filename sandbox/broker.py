@@ -134,6 +134,7 @@ class Broker:
     _calls: list[CallRecord] = field(default_factory=list)
     _last_id: int = 0
     _asked: int = 0
+    _staged: int = 0
     _line: int | None = None
     _out_bytes: int = 0
     _ended: bool = False
@@ -260,11 +261,14 @@ class Broker:
         if frame["action"] not in self.actions:
             # Not answered and not catchable: a run that reaches for what nobody agreed to ends with nothing applied.
             raise _Over(Code.DENIED, f"This script may not do {frame['action']}", _DENIED_HINT, frame["line"])
+        self._collect(frame["action"], frame["params"], frame["line"])
+
+    def _collect(self, action: str, params: Mapping[str, Any], line: int) -> None:
         if len(self._actions) >= self.limits.actions:
             raise _Over(
                 Code.OUTPUT_LIMIT, f"The script asked for more than {self.limits.actions} actions", line=self._line
             )
-        self._actions.append(ActionCall(frame["action"], frame["params"], frame["line"]))
+        self._actions.append(ActionCall(action, params, line))
 
     def _on_call(self, frame: wire.Frame) -> None:
         if frame["id"] != self._last_id + 1:
@@ -277,11 +281,15 @@ class Broker:
             raise ProtocolError("The child called something that was not offered")
         self._check_arguments(method, frame["a"])
         what = f"{frame['c']}.{frame['o']}"
+        if method.writes:
+            self._on_change(frame, what)
+            return
         began = time.monotonic()
+        asked = self._last_id - self._staged
         try:
-            if self._last_id > self.limits.calls + self.limits.calls_over:
+            if asked > self.limits.calls + self.limits.calls_over:
                 raise _Over(Code.TOO_MANY_CALLS, self._calls_sentence(), _CALLS_HINT, self._line)
-            if self._last_id > self.limits.calls:
+            if asked > self.limits.calls:
                 self._note(frame, "too_many", self._calls_sentence(), began, None)
                 self._refuse(frame, "too_many", self._calls_sentence())
                 return
@@ -297,6 +305,17 @@ class Broker:
         else:
             self._note(frame, "none" if data is None else "ok", "", began, data)
             self._send(reply)
+
+    def _on_change(self, frame: wire.Frame, what: str) -> None:
+        """Collect a change in a connected system like an action, and answer with a receipt: no run sends one.
+
+        What was not agreed to ends the run, and is not catchable: nothing of it may be applied."""
+        if what not in self.grants:
+            raise _Over(Code.DENIED, f"This script may not change {what}", _DENIED_HINT, frame["line"])
+        self._collect(what, frame["a"], frame["line"])
+        self._staged += 1
+        receipt = {"pending": True, "change": what, "number": self._staged}
+        self._send(wire.encode({"id": frame["id"], "ok": receipt}, self.limits.message_kb * 1024))
 
     def _ask(self, frame: wire.Frame, gateway: Gateway) -> Answer:
         """The gateway's answer. Raises `CallFailed`; and `_Over`, `_Gone` or `ProtocolError` when time is up, the child

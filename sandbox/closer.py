@@ -49,6 +49,7 @@ class Closer(ast.NodeVisitor):
         self._fields: set[str] = set()
         self._actions: set[str] = set()
         self._operations: set[str] = set()
+        self._changes: set[str] = set()
         self._behind: set[int] = set()
 
     def visit_Name(self, node: ast.Name) -> None:
@@ -187,10 +188,14 @@ class Closer(ast.NodeVisitor):
             self._fields.add(f"{name}.*")
         elif name in self._api.connections:
             self._operations.add(f"{name}.*")
+            self._changes |= {f"{name}.{key}" for key, one in self._api.connections[name].items() if one.writes}
 
     def manifest(self) -> Manifest:
         return Manifest(
-            tuple(sorted(self._fields)[:500]), tuple(sorted(self._actions)[:500]), tuple(sorted(self._operations)[:500])
+            tuple(sorted(self._fields)[:500]),
+            tuple(sorted(self._actions)[:500]),
+            tuple(sorted(self._operations)[:500]),
+            tuple(sorted(self._changes)[:500]),
         )
 
     def _on_ticket(self, node: ast.Attribute, call: ast.Call | None) -> None:
@@ -222,7 +227,7 @@ class Closer(ast.NodeVisitor):
                 node, Code.ATTRIBUTE, f"{owner} has no operation {node.attr!r}", did_you_mean(node.attr, operations)
             )
         else:
-            self._operations.add(f"{owner}.{node.attr}")
+            (self._changes if method.writes else self._operations).add(f"{owner}.{node.attr}")
             if call is not None:
                 self._arguments(f"{owner}.{node.attr}", method, call)
 

@@ -40,7 +40,9 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One thing a script can call. `doc` is one sentence for completion and hints."""
+    """One thing a script can call. `doc` is one sentence for completion and hints.
+
+    An operation of a connection that `writes` is collected like an action, and never carried out by the run."""
 
     name: str
     params: tuple[Param, ...]
@@ -83,10 +85,17 @@ class ScriptApi:
             raise BadContract(f"This is not a script API: {error!r}") from error
 
     def only(self, grants: frozenset[str] | None) -> frozenset[str]:
-        """The operations "connection.operation" that these grants allow; "crm.*" allows all of `crm`, None all there
-        are."""
-        every = frozenset(f"{name}.{key}" for name, operations in self.connections.items() for key in operations)
-        return every if grants is None else frozenset(one for one in every if _covered(one, grants))
+        """The operations "connection.operation" that these grants allow; "crm.*" allows all of `crm` that are asked,
+        None all there are. What changes a system is allowed by its own name alone: one that the connection got later,
+        nobody has agreed to."""
+        every = {
+            f"{name}.{key}": one for name, operations in self.connections.items() for key, one in operations.items()
+        }
+        if grants is None:
+            return frozenset(every)
+        return frozenset(
+            one for one, method in every.items() if one in grants or (not method.writes and _covered(one, grants))
+        )
 
     def only_actions(self, granted: frozenset[str] | None) -> frozenset[str]:
         """The actions these names allow; "*" or None allows all there are."""
@@ -134,24 +143,28 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a script reads, does and asks, as far as its text shows. "crm.*" or "*" stands for what the text hides."""
+    """What a script reads, does, asks and changes elsewhere, as far as its text shows. "crm.*" or "*" stands for what
+    the text hides; `changes` are operations that write, each by its name and nothing standing for them."""
 
     fields_read: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, list[str]]:
-        return {name: list(getattr(self, name)) for name in _MANIFEST_PARTS}
+        """`changes` stand there where there are any: a manifest of before they existed grants none."""
+        parts = _MANIFEST_PARTS if self.changes else _MANIFEST_PARTS[:-1]
+        return {name: list(getattr(self, name)) for name in parts}
 
     @classmethod
     def from_json(cls, data: object) -> Manifest:
         """Read what `to_json` wrote. Raises `BadContract`: a manifest that cannot be read grants nothing."""
-        if not isinstance(data, Mapping) or set(data) != set(_MANIFEST_PARTS):
-            raise BadContract("This is not a manifest: it lists fields_read, actions and operations")
+        if not isinstance(data, Mapping) or set(data) | {"changes"} != set(_MANIFEST_PARTS):
+            raise BadContract("This is not a manifest: it lists fields_read, actions, operations and changes")
         for name, listed in data.items():
             if not isinstance(listed, (list, tuple)) or not all(isinstance(one, str) for one in listed):
                 raise BadContract(f"This is not a manifest: {name} is not a list of names")
-        return cls(**{name: tuple(data[name]) for name in _MANIFEST_PARTS})
+        return cls(**{name: tuple(data.get(name, ())) for name in _MANIFEST_PARTS})
 
     def beyond(self, other: Manifest) -> Manifest:
         """What this one has that `other` does not cover: what publishing this one would widen."""
@@ -159,6 +172,7 @@ class Manifest:
             tuple(one for one in self.fields_read if not other.reads(one)),
             tuple(one for one in self.actions if one not in other.actions and "*" not in other.actions),
             tuple(one for one in self.operations if not _covered(one, other.operations)),
+            tuple(one for one in self.changes if one not in other.changes),
         )
 
     def reads(self, name: str) -> bool:
@@ -167,10 +181,10 @@ class Manifest:
         return _covered(name, self.fields_read) or ("." in parent and self.reads(parent))
 
     def __bool__(self) -> bool:
-        return bool(self.fields_read or self.actions or self.operations)
+        return bool(self.fields_read or self.actions or self.operations or self.changes)
 
 
-_MANIFEST_PARTS = ("fields_read", "actions", "operations")
+_MANIFEST_PARTS = ("fields_read", "actions", "operations", "changes")
 
 
 def _covered(name: str, by: Iterable[str]) -> bool:

@@ -72,7 +72,7 @@ def _against_manifest(given: object, checked: Checked) -> list[str]:
     except BadContract as error:
         return [f"{error}."]
     more = checked.manifest.beyond(declared)
-    names = [*more.actions, *more.operations, *more.fields_read]
+    names = [*more.actions, *more.operations, *more.changes, *more.fields_read]
     return [f"its text does more than its manifest says: {', '.join(names)}."] if names else []
 
 

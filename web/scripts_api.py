@@ -101,7 +101,7 @@ def completion(desk: Desk, takes: Sequence[ScriptParam] = ()) -> dict[str, Any]:
         everything[connection] = {
             "kind": "object",
             "doc": gettext("The connection %(name)s.", name=labels.get(connection, connection)),
-            "members": {name: _method(method) for name, method in operations.items()},
+            "members": {name: _method(method, connection=True) for name, method in operations.items()},
         }
     return {
         "globals": everything,
@@ -128,7 +128,13 @@ def _part(part: str) -> dict[str, Member]:
     }
 
 
-def _method(method: Method) -> Member:
+def _sent_after(method: Method, connection: bool) -> tuple[str, ...]:
+    if not (connection and method.writes):
+        return ()
+    return (gettext("It is sent after the run has ended well; the answer here is a receipt."),)
+
+
+def _method(method: Method, connection: bool = False) -> Member:
     shown = ", ".join(_shown(one) for one in method.params)
     required = [one for one in method.params if one.required] or list(method.params[:1])
     snippet = ", ".join(f"{one.name}=${{{one.name}}}" for one in required)
@@ -137,7 +143,11 @@ def _method(method: Method) -> Member:
         "sig": f"({shown})",
         "doc": " ".join(
             text if text[-1:] in ".!?" else f"{text}."
-            for text in (_said(method.doc), *(f"{one.name}: {_said(one.doc)}" for one in method.params if one.doc))
+            for text in (
+                _said(method.doc),
+                *_sent_after(method, connection),
+                *(f"{one.name}: {_said(one.doc)}" for one in method.params if one.doc),
+            )
         ),
         "snippet": f"{method.name}({snippet})",
     }

@@ -198,6 +198,7 @@ class Child:
                         "fields_read": list(manifest.fields_read),
                         "actions": list(manifest.actions),
                         "operations": list(manifest.operations),
+                        "changes": list(manifest.changes),
                     },
                 }
             )

@@ -30,14 +30,14 @@ MUTATIONS = (
     Mutation(
         "the number of calls",
         "sandbox/broker.py",
-        "            if self._last_id > self.limits.calls:\n",
+        "            if asked > self.limits.calls:\n",
         "            if False:\n",
         RESOURCES + "test_the_call_after_the_last_raises_an_error_that_says_so",
     ),
     Mutation(
         "calls after the last",
         "sandbox/broker.py",
-        "            if self._last_id > self.limits.calls + self.limits.calls_over:\n",
+        "            if asked > self.limits.calls + self.limits.calls_over:\n",
         "            if False:\n",
         RESOURCES + "test_a_script_that_catches_that_error_and_goes_on_is_killed",
     ),

@@ -6,7 +6,7 @@ from tests.mutations.mutation import Mutation
 
 CHANGES = "tests/rows/test_changes.py::"
 ACTIONS = "tests/rules/test_actions.py::"
-FORM = "tests/web/test_rules_document.py::"
+SANDBOX = "tests/sandbox/test_changes.py::"
 
 MUTATIONS = (
     Mutation(
@@ -85,5 +85,47 @@ MUTATIONS = (
         "            if is_change(call.action):\n",
         "            if is_change(call.action) and '{{' not in str(call.params):\n",
         ACTIONS + "test_a_script_changes_a_system_by_its_own_name_with_values_as_they_are",
+    ),
+    Mutation(
+        "change: a script is granted it by its name",
+        "sandbox/broker.py",
+        "        if what not in self.grants:\n            raise _Over(",
+        "        if False:\n            raise _Over(",
+        SANDBOX + "test_a_change_nobody_agreed_to_ends_the_run_and_nothing_of_it_stands",
+    ),
+    Mutation(
+        "change: no star grants it",
+        "sandbox/contract.py",
+        "if one in grants or (not method.writes and _covered(one, grants))",
+        "if one in grants or _covered(one, grants)",
+        SANDBOX + "test_a_star_grants_no_change",
+    ),
+    Mutation(
+        "change: a script's is collected, not sent",
+        "sandbox/broker.py",
+        "        if method.writes:\n            self._on_change(frame, what)\n            return\n",
+        "",
+        SANDBOX + "test_a_change_is_collected_in_order_and_answered_with_a_receipt",
+    ),
+    Mutation(
+        "change: wants a second yes of its own",
+        "sandbox/contract.py",
+        "            tuple(one for one in self.changes if one not in other.changes),\n",
+        "            tuple(one for one in self.changes if one not in other.changes and not other.operations),\n",
+        SANDBOX + "test_a_change_goes_beyond_every_manifest_that_does_not_name_it",
+    ),
+    Mutation(
+        "change: what the text hides is named",
+        "sandbox/closer.py",
+        "            self._changes |= {",
+        "            self._operations |= {",
+        "tests/sandbox/test_check.py::test_what_the_text_hides_is_in_the_manifest_as_a_star",
+    ),
+    Mutation(
+        "change: a script has it only where writing is allowed",
+        "jobs/runs.py",
+        '        if writes and f"{one.connection}.{one.name}" not in desk.vocabulary.changes:\n',
+        "        if False:\n",
+        "tests/jobs/test_script_changes.py::test_a_connection_that_may_only_be_read_has_no_such_method",
     ),
 )

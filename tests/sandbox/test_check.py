@@ -29,7 +29,10 @@ def test_a_sound_script_has_no_problems_and_a_manifest(host: Host) -> None:
 def test_what_the_text_hides_is_in_the_manifest_as_a_star(host: Host) -> None:
     source = "t = ticket\nc = crm\nfor key in customer:\n    print(key)\nprint(event.items())\n"
     assert host.sandbox.check(source, API).manifest == Manifest(
-        fields_read=("customer.*", "event.*", "ticket.*"), actions=("*",), operations=("crm.*",)
+        fields_read=("customer.*", "event.*", "ticket.*"),
+        actions=("*",),
+        operations=("crm.*",),
+        changes=("crm.delete_customer",),  # by its name: no star stands for what changes a system
     )
 
 

@@ -54,7 +54,9 @@ def test_a_name_bound_again_somewhere_is_in_the_manifest_as_a_star(host: Host) -
         "def call(crm):\n    return crm\ncrm.delete_customer(id=1)\n"
         "def note(ticket):\n    return 1\nticket.add_note('x')\n"
     )
-    assert host.sandbox.check(source, API).manifest == Manifest(("ticket.*",), ("*",), ("crm.*",))
+    assert host.sandbox.check(source, API).manifest == Manifest(
+        ("ticket.*",), ("*",), ("crm.*",), ("crm.delete_customer",)
+    )
 
 
 def test_what_goes_beyond_is_what_the_other_does_not_cover() -> None:

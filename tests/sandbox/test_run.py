@@ -129,12 +129,12 @@ def test_a_script_cannot_claim_that_a_connection_failed(host: Host) -> None:
 
 
 def test_an_operation_without_a_grant_is_denied_and_not_called(host: Host) -> None:
-    gateway = TableGateway({"crm.delete_customer": {"ok": True}})
-    outcome = host.run("crm.delete_customer(id=3)\n", gateway, grants=frozenset({"crm.find_customer"}))
+    gateway = TableGateway({"erp.find_party": {"id": 1}})
+    outcome = host.run('erp.find_party(email="a")\n', gateway, grants=frozenset({"crm.find_customer"}))
     assert gateway.calls == []
     assert outcome.error is not None
     assert outcome.error.code == "DENIED"
-    assert outcome.error.message == "This script may not call crm.delete_customer"
+    assert outcome.error.message == "This script may not call erp.find_party"
 
 
 def test_a_cancelled_run_ends_soon_and_applies_nothing(host: Host) -> None:
