@@ -395,7 +395,7 @@ def _gaps(compiled: CompiledTable, vocabulary: Vocabulary, searches: _Searches) 
         return
     fields = {one.name: one.field for row in compiled.rows for one in row.conditions}
     told = [
-        f"{field.label} {'(empty)' if value is _MISSING else shown(field, cast(JSON, value))}"
+        f"{field.label} = {'(empty)' if value is _MISSING else shown(field, cast(JSON, value))}"
         for name, value in chosen.items()
         if (field := fields[name]) is not None
     ]

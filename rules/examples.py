@@ -47,8 +47,8 @@ class Example:
 
     @property
     def words(self) -> str:
-        """What distinguishes the ticket, e.g. "Channel Chat; Subject refund"; "any ticket" when nothing does."""
-        return "; ".join(f"{label} {value}" for label, value in self.values[:SHOWN_FIELDS]) or "any ticket"
+        """What distinguishes the ticket, e.g. "Channel = Chat; Subject = refund"; "any ticket" when nothing does."""
+        return "; ".join(f"{label} = {value}" for label, value in self.values[:SHOWN_FIELDS]) or "any ticket"
 
 
 def example(

@@ -44,10 +44,6 @@ def lint(table: Table, vocabulary: Vocabulary) -> list[Problem]:
     return found
 
 
-def _number(table: Table, row: Row) -> str:
-    return f"Row {table.number_of(row.id)}"
-
-
 # Rows ----------------------------------------------------------------------------------------------------------------
 
 
@@ -65,11 +61,11 @@ def unreachable_rows(table: Table, vocabulary: Vocabulary) -> Iterator[Problem]:
                 yield Problem({"row": later.id}, "lint_incomplete", message)
                 return
             if cells[before].cover(cells[at]) and not _same(table.rows[before], later):
-                catcher = _number(table, table.rows[before])
+                catcher = table.number_of(table.rows[before].id)
                 yield Problem(
                     {"row": later.id},
                     "unreachable",
-                    f"Never reached. {catcher} already catches every ticket this row would match.",
+                    f"Never reached. Row {catcher} already catches every ticket this row would match.",
                 )
                 break
     if table.otherwise is not None:
@@ -78,7 +74,7 @@ def unreachable_rows(table: Table, vocabulary: Vocabulary) -> Iterator[Problem]:
                 yield Problem(
                     {"row": OTHERWISE},
                     "unreachable",
-                    f"Never reached. {_number(table, row)} has no conditions and matches every ticket.",
+                    f"Never reached. Row {table.number_of(row.id)} has no conditions and matches every ticket.",
                 )
                 return
 

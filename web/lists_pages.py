@@ -26,6 +26,7 @@ from web.context import now, services
 from web.errors import refuse
 from web.labels import Labels
 from web.names_store import names
+from web.refusals import said
 from web.used_by import Use, still_used, uses, uses_of
 
 pages = Blueprint("lists", __name__)
@@ -66,7 +67,7 @@ def create() -> ResponseReturnValue:
         try:
             lists.save_list(connection, ListSpec(key, label, request.form.get("people") == "1", ()), _by())
         except SettingRefused as refused:
-            raise refuse(422, str(refused)) from None
+            raise refuse(422, said(str(refused))) from None
         rule_list.bump(connection)
     return redirect(url_for("lists.page", key=key))
 
@@ -104,7 +105,7 @@ def save(key: str) -> ResponseReturnValue:
                 return _page(connection, saved, wanted, problem=broken), 422
             lists.save_list(connection, wanted, _by())
         except SettingRefused as refused:
-            return _page(connection, saved, wanted, problem=str(refused)), 422
+            return _page(connection, saved, wanted, problem=said(str(refused))), 422
         except StaleSetting as stale:
             raise refuse(409, str(stale)) from None
         rule_list.bump(connection)
@@ -145,7 +146,7 @@ def _broken(connection: Connection, desk: Desk, wanted: ListSpec) -> str:
             return gettext(
                 "%(table)s could not be read any more: %(why)s Nothing was saved.",
                 table=use.entry.name,
-                why=new[0].message,
+                why=said(new[0].message),
             )
     return ""
 

@@ -26,7 +26,9 @@ NOTES = Catalogue.read(_FILES / "notes.txt")
 FAILURES = Catalogue.read(_FILES / "failures.txt")
 #: Why a condition or a row came out as it did.
 TRACES = Catalogue.read(_FILES / "traces.txt")
-_ALL = (REFUSALS, NOTES, FAILURES, TRACES)
+#: What is wrong with a table, its cells, a list or a file of them, and what a table says without meaning it.
+PROBLEMS = Catalogue.read(_FILES / "problems.txt")
+_ALL = (REFUSALS, NOTES, FAILURES, TRACES, PROBLEMS)
 #: Sentences kept in a process, so that a page with the same one in fifty places looks for it once.
 MOST_KEPT = 2_000
 _LINE = re.compile(r"Line (\d+): (.*)", re.DOTALL)
@@ -55,6 +57,10 @@ def told(text: str, language: str) -> str:
         said = catalogue.translated(text, language, _within)
         if said != text:
             return said
+    # What a comparison refuses is a clause until somebody makes a sentence of it.
+    clause = PROBLEMS.translated(text.removesuffix("."), language, _within) if text.endswith(".") else text
+    if clause not in (text, text.removesuffix(".")):
+        return f"{clause}."
     return translated(text, language)
 
 

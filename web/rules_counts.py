@@ -22,6 +22,7 @@ from web import rules_groups, rules_store
 from web.access import me, needs
 from web.context import now, services
 from web.labels import in_words
+from web.refusals import said
 from web.rules_document import Document, EditRefused
 from web.rules_edits import Desk, edit
 from web.rules_grid import PAGE_ROWS
@@ -60,7 +61,7 @@ def draft_row(code: str, row: str) -> ResponseReturnValue:
         try:
             document = edit(found.document, request.form, desk).document
         except EditRefused as refused:
-            return render_template("rules_count.html", sentence=str(refused))
+            return render_template("rules_count.html", sentence=said(str(refused)))
         return render_template("rules_count.html", sentence=of_row(connection, found, document, row))
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
+from flask_babel import gettext
+
 from rules.actions import ACTIONS
 from rules.errors import UnknownField
 from rules.fields import field
@@ -92,7 +94,9 @@ def place(document: Document, column: str) -> Place:
         for index, one in enumerate(document[key]):
             if one["id"] == column:
                 return Place(side, index)
-    raise EditRefused(f"The table has no column {column} any more; somebody may have removed it.")
+    raise EditRefused(
+        gettext("The table has no column %(column)s any more; somebody may have removed it.", column=column)
+    )
 
 
 def row_at(document: Document, row: str) -> int:
@@ -100,7 +104,7 @@ def row_at(document: Document, row: str) -> int:
     for index, one in enumerate(document["rows"]):
         if one["id"] == row:
             return index
-    raise EditRefused(f"The table has no row {row} any more; somebody may have removed it.")
+    raise EditRefused(gettext("The table has no row %(row)s any more; somebody may have removed it.", row=row))
 
 
 def cell(document: Document, row: str, column: str) -> JSON:
@@ -120,7 +124,7 @@ def set_cell(document: Document, row: str, column: str, value: JSON) -> Document
     where = place(changed, column)
     if row == OTHERWISE:
         if where.side == IF:
-            raise EditRefused("The last row has no conditions: it fires when no other row matches.")
+            raise EditRefused(gettext("The last row has no conditions: it fires when no other row matches."))
         cells = changed.setdefault(OTHERWISE, {THEN: {}})[THEN]
     else:
         cells = changed["rows"][row_at(changed, row)][where.side]
@@ -157,7 +161,7 @@ def set_unknown(document: Document, column: str, unknown: str) -> Document:
     changed = fresh(document)
     where = place(changed, column)
     if where.side != IF:
-        raise EditRefused("Only columns on the left look at a value.")
+        raise EditRefused(gettext("Only columns on the left look at a value."))
     head = changed["columns"][where.index]
     head.pop("unknown", None)
     if unknown != WhenUnknown.WAIT:
@@ -191,7 +195,7 @@ def duplicate_row(document: Document, taken: Sequence[str], row: str) -> tuple[D
 def _insert(document: Document, taken: Sequence[str], row: Mapping[str, Any], after: str) -> tuple[Document, str]:
     changed = fresh(document)
     if len(changed["rows"]) >= MAX_ROWS:
-        raise EditRefused(f"A table has at most {MAX_ROWS} rows. Nothing was added.")
+        raise EditRefused(gettext("A table has at most %(n)s rows. Nothing was added.", n=MAX_ROWS))
     new = new_id("r", [*taken, *(one["id"] for one in changed["rows"])])
     at = row_at(changed, after) + 1 if after else len(changed["rows"])
     changed["rows"].insert(at, {"id": new, **fresh(dict(row))})
@@ -232,7 +236,7 @@ def add_condition(document: Document, taken: Sequence[str], key: str, vocabulary
 def add_step(document: Document, taken: Sequence[str], action: str) -> tuple[Document, str]:
     """A new column on the right that does this action."""
     if action not in ACTIONS:
-        raise EditRefused("Choose what the new column should do.")
+        raise EditRefused(gettext("Choose what the new column should do."))
     new = _new_column(document, taken, "s")
     changed = fresh(document)
     changed["steps"].append({"id": new, "do": action})
@@ -242,7 +246,7 @@ def add_step(document: Document, taken: Sequence[str], action: str) -> tuple[Doc
 def _new_column(document: Document, taken: Sequence[str], letter: str) -> str:
     ids = [one["id"] for one in (*document["columns"], *document["steps"])]
     if len(ids) >= MAX_COLUMNS:
-        raise EditRefused(f"A table has at most {MAX_COLUMNS} columns. Nothing was added.")
+        raise EditRefused(gettext("A table has at most %(n)s columns. Nothing was added.", n=MAX_COLUMNS))
     return new_id(letter, [*taken, *ids])
 
 
@@ -273,7 +277,7 @@ def set_operator(document: Document, column: str, op: str) -> Document:
     changed = fresh(document)
     where = place(changed, column)
     if where.side != IF:
-        raise EditRefused("Only columns on the left have an operator.")
+        raise EditRefused(gettext("Only columns on the left have an operator."))
     head = changed["columns"][where.index]
     before = head.get("op")
     head["op"] = op

@@ -22,6 +22,7 @@ from web import rules_document as documents
 from web import rules_groups, rules_store, rules_words
 from web.access import me, needs
 from web.context import now, services
+from web.refusals import said
 from web.rules_counts import of_page
 from web.rules_dock import shown_preview
 from web.rules_document import IF, Document, EditRefused
@@ -227,7 +228,7 @@ def paste_preview(code: str) -> ResponseReturnValue:
     return render_template(
         "rules_paste_preview.html",
         lines=rules_words.changes(found.document, pasted, found.vocabulary),
-        problems=[one.message for one in errors if str(one) not in known][:20],
+        problems=[said(one.message) for one in errors if str(one) not in known][:20],
         text=request.form.get("text", ""),
         row=request.form.get("row", ""),
         column=request.form.get("column", ""),
@@ -276,8 +277,8 @@ def save(code: str) -> ResponseReturnValue:
 
 def _refused(refused: EditRefused, code: str) -> ResponseReturnValue:
     if is_part():
-        return jsonify(error=str(refused)), 422
-    flash(str(refused), "bad")
+        return jsonify(error=said(str(refused))), 422
+    flash(said(str(refused)), "bad")
     return redirect(url_for("rules.editor.table", code=code))
 
 

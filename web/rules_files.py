@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from flask_babel import gettext
 from sqlalchemy import Connection
 
 from jobs import live
@@ -24,6 +25,7 @@ from rules.vocabulary import Vocabulary
 from sandbox.contract import Checked
 from tickets.values import json_problem
 from web import scripts_content
+from web.refusals import said
 from web.rules_document import IF, THEN, canonical, tidy
 from web.rules_grid import check
 from web.rules_templates import problems_of
@@ -82,7 +84,7 @@ def read(text: str, name: str) -> list[FileEntry]:
     try:
         data = files.load(text)
     except files.FileInvalid as error:
-        raise FileRefused([f"{name}: {error}"]) from None
+        raise FileRefused([f"{name}: {said(str(error))}"]) from None
     problem = json_problem(data, name, most=files.MAX_FILE_VALUES)
     if problem is not None:
         raise FileRefused([f"{problem}"])
@@ -91,27 +93,55 @@ def read(text: str, name: str) -> list[FileEntry]:
         unknown = sorted(set(data) - {*_LISTS, NAMED_LISTS})
         if unknown:
             raise FileRefused(
-                [f"{name}: there is no list {unknown[0]!r}; a file has {', '.join((*_LISTS, NAMED_LISTS))}"]
+                [
+                    gettext(
+                        "%(file)s: there is no list %(list)s; a file has %(known)s",
+                        file=name,
+                        list=repr(unknown[0]),
+                        known=", ".join((*_LISTS, NAMED_LISTS)),
+                    )
+                ]
             )
         found = []
         for key, listed_kind in _LISTS.items():
             listed = data.get(key) or []
             if not isinstance(listed, list):
-                raise FileRefused([f"{name}: {key} is a list, not {type(listed).__name__}"])
+                raise FileRefused(
+                    [
+                        gettext(
+                            "%(file)s: %(key)s is a list, not %(given)s",
+                            file=name,
+                            key=key,
+                            given=type(listed).__name__,
+                        )
+                    ]
+                )
             found += [(listed_kind, one) for one in listed]
     else:
         found = [(None, one) for one in (data if isinstance(data, list) else [data])]
     if len(found) > MAX_ENTRIES:
-        raise FileRefused([f"{name}: has {len(found)} entries; at most {MAX_ENTRIES} fit in one file"])
+        raise FileRefused(
+            [
+                gettext(
+                    "%(file)s: has %(n)s entries; at most %(most)s fit in one file",
+                    file=name,
+                    n=len(found),
+                    most=MAX_ENTRIES,
+                )
+            ]
+        )
     entries: list[FileEntry] = []
     problems: list[str] = []
     for number, (kind, one) in enumerate(found, 1):
         try:
             entries.append(_entry(kind, one))
         except ValueError as error:
-            problems.append(f"{name}: entry {number}: {error}")
+            problems.append(gettext("%(file)s: entry %(n)s: %(why)s", file=name, n=number, why=str(error)))
     codes = [one.code for one in entries]
-    problems += [f"{name}: {code} stands there twice" for code in sorted({c for c in codes if codes.count(c) > 1})]
+    problems += [
+        gettext("%(file)s: %(code)s stands there twice", file=name, code=code)
+        for code in sorted({c for c in codes if codes.count(c) > 1})
+    ]
     if problems:
         raise FileRefused(problems)
     return entries
@@ -120,15 +150,15 @@ def read(text: str, name: str) -> list[FileEntry]:
 def _entry(given: EntryKind | None, data: Any) -> FileEntry:
     """Raises `ValueError` with a sentence."""
     if not isinstance(data, Mapping):
-        raise ValueError(f"an entry is a mapping, not {type(data).__name__}")
+        raise ValueError(gettext("an entry is a mapping, not %(given)s", given=type(data).__name__))
     guessed = EntryKind.SCRIPT if "source" in data else EntryKind.TEMPLATE if "texts" in data else EntryKind.TABLE
     kind = given or guessed
     code = data.get("code")
     if not isinstance(code, str) or not code or len(code) > 10 or not code.isalnum():
-        raise ValueError("needs a code of up to 10 letters and digits, e.g. A01")
+        raise ValueError(gettext("needs a code of up to 10 letters and digits, e.g. A01"))
     name = data.get("name")
     if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"{code} needs a name")
+        raise ValueError(gettext("%(code)s needs a name", code=code))
     return FileEntry(kind, code, name.strip()[:200], _plain(data))
 
 
@@ -166,10 +196,10 @@ def problems(
                 hints += [place(one, problem, vocabulary, name) for problem in doubtful]
             case EntryKind.TEMPLATE:
                 found = problems_of(one.content, vocabulary)
-                errors += [f"{name}: {one.code}, {where}: {sentence}" for where, sentence in found.items()]
+                errors += [f"{name}: {one.code}, {where}: {said(sentence)}" for where, sentence in found.items()]
             case EntryKind.SCRIPT:
                 wrong_script = scripts_content.problems_of(one.code, one.content, vocabulary)
-                errors += [f"{name}: {one.code}: {sentence}" for sentence in wrong_script]
+                errors += [f"{name}: {one.code}: {said(sentence)}" for sentence in wrong_script]
                 if check_script is None:
                     continue
                 for bad in check_script(str(one.content.get("source", ""))).problems:
@@ -214,16 +244,17 @@ def place(entry: FileEntry, problem: Problem, vocabulary: Vocabulary, name: str)
     row, column = problem.where.get("row"), problem.where.get("column")
     if row is not None:
         number = next((n for n, one in enumerate(document["rows"], 1) if one["id"] == row), 0)
-        parts.append(f"row {number} ({row})" if number else f"row {row}")
+        parts.append(gettext("row %(place)s", place=f"{number} ({row})" if number else row))
     if column is not None:
-        parts.append(f"column {column} ({heads[column]})" if column in heads else f"column {column}")
+        at = f"{column} ({heads[column]})" if column in heads else column
+        parts.append(gettext("column %(place)s", place=at))
     if problem.where.get("group"):
-        parts.append(f"group {problem.where['group']}")
+        parts.append(gettext("group %(place)s", place=problem.where["group"]))
     elif problem.where.get("table") == "scope" and "index" in problem.where:
-        parts.append(f"scope, condition {int(problem.where['index']) + 1}")
+        parts.append(gettext("scope, condition %(place)s", place=int(problem.where["index"]) + 1))
     elif row is None and column is None:
         parts.append(" ".join(str(one) for one in problem.where.values()))
-    return f"{', '.join(parts)}: {problem.message}"
+    return f"{', '.join(parts)}: {said(problem.message)}"
 
 
 def plan(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from flask_babel import gettext
 from sqlalchemy import Connection
 
 from rules import files
@@ -14,6 +15,7 @@ from tickets import lists
 from tickets.errors import SettingRefused
 from tickets.journal import Change
 from tickets.lists import MAX_LISTS, ListSpec
+from web.refusals import said
 from web.rules_files import NAMED_LISTS, FileRefused
 
 _KEYS = ("label", "people", "entries")
@@ -28,14 +30,16 @@ def read(text: str, name: str) -> dict[str, ListSpec]:
     if listed is None:
         return {}
     if not isinstance(listed, Mapping) or len(listed) > MAX_LISTS:
-        raise FileRefused([f"{name}: lists is a mapping of at most {MAX_LISTS} keys, e.g. VIPS, to lists"])
+        raise FileRefused(
+            [gettext("%(file)s: lists is a mapping of at most %(n)s keys, e.g. VIPS, to lists", file=name, n=MAX_LISTS)]
+        )
     found: dict[str, ListSpec] = {}
     wrong: list[str] = []
     for key, one in listed.items():
         try:
             found[str(key)] = _spec(str(key), one)
         except SettingRefused as refused:
-            wrong.append(f"{name}: list {key}: {refused}")
+            wrong.append(gettext("%(file)s: list %(list)s: %(why)s", file=name, list=key, why=said(str(refused))))
     if wrong:
         raise FileRefused(wrong)
     return found

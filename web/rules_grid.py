@@ -15,6 +15,7 @@ from rules.errors import Problem, TableInvalid
 from rules.parse import parse_table
 from rules.table import OTHERWISE
 from rules.vocabulary import Vocabulary
+from web.refusals import said
 from web.rules_document import IF, THEN, Document, stamp, tidy
 from web.rules_labels import group_label
 from web.rules_words import ChangeLine, Words, cell_words, changes, column_label, field_or_none, members
@@ -254,7 +255,7 @@ def _places(
         where = problem.where
         row, column = where.get("row"), where.get("column")
         finding = Finding(
-            problem.message,
+            said(problem.message),
             blocks,
             problem.code,
             labels.get(column or "", column or ""),

@@ -118,7 +118,7 @@ def roll_back(code: str) -> ResponseReturnValue:
                 gettext(
                     "Version %(version)s names things that no longer exist, e.g. %(why)s Nothing was rolled back.",
                     version=old.version,
-                    why=errors[0].message,
+                    why=said(errors[0].message),
                 ),
             )
         version = rule_list.roll_back(connection, code, old.version, author=me().key, now=now())

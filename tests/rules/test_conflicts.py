@@ -54,7 +54,7 @@ def test_n4_two_rows_that_write_one_field_differently_are_found_and_the_example_
     assert (one.problem.code, one.problem.where) == ("written_twice", {"row": "r2"})
     assert one.problem.message == (
         "Row 2 writes over what row 1 wrote: Priority becomes High, then Low. "
-        "For example: Channel E-mail; Amount 101; Message refund."
+        "For example: Channel = E-mail; Amount = 101; Message = refund."
     )
     assert one.example is not None
     decision = decided(one.example, both)
@@ -129,7 +129,7 @@ def test_n4_a_table_that_goes_through_values_and_leaves_one_out_has_a_gap() -> N
     rows = [row("r1", ch=["email"]), row("r2", ch=["chat", "form"])]
     [one] = found(table(*rows))
     assert one.problem.message == (
-        "No row takes every ticket, and there is no otherwise row. For example, none takes: Channel API."
+        "No row takes every ticket, and there is no otherwise row. For example, none takes: Channel = API."
     )
     assert one.example is not None
     assert decided(one.example, table(*rows)).fired == ()
@@ -149,7 +149,7 @@ def test_n4_two_tables_that_write_one_field_differently_are_found_and_the_exampl
         assert one.rows == ("A01/r1", "A02/r1")
         assert one.problem.message == (
             "A02 row 1 writes over what A01 row 1 wrote: Priority becomes High, then Low. "
-            "For example: Channel E-mail; Amount 6."
+            "For example: Channel = E-mail; Amount = 6."
         )
         assert one.example is not None
         assert decide(ruleset, one.example).fired == one.rows

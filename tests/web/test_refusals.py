@@ -17,7 +17,7 @@ from sandbox.messages import LANGUAGES, translated
 from tests.web.desk import Desk
 from tests.web.test_scripts_pages import a_script, desk, developer, text_of, words
 from tickets.tables import EventRow, User
-from web.refusals import FAILURES, NOTES, REFUSALS, known, told
+from web.refusals import FAILURES, NOTES, PROBLEMS, REFUSALS, known, told
 
 __all__ = ["desk", "developer"]
 
@@ -48,6 +48,19 @@ NOTING = {
     "rules/passes.py": {"note", "append", "stopped"},
     "jobs/outbox.py": {"_give_up", "NotNeeded", "MailNotTaken"},
     "jobs/changes.py": {"ChangeCapped"},
+}
+#: What is wrong with a table as it is written, and what it says without meaning it.
+REFUSING = {"OperandRefused", "ConditionFailed"}
+WRONG = {
+    "rules/parse.py": {"report", "_broken", "OperandRefused"},
+    "rules/lint.py": {"Problem"},
+    "rules/conflicts.py": {"Problem"},
+    **dict.fromkeys(("rules/operands.py", "rules/operators.py", "rules/comparisons.py"), REFUSING),
+    **dict.fromkeys(("rules/triggers.py", "rules/rearm.py"), REFUSING),
+    "rules/fields.py": {"UnknownField"},
+    "rules/files.py": {"FileInvalid"},
+    "tickets/lists.py": {"SettingRefused", "StaleSetting"},
+    "web/rules_files_lists.py": {"SettingRefused"},
 }
 #: Only a label and what another one says.
 JOINED = {"x: x"}
@@ -115,6 +128,7 @@ def test_the_code_is_really_read() -> None:
     assert len(FAILURES_SAID) > 35
     assert "x failed on its side (x).x" in FAILURES_SAID
     assert len(NOTED) > 20
+    assert len(PROBLEMS_SAID) > 50
     assert "x changed x in between" in NOTED
 
 
@@ -189,6 +203,28 @@ def test_what_stands_in_a_sentence_is_told_in_the_same_language() -> None:
     assert told("Vorgang takes a number.", "fr") == "Vorgang attend un nombre."
 
 
+#: Where in the file stands right behind the head of the sentence, and is filled in with it.
+PLACED = {"This is not YAMLx: x": "This is not YAML at line 2, column 1: x"}
+PROBLEMS_SAID = [PLACED.get(text, text) for text in said(WRONG) if text not in JOINED]
+
+
+@pytest.mark.parametrize("text", PROBLEMS_SAID)
+def test_every_problem_of_a_table_a_cell_or_a_file_is_in_the_catalogue(text: str) -> None:
+    assert known(text.removesuffix("levels deepx") + "levels deep at line 2" if text.endswith("deepx") else text)
+
+
+def test_what_rows_say_against_each_other_is_told_with_its_example() -> None:
+    text = (
+        "Row 2 writes over what row 1 wrote: Priority becomes High, then Low. "
+        "For example: Channel = (empty); Subject = refund."
+    )
+    assert told(text, "fr") == (
+        "La ligne 2 écrase ce que la ligne 1 a écrit : Priorité devient High, puis Low. "
+        "Par exemple : Canal = (vide); Objet = refund."
+    )
+    assert told("Row 3 is fine", "fr") == "Row 3 is fine"
+
+
 @pytest.mark.parametrize("text", SAID)
 def test_every_refusal_of_the_code_is_in_the_catalogue(text: str) -> None:
     assert known(text)
@@ -203,7 +239,7 @@ def test_names_that_are_not_there_are_told_in_every_language(allowed: list[str])
 
 
 def test_a_translation_is_not_the_english_refusal_again() -> None:
-    for catalogue in (REFUSALS, NOTES, FAILURES):
+    for catalogue in (REFUSALS, NOTES, FAILURES, PROBLEMS):
         assert len(catalogue.sentences) > 40
         for english, others in catalogue.sentences.items():
             assert english not in others.values()

@@ -45,7 +45,7 @@ def test_a_row_that_writes_over_another_says_so_in_the_grid(desk: Desk, manager:
     desk.publish()
     draft(desk, "A01", **EACH)
     said = "Row 2 writes over what row 1 wrote: Team becomes Sales, then Billing."
-    assert f"{said} For example: Channel Chat; Subject refund." in page(manager, "/rules/A01")
+    assert f"{said} For example: Channel = Chat; Subject = refund." in page(manager, "/rules/A01")
     draft(desk, "A01", **{**EACH, "hit": "first"})
     assert "writes over" not in page(manager, "/rules/A01")
 

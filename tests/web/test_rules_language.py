@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from flask_babel import force_locale
 from sqlalchemy import update
 
+from rules import store as rule_list
 from rules.operators import OPERATORS, Looks
 from rules.triggers import TRIGGERS
 from tests.rules.desk import DESK
@@ -203,3 +204,45 @@ def test_a_value_that_another_reader_would_take_for_an_operator_stays_a_value(ap
 
 
 DESK_TEXT = next(field for field, _operator, _cell in cells() if field.key == "message.text")
+
+
+#: A value that does not exist, a row that another catches, and one that writes over another.
+WRONG: dict[str, JSON] = {
+    **TABLE,
+    "rows": [
+        {"id": "r1", "if": {"c1": {"op": "is", "value": "fax"}}, "then": {"s1": {"priority": "high"}}},
+        {"id": "r2", "if": {"c5": {"op": "greater", "value": "many"}}, "then": {"s1": {"priority": "low"}}},
+    ],
+}
+DOUBTFUL: dict[str, JSON] = {
+    **TABLE,
+    "hit": "every",
+    "rows": [
+        {"id": "r1", "if": {"c1": {"op": "is", "value": "chat"}}, "then": {"s1": {"priority": "high"}}},
+        {"id": "r2", "if": {"c5": {"op": "greater", "value": 3}}, "then": {"s1": {"priority": "low"}}},
+    ],
+}
+TOLD = {
+    "fr": ("il n'y a pas de 'fax'", "n'est pas un nombre", "La ligne 2 écrase ce que la ligne 1 a écrit"),
+    "pl": ("nie ma 'fax'", "nie jest liczbą", "Wiersz 2 nadpisuje to, co zapisał wiersz 1"),
+    "ro": ("nu există 'fax'", "nu este un număr", "Rândul 2 suprascrie ce a scris rândul 1"),
+}
+
+
+@pytest.mark.parametrize("language", TOLD)
+def test_what_is_wrong_with_a_table_is_said_in_the_readers_language(
+    desk: Desk, manager: FlaskClient, language: str
+) -> None:
+    for table in (TABLE, DOUBTFUL):
+        desk.publish(table)
+    with desk.services.db.write() as connection:
+        seen_count = rule_list.entry(connection, "A01").draft_count
+        rule_list.save_draft(connection, "A01", WRONG, author="ana", seen=seen_count, now=desk.clock.now())
+    first, second, third = TOLD[language]
+    assert "There is no" in seen(text_of(manager.get("/rules/A01")))
+    reads(desk, language)
+    page = seen(text_of(manager.get("/rules/A01")))
+    assert first in page
+    assert second in page
+    assert "There is no" not in page
+    assert third in seen(text_of(manager.get("/rules/A02")))
