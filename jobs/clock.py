@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
-from jobs import retention, timers, undo
+from jobs import retention, shadow, timers, undo
 from jobs.outbox import longest_pause_s, sendable
 from jobs.queues import Work
 from jobs.services import Services
@@ -35,6 +35,8 @@ PRUNE_S = 3600
 TIMERS_S = 3.0
 #: Seconds that one look goes on with taking back what somebody asked to have undone.
 UNDO_S = 2.0
+#: Seconds that one look goes on with drafts that run beside what is live.
+SHADOW_S = 1.0
 
 
 def due(services: Services, connection: Connection) -> set[Work]:
@@ -118,6 +120,7 @@ def tick(services: Services) -> set[Work]:
     """One look; hints what is due."""
     timers.tick(services, budget_s=TIMERS_S)
     undo.carry_on(services, budget_s=UNDO_S)
+    shadow.carry_on(services, budget_s=SHADOW_S)
     with services.db.read() as connection:
         found = due(services, connection)
     for work in found:

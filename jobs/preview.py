@@ -117,6 +117,7 @@ class Preview:
     effects: Mapping[str, Hits]
     skipped: Mapping[str, int]
     days: tuple[tuple[str, int, int], ...]  # (ISO date, events, different ones), oldest first
+    met: tuple[int, ...] = ()  # the items whose events were compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,17 @@ def why(services: Services, code: str, draft: Mapping[str, JSON], viewer: Viewer
     return Why(event_id, case.row.item_id, _subject(case), case.row.at, live.trace, drafted.trace)
 
 
+def beside(
+    connection: Connection, desk: Desk, code: str, draft: Mapping[str, JSON], event_ids: Sequence[int]
+) -> Preview:
+    """The draft against what is live on exactly these events, whoever may see them: only counts may be shown of it.
+
+    Raises like `preview`."""
+    rows = connection.execute(_DECIDED.where(EventRow.id.in_(event_ids)).order_by(EventRow.id.desc())).all()
+    cases, skipped = _cases_of(connection, rows)
+    return _compare(code, _sides(connection, desk, code, draft), cases, skipped, 0)
+
+
 # The two sides ---------------------------------------------------------------------------------------------------
 
 
@@ -210,25 +222,34 @@ def _decide(ruleset: RuleSet, case: _Case) -> Decision:
 # The stored events -----------------------------------------------------------------------------------------------
 
 
+_DECIDED = (
+    select(
+        EventRow.id,
+        EventRow.item_id,
+        EventRow.at,
+        EventRow.kind,
+        EventRow.root_id,
+        EventRow.depth,
+        WorkItem.subject,
+    )
+    .join(WorkItem, WorkItem.id == EventRow.item_id)
+    # A late answer decides rows of an earlier event again; that event is looked at with the answer in its place.
+    .where(EventRow.status == "done", EventRow.kind.not_in(SECOND_LOOKS))
+    .where(EventRow.id.in_(select(DecisionRow.event_id)))
+)
+
+
 def _cases(
     connection: Connection, viewer: Viewer, last: int, *, event_id: int | None = None
 ) -> tuple[list[_Case], Counter[str]]:
     """The newest decided events this viewer may see, newest first, and why some cannot be decided again."""
-    query = (
-        select(
-            EventRow.id, EventRow.item_id, EventRow.at, EventRow.kind, EventRow.root_id, EventRow.depth,
-            WorkItem.subject,
-        )
-        .join(WorkItem, WorkItem.id == EventRow.item_id)
-        # A late answer decides rows of an earlier event again; that event is looked at with the answer in its place.
-        .where(EventRow.status == "done", EventRow.kind.not_in(SECOND_LOOKS), visible(viewer))
-        .where(EventRow.id.in_(select(DecisionRow.event_id)))
-        .order_by(EventRow.id.desc())
-        .limit(last)
-    )  # fmt: skip
+    query = _DECIDED.where(visible(viewer)).order_by(EventRow.id.desc()).limit(last)
     if event_id is not None:
         query = query.where(EventRow.id == event_id)
-    rows = connection.execute(query).all()
+    return _cases_of(connection, connection.execute(query).all())
+
+
+def _cases_of(connection: Connection, rows: Sequence[AnyRow]) -> tuple[list[_Case], Counter[str]]:
     decisions = _decisions(connection, [row.id for row in rows])
     fired_before = _fired_before(connection, rows)
     cases: list[_Case] = []
@@ -311,6 +332,7 @@ def _compare(code: str, sides: _Sides, cases: Sequence[_Case], unreadable: Count
     days: dict[str, list[int]] = {}
     skipped = Counter(unreadable)
     compared = triggered = unmatched = 0
+    met: list[int] = []
     for case in cases:
         live, draft = _decide(sides.live, case), _decide(sides.draft, case)
         missing = _not_recorded(code, case, (live, draft))
@@ -318,6 +340,7 @@ def _compare(code: str, sides: _Sides, cases: Sequence[_Case], unreadable: Count
             skipped[f"The answer of {missing} is not recorded"] += 1
             continue
         compared += 1
+        met.append(case.row.item_id)
         for side, decision in (("live", live), ("draft", draft)):
             hits[side].update(_rows(code, decision))
             effects[side].update(kind for kind, _ in _said(decision.planned))
@@ -344,6 +367,7 @@ def _compare(code: str, sides: _Sides, cases: Sequence[_Case], unreadable: Count
         effects=_both(effects),
         skipped=dict(skipped),
         days=tuple((date, *days[date]) for date in sorted(days)),  # type: ignore[misc]  # two counts each
+        met=tuple(dict.fromkeys(met)),
     )
 
 

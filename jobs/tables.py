@@ -275,3 +275,27 @@ class UndoItemRow(Base):
     status: Mapped[str] = mapped_column(String(10))
     outcome: Mapped[dict[str, Any]]
     event_id: Mapped[int | None] = mapped_column(ForeignKey("events.id"))
+
+
+class ShadowRow(Base):
+    """A draft of a table that runs beside the live version, without effect: this row is all it ever writes.
+
+    `seen_to`: the last decision it looked at; `items`: the tickets it met, at most `tickets`; `samples`: the first
+    events on which it would have done something else; `problem`: why it ended before its time, "" otherwise."""
+
+    __tablename__ = "shadows"
+    code: Mapped[str] = mapped_column(ForeignKey("entries.code"), primary_key=True)
+    draft_count: Mapped[int]
+    started_by: Mapped[str] = mapped_column(ForeignKey("users.key"))
+    started_at: Mapped[datetime]
+    until: Mapped[datetime]
+    tickets: Mapped[int]
+    allowed: Mapped[int]  # the share of events that may differ, in per cent
+    seen_to: Mapped[int]
+    events: Mapped[int]
+    different: Mapped[int]
+    skipped: Mapped[int]
+    items: Mapped[list[Any]]
+    samples: Mapped[list[Any]]
+    ended_at: Mapped[datetime | None]
+    problem: Mapped[str] = mapped_column(String(200))

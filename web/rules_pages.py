@@ -29,12 +29,13 @@ from web.rules_grid import check
 from web.rules_health import report
 from web.rules_import import imports
 from web.rules_open import PERMISSION, in_list, table_or_404
+from web.rules_shadow import beside
 from web.rules_versions import versions
 from web.undo_pages import undoing
 from web.versions import sent_seen
 
 pages = Blueprint("rules", __name__)
-for part in (editor, dock, counts, versions, exports, imports, report, undoing(EntryKind.TABLE, PERMISSION)):
+for part in (editor, dock, counts, versions, exports, imports, report, beside, undoing(EntryKind.TABLE, PERMISSION)):
     pages.register_blueprint(part)
 
 

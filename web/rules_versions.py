@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy import Connection
 
+from jobs import shadow
 from rules import conflicts
 from rules import store as rule_list
 from rules.decision import Entry
@@ -22,6 +23,7 @@ from web.refusals import said
 from web.rules_dock import shown_preview
 from web.rules_grid import check
 from web.rules_open import PERMISSION, Open, open_table, table_or_404, view_of
+from web.rules_shadow import OFFERED, held_back
 
 versions = Blueprint("versions", __name__)
 
@@ -33,12 +35,24 @@ LISTED_ROWS = 2_000
 @needs(PERMISSION)
 def review(code: str) -> ResponseReturnValue:
     """What publishing would change, in words, and on the tickets of the last days."""
+    return _review(code)
+
+
+def _review(code: str, note: str = "", problem: str = "") -> str:
     with services().db.read() as connection:
         found = open_table(connection, code)
         against = against_others(connection, found)
+        running = shadow.of(connection, found.stored)
     view = view_of(found, thorough=True)
     return render_template(
-        "rules_review.html", shown=shown_preview(found), note="", problem="", against=against, **view
+        "rules_review.html",
+        shown=shown_preview(found),
+        note=note,
+        problem=problem,
+        against=against,
+        shadow=running,
+        offered=OFFERED,
+        **view,
     )
 
 
@@ -70,12 +84,11 @@ def publish(code: str) -> ResponseReturnValue:
         if errors:
             problem = gettext("The draft has problems that must be mended first. Nothing was published.")
         else:
-            problem = published.note_problem(note)
+            problem = published.note_problem(note) or held_back(connection, found.stored)
         if not problem:
             version = published.publish(connection, code, note=note, seen=published.sent_seen())
     if problem:
-        view = view_of(found)
-        return render_template("rules_review.html", shown=shown_preview(found), note=note, problem=problem, **view), 422
+        return _review(code, note, problem), 422
     published.say_live(version)
     return redirect(url_for("rules.editor.table", code=code))
 

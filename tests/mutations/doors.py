@@ -424,8 +424,8 @@ MUTATIONS = (
     _unseen(
         "the preview of a table",
         "jobs/preview.py",
-        "EventRow.kind.not_in(SECOND_LOOKS), visible(viewer))",
-        "EventRow.kind.not_in(SECOND_LOOKS))",
+        "_DECIDED.where(visible(viewer))",
+        "_DECIDED",
         PREVIEW + "test_tickets_the_viewer_may_not_see_are_counted_and_not_shown",
     ),
     _unseen(

@@ -1,4 +1,4 @@
-"""Taking back what a rule did, and how rules do: what others changed stays and counts, nobody reads what is hidden."""
+"""Before and after a version is live: drafts beside it, how rules do, and taking back what one did."""
 
 from __future__ import annotations
 
@@ -86,5 +86,26 @@ MUTATIONS = (
         "            if line.agent and before is not None",
         "            if before is not None",
         HEALTH + "[by a customer]",
+    ),
+    Mutation(
+        "shadow: a draft that differs too much is not published",
+        "jobs/shadow.py",
+        "found.standing in (Standing.RUNNING, Standing.FAILED)",
+        "found.standing is Standing.RUNNING",
+        "tests/web/test_rules_shadow.py::test_it_holds_the_draft_back_until_it_is_over_or_stopped",
+    ),
+    Mutation(
+        "shadow: a draft that still runs is not published",
+        "jobs/shadow.py",
+        "found.standing in (Standing.RUNNING, Standing.FAILED)",
+        "found.standing is Standing.FAILED",
+        "tests/web/test_rules_shadow.py::test_it_holds_the_draft_back_until_it_is_over_or_stopped",
+    ),
+    Mutation(
+        "shadow: what was seen is not counted twice",
+        "jobs/shadow.py",
+        '            "seen_to": decisions[-1].id,\n',
+        "",
+        "tests/jobs/test_shadow.py::test_differences_are_counted_from_its_start_on_and_nothing_else_is_written[sqlite]",
     ),
 )
