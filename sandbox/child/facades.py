@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.child.patterns import FLAGS, Pattern, ReError, compiled
-from sandbox.child.values import Forbidden, plain
+from sandbox.child.values import Forbidden, called, plain
 
 
 class Namespace:
@@ -26,6 +26,8 @@ class Namespace:
     def __init__(self, name: str, members: Mapping[str, Any]) -> None:
         self.name = name
         self.members = members
+        for key, member in members.items():
+            called(f"{name}.{key}", member)
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -161,6 +163,9 @@ class Day(real_datetime.date):
 
 Moment.__name__ = Moment.__qualname__ = "datetime"
 Day.__name__ = Day.__qualname__ = "date"
+for _kind in (Moment, Day):
+    for _name, _method in vars(_kind).items():
+        called(f"{_kind.__name__}.{_name}", _method)
 
 
 def _datetime() -> Namespace:

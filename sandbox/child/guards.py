@@ -26,6 +26,7 @@ from sandbox.child.values import (
     Record,
     Rows,
     Unavailable,
+    called,
     shown,
     without_addresses,
 )
@@ -193,7 +194,7 @@ def getattr_(thing: Any, name: Any) -> Any:
         if name in _ROWS:
             return getattr(thing, name)
         if name == "copy":
-            return lambda: list(thing)
+            return called("copy", lambda: list(thing))
         if name in _LIST:
             raise Forbidden(f"{name}() would change a fact or an answer", _READ_ONLY)
         return _missing(thing, name, _ROWS)
@@ -229,7 +230,7 @@ def getattr_(thing: Any, name: Any) -> Any:
 def _bound(thing: Any, name: str) -> Any:
     if name == "strftime" and type(thing) is not Moment and type(thing) is not Day:
         # C code imports `time` through the calling frame's builtins, and a script has no import.
-        return lambda pattern: thing.strftime(pattern)
+        return called("strftime", lambda pattern: thing.strftime(pattern))
     return getattr(thing, name)
 
 
@@ -381,6 +382,8 @@ def apply_(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 def mod_(left: Any, right: Any) -> Any:
     made = left % right
+    if type(made) is bytes:
+        return without_addresses(made.decode("latin-1")).encode("latin-1")
     return without_addresses(made) if type(made) is str else made
 
 
@@ -439,6 +442,10 @@ def builtins(print_: Callable[..., None], no_import: Callable[..., Any]) -> dict
         "repr": repr_,
         "str": Text(),
     }
+    for name, one in own.items():
+        called(name, one)
+    called("str", Text.__call__)
+    called("log", Log.__call__)
     made = {name: own.get(name, real.get(name)) for name in names.BUILTINS}
     made |= {error.__name__: error for error in _EXCEPTIONS if error.__name__ in names.EXCEPTIONS}
     made["__build_class__"] = real["__build_class__"]

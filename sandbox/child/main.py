@@ -30,8 +30,9 @@ from sandbox.source import lines_of, safe_text
 from sandbox.stamp import STAMP
 
 #: Given back when memory is gone, so that there is some to say so. Taken before the first fork and never touched: it
-#: costs a child nothing but address space.
-_RESERVE = mmap.mmap(-1, 1 << 20)
+#: costs a child nothing but address space. Private: what Python maps by default, all children would share and could
+#: write to, a letter box between runs.
+_RESERVE = mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 _START_CAP_BYTES = 64 << 20
 #: Actions are said together, in pieces of this size.
 _UNSAID_BYTES = 16_384
@@ -114,7 +115,7 @@ _SCOPE: dict[str, Any] = {
     **facades.FACADES,
     "__builtins__": guards.builtins(_no_print, _import),
     "_import_": _import,
-    "now": lambda: facades.Moment.now(datetime.UTC),
+    "now": values.called("now", lambda: facades.Moment.now(datetime.UTC)),
     "Unavailable": values.Unavailable,
     "Ambiguous": values.Ambiguous,
 }
@@ -434,6 +435,10 @@ def _by_name(what: str, params: _Params, args: tuple[Any, ...], kwargs: dict[str
 
 def _signature(what: str, params: _Params) -> str:
     return f"{what}({', '.join(name if required else f'{name}=...' for name, _, required in params)})"
+
+
+values.called("print", Child._print)
+values.called("stop", Child._stop)
 
 
 def _packed(code: CodeType, most_bytes: int) -> str:

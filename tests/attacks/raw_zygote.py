@@ -15,7 +15,8 @@ import sys
 def preload() -> None:
     """What an attacker would like to find in memory."""
     for name in (
-        "ctypes fcntl mmap resource select signal socket subprocess threading time encodings.idna sandbox.wire".split()
+        "ctypes fcntl mmap resource select signal socket subprocess threading time encodings.idna sandbox.wire"
+        " sandbox.child.main".split()
     ):
         importlib.import_module(name)
 

@@ -391,6 +391,26 @@ def test_a_descriptor_with_a_high_number_reaches_neither_zygote_nor_child() -> N
     assert "Bad file descriptor" in str(said["raised"])
 
 
+#: Writes to every mapping that Python knows of, then says what stands there.
+LEAVE_A_WORD = """
+import mmap, sys
+found = [one for module in list(sys.modules.values()) for one in vars(module).values() if type(one) is mmap.mmap]
+for one in found:
+    out(len(one), bytes(one[:6]))
+    one[:6] = b"PWNED!"
+out(len(found))
+"""
+
+
+def test_a_run_leaves_nothing_in_memory_for_the_next_one(raw: Raw) -> None:
+    """A mapping that zygote and children share would be a letter box between runs on tickets of different people."""
+    first, _ = raw.run(LEAVE_A_WORD)
+    second, _ = raw.run(LEAVE_A_WORD)
+    assert first is not None
+    assert first["printed"] == [f"{1 << 20} {bytes(6)!r}", "1"]
+    assert second == first
+
+
 # Each system call of the tables, by its number -----------------------------------------------------------------------
 
 

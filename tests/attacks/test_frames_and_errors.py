@@ -121,6 +121,29 @@ def test_an_error_that_cannot_be_shown_is_still_named(host: Host) -> None:
     assert refused(host, hidden, "RUNTIME") == "Your script raised Odd"
 
 
+LYING = {
+    "a_name_that_is_a_fact": "class E(NameError): pass\ne = E('x')\ne.name = ticket\nraise e",
+    "a_name_that_is_a_hook": "class E(NameError): pass\ne = E('x')\ne.name = '_getattr_'\nraise e",
+    "a_name_that_answers": "class S:\n    def __str__(self): return stop('y')\n"
+    "class E(NameError): pass\ne = E('x')\ne.name = S()\nraise e",
+    "a_hint": "class E(Exception):\n    hint = 'PWNED'\nraise E('x')",
+    "a_failed_call": "class E(Unavailable):\n    from_call = True\nraise E('x')",
+    "a_failed_call_with_candidates": "class E(Ambiguous):\n    from_call = True\n    candidates = crm\nraise E('x')",
+    "a_place_in_the_text": "class E(UnicodeError): pass\ne = E('x')\ne.start = 10**18\ne.end = -5\nraise e",
+    "its_own_cause": "e = ValueError('x')\nraise e from e",
+    "arguments_that_raise": "class E(Exception):\n    @property\n    def args(self): return 1 / 0\nraise E('x')",
+}
+
+
+@pytest.mark.parametrize("name", LYING)
+def test_an_error_that_lies_about_itself_ends_the_script_like_any_other(host: Host, name: str) -> None:
+    outcome = host.run(f'ticket.add_note("x")\n{LYING[name]}')
+    assert outcome.error is not None
+    assert (outcome.status, outcome.actions, outcome.log) == ("failed", (), ())
+    assert outcome.error.code in ("RUNTIME", "NAME")
+    assert "PWNED" not in outcome.error.message + outcome.error.hint
+
+
 def test_what_a_suspended_generator_would_still_do_is_not_done(host: Host) -> None:
     source = 'def g():\n    try:\n        yield 1\n    finally:\n        ticket.add_note("late")\nx = g()\nnext(x)\n'
     assert harmless(host, source) == []

@@ -57,6 +57,21 @@ def test_no_output_shows_an_address(host: Host, name: str) -> None:
         assert "0x" not in line
 
 
+BYTES = ("b'%a' % now", "b'%r' % [now]", "b'%s' % (b'%a' % now)", "b'%-200a' % now", "b'%.60a' % now")
+
+
+@pytest.mark.parametrize("made", BYTES)
+def test_bytes_that_a_script_makes_hold_no_address(host: Host, made: str) -> None:
+    """Also where only a part of it is kept: whoever gets digits of it knows where the interpreter lies."""
+    assert harmless(host, f"x = {made}\ny = x\ny %= ()\nprint(b'0x' in x, '3078' in x.hex(), b'0x' in y)") == [
+        "False False False"
+    ]
+
+
+def test_bytes_that_hold_anything_else_stay_as_they_are(host: Host) -> None:
+    assert harmless(host, r"x = b'\xff\x00%d' % 5" + "\nprint(x, len(x))") == [r"b'\xff\x005' 3"]
+
+
 def test_an_uncaught_error_shows_no_address(host: Host) -> None:
     outcome = host.run("def f(): pass\nraise ValueError(f, [f])")
     assert outcome.error is not None

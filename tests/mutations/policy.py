@@ -213,6 +213,13 @@ MUTATIONS = (
         TEXT + "test_no_output_shows_an_address",
     ),
     Mutation(
+        "addresses in bytes",
+        "sandbox/child/guards.py",
+        "    if type(made) is bytes:\n",
+        "    if False:\n",
+        TEXT + "test_bytes_that_a_script_makes_hold_no_address[b'%a' % now]",
+    ),
+    Mutation(
         "dangerous builtins",
         "sandbox/child/guards.py",
         "    made = {name: own.get(name, real.get(name)) for name in names.BUILTINS}",

@@ -178,6 +178,13 @@ MUTATIONS = (
         ESCAPED + "test_the_child_has_no_descriptor_but_its_own",
     ),
     Mutation(
+        "no memory that children share",
+        "sandbox/child/main.py",
+        "flags=mmap.MAP_PRIVATE |",
+        "flags=mmap.MAP_SHARED |",
+        ESCAPED + "test_a_run_leaves_nothing_in_memory_for_the_next_one[nobody]",
+    ),
+    Mutation(
         "root is dropped",
         "sandbox/zygote.py",
         "    if drop_to >= 0 and os.geteuid() == 0:",

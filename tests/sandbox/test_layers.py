@@ -172,6 +172,17 @@ def test_nobody_of_the_same_user_may_look_into_them(host: Host) -> None:
         assert Path(f"/proc/{pid}/mem").stat().st_uid == 0
 
 
+def test_no_child_has_memory_in_common_with_another_that_it_may_write_to(host: Host) -> None:
+    """Pages of the zygote are copied before they are changed; a shared mapping would not be."""
+    try:
+        seen = [Path(f"/proc/{pid}/maps").read_text().splitlines() for pid in children(host)]
+    except PermissionError:
+        pytest.skip("only root may look at their memory; the attack with the same aim runs for everybody")
+    for lines in seen:
+        assert len(lines) > 50
+        assert [line for line in lines if line.split()[1][1] == "w" and line.split()[1][3] == "s"] == []
+
+
 @pytest.mark.parametrize(
     ("name", "soft", "hard"),
     [

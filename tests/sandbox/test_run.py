@@ -191,3 +191,31 @@ def test_two_runs_of_one_request_are_the_same_to_the_byte(host: Host) -> None:
     assert [line.text for line in first.log] == [line.text for line in second.log]
     other = host.run(source, seed=6)
     assert other.actions != first.actions
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [
+        ("print(foo=1)", "print"),
+        ("stop(1, 2)", "stop"),
+        ("now(1)", "now"),
+        ("log(x=1)", "log"),
+        ("str(a=1)", "str"),
+        ("repr()", "repr"),
+        ("getattr(1)", "getattr"),
+        ("isinstance(1)", "isinstance"),
+        ("format()", "format"),
+        ("json.loads()", "json.loads"),
+        ("re.sub('a')", "re.sub"),
+        ("re.search()", "re.search"),
+        ("re.compile()", "re.compile"),
+        ("random.shuffle()", "random.shuffle"),
+        ("datetime.datetime.now(1, 2, 3)", "datetime.now"),
+        ("now().date().strftime()", "strftime"),
+        ("ticket.tags.copy(1)", "copy"),
+    ],
+)
+def test_an_error_calls_a_function_by_the_name_that_scripts_know(host: Host, called: str, name: str) -> None:
+    outcome = host.run(called)
+    assert outcome.error is not None
+    assert outcome.error.message.startswith(f"Your script raised TypeError: {name}() ")
