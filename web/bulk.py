@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,16 +12,19 @@ from sqlalchemy import Connection
 
 from jobs.live import Desk
 from jobs.queues import Work
+from rules.operands import duration_s
 from tickets import store as items
 from tickets.effects import AddTo, SetField, StateEffect
 from tickets.errors import BadValue, ItemNotFound, UnknownField
 from tickets.events import Actor, ActorKind, Cause, EventKind
-from tickets.item import Item
+from tickets.item import FINISHED, Item
 from tickets.kinds import statuses_of
 from tickets.people import Permission, Viewer
+from tickets.snooze import SNOOZED, asleep, snooze, wake
 from web.access import me, needs, safe_path
 from web.context import now, services
 from web.names_store import names
+from web.snooze_pages import SNOOZES
 
 pages = Blueprint("bulk", __name__)
 
@@ -129,8 +133,12 @@ def _change(number: int, action: str, value: str) -> None:
 def _effects(connection: Connection, item: Item, action: str, value: str) -> Sequence[StateEffect]:
     known = names(connection)
     match action:
-        case "status" if value in statuses_of(item.kind):
+        case "status" if value in statuses_of(item.kind) and value != SNOOZED:
             return (SetField("status", value),)
+        case "snooze" if value in SNOOZES and item.state.get("status") not in FINISHED:
+            return snooze(item.state, now() + timedelta(seconds=duration_s(value)))
+        case "wake" if asleep(item.state):
+            return wake(item.state)
         case "priority":
             return (SetField("priority", value),)  # what a priority may be is checked where it is stored
         case "team" if value in known.teams:

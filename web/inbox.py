@@ -23,6 +23,7 @@ from web.look import DAY, HOUR, MINUTE
 from web.names_store import names
 from web.paging import asked_page
 from web.shell import waiting
+from web.snooze_pages import SNOOZES
 
 pages = Blueprint("inbox", __name__)
 
@@ -63,6 +64,7 @@ def page() -> ResponseReturnValue:
         levels={item_id: pressing(some) for item_id, some in levels.items()},
         queues=[(label, _address(queue=key), key == wanted.queue, 0) for key, label in QUEUES.items()],
         statuses=STATUSES,
+        snoozes=SNOOZES,
         priorities=PRIORITIES,
         status_tones=STATUS_TONES,
         priority_tones=PRIORITY_TONES,

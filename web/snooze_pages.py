@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import gettext, lazy_gettext
 
 from jobs.queues import Work
 from rules.errors import ConditionFailed
@@ -23,6 +23,14 @@ from web.context import now, services
 from web.names_store import names as all_names
 
 pages = Blueprint("snooze", __name__)
+
+#: For how long a ticket is usually put away, as `duration_s` reads it, and in words.
+SNOOZES = {
+    "4 h": lazy_gettext("4 hours"),
+    "1 d": lazy_gettext("a day"),
+    "3 d": lazy_gettext("3 days"),
+    "7 d": lazy_gettext("a week"),
+}
 
 
 @pages.post("/tickets/<int:item_id>/snooze")

@@ -36,6 +36,7 @@ from tickets.kinds import KIND_LABELS, KIND_PLURALS, PAYMENTS, STAGE, STAGED, pi
 from tickets.linking import LinkKind
 from tickets.people import Customer, Permission, Viewer
 from tickets.questions import Purpose, questions_from
+from tickets.snooze import SNOOZED, asleep
 from tickets.values import JSON
 from web import links, requests_store, seen_store, ticket_store
 from web.access import me, needs
@@ -52,6 +53,7 @@ from web.look import age
 from web.mail_html import clean
 from web.names_store import names as all_names
 from web.outbox_store import suggestions
+from web.snooze_pages import SNOOZES
 from web.timeline import Changed, Group, Said, Step, origins, timeline
 from web.traced import step_words
 from web.why import Moment
@@ -167,7 +169,8 @@ def show(
         entries=[entry for entry in entries if shown(entry)],
         kind_of=lambda entry: type(entry).__name__.lower(),
         views=_views(item_id, view, counts),
-        choices=_choices(labels),
+        snoozes=SNOOZES,
+        choices=_choices(labels, asleep=asleep(item.state)),
         custom=sorted(labels.custom),
         kind_label=KIND_LABELS[item.kind],
         kind_plural=KIND_PLURALS[item.kind],
@@ -270,11 +273,13 @@ def _cards(rows: Sequence[items.AnyRow], asked: Sequence[items.AnyRow], systems:
     return sorted(apart, key=lambda one: (not one.error, one.title))
 
 
-def _choices(labels: Labels) -> dict[str, list[tuple[str, str]]]:
-    """What each field in the head can be set to: key and words."""
+def _choices(labels: Labels, *, asleep: bool) -> dict[str, list[tuple[str, str]]]:
+    """What each field in the head can be set to: key and words.
+
+    Nothing is put to sleep as if that were a status like another: it would never wake. There is a button for it."""
     nobody = ("", gettext("none"))
     return {
-        "status": [(key, labels.one("status", key)) for key in statuses_of(labels.kind)],
+        "status": [(key, labels.one("status", key)) for key in statuses_of(labels.kind) if key != SNOOZED or asleep],
         "team": [nobody, *labels.names.teams.items()],
         "assignees": list(labels.names.colleagues.items()),
         "priority": [(key, labels.one("priority", key)) for key in priorities_of(labels.kind)],

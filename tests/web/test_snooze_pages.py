@@ -59,6 +59,43 @@ def test_h11_a_ticket_put_away_on_its_page_sleeps_until_that_team_or_colleague_a
         assert desk.state(item_id)["status"] == "open"
 
 
+def test_h11_several_tickets_are_put_away_and_woken_from_the_inbox(desk: Desk, agent: FlaskClient) -> None:
+    first, second = (desk.ticket(f"Refund please {n}", assignees=["ana"], status="waiting_team") for n in (1, 2))
+    done = desk.ticket("Refund please 3", status="closed")
+    inbox = agent.get("/?queue=all").get_data(as_text=True)
+    assert '<option value="snooze:1 d">a day</option>' in inbox
+    assert 'value="wake"' not in inbox
+    chosen = [str(one) for one in (first, second, done)]
+    send(agent, "/bulk", {"do": "snooze:1 d", "item": chosen})
+    states = [desk.state(one) for one in (first, second, done)]
+    assert [one["status"] for one in states] == ["snoozed", "snoozed", "closed"]
+    assert [str(one.get("snoozed_until"))[:16] for one in states] == ["2026-11-22T09:31", "2026-11-22T09:31", "None"]
+    assert "1 was left as it was" in agent.get("/?queue=snoozed").get_data(as_text=True)
+    assert '<option value="wake">Wake</option>' in agent.get("/?queue=snoozed").get_data(as_text=True)
+    send(agent, "/bulk", {"do": "wake", "item": [str(first)]})
+    assert [desk.state(one)["status"] for one in (first, second)] == ["waiting_team", "snoozed"]
+    desk.clock.move(days=1)
+    timers.tick(desk.services, budget_s=5)
+    assert desk.state(second)["status"] == "waiting_team"
+
+
+@pytest.mark.parametrize("do", ["snooze:", "snooze:9 years", "status:snoozed", "wake"])
+def test_a_snooze_of_several_that_says_nothing_sensible_changes_none(do: str, desk: Desk, agent: FlaskClient) -> None:
+    item_id = desk.ticket()
+    send(agent, "/bulk", {"do": do, "item": [str(item_id)]})
+    assert desk.state(item_id)["status"] == "open"
+
+
+def test_no_menu_of_statuses_puts_a_ticket_to_sleep_without_an_end(desk: Desk, agent: FlaskClient) -> None:
+    awake, sleeping = desk.ticket(), desk.ticket(status="snoozed")
+    page, inbox = (agent.get(path).get_data(as_text=True) for path in (f"/tickets/{awake}", "/?queue=all"))
+    assert '<option value="snoozed">' not in page
+    assert "then: Snoozed" not in page
+    assert 'value="status:snoozed"' not in inbox
+    # One that sleeps shows its status in the menu, from which it is given another.
+    assert '<option value="snoozed" selected>' in agent.get(f"/tickets/{sleeping}").get_data(as_text=True)
+
+
 @pytest.mark.parametrize("whom", ["team:gone", "person:nobody", "team:", "person:", "boss"])
 def test_a_ticket_does_not_sleep_until_the_answer_of_nobody(whom: str, desk: Desk, agent: FlaskClient) -> None:
     item_id = desk.ticket()
