@@ -30,7 +30,8 @@ class LookupKey:
         return f"{self.connection}.{self.operation}"
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes it: one is made for each field that is read, in every decision.
+@dataclass(slots=True, unsafe_hash=True)
 class Known:
     """A value, where it came from ("ticket", "erp.find_party", "A01/r3") and when (ISO 8601, "" = not told)."""
 

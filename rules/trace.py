@@ -51,7 +51,8 @@ class RowVerdict(StrEnum):
     NOT_REACHED = "not_reached"  # an earlier row had decided the table
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes it: an explanation makes thousands, and freezing each takes a third of all its time.
+@dataclass(slots=True, unsafe_hash=True)
 class Seen:
     """One condition: what was expected, what stood there, from where and when, and what followed."""
 
