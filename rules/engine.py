@@ -59,17 +59,16 @@ def decide(
     did; a field that is not in it was written before the list was gone through."""
     staged = staged or {}
     asked = (ruleset, facts, held, staged, wait_over, only_rows, effects_left, written_by)
-    begins = None
+    known = None
     if not staged and after is None and only_rows is None:
         kind = facts.event.get("kind")
         bucket = ruleset.by_kind.get(kind) if isinstance(kind, str) else None
         if bucket is not None and bucket.index is None:
-            begins = bucket.first(facts)
-            if begins is None:
+            known = bucket.known(facts)
+            if known == (0, 0) and not (bucket.special and bucket.concerns(facts)):
                 return Decision((), (), Trace(ruleset.revision, (), (_traced, after, frozenset(), *asked)), {})
     run = Pass(*asked)
-    if begins is not None:
-        run.known = begins
+    run.known = known
     run.go(after)
     return Decision(
         tuple(run.planned),

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence, Set
+from collections.abc import Callable, Hashable, Sequence, Set
 from functools import reduce
 from operator import or_
 from typing import Any, TypeAlias
 
-from rules.compiled import All, CompiledCondition, CompiledRow, Not
-from rules.fields import Field, dig
+from rules.compiled import All, CompiledCondition, CompiledRow
+from rules.fields import Field
 from rules.forms import Form, Unfit
 from rules.look import Look
-from rules.marks import mask
+from rules.marks import mask, places
 from rules.parts import Mark, Part
 from rules.quick import Member, Names, form_of, made_of, rests
+from rules.scanning import USED, Literal, literals, marks_of, reading, units
 from rules.truth import Open, RowTruth
 
 #: Most groups of one row ("one of", "none of") that have bits of their own: each makes every number longer by the rows.
@@ -35,8 +36,6 @@ MAX_LACKING = 50_000
 
 #: A member of a row, and what it has in common with others that lack the same.
 Named: TypeAlias = tuple[Member, str]
-#: A condition, and whether it or its opposite must hold.
-Literal: TypeAlias = tuple[CompiledCondition, bool]
 
 
 class RowIndex:
@@ -57,8 +56,8 @@ class RowIndex:
         for at, row in enumerate(rows):
             left: list[Member] = []
             groups = 0
-            for unit in [] if row is None else _units(row.all, True):
-                some = _literals(unit, True)
+            for unit in [] if row is None else units(row.all, True):
+                some = literals(unit, True)
                 if some is None:
                     left.append(unit)
                 elif len(some) == 1:
@@ -163,34 +162,6 @@ class RowIndex:
         return self.all_rows & ~out
 
 
-def _units(member: Member, positive: bool) -> Iterable[Member]:
-    """What must hold together for the member to hold, or not to hold."""
-    if isinstance(member, Not):
-        yield from _units(member.member, not positive)
-    elif isinstance(member, All) and positive:
-        for one in member.members:
-            yield from _units(one, True)
-    else:
-        yield member if positive else Not(member)
-
-
-def _literals(member: Member, positive: bool) -> list[Literal] | None:
-    """The conditions of which one must hold; None for what says more than that."""
-    if isinstance(member, CompiledCondition):
-        return [(member, positive)]
-    if isinstance(member, Not):
-        return _literals(member.member, not positive)
-    if positive and len(member.members) != 1:
-        return None
-    found: list[Literal] = []
-    for one in member.members:
-        some = _literals(one, positive)
-        if some is None:
-            return None
-        found += some
-    return found
-
-
 def _lack(member: Member) -> str:
     """The same for all conditions that say the same while their field is unknown; "" for a group."""
     if not isinstance(member, CompiledCondition):
@@ -236,67 +207,17 @@ def _scan(parts: Sequence[Part]) -> _Scan:
         if part.form is Form.CHANGE:
             continue
         name = names.of(part)
-        reading, marks = _reading(part, names), _marks(part, names)
-        if reading is None or marks is None:
+        read, marks = reading(part, names), marks_of(part, names)
+        if read is None or marks is None:
             lines.append(f"sets |= possible.sets({name})")
             continue
         # An odd value ends up in some exception, and costs nothing where there is none.
-        lines += ["try:", *(f"    {line}" for line in (*reading, *marks))]
+        lines += ["try:", *(f"    {line}" for line in (*read, *marks))]
         lines.append(f"except Exception: sets |= possible.sets({name})")
     lines.append("return sets")
     source = "def scan(possible, look):\n" + "".join(f"    {line}\n" for line in lines)
-    made: _Scan = made_of(source, names, dig=dig, Unfit=Unfit)["scan"]
+    made: _Scan = made_of(source, names, **USED)["scan"]
     return made
-
-
-def _reading(part: Part, names: Names) -> list[str] | None:
-    """How the raw value of a field gets into `v`; None where that takes more than a look."""
-    if part.field.place is not None:
-        source, key = part.field.place
-        return [f"v = {source}.get({names.of(key)})"]
-    if part.field.answer is None:
-        return None
-    lookup, path = part.field.answer
-    lines = [f"v = lookups[{names.of(lookup)}]", "if v['state'] != 'known': raise Unfit", "v = v['data']"]
-    value = f"dig(v, {names.of(path)})"
-    if len(path) == 1:
-        value = f"v.get({names.of(path[0])}) if v.__class__ is dict else {value}"
-    return [*lines, f"v = {value}"]
-
-
-def _marks(part: Part, names: Names) -> list[str] | None:
-    """What the value `v` of a usual sort sets; None where it has to be brought into another form first."""
-    missing = names.of(part.missing)
-    keep = [f"V[{part.place}] = v"] if part.kept else []
-    by_value = names.of(part.by_value)
-    match part.form:
-        case Form.PLAIN:
-            return [f"sets |= {by_value}[v]", *keep]
-        case Form.FLAG:
-            # 1 is True to a dictionary, and is neither yes nor no.
-            return [
-                "if v is not True and v is not False and v is not None: raise Unfit",
-                f"sets |= {by_value}[v]",
-                *keep,
-            ]
-        case Form.NUMBER:
-            # True is 1 to a dictionary, and is no number; of numbers with a fraction there are too many to keep.
-            lines = [f"if v.__class__ is int or v is None: sets |= {by_value}[v]"]
-            lines.append(f"elif v.__class__ is float: sets |= {names.of(part.of_number)}(v)")
-            return [*lines, "else: raise Unfit", *keep]
-        case Form.TEXT:
-            return [
-                f"if v.__class__ is str or v is None: sets |= {names.of(part.of_text)}(v or '', F, V)",
-                "else: raise Unfit",
-            ]
-        case Form.SET:
-            return [
-                f"if v is None: sets |= {missing}",
-                "elif v.__class__ is not list and v.__class__ is not tuple: raise Unfit",
-                f"elif len(v) == 1: sets |= {by_value}[v[0]]",
-                f"else: sets |= {names.of(part.of_members)}(v) if v else {missing}",
-            ]
-    return None
 
 
 class _Odd:
@@ -330,7 +251,7 @@ class Possible:
         self._sets = {part: self.sets(part) for part in moving}  # and each of the others
         self._base: int | None = None  # the rows left by `_others` and those of the others that groups look at
         self._rows = self._left() if moving else index.left(self._others)
-        self.bits = _bits(self._rows)
+        self.bits = places(self._rows)
         self.open = self._open()
 
     def sets(self, part: Part) -> int:
@@ -357,7 +278,7 @@ class Possible:
         for part in self._unknown.values():
             rows |= part.rows
         rows &= self._rows
-        return frozenset(_bits(rows)) if rows else _NO_BITS
+        return frozenset(places(rows)) if rows else _NO_BITS
 
     def truth(self, bit: int) -> RowTruth:
         """What the conditions of a row say; of a row in `bits`, or one that does not match."""
@@ -442,7 +363,7 @@ class Possible:
         self._lacking.clear()
         rows = self._left()
         new, self._rows = (rows ^ self._rows) >> after, rows
-        for place in _bits(new):
+        for place in places(new):
             bit = after + place
             if rows >> bit & 1:
                 insort(self.bits, bit)
@@ -453,15 +374,3 @@ class Possible:
 
 
 _NO_BITS: frozenset[int] = frozenset()
-
-
-def _bits(rows: int) -> list[int]:
-    """The places of the bits, from the lowest."""
-    found: list[int] = []
-    while rows:
-        # From the highest: what is left becomes shorter with each.
-        highest = rows.bit_length() - 1
-        found.append(highest)
-        rows ^= 1 << highest
-    found.reverse()
-    return found

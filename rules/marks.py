@@ -32,6 +32,18 @@ def mask(places: Sequence[int]) -> int:
     return int.from_bytes(data, "little")
 
 
+def places(rows: int) -> list[int]:
+    """The places of the bits, from the lowest."""
+    found: list[int] = []
+    while rows:
+        # From the highest: what is left becomes shorter with each.
+        highest = rows.bit_length() - 1
+        found.append(highest)
+        rows ^= 1 << highest
+    found.reverse()
+    return found
+
+
 class ByKey:
     """Bits by the keys that a value is, or has.
 

@@ -17,6 +17,7 @@ from rules.errors import RulesError, UnknownEntry
 from rules.facts import Facts, LookupKey
 from rules.index import Possible
 from rules.look import Look
+from rules.marks import places
 from rules.quick import Found
 from rules.rearm import held_by_ledger
 from rules.ruleset import Bucket, RuleSet, match_of
@@ -66,7 +67,7 @@ class Pass:
     sweeps = True  # whether simple tables may be decided many at a time
     possible: Possible | None = None  # set once the tables of an indexed bucket are gone through
     first_bit = next_bit = 0  # of the table being decided, and of the one behind it
-    known: tuple[CompiledTable, Found | None] | None = None  # what is found in the first table that has something to do
+    known: tuple[int, int] | None = None  # of a short list, what is found before anything is staged (Bucket.known)
 
     def __init__(
         self,
@@ -125,7 +126,7 @@ class Pass:
         """Decide the tables once more that asked for it and read what later ones wrote. No row fires twice."""
         facts = self.look.facts
         again = [one for one in self.ruleset.again if one.runs_on(facts)]
-        self.possible = None
+        self.possible = self.known = None
         self.now = len(self.ruleset.entries) + 1
         for _ in range(MOST_AGAIN):
             tables = [one for one in again if self.wants_again(one)]
@@ -161,6 +162,9 @@ class Pass:
         if self.only_rows is not None or bucket.index is None:
             tables = self.ruleset.tables if self.only_rows is not None else bucket.tables
             self.short_trace = bucket.short_trace and self.only_rows is None
+            if self.known is not None:
+                yield from self._busy_tables(bucket, self.known[0] | self.known[1])
+                return
             yield from [one for one in tables if one.order >= least] if least else tables
             return
         possible = self.possible = Possible(bucket.index, self.look)
@@ -180,6 +184,18 @@ class Pass:
             place = bucket.owner[possible.bits[at]]
             self.first_bit, self.next_bit = bucket.begins[place], bucket.begins[place + 1]
             yield bucket.tables[place]
+
+    def _busy_tables(self, bucket: Bucket, found: int) -> Iterator[CompiledTable]:
+        """The tables of a short list in which a row was found, or that may have something to do without one."""
+        for place, compiled in enumerate(bucket.tables):
+            self.first_bit = bucket.begins[place]
+            mine = found >> self.first_bit & ((1 << len(compiled.rows)) - 1)
+            if mine or place in bucket.special or not self.as_before(compiled):
+                yield compiled
+
+    def as_before(self, compiled: CompiledTable) -> bool:
+        """Whether nothing was staged that this table looks at."""
+        return not self.staged or compiled.reads().isdisjoint(self.staged)
 
     def sweep(self, bucket: Bucket, possible: Possible) -> bool:
         """Decide tables that are no more than rows which count for themselves, from `next_bit` on; True at the end.
@@ -290,10 +306,13 @@ class Pass:
         """The places of rows that certainly match, and of those that must be asked; all others are certainly false."""
         if self.possible is not None:
             return self._found_by_bits(compiled, self.possible)
-        known = self.known
-        # What was found before holds until something is staged.
-        if known is not None and known[0] is compiled and known[1] is not None and not self.staged:
-            return known[1]
+        if self.known is not None and self.as_before(compiled):
+            every = (1 << len(compiled.rows)) - 1
+            sure, asked = (one >> self.first_bit & every for one in self.known)
+            if sure and compiled.table.hit is HitPolicy.FIRST:
+                sure &= -sure
+                asked &= sure - 1
+            return places(sure), places(asked)
         try:
             return match_of(compiled)(self.look.facts)
         except Exception:

@@ -10,19 +10,21 @@ from typing import TypeAlias, cast
 
 from rules.compiled import CompiledRow, CompiledTable
 from rules.decision import Entry, Ready
+from rules.errors import RulesError
 from rules.facts import Facts
+from rules.few import Few, few_rows
 from rules.index import RowIndex
-from rules.quick import Found, Match, match_rows
+from rules.quick import Match, match_rows
 from rules.rearm import rearmed_rows
 from rules.steps import ready_row
 from rules.table import EVERY_TIME, HitPolicy
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
 
-#: From how many rows for one kind of event on an index pays (./run bench rules); fewer are generated code, a function
-#: for each table: asking one of these takes as long as so many rows.
-INDEX_FROM_ROWS = 250
-ROWS_PER_TABLE = 8
+#: From how many rows for one kind of event on an index pays (./run bench rules); fewer are one function of generated
+#: code. For each table there that takes as much longer as for so many rows.
+INDEX_FROM_ROWS = 220
+ROWS_PER_TABLE = 2
 #: From how many on a trace keeps only the rows that decided.
 SHORT_TRACE_FROM_ROWS = 100
 #: More rows than any rule list has: decided row by row.
@@ -110,7 +112,7 @@ Swept: TypeAlias = tuple[Ready, int, int, str]
 class Bucket:
     """The tables that events of one kind may run, in order, and for many rows the index of these.
 
-    The index has a bit for each row, and one for each otherwise row, which is always possible."""
+    There is a bit for each row; with an index one for each otherwise row, too, which is always possible."""
 
     tables: tuple[CompiledTable, ...]
     short_trace: bool = False  # keeps only the rows that decided
@@ -118,60 +120,73 @@ class Bucket:
     owner: tuple[int, ...] = ()  # bit -> place in `tables`
     begins: tuple[int, ...] = ()  # place in `tables` -> its first bit; one more for the end
     swept: list[Swept | None] = field(default_factory=list)  # by bit, made when first needed
+    special: frozenset[int] = frozenset()  # places of tables with more to them than rows and what always triggers them
+    few: list[Few] = field(default_factory=list)  # the rows of a short list as generated code, made when first needed
 
     @classmethod
     def of(cls, tables: tuple[CompiledTable, ...], index_from: int, short_trace_from: int) -> Bucket:
         size = sum(len(one.rows) for one in tables)
         short = size >= short_trace_from
-        if size + ROWS_PER_TABLE * len(tables) < index_from:
-            return cls(tables, short)
+        indexed = size + ROWS_PER_TABLE * len(tables) >= index_from
         rows: list[CompiledRow | None] = []
         owner: list[int] = []
         begins: list[int] = []
         for place, table in enumerate(tables):
             begins.append(len(rows))
             rows += table.rows
-            if table.otherwise_key:
+            if table.otherwise_key and indexed:
                 rows.append(None)
             owner += [place] * (len(rows) - len(owner))
-        return cls(tables, short, RowIndex(rows), tuple(owner), (*begins, len(rows)), [None] * len(rows))
+        begins.append(len(rows))
+        if not indexed:
+            special = frozenset(place for place, one in enumerate(tables) if one.otherwise_key or not _is_plain(one))
+            return cls(tables, short, begins=tuple(begins), special=special)
+        return cls(tables, short, RowIndex(rows), tuple(owner), tuple(begins), [None] * len(rows))
 
     def sweeping(self, bit: int, vocabulary: Vocabulary) -> Swept:
         """What a pass needs to know of the row of this bit when its table is a simple one."""
         place = self.owner[bit]
         table, begin, end = self.tables[place], self.begins[place], self.begins[place + 1]
         simple = (
-            table.scope is None
+            _is_plain(table)
             and not table.stops
             and not table.otherwise_key
-            and table.always == {kind.value for kind in table.kinds}
             and (table.table.hit is HitPolicy.EVERY or len(table.rows) == 1)
         )
         ready = ready_row(table, bit - begin, vocabulary) if simple else ("", None)
         known = self.swept[bit] = ready, table.order, end if simple else 0, table.table.kind
         return known
 
-    def first(self, facts: Facts) -> tuple[CompiledTable, Found | None] | None:
-        """The first table that may have something to do, and what is found in it; None when certainly none has.
+    def known(self, facts: Facts) -> tuple[int, int] | None:
+        """The bits of the rows that certainly match, and of those that must be asked, whatever triggers their table.
 
-        Only for facts on which nothing was staged yet. It finds nothing out about a table that has more to it than
-        rows, or that cannot be decided: such a table may have something to do."""
-        item_kind, kind = facts.item.get("kind"), facts.event.get("kind")
-        for compiled in self.tables:
+        Only for a short list, and for facts on which nothing was staged. None: a value is so odd that all are asked."""
+        try:
+            return (self.few or self._made_few())[0](facts)
+        except Exception:
+            # What cannot be decided the pass itself says, with the reason.
+            return None
+
+    def _made_few(self) -> list[Few]:
+        # Two threads may do this at the same time: both come to the same.
+        self.few[:] = [few_rows([row for table in self.tables for row in table.rows])]
+        return self.few
+
+    def concerns(self, facts: Facts) -> bool:
+        """Whether a table has something to do, or to say, although no row of it can match."""
+        for place in self.special:
+            compiled = self.tables[place]
             try:
-                always = kind in compiled.always and compiled.table.kind in ("any", item_kind)
-                if not always and not compiled.runs_on(facts):
-                    continue
-                if compiled.otherwise_key or compiled.scope is not None:
-                    return compiled, None
-                match = compiled.made.get("match") or match_of(compiled)
-                found = cast(Match, match)(facts)
-            except Exception:
-                # What cannot be decided the pass itself says, with the reason.
-                return compiled, None
-            if found[0] or found[1]:
-                return compiled, found
-        return None
+                if compiled.runs_on(facts) and (compiled.otherwise_key or compiled.scope is not None):
+                    return True
+            except RulesError:
+                return True
+        return False
+
+
+def _is_plain(table: CompiledTable) -> bool:
+    """Whether every event of its kinds makes it run, on every item of its kind."""
+    return table.scope is None and table.always == {kind.value for kind in table.kinds}
 
 
 def match_of(compiled: CompiledTable) -> Match:

@@ -87,9 +87,9 @@ MUTATIONS = (
     # Order, first, otherwise, held, limits
     Mutation(
         "first means the first row only",
-        "rules/quick.py",
-        "        elif first:\n",
-        "        elif False:\n",
+        "rules/passes.py",
+        "            if sure and compiled.table.hit is HitPolicy.FIRST:\n",
+        "            if False:\n",
         ENGINE + "test_first_fires_the_first_row_that_matches_only",
     ),
     Mutation(
@@ -208,10 +208,24 @@ MUTATIONS = (
         ENGINE + "test_an_error_in_a_condition_parks_a_first_table_and_is_never_no_match",
     ),
     Mutation(
+        "of a short list what reads a staged field is looked at again",
+        "rules/passes.py",
+        "        return not self.staged or compiled.reads().isdisjoint(self.staged)\n",
+        "        return True\n",
+        ENGINE + "test_entries_run_in_list_order_and_see_what_earlier_ones_staged",
+    ),
+    Mutation(
+        "a looked-up value rules a row of a short list out",
+        "rules/few.py",
+        "made = part.mark(condition, not positive)",
+        "made = part.mark(condition, positive)",
+        ENGINE + "test_first_fires_the_first_row_that_matches_only",
+    ),
+    Mutation(
         "a row with something that has no quick form is asked",
-        "rules/quick.py",
-        '            hit = f"open.append({at})"',
-        '            hit = f"sure.append({at})"',
+        "rules/few.py",
+        'found = "sure" if len(there) == len(left) else "asked"',
+        'found = "sure"',
         ENGINE + "test_a_table_waits_for_the_lookup_that_could_still_change_what_fires",
     ),
     Mutation(
@@ -236,8 +250,15 @@ MUTATIONS = (
         INDEX + "test_a_row_with_a_limit_is_left_exactly_when_it_matches_however_few_limits_are_known",
     ),
     Mutation(
+        "an unknown value is not taken for one that is there",
+        "rules/quick.py",
+        'else f"{x} == None"',
+        'else f"{x} is None"',
+        INDEX + "test_whether_an_unknown_value_is_empty_is_asked_where_only_a_group_in_a_group_looks_at_it",
+    ),
+    Mutation(
         "yes is no number to the index",
-        "rules/index.py",
+        "rules/scanning.py",
         'lines = [f"if v.__class__ is int or v is None: sets |= {by_value}[v]"]',
         'lines = [f"if isinstance(v, int) or v is None: sets |= {by_value}[v]"]',
         INDEX + "test_what_a_value_sets_is_not_remembered_for_another_that_a_dictionary_takes_for_the_same",
@@ -279,7 +300,7 @@ MUTATIONS = (
             INDEX + "test_of_many_tables_one_is_decided_with_all_that_it_has",
         )
         for what, path, text, other in (
-            ("its scope", "rules/ruleset.py", "            table.scope is None\n", "            True\n"),
+            ("its scope", "rules/ruleset.py", "    return table.scope is None and table", "    return table"),
             ("its end of the list", "rules/ruleset.py", "            and not table.stops\n", ""),
             ("its otherwise row", "rules/ruleset.py", "            and not table.otherwise_key\n", ""),
             (
@@ -305,8 +326,8 @@ MUTATIONS = (
     Mutation(
         "a table with an otherwise row always has something to do",
         "rules/ruleset.py",
-        "                if compiled.otherwise_key or compiled.scope is not None:",
-        "                if compiled.scope is not None:",
+        "                if compiled.runs_on(facts) and (compiled.otherwise_key or compiled.scope is not None):",
+        "                if compiled.runs_on(facts) and compiled.scope is not None:",
         ENGINE + "test_otherwise_fires_only_when_no_row_matched",
     ),
     Mutation(

@@ -299,3 +299,19 @@ def test_what_a_value_sets_is_not_remembered_for_another_that_a_dictionary_takes
             odd = isinstance(one, bool) is not isinstance(value, bool)
             assert [skipped.failed for skipped in decision.skipped] == ([True] if odd else [])
             assert list(decision.fired) == ([] if odd else ["T/r1"])
+
+
+@pytest.mark.parametrize("index_from", [0, 1_000])
+@pytest.mark.parametrize(("answer", "fired"), [(None, False), ({"vip": True}, False), ({}, True)])
+def test_whether_an_unknown_value_is_empty_is_asked_where_only_a_group_in_a_group_looks_at_it(
+    index_from: int, answer: dict[str, Any] | None, fired: bool
+) -> None:
+    """What the index has no bits for is compared in code, in which an unknown value must not pass for a known one."""
+    vip = {"field": "crm.get_account.vip", "op": "empty"}
+    inner = {"all": [{"field": "ticket.channel", "op": "is", "value": "chat"}, vip]}
+    row = {"id": "r1", "groups": [{"any": [inner, vip]}], "then": {"s1": {"tags": ["found"]}}}
+    ruleset = compile_ruleset(1, [Entry("T", "T", 1, 0, table=a_table([row], wait_s=0))], DESK, index_from=index_from)
+    lookups = {} if answer is None else {"crm.get_account": {"state": "known", "data": answer}}
+    decision = decide(ruleset, some_facts({"channel": "email"}, lookups=lookups))
+    assert list(decision.fired) == (["T/r1"] if fired else [])
+    assert [one.row_key for one in decision.skipped] == (["T/r1"] if answer is None else [])
