@@ -8,17 +8,20 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, text
 
 from tickets import search
 from tickets.db import Database
 from tickets.errors import CopyRefused, UpgradeRefused
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+# Alembic brings two template engines and the colours of five languages, and every process of the web imports this
+# module for its commands: it is imported by who migrates.
 
 #: Any number, the same in every process: PostgreSQL lets one of them migrate at a time.
 _LOCK = 4_207_001
@@ -28,6 +31,8 @@ def upgrade(url: str, revision: str = "head") -> None:
     """Bring the database at `url` to `revision`. Of several processes at once one does it, the others find it done.
 
     Raises `UpgradeRefused` where rows would point at nothing afterwards."""
+    from alembic import command
+
     db = Database(url)
     if db.is_sqlite:
         event.listen(db.engine, "connect", _rebuild_tables)
@@ -88,23 +93,32 @@ def copy(db: Database, path: Path) -> int:
 
 def current(connection: Connection) -> str | None:
     """The revision the database is at, None for an empty one."""
+    from alembic.migration import MigrationContext
+
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def head() -> str:
     """The revision this version of the code wants."""
-    found = ScriptDirectory.from_config(_config()).get_current_head()
+    found = _scripts().get_current_head()
     assert found is not None
     return found
 
 
 def revisions() -> list[str]:
     """Every revision, oldest first."""
-    scripts = ScriptDirectory.from_config(_config())
-    return [one.revision for one in reversed(list(scripts.walk_revisions()))]
+    return [one.revision for one in reversed(list(_scripts().walk_revisions()))]
+
+
+def _scripts() -> ScriptDirectory:
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
