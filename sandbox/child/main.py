@@ -21,12 +21,13 @@ from typing import Any, NoReturn, TypeAlias
 
 from sandbox import packing, wire
 from sandbox.child import facades, guards, values
+from sandbox.child.explain import call_error, explained, place_of
 from sandbox.contract import Problem, ScriptApi, value_problem
 from sandbox.errors import Code
-from sandbox.hints import did_you_mean, name_hint
+from sandbox.hints import did_you_mean
 from sandbox.limits import Limits
 from sandbox.policy import SCRIPT, compile_script
-from sandbox.source import lines_of, safe_text
+from sandbox.source import safe_text
 from sandbox.stamp import STAMP
 
 #: Given back when memory is gone, so that there is some to say so. Taken before the first fork and never touched: it
@@ -221,7 +222,7 @@ class Child:
             _RESERVE.close()
             scope.clear()
             self._partial = ""
-            place = _place(error)
+            place = place_of(error)
             error = None
             gc.collect()
             self._fail(
@@ -230,14 +231,14 @@ class Child:
             return
         self._end_line()
         if self._broken is not None:
-            self._fail(self._broken, self._broken_by, _place(error) if error else (None, None), "")
+            self._fail(self._broken, self._broken_by, place_of(error) if error else (None, None), "")
         elif error is not None:
             try:
-                explained = _explain(error, scope, source)
+                said = explained(error, scope, source)
             except BaseException:
                 # The error is of the script's own class, and its __str__ or a property of it raised in turn.
-                explained = (Code.RUNTIME, f"Your script raised {type(error).__name__}", _place(error, source), "")
-            self._fail(*explained)
+                said = (Code.RUNTIME, f"Your script raised {type(error).__name__}", place_of(error, source), "")
+            self._fail(*said)
         elif self._stopped is not None:
             self._send({"t": "result", "end": "stopped", "reason": self._stopped})
         else:
@@ -291,7 +292,7 @@ class Child:
             if answer.get("id") != number:
                 _exit(1)
             if "err" in answer:
-                raise _call_error(answer["err"], connection, name)
+                raise call_error(answer["err"], connection, name)
             return _readable(answer["ok"])
 
         return ask
@@ -459,95 +460,6 @@ def _unpacked(start: Mapping[str, Any], code: bytes) -> CodeType | None:
     except (EOFError, ValueError, TypeError):
         return None
     return made if type(made) is CodeType and made.co_filename == SCRIPT else None
-
-
-def _call_error(error: Mapping[str, Any], connection: str, operation: str) -> Exception:
-    message = str(error["message"])
-    match error["code"]:
-        case "unavailable":
-            made: Exception = values.Unavailable(message)
-        case "ambiguous":
-            made = values.Ambiguous(message)
-            made.candidates = values.readable(error["candidates"])
-        case "denied":
-            return values.CallDenied(message)
-        case "too_many":
-            return values.TooManyCalls(message)
-        case _:
-            return values.CallRefused(message)
-    assert isinstance(made, (values.Unavailable, values.Ambiguous))
-    made.connection, made.operation, made.from_call = connection, operation, True
-    return made
-
-
-def _explain(
-    error: BaseException, scope: Mapping[str, Any], source: str
-) -> tuple[Code, str, tuple[int | None, int | None], str]:
-    """What an uncaught error is to its author: code, sentence, place, way out."""
-    place = _place(error, source)
-    hint = getattr(error, "hint", "") if type(error).__module__ == values.__name__ else ""
-    text = values.shown(error)
-    match error:
-        case values.Forbidden():
-            return Code.FORBIDDEN, text, place, hint
-        case values.Unavailable() if error.from_call:
-            return Code.CONNECTOR, text, place, "Catch it with `except Unavailable:` to go on without this answer."
-        case values.Ambiguous() if error.from_call:
-            return Code.AMBIGUOUS, text, place, "Catch it with `except Ambiguous as several:`; see several.candidates."
-        case values.CallDenied():
-            return Code.DENIED, text, place, "Whoever publishes the script can grant it."
-        case values.TooManyCalls():
-            return (
-                Code.TOO_MANY_CALLS,
-                text,
-                place,
-                "Ask for many records with one call, or remember answers in a dict.",
-            )
-        case values.BadValue() | values.CallRefused():
-            return Code.VALUE, text, place, hint
-        case values.BadArgument():
-            return Code.RUNTIME, text, place, hint
-        case AttributeError():
-            return Code.ATTRIBUTE, text, place, hint
-        case NameError():
-            wrong = str(getattr(error, "name", None) or "")
-            if wrong:
-                known = {*scope, *scope["__builtins__"]}
-                hint = name_hint(wrong, known, dotted=_before_a_dot(wrong, source, place))
-            return Code.NAME, text, place, hint
-        case RecursionError():
-            return Code.RUNTIME, "The script's functions call each other without end", place, "Look at what stops them."
-    name = type(error).__name__
-    return Code.RUNTIME, f"Your script raised {name}: {text}" if text else f"Your script raised {name}", place, hint
-
-
-def _before_a_dot(name: str, source: str, place: tuple[int | None, int | None]) -> bool:
-    """Whether a dot follows the name that stands at this place of the source."""
-    line, column = place
-    lines = lines_of(source)
-    if line is None or column is None or not 1 <= line <= len(lines):
-        return False
-    return lines[line - 1][column:].removeprefix(name).lstrip().startswith(".")
-
-
-def _place(error: BaseException, source: str = "") -> tuple[int | None, int | None]:
-    """Line and column of the script's innermost frame in this error."""
-    line: int | None = None
-    column: int | None = None
-    trace = error.__traceback__
-    for _ in range(10_000):
-        if trace is None:
-            break
-        if trace.tb_frame.f_code.co_filename == SCRIPT:
-            line = trace.tb_lineno
-            positions = list(trace.tb_frame.f_code.co_positions())
-            index = trace.tb_lasti // 2
-            column = positions[index][2] if index < len(positions) else None
-        trace = trace.tb_next
-    lines = lines_of(source)
-    if line is not None and column is not None and 1 <= line <= len(lines):
-        column = len(lines[line - 1].encode()[:column].decode(errors="ignore"))
-    return line, column
 
 
 def _problem(one: Problem) -> dict[str, Any]:

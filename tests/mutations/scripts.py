@@ -37,7 +37,7 @@ MUTATIONS = (
     ),
     Mutation(
         "scripts: what stands before a dot is no function when it runs",
-        "sandbox/child/main.py",
+        "sandbox/child/explain.py",
         "dotted=_before_a_dot(wrong, source, place))",
         "dotted=False)",
         "tests/sandbox/test_run.py::test_what_stands_before_a_dot_is_not_taken_for_a_function_when_it_runs_either",

@@ -274,6 +274,21 @@ def test_many_runs_leave_descriptors_memory_and_processes_flat(host: Host, runs:
         pid = host.process.pid
         return len(list(Path(f"/proc/{pid}/fd").iterdir())), len(alive(descendants(pid)))
 
+    def zygote() -> int:
+        """The one that forks: parent of the children in waiting."""
+        parents = [int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in idle()]
+        return max(set(parents), key=parents.count)
+
+    def idle() -> set[int]:
+        wait_until(lambda: len(alive(descendants(host.process.pid))) == 4, 15)
+        return alive(descendants(host.process.pid))
+
+    def held(pid: int) -> int:
+        """Its descriptors, where we may look."""
+        with contextlib.suppress(PermissionError):
+            return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        return 0
+
     code = host.sandbox.compiled("print(1)\n")
     assert code
     gateway = TableGateway({"crm.find_customer": {"id": 1}})
@@ -297,11 +312,16 @@ def test_many_runs_leave_descriptors_memory_and_processes_flat(host: Host, runs:
         some(number)
     wait_until(lambda: size()[1] == 4, 15)
     fds, processes = size()
+    forker = zygote()
+    forkers, forkers_fds = pages(forker), held(forker)
     memory, ours, own = pages(host.process.pid), len(os.listdir("/proc/self/fd")), pages(os.getpid())
     for number in range(runs):
         some(number)
     wait_until(lambda: size() == (fds, processes), 15)
     assert pages(host.process.pid) - memory < 200
+    assert zygote() == forker
+    assert pages(forker) - forkers < 20
+    assert held(forker) == forkers_fds
     assert len(os.listdir("/proc/self/fd")) == ours
     assert pages(os.getpid()) - own < 2_000
 
