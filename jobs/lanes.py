@@ -107,7 +107,8 @@ def claim(db: Transactions, now: datetime, *, lease_s: float, lanes: int = CLAIM
                 return Claim(token, ())
     claiming = _CLAIM if db.is_sqlite else _CLAIM_SKIPPING
     values = {"now": now, "ahead": ahead, "lanes": lanes, "until": now + timedelta(seconds=lease_s), "mine": token}
-    with db.write() as connection:
+    # A lease need not outlive the machine: whoever holds it does not.
+    with db.write(durable=False) as connection:
         taken = claiming.all(connection, values)
     return Claim(
         token,

@@ -32,8 +32,10 @@ BUSY_TIMEOUT_MS = 15_000
 BUSY_PAUSE_MS = (0.5, 2.0)
 #: Characters of a moment in SQLite: without its zone, which is always UTC.
 _TEXT_CHARS = len("2026-11-22 09:00:00.000000")
-#: Says of a connection of SQLite that its next transaction writes.
-_WRITES = "deskhand_writes"
+#: What is said of a connection of SQLite: of which kind its next transaction is, when it is to write, and, once it has
+#: committed without waiting for the disk, that it does not wait until told to.
+_NEXT, _DURABLE, _SOON = "deskhand_next", "durable", "soon"
+_HASTY = "deskhand_hasty"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -132,11 +134,13 @@ class Database:
             connection.rollback()
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that writes: committed at the end of the block, rolled back when it raises."""
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """A transaction that writes: committed at the end of the block, rolled back when it raises.
+
+        `durable`: as of `Held.write`."""
         with self.engine.connect() as connection:
             if self.is_sqlite:
-                connection.info[_WRITES] = True
+                connection.info[_NEXT] = _DURABLE if durable else _SOON
             with connection.begin():
                 yield connection
 
@@ -163,7 +167,7 @@ class Transactions(Protocol):
 
     def read(self) -> AbstractContextManager[Connection]: ...
 
-    def write(self) -> AbstractContextManager[Connection]: ...
+    def write(self, *, durable: bool = True) -> AbstractContextManager[Connection]: ...
 
 
 class Held:
@@ -185,11 +189,14 @@ class Held:
             connection.rollback()
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """As `Database.write`."""
+    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+        """As `Database.write`; not `durable` only for what nobody misses when the power fails.
+
+        SQLite then does not wait for the disk: the transaction is there for every process at once, and on the disk with
+        the next durable one. PostgreSQL makes no difference."""
         connection = self._connection
         if self.is_sqlite:
-            connection.info[_WRITES] = True
+            connection.info[_NEXT] = _DURABLE if durable else _SOON
         else:
             # What a transaction before this one set stays with the connection.
             connection.execution_options(isolation_level=connection.default_isolation_level)
@@ -261,18 +268,18 @@ def _prepare_sqlite(engine: Engine, synchronous: str) -> None:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        if connection.info.pop(_WRITES, False):
+        kind = connection.info.pop(_NEXT, "")
+        hasty = kind == _SOON and synchronous == "FULL"
+        if hasty != connection.info.get(_HASTY, False):
+            # Said before it is so: whatever ends this process's patience in between, no durable commit is hasty.
+            connection.info[_HASTY] = True
+            _execute(connection, "PRAGMA synchronous=NORMAL" if hasty else "PRAGMA synchronous=FULL")
+            connection.info[_HASTY] = hasty
+        if kind:
             _begin_immediate(connection)
         else:
-            _begin_deferred(connection)
-
-
-def _begin_deferred(connection: Connection) -> None:
-    """Begin a transaction that takes no lock yet, past what SQLAlchemy does for a statement: it is one per event."""
-    statement = "BEGIN DEFERRED"
-    cursor = connection.connection.cursor()
-    _tell_listeners(connection, cursor, statement)
-    cursor.execute(statement)
+            # Past what SQLAlchemy does for a statement: it is one per event.
+            _execute(connection, "BEGIN DEFERRED")
 
 
 def _begin_immediate(connection: Connection) -> None:
@@ -297,6 +304,12 @@ def _begin_immediate(connection: Connection) -> None:
             return
     finally:
         cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+
+
+def _execute(connection: Connection, statement: str) -> None:
+    cursor = connection.connection.cursor()
+    _tell_listeners(connection, cursor, statement)
+    cursor.execute(statement)
 
 
 def _tell_listeners(connection: Connection, cursor: Any, statement: str) -> None:

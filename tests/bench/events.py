@@ -17,8 +17,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -399,9 +399,10 @@ def memory(maker: Any, folder: Path, *, events: int = 0) -> list[Figure]:
     """The memory of a process that handles so many events (0: as many as there is time for), settled and at the end."""
     sizes: list[tuple[int, float]] = []
     handled = 0
-    with a_working_desk(maker.make(), folder / "memory") as services:
-        event.listen(services.db.engine, "connect", _never_sync)
-        services.db.engine.dispose()
+    url = maker.make()
+    with a_working_desk(url, folder / "memory") as desk, closing(Database(url, synchronous="NORMAL")) as db:
+        # What stays in memory does not depend on the disk; how many events there is time for does.
+        services = replace(desk, db=db)
         hundred_tables(services)
         end = time.monotonic() + MEMORY_S
         while handled < events if events else time.monotonic() < end:
@@ -415,11 +416,6 @@ def memory(maker: Any, folder: Path, *, events: int = 0) -> list[Figure]:
         Figure("memory of a process in the end", sizes[-1][1], "MB", "lower", "budget"),
         Figure("memory in the end / when settled", sizes[-1][1] / settled, "x", "lower", "ratio", MEMORY_RATIO),
     ]
-
-
-def _never_sync(connection: Any, _record: Any) -> None:
-    """What stays in memory does not depend on the disk; many events do."""
-    connection.execute("PRAGMA synchronous=OFF")
 
 
 def _resident_mb() -> float:

@@ -314,6 +314,13 @@ MUTATIONS = (
         QUEUES + "test_callbacks_and_webhooks_that_stand_in_redis_are_not_called",
     ),
     Mutation(
+        "after a commit in haste the next one waits for the disk again",
+        "tickets/db.py",
+        "        if hasty != connection.info.get(_HASTY, False):",
+        "        if hasty and not connection.info.get(_HASTY, False):",
+        "tests/tickets/test_db.py::test_only_what_nobody_would_miss_does_not_wait_for_the_disk",
+    ),
+    Mutation(
         "a word at the very end of a listening job is heard",
         "jobs/tasks.py",
         "    if heard:  # at",
