@@ -22,6 +22,7 @@ from rules.actions import Call, plan, plan_calls, staged_by
 from rules.engine import Decision, Planned, decide
 from rules.errors import ActionRefused
 from rules.facts import Facts
+from rules.ruleset import RuleSet
 from rules.trace import Trace
 from tickets import clocks, store
 from tickets.db import table_of
@@ -214,20 +215,31 @@ def decide_rows(
     `done` is what the event did since its wait for a script ended, before the list goes on."""
     at, only_rows = _resume(read)
     before = {**cast(Mapping[str, JSON], read.progress.get("staged", {})), **staged}
-    decision = decide(
-        read.desk.ruleset,
-        read.facts,
-        held=read.held | frozenset(cast(Iterable[str], read.progress.get("held", ()))),
-        after=at,
-        staged=before,
-        wait_over=frozenset(cast(Iterable[str], read.progress.get("over", ()))),
-        only_rows=only_rows,
-        effects_left=read.effects_left if effects_left is None else effects_left,
-        written_by=written_by(read, done),
-    )
+    ruleset = read.desk.ruleset
+
+    def decided(rules: RuleSet) -> Decision:
+        return decide(
+            rules,
+            read.facts,
+            held=read.held | frozenset(cast(Iterable[str], read.progress.get("held", ()))),
+            after=at,
+            staged=before,
+            wait_over=frozenset(cast(Iterable[str], read.progress.get("over", ()))),
+            only_rows=only_rows,
+            effects_left=read.effects_left if effects_left is None else effects_left,
+            written_by=written_by(read, done),
+        )
+
+    decision = decided(ruleset)
     if only_rows is not None or not read.may_wait:
         return decision, None
-    return hold(decision, read.desk, read.facts, before)
+    cut, held = hold(decision, read.desk, read.facts, before)
+    if held is not None and ruleset.again:
+        # Tables run again behind the whole list, so behind the wait, too: neither done now nor part of why.
+        once = hold(decided(replace(ruleset, again=())), read.desk, read.facts, before)
+        if once[1] is not None:
+            return once
+    return cut, held
 
 
 def written_by(read: Read, outcomes: Iterable[Outcome]) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from connectors import store as connections
 from jobs import automation
 from jobs.services import Services
+from jobs.tables import DecisionRow
 from rules import store as rule_list
 from rules.store import EntryKind
 from tests.builders import a_ticket
@@ -131,3 +132,26 @@ def test_what_a_table_wrote_itself_before_the_wait_does_not_make_it_run_again_af
     own = READER.replace("hit: first", "hit: every").replace("[{id: s1, do: add_tags}]", steps)
     own = own.replace("rows: [", "rows: [{id: r0, then: {s2: {priority: high}}}, ")
     assert tags_after(desk, own, DEBTORS, waits=True) == ["debtor"]
+
+
+def readers_row(desk: Services) -> list[list[str]]:
+    """What each part of the event's decision says of the reader's row: its verdict, where it is in the trace."""
+    with desk.db.read() as connection:
+        traces = connection.execute(select(DecisionRow.trace).order_by(DecisionRow.id)).scalars().all()
+    return [
+        [row["verdict"] for entry in trace["entries"] if entry["code"] == "A01" for row in entry["rows"]]
+        for trace in traces
+    ]
+
+
+def test_why_an_event_stopped_at_a_script_does_not_tell_of_what_runs_again_behind_it(desk: Services) -> None:
+    """The reader runs again when the list has been gone through, which is after the wait: that part says so."""
+    script(desk, "ticket.add_tags(['scripted'])")
+    for one in (READER, WRITER, SCRIPTED):
+        table(desk, one)
+    a_ticket(desk.db)
+    automation.drain(desk)
+    assert readers_row(desk) == [["not_matched"]]
+    work(desk)
+    assert readers_row(desk)[0] == ["not_matched"]
+    assert ["fired"] in readers_row(desk)[1:]

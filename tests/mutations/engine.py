@@ -437,6 +437,14 @@ MUTATIONS = (
         POLICIES + "test_what_was_written_before_a_wait_makes_tables_run_again_as_in_one_go",
     ),
     Mutation(
+        "what runs again behind a wait for a script is no part of why it stopped",
+        "jobs/deciding.py",
+        "    if held is not None and ruleset.again:\n",
+        "    if False:\n",
+        "tests/jobs/test_again_after_waits.py::"
+        "test_why_an_event_stopped_at_a_script_does_not_tell_of_what_runs_again_behind_it",
+    ),
+    Mutation(
         "only when it asked to",
         "rules/ruleset.py",
         "one for one in compiled if one.table.run_again",

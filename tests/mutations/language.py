@@ -29,6 +29,11 @@ def _against(name: str, old: str, new: str, test: str) -> Mutation:
     return Mutation(f"conflicts: {name}", "rules/conflicts.py", old, new, "tests/rules/test_conflicts.py::" + test)
 
 
+def _trigger(key: str, old: str, new: str) -> Mutation:
+    test = "tests/rules/test_triggers.py::test_a_trigger_runs_its_table_on_its_events_only"
+    return Mutation(f"the trigger {key}", "rules/triggers.py", old, new, test)
+
+
 MUTATIONS = (
     # Operators
     _operator("is", 'is_among,\n        "is {value}"', 'is_not_among,\n        "is {value}"'),
@@ -378,4 +383,33 @@ MUTATIONS = (
         "        if False:",
         "test_a_search_that_ends_early_says_so",
     ),
+    # Triggers
+    _trigger(
+        "created",
+        '"A new ticket, with its first message.", frozenset({EventKind.CREATED})',
+        '"A new ticket, with its first message.", frozenset({EventKind.CHANGED})',
+    ),
+    _trigger("request_completed", "frozenset({EventKind.REQUEST})", "frozenset({EventKind.CREATED})"),
+    _trigger("run_now", "frozenset({EventKind.RUN_NOW})", "frozenset({EventKind.CREATED})"),
+    _trigger("linked_done", "frozenset({EventKind.LINKED})", "frozenset({EventKind.CREATED})"),
+    _trigger("form_answered", "frozenset({EventKind.CREATED, EventKind.FORM})", "frozenset({EventKind.CHANGED})"),
+    _trigger("procedure_answered", '_answered("procedure", "procedure")', '_answered("form", "procedure")'),
+    _trigger(
+        "context_updated",
+        "frozenset({EventKind.CONTEXT, EventKind.CHANGED, EventKind.MESSAGE, EventKind.SCRIPT})",
+        "frozenset({EventKind.CREATED})",
+    ),
+    _trigger("stage_entered", "_CHANGING | {EventKind.CREATED}", "frozenset({EventKind.MESSAGE})"),
+    _trigger(
+        "script_finished",
+        '"A script\'s run ended, well or badly.",\n        frozenset({EventKind.SCRIPT}),',
+        '"A script\'s run ended, well or badly.",\n        frozenset({EventKind.CREATED}),',
+    ),
+    _trigger("time_in_state", "_timed(_state_rule)", "_timed(_reply_rule)"),
+    _trigger("no_reply", "_timed(_reply_rule)", "_timed(_state_rule)"),
+    _trigger("before_date", "_timed(_before_rule)", "_timed(_after_rule)"),
+    _trigger("after_date", "_timed(_after_rule)", "_timed(_before_rule)"),
+    _trigger("sla_near", "_timed(_near_rule)", "_timed(_breached_rule)"),
+    _trigger("sla_breached", "_timed(_breached_rule)", "_timed(_near_rule)"),
+    _trigger("schedule", "_timed(_schedule_rule)", "_timed(_state_rule)"),
 )

@@ -103,6 +103,11 @@ CASES: list[tuple[dict[str, Any], tuple[str, dict[str, Any]], tuple[str, dict[st
         ("form_answered", {"payload": {"purpose": "procedure", "form": "inquiry"}}),
         ("form_answered", {"payload": {"purpose": "form", "form": "report"}}),
     ),
+    (
+        {"on": "procedure_answered", "procedure": "inquiry"},
+        ("form_answered", {"payload": {"purpose": "procedure", "form": "inquiry"}}),
+        ("form_answered", {"payload": {"purpose": "procedure", "form": "other"}}),
+    ),
     ({"on": "context_updated"}, ("context_updated", {}), ("changed", {"changes": SOLVED})),
     (
         {"on": "context_updated", "key": "billing"},
