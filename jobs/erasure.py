@@ -322,6 +322,8 @@ def _asked_outside(connection: Connection, items: Sequence[int], addresses: Sequ
             done.count("lookups", 1)
         for outcome in connection.execute(select(RunRow.outcome).where(RunRow.item_id.in_(some))).scalars():
             digests.update(_digest(one.get("args") or {}) for one in outcome.get("calls", ()))
+        changes = select(OutboxRow.payload).where(OutboxRow.item_id.in_(some), OutboxRow.kind == "change")
+        digests.update(_digest(payload.get("args") or {}) for payload in connection.execute(changes).scalars())
     digests.discard(_digest({}))  # a question without inputs is about nobody
     for hashes in _chunks(sorted(digests)):
         records = delete(RecordTable).where(RecordTable.inputs_hash.in_(hashes))

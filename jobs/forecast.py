@@ -168,7 +168,15 @@ class Deliveries:
 
     def entries(self, connection: Connection, item_id: int, now: datetime) -> list[Coming]:
         rows = connection.execute(
-            select(OutboxRow.id, OutboxRow.kind, OutboxRow.due_at, OutboxRow.tries, OutboxRow.lease_until)
+            select(
+                OutboxRow.id,
+                OutboxRow.kind,
+                OutboxRow.due_at,
+                OutboxRow.tries,
+                OutboxRow.lease_until,
+                OutboxRow.recipient,
+                OutboxRow.payload["operation"].as_string().label("operation"),
+            )
             .where(OutboxRow.item_id == item_id, OutboxRow.status == "due")
             .order_by(OutboxRow.due_at)
             .limit(LISTED)
@@ -177,7 +185,8 @@ class Deliveries:
         for row in rows:
             sending = row.lease_until is not None and row.lease_until >= now
             kind = "sending" if sending else "send_again" if row.tries else "send"
-            found.append(Coming(self.name, str(row.id), kind, row.kind, row.due_at, can_be_called_off=not sending))
+            what = f"change:{row.recipient}.{row.operation}" if row.kind == "change" else row.kind
+            found.append(Coming(self.name, str(row.id), kind, what, row.due_at, can_be_called_off=not sending))
         return found
 
     def call_off(self, connection: Connection, item_id: int, ref: str, reason: str, now: datetime) -> bool:

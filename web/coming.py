@@ -36,14 +36,15 @@ def words(kind: str, what: str, entries: Mapping[str, str]) -> str:
 
 
 def _sends(kind: str) -> str:
-    """What one kind of row in the outbox does when its time comes."""
+    """What one kind of row in the outbox does when its time comes; of a change also where, e.g. change:crm.add_note."""
+    if kind.startswith("change:"):
+        return gettext("change in a system: %(what)s", what=kind.removeprefix("change:"))
     return {
         "email": gettext("send an e-mail to the customer"),
         "template": gettext("e-mail a template"),
         "notice": gettext("e-mail a colleague"),
         "reply": gettext("publish the suggested reply"),
         "webhook": gettext("send a webhook"),
-        "change": gettext("change something in a connected system"),
     }.get(kind, gettext("send: %(what)s", what=kind))
 
 

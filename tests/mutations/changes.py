@@ -128,4 +128,11 @@ MUTATIONS = (
         "        if False:\n",
         "tests/jobs/test_script_changes.py::test_a_connection_that_may_only_be_read_has_no_such_method",
     ),
+    Mutation(
+        "change: erased with the person it is about",
+        "jobs/erasure.py",
+        'digests.update(_digest(payload.get("args") or {}) for payload in connection.execute(changes).scalars())',
+        "connection.execute(changes)",
+        CHANGES + "test_a_change_of_one_who_was_erased_is_not_sent_and_not_kept",
+    ),
 )

@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from connectors import store as connections
+from connectors.store import CallTable, RecordTable
 from jobs import enrichment
+from jobs.erasure import erase
 from jobs.preview import preview
 from jobs.tables import DecisionRow
 from rules import store as rule_list
@@ -18,7 +20,7 @@ from tests.rows.changes import NOTE, Crm, cards, connect, kept, noting
 from tests.rows.maildesk import MailDesk
 from tests.web.desk import send
 from tickets import people
-from tickets.tables import EventRow
+from tickets.tables import EventRow, WorkItem
 
 Serve = Callable[..., Upstream]
 
@@ -249,6 +251,21 @@ def test_a_cancelled_change_is_sent_after_all_when_a_person_says_so(open_mail_de
     assert len(crm.done) == 1
 
 
+def test_a_change_that_is_to_come_stands_on_the_ticket_and_can_be_called_off(
+    open_mail_desk: MailDesk, crm: Crm
+) -> None:
+    desk = open_mail_desk
+    ana = desk.browser("ana", name="Ana Nowak")
+    desk.desk.publish(noting())
+    ticket = desk.desk.ticket()
+    desk.desk.work()
+    assert "change in a system: crm.add_note" in ana.get(f"/tickets/{ticket}").get_data(as_text=True)
+    send(ana, f"/tickets/{ticket}/coming/call-off", {"source": "delivery", "ref": "1", "why": "by phone"})
+    desk.deliver()
+    assert desk.outbox() == [("change", "cancelled", "Called off by Ana Nowak: by phone")]
+    assert crm.asked == []
+
+
 def test_changes_beyond_the_cap_of_a_system_are_held_back_on_record(open_mail_desk: MailDesk, crm: Crm) -> None:
     desk = open_mail_desk
     max = desk.browser("max", "manager")
@@ -361,3 +378,37 @@ def test_a_row_with_wrong_inputs_is_not_live(
     with desk.services.db.read() as connection:
         assert problem in str(desk.services.live.current(connection).broken)
     assert (desk.outbox(), crm.asked) == ([], [])
+
+
+@pytest.mark.parametrize("rearm", ["once_per_item", "once_per_episode", "24 h"])
+def test_a_row_that_fires_once_still_makes_its_change(open_mail_desk: MailDesk, crm: Crm, rearm: str) -> None:
+    """The second look is at the same event: that the row has fired for it is no reason not to do what it said."""
+    desk = open_mail_desk
+    table = noting(when={"c1": {"value": "normal"}})
+    table["rows"][0]["rearm"] = rearm
+    desk.desk.publish(table)
+    desk.desk.ticket()
+    desk.work()
+    assert desk.outbox() == [("change", "sent", "")]
+    assert len(crm.done) == 1
+
+
+def test_a_change_of_one_who_was_erased_is_not_sent_and_not_kept(open_mail_desk: MailDesk, crm: Crm) -> None:
+    desk = open_mail_desk
+    desk.desk.publish(noting())
+    desk.desk.ticket("Before")
+    desk.work()
+    desk.desk.ticket("Waits")
+    desk.desk.work()
+    with desk.services.db.read() as connection:
+        kept = connection.execute(select(RecordTable.inputs_hash)).scalars().all()
+    assert len(kept) == 1
+    with desk.services.db.read() as connection:
+        camille = connection.execute(select(WorkItem.customer)).scalars().first()
+    assert camille is not None
+    erase(desk.services, camille, by="a test")
+    desk.deliver()
+    assert len(crm.done) == 1
+    with desk.services.db.read() as connection:
+        assert connection.execute(select(RecordTable.id)).all() == []
+        assert connection.execute(select(CallTable.id)).all() == []
