@@ -15,11 +15,13 @@ from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from jobs import lanes
 from jobs.tables import LookupRow, OutboxRow, RunRow
-from tickets import store
+from tickets import levels, store
+from tickets.effects import SetField, StateEffect
 from tickets.errors import TicketsError
 from tickets.events import Actor, Cause, EventKind
 from tickets.people import Viewer
-from tickets.tables import EventRow, History, Lane, Timer, TimeTrigger
+from tickets.snooze import SNOOZED, UNTIL
+from tickets.tables import EventRow, History, Lane, Timer, TimeTrigger, WorkItem
 from tickets.values import from_iso, iso
 
 #: Entries one source tells, and characters of a reason.
@@ -41,7 +43,8 @@ class Coming:
 
     source: str
     ref: str
-    kind: str  # wait, wait_for_run, lookup, lookup_again, run, run_again, running, send, send_again, sending, timer
+    #: wait, wait_for_run, lookup, lookup_again, run, run_again, running, send, send_again, sending, timer, wake, breach
+    kind: str
     what: str
     at: datetime | None
     can_be_called_off: bool = True
@@ -51,6 +54,8 @@ class Source(Protocol):
     """One kind of thing that comes."""
 
     name: str
+    #: What calling one off changes of the item's own fields, in the same event.
+    changes: tuple[StateEffect, ...]
 
     def entries(self, connection: Connection, item_id: int, now: datetime) -> list[Coming]:
         """What comes to this item, at most `LISTED`."""
@@ -63,6 +68,7 @@ class Waits:
     """Events that wait for answers or for a run: at the end of the wait the rules go on without."""
 
     name = "wait"
+    changes: tuple[StateEffect, ...] = ()
 
     def entries(self, connection: Connection, item_id: int, now: datetime) -> list[Coming]:
         rows = connection.execute(
@@ -97,6 +103,7 @@ class Runs:
     """Scripts that run, or will. What a run that was called off has collected is never applied."""
 
     name = "run"
+    changes: tuple[StateEffect, ...] = ()
 
     def entries(self, connection: Connection, item_id: int, now: datetime) -> list[Coming]:
         kinds = {"queued": "run", "running": "running", "retrying": "run_again"}
@@ -130,6 +137,7 @@ class Lookups:
     """Questions to connected systems that are to be asked, or asked again."""
 
     name = "lookup"
+    changes: tuple[StateEffect, ...] = ()
 
     def entries(self, connection: Connection, item_id: int, now: datetime) -> list[Coming]:
         rows = connection.execute(
@@ -165,6 +173,7 @@ class Deliveries:
     """What is to leave the house. Once it is on its way it cannot be called back."""
 
     name = "delivery"
+    changes: tuple[StateEffect, ...] = ()
 
     def entries(self, connection: Connection, item_id: int, now: datetime) -> list[Coming]:
         rows = connection.execute(
@@ -203,6 +212,7 @@ class Timers:
     """Times that rules wait for. One that is called off stays so for its episode; the next one has its own."""
 
     name = "timer"
+    changes: tuple[StateEffect, ...] = ()
 
     def entries(self, connection: Connection, item_id: int, now: datetime) -> list[Coming]:
         rows = connection.execute(
@@ -223,8 +233,50 @@ class Timers:
         return kept.rowcount == 1
 
 
+class Snoozes:
+    """The time at which a sleeping item comes back. It is called off only where somebody's answer brings it back, too:
+    an item that nothing wakes would be forgotten."""
+
+    name = "snooze"
+    changes: tuple[StateEffect, ...] = (SetField(UNTIL, None),)
+
+    def entries(self, connection: Connection, item_id: int, now: datetime) -> list[Coming]:
+        row = connection.execute(
+            select(WorkItem.snoozed_until, WorkItem.snoozed_for).where(
+                WorkItem.id == item_id, WorkItem.status == SNOOZED, WorkItem.snoozed_until.is_not(None)
+            )
+        ).one_or_none()
+        if row is None:
+            return []
+        at = from_iso(row.snoozed_until)
+        return [Coming(self.name, "until", "wake", "", at, can_be_called_off=bool(row.snoozed_for))]
+
+    def call_off(self, connection: Connection, item_id: int, ref: str, reason: str, now: datetime) -> bool:
+        # `changes` does it; the timer goes with the write.
+        return any(one.can_be_called_off for one in self.entries(connection, item_id, now))
+
+
+class Breaches:
+    """The moments at which service levels are over. A promise is not called off: it is kept, paused by a status that
+    its policy names, or given by another policy. What rules do then are `Timers`, and can be."""
+
+    name = "breach"
+    changes: tuple[StateEffect, ...] = ()
+
+    def entries(self, connection: Connection, item_id: int, now: datetime) -> list[Coming]:
+        found = levels.own_clocks(connection, item_id).values()
+        return [
+            Coming(self.name, one.target, "breach", one.target, one.due_at, can_be_called_off=False)
+            for one in found
+            if one.due_at is not None and one.due_at > now and one.met_at is None and one.breached_at is None
+        ]
+
+    def call_off(self, connection: Connection, item_id: int, ref: str, reason: str, now: datetime) -> bool:
+        return False
+
+
 #: Everything that can come.
-SOURCES: tuple[Source, ...] = (Waits(), Runs(), Lookups(), Deliveries(), Timers())
+SOURCES: tuple[Source, ...] = (Waits(), Runs(), Lookups(), Deliveries(), Timers(), Snoozes(), Breaches())
 
 
 def forecast(connection: Connection, item_id: int, now: datetime) -> list[Coming]:
@@ -256,7 +308,8 @@ def call_off(
     reason = f"Called off by {viewer.name}" + (f": {why}" if why else "")
     if here is None or entry is None or not here.call_off(connection, item_id, ref, reason, now):
         raise NotComing("It has happened, is happening now, or was called off already. Nothing was changed.")
-    written = store.change_item(connection, item, lines=(), actor=actor, now=now, kind=EventKind.CHANGED)
+    lines = [store.Lines(here.changes, Cause("person", label=viewer.name))] if here.changes else []
+    written = store.change_item(connection, item, lines=lines, actor=actor, now=now, kind=EventKind.CHANGED)
     assert written.event_id is not None
     told = {"kind": entry.kind, "what": entry.what, "at": None if entry.at is None else iso(entry.at), "why": why}
     connection.execute(

@@ -32,7 +32,26 @@ def words(kind: str, what: str, entries: Mapping[str, str]) -> str:
         "send": _sends(what),
         "sending": gettext("being sent now"),
         "send_again": gettext("try again: %(what)s", what=_sends(what)),
+        "wake": gettext("back from its snooze"),
+        "breach": _over(what),
     }.get(kind, what)
+
+
+def why_not(kind: str) -> str:
+    """Why a thing of this kind cannot be called off, where that needs a word; "" for what is under way."""
+    return {
+        "wake": gettext("Nothing else brings it back for sure. Wake it, or let it sleep until somebody's answer, too."),
+        "breach": gettext("A promise is kept or paused, not called off. What rules do then is listed by itself."),
+    }.get(kind, "")
+
+
+def _over(target: str) -> str:
+    """The service level that is over at that time, if it is not met before."""
+    return {
+        "first_reply": gettext("the time for the first reply is over"),
+        "next_reply": gettext("the time for the next reply is over"),
+        "resolution": gettext("the time for the resolution is over"),
+    }.get(target, target)
 
 
 def _sends(kind: str) -> str:

@@ -42,6 +42,7 @@ from web import links, requests_store, seen_store, ticket_store
 from web.access import me, needs
 from web.bulk import runnable
 from web.cards import Card, card, told_apart
+from web.coming import why_not
 from web.coming import words as coming_words
 from web.context import now, services
 from web.forms import LARGEST_KEY, received_files
@@ -160,6 +161,7 @@ def show(
         coming=coming,
         service_levels=service_levels,
         coming_words=coming_words,
+        why_not=why_not,
         by_itself=by_itself,
         status_of=status_of,
         payments=PAYMENTS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,19 @@ from jobs import automation, enrichment, outbox
 from jobs.forecast import Coming, NotComing, call_off, forecast
 from jobs.services import Services
 from jobs.tables import LookupRow, OutboxRow, RunRow
-from tests.builders import ANA, a_ticket
+from tests.builders import ANA, BY_ANA, a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, clock_of, decisions, item, table, work
 from tests.jobs.sink import MailSink, a_mail_sink
 from tests.jobs.test_fault_points import ANSWER_AND_TAG
 from tests.jobs.test_runs import RUNS_IT, script
-from tests.jobs.test_timers import WAITING, tick
-from tickets import people
+from tests.jobs.test_timers import WAITING, say, tick
+from tickets import people, store
+from tickets.effects import StateEffect
 from tickets.errors import ItemNotFound
-from tickets.tables import EventRow, History
+from tickets.sla import Policy, Target
+from tickets.snooze import snooze
+from tickets.tables import EventRow, History, SlaPolicy
 
 #: How far from what was said a thing may happen, in seconds: the clock looks every half second.
 TOLERANCE_S = 1
@@ -60,6 +64,12 @@ def off(desk: Services, item_id: int, entry: Coming, *, who: str = "ana", why: s
             why=why,
             now=desk.clock.now(),
         )
+
+
+def change(desk: Services, item_id: int, *effects: StateEffect) -> None:
+    with desk.db.write() as connection:
+        current = store.read_item(connection, item_id, lock=True)
+        store.change_item(connection, current, lines=[store.Lines(effects, BY_ANA)], actor=ANA, now=desk.clock.now())
 
 
 def called_off(desk: Services) -> list[tuple[str, str, str]]:
@@ -264,3 +274,66 @@ def test_of_many_the_soonest_are_told_and_no_more_than_the_bound(desk: Services)
     with desk.db.write() as connection:
         connection.execute(insert(LookupRow), rows)
         assert len(forecast(connection, ticket.item_id, now)) == 20
+
+
+def test_a_snooze_ends_when_it_was_said_to_and_one_that_is_called_off_ends_with_the_answer(desk: Services) -> None:
+    kept, dropped = (a_ticket(desk.db).item_id for _ in range(2))
+    work(desk)
+    until = clock_of(desk).now() + timedelta(hours=4)
+    for one in (kept, dropped):
+        change(desk, one, *snooze(item(desk, one).state, until, "team"))
+    tick(desk)
+    entry = coming(desk, kept)["wake"]
+    assert (entry.at, entry.can_be_called_off) == (until, True)
+    off(desk, dropped, coming(desk, dropped)["wake"])
+    assert coming(desk, dropped) == {}
+    assert called_off(desk) == [("Ana", "wake", "not needed")]
+    forward_to(desk, entry, by_s=-TOLERANCE_S)
+    tick(desk)
+    assert item(desk, kept).state["status"] == "snoozed"
+    forward_to(desk, entry, by_s=TOLERANCE_S)
+    tick(desk)
+    assert (item(desk, kept).state["status"], coming(desk, kept)) == ("open", {})
+    clock_of(desk).forward(days=30)
+    tick(desk)
+    asleep = item(desk, dropped).state
+    assert (asleep["status"], asleep["snoozed_for"], "snoozed_until" in asleep) == ("snoozed", "team", False)
+    say(desk, dropped, "agent", public=False)  # who was waited for
+    work(desk)
+    assert item(desk, dropped).state["status"] == "open"
+
+
+def test_a_snooze_that_nothing_else_would_end_is_not_called_off(desk: Services) -> None:
+    ticket = a_ticket(desk.db).item_id
+    change(desk, ticket, *snooze(item(desk, ticket).state, clock_of(desk).now() + timedelta(hours=4)))
+    work(desk)
+    entry = coming(desk, ticket)["wake"]
+    assert not entry.can_be_called_off
+    before = item(desk, ticket)
+    with pytest.raises(NotComing):
+        off(desk, ticket, entry)
+    assert (item(desk, ticket), called_off(desk)) == (before, [])
+    forward_to(desk, entry, by_s=TOLERANCE_S)
+    tick(desk)
+    assert item(desk, ticket).state["status"] == "open"
+
+
+def test_a_service_level_is_over_when_it_was_said_to_be_and_is_not_called_off(desk: Services) -> None:
+    with desk.db.write() as connection:
+        body = Policy("fast", "Fast", {Target.FIRST_REPLY: 4 * 3_600}).to_json()
+        values = {"key": "fast", "label": "Fast", "body": body, "position": 1, "enabled": True}
+        connection.execute(insert(SlaPolicy).values(**values, updated_at=desk.clock.now()))
+    ticket = a_ticket(desk.db).item_id
+    work(desk)
+    entry = coming(desk, ticket)["breach"]
+    assert (entry.what, entry.can_be_called_off) == ("first_reply", False)
+    assert entry.at == clock_of(desk).now() + timedelta(hours=4)
+    before = item(desk, ticket)
+    with pytest.raises(NotComing):
+        off(desk, ticket, entry)
+    assert (item(desk, ticket), called_off(desk)) == (before, [])
+    say(desk, ticket, "agent")  # it is kept
+    assert "breach" not in coming(desk, ticket)
+    late = a_ticket(desk.db, now=desk.clock.now()).item_id
+    forward_to(desk, entry, by_s=TOLERANCE_S)
+    assert "breach" not in coming(desk, late)  # it has come

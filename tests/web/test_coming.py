@@ -9,7 +9,8 @@ from jobs.erasure import erase
 from jobs.tables import LookupRow
 from tests.web.desk import Desk, send, token
 from tests.web.test_runs_pages import words
-from tickets.tables import WorkItem
+from tickets.sla import Policy, Target
+from tickets.tables import SlaPolicy, WorkItem
 
 
 def a_lookup(desk: Desk, item_id: int) -> None:
@@ -64,3 +65,37 @@ def test_nobody_calls_off_on_a_ticket_they_may_not_see(desk: Desk, agent: FlaskC
     assert agent.post(f"/tickets/{shown}/coming/call-off", data=form, follow_redirects=True).status_code == 200
     with desk.services.db.read() as connection:
         assert connection.execute(select(LookupRow.due_at)).scalar_one() is not None
+
+
+def test_a_snooze_is_called_off_only_where_an_answer_ends_it_and_the_page_says_why_not(
+    desk: Desk, agent: FlaskClient
+) -> None:
+    alone, awaited = desk.ticket("Where is it?"), desk.ticket("Where is mine?")
+    send(agent, f"/tickets/{alone}/snooze", {"for": "4 h"})
+    send(agent, f"/tickets/{awaited}/snooze", {"for": "4 h", "answer": "team"})
+    page = agent.get(f"/tickets/{alone}").get_data(as_text=True)
+    assert "Nothing else brings it back for sure." in page
+    assert 'name="source" value="snooze"' not in page
+    form = {"source": "snooze", "ref": "until", "why": "They call us", "csrf_token": token(agent.get("/more"))}
+    assert "Nothing was changed" in agent.post(
+        f"/tickets/{alone}/coming/call-off", data=form, follow_redirects=True
+    ).get_data(as_text=True)
+    assert desk.state(alone)["snoozed_until"]
+    assert 'name="source" value="snooze"' in agent.get(f"/tickets/{awaited}").get_data(as_text=True)
+    after = agent.post(f"/tickets/{awaited}/coming/call-off", data=form, follow_redirects=True).get_data(as_text=True)
+    assert "called off: back from its snooze" in words(after)
+    assert "They call us" in after
+    assert (desk.state(awaited)["status"], "snoozed_until" in desk.state(awaited)) == ("snoozed", False)
+
+
+def test_the_page_says_when_a_service_level_is_over_and_that_a_promise_is_not_called_off(
+    desk: Desk, agent: FlaskClient
+) -> None:
+    with desk.services.db.write() as connection:
+        body = Policy("fast", "Fast", {Target.FIRST_REPLY: 4 * 3_600}).to_json()
+        values = {"key": "fast", "label": "Fast", "body": body, "position": 1, "enabled": True}
+        connection.execute(insert(SlaPolicy).values(**values, updated_at=desk.clock.now()))
+    page = agent.get(f"/tickets/{desk.ticket('Where is it?')}").get_data(as_text=True)
+    assert "the time for the first reply is over" in page
+    assert "A promise is kept or paused, not called off." in page
+    assert 'name="source" value="breach"' not in page
