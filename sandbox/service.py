@@ -14,7 +14,6 @@ import logging
 import os
 import platform
 import select
-import selectors
 import signal
 import socket
 import struct
@@ -215,7 +214,9 @@ class Service:
         self._limits = limits
         self._per_script = per_script
         self._start_zygote = start_zygote
-        self._selector = selectors.DefaultSelector()
+        # Bare, because each run comes and goes here: `selectors` makes several objects every time.
+        self._poll = select.epoll()
+        self._heard: dict[int, Callable[[], object]] = {}
         self._callers: dict[int, Caller] = {}
         self._waiting: deque[Caller] = deque()
         self._ready: deque[Child] = deque()
@@ -239,14 +240,17 @@ class Service:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
-        self._selector.register(woken, selectors.EVENT_READ, lambda: _drain(woken))
+        self._watch(listener.fileno(), lambda: self._accept(listener))
+        self._watch(woken, lambda: _drain(woken))
         try:
             self._boot()
             log.info("sandbox.listening socket=%s pid=%d", self._path, os.getpid())
             while not self._stopping:
-                for key, _ in self._selector.select(self._pause_s()):
-                    key.data()
+                for fd, _ in self._poll.poll(self._pause_s()):
+                    # A word before this one may have ended it, and another caller may have its number now: that one
+                    # has said nothing yet, or what would be heard next anyway.
+                    if (hear := self._heard.get(fd)) is not None:
+                        hear()
                 self._tend()
         finally:
             self._path.unlink(missing_ok=True)
@@ -266,6 +270,14 @@ class Service:
     def _stop(self, *_: object) -> None:
         self._stopping = True
 
+    def _watch(self, fd: int, hear: Callable[[], object]) -> None:
+        self._heard[fd] = hear
+        self._poll.register(fd, select.EPOLLIN)
+
+    def _unwatch(self, fd: int) -> None:
+        self._poll.unregister(fd)
+        del self._heard[fd]
+
     # Callers
 
     def _accept(self, listener: socket.socket) -> None:
@@ -282,7 +294,7 @@ class Service:
         talk.setblocking(False)
         caller = Caller(talk)
         self._callers[talk.fileno()] = caller
-        self._selector.register(talk, selectors.EVENT_READ, lambda: self._hear(caller))
+        self._watch(talk.fileno(), lambda: self._hear(caller))
         self._hear(caller)  # most callers have said what they want by now
 
     def _hear(self, caller: Caller) -> None:
@@ -319,7 +331,7 @@ class Service:
     def _hang_up(self, caller: Caller) -> None:
         if self._callers.pop(caller.talk.fileno(), None) is None:
             return
-        self._selector.unregister(caller.talk)
+        self._unwatch(caller.talk.fileno())
         caller.talk.close()
         if caller.child is not None:
             caller.child.end()
@@ -380,7 +392,7 @@ class Service:
         if zygote is not None and (old or zygote.forks >= self._limits.recycle_runs):
             log.info("sandbox.recycled forks=%d", zygote.forks)
             self._drop_ready()
-            self._selector.unregister(zygote.pidfd)
+            self._unwatch(zygote.pidfd)
             self._retired.append(zygote)
             self._zygote = None
             self._boot()
@@ -412,7 +424,7 @@ class Service:
             self._failed(str(error))
             return
         self._zygote = zygote
-        self._selector.register(zygote.pidfd, selectors.EVENT_READ, lambda: self._lose_zygote("The zygote ended"))
+        self._watch(zygote.pidfd, lambda: self._lose_zygote("The zygote ended"))
         missing = [layers[name] or name for name in REQUIRED if layers.get(name, name)]
         reason = f"Scripts are refused on this machine: {'; '.join(missing)}" if missing else ""
         if layers != self._layers or reason != self._unready:
@@ -458,7 +470,7 @@ class Service:
         zygote, self._zygote = self._zygote, None
         if zygote is None:
             return
-        self._selector.unregister(zygote.pidfd)
+        self._unwatch(zygote.pidfd)
         self._drop_ready()
         zygote.stop()
         self._failed(reason)
