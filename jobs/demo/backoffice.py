@@ -33,6 +33,8 @@ AT_ONCE = 32
 #: Seconds a silent client may hold a connection, and the largest body taken, in bytes.
 CLIENT_TIMEOUT_S = 15
 MAX_BODY_BYTES = 200_000
+#: Notes that the CRM keeps, until it is started anew.
+MAX_NOTES = 10_000
 #: Rows of one page, as Stripe has it.
 PAGE_ROWS = 100
 
@@ -91,6 +93,11 @@ class Crm(System):
 
     name = SystemName.CRM
 
+    def __init__(self, books: Books, key: str) -> None:
+        super().__init__(books, key)
+        self.notes: dict[str, tuple[int, str, str]] = {}
+        self._noting = threading.Lock()
+
     def admits(self, headers: Mapping[str, str]) -> bool:
         return _same(headers.get("authorization", ""), f"Bearer {self.key}")
 
@@ -101,7 +108,25 @@ class Crm(System):
             case "/api/customers":
                 found = self.books.by_email(asked.query.get("email", ""), self.name)
                 return said({"customers": [] if found is None else [_crm_record(found)]})
+            case "/api/notes" if asked.body:
+                return self._note(asked)
         return Said(404, {"error": "There is nothing here"})
+
+    def _note(self, asked: Asked) -> Said:
+        """Keep a note on a customer; the same Idempotency-Key is one note, however often it comes."""
+        key = asked.headers.get("idempotency-key", "")
+        try:
+            given = json.loads(asked.body)
+            email, text = str(given["email"]), str(given["text"])
+        except (ValueError, KeyError, TypeError):
+            return Said(400, {"error": "A note has the email of its customer and a text"})
+        if not key or self.books.by_email(email, self.name) is None:
+            return Said(422, {"error": "Nobody here has this address" if key else "A note needs an Idempotency-Key"})
+        with self._noting:
+            if key not in self.notes and len(self.notes) >= MAX_NOTES:
+                return Said(409, {"error": f"There is room for {MAX_NOTES} notes"})
+            number, kept_email, kept_text = self.notes.setdefault(key, (len(self.notes) + 1, email, text))
+        return said({"note": {"id": f"N-{number}", "email": kept_email, "text": kept_text}})
 
 
 class Erp(System):

@@ -180,6 +180,18 @@ CRM_OPERATIONS: Sequence[Mapping[str, JSON]] = (
         },
         "cache_s": 3600,
     },
+    {
+        "name": "add_note",
+        "label": "Add a note",
+        "doc": "A note on the customer, for whoever looks at them in the CRM.",
+        "kind": "write",
+        "inputs": [_EMAIL, {"name": "text", "type": "lines", "doc": "What the note says"}],
+        "method": "POST",
+        "path": "/api/notes",
+        "body": {"email": "{email}", "text": "{text}"},
+        "select": "note",
+        "map": {"id": _text("id", "Number"), "text": _text("text", "Text")},
+    },
 )
 ERP_OPERATIONS: Sequence[Mapping[str, JSON]] = (
     {
@@ -269,6 +281,7 @@ def connections(connection: Connection, box: SecretBox, places: Places, *, now: 
         "auth": "bearer",
         "secret": places.keys[SystemName.CRM],
         "test_path": "/api/ping",
+        "idempotent": True,
         "operations": list(CRM_OPERATIONS),
         "calls_per_minute": 6000,
     }
@@ -291,7 +304,9 @@ def connections(connection: Connection, box: SecretBox, places: Places, *, now: 
         (SystemName.ERP, "http_json", "ERP", erp),
         (SystemName.BILLING, "stripe", "Billing", billing),
     ):
-        save_connection(connection, box, name=name, kind=kind, label=label, config=config, now=now)
+        # Notes may be written into the CRM; everything else is only asked.
+        writes = name is SystemName.CRM
+        save_connection(connection, box, name=name, kind=kind, label=label, config=config, now=now, allow_write=writes)
     rule_list.bump(connection)
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
+from connectors import store
 from connectors.addresses import AddressCeiling
 from connectors.errors import AddressRefused, Ambiguous, ConnectorError, CredentialsRejected, Unavailable
 from connectors.gateway import Gateway
 from connectors.secrets import SecretBox
 from jobs.demo import control, desk
-from jobs.demo.backoffice import BackOffice, Mood
+from jobs.demo.backoffice import BackOffice, Crm, Mood
 from jobs.demo.places import Places, SystemName
 from jobs.demo.world import customers
 from tests.demo.conftest import NOW
@@ -95,3 +96,31 @@ def test_without_the_environments_leave_the_back_office_is_out_of_reach(
         desk.connections(connection, box, found, now=NOW)
     with pytest.raises(AddressRefused):
         call(Gateway(sqlite_database, None, box, AddressCeiling()), "crm.find_customer")
+
+
+def test_a_note_in_the_crm_is_written_once_per_key_and_for_nobody_unknown(gateway: Gateway, office: BackOffice) -> None:
+    def note(text: str, key: str, email: str = CAMILLE) -> Any:
+        return gateway.call(
+            "crm",
+            "add_note",
+            {"email": email, "text": text},
+            deadline_s=5,
+            cause="test",
+            allow_write=True,
+            idempotency_key=key,
+        ).data
+
+    crm = office.servers[SystemName.CRM].system
+    assert isinstance(crm, Crm)
+    first = note("Paid twice.\nRefunded.", "one")
+    assert first == {"id": "N-1", "text": "Paid twice.\nRefunded."}
+    note("Called.", "two")
+    with pytest.raises(ConnectorError, match="Nobody here has this address"):
+        note("Who?", "three", "nobody@nowhere.example")
+    assert [text for _, _, text in crm.notes.values()] == ["Paid twice.\nRefunded.", "Called."]
+
+
+def test_only_the_crm_may_be_written_to(gateway: Gateway, sqlite_database: Database) -> None:
+    with sqlite_database.read() as connection:
+        found = {one.name: one.allow_write for one in store.connections(connection)}
+    assert found == {"crm": True, "erp": False, "billing": False}
