@@ -19,7 +19,7 @@ from tests.environment import selection
 from tests.environment.absent import absent
 from tests.environment.databases import Kind, MakeDatabase, PostgresDatabases, SqliteDatabases, postgres_server
 from tests.environment.loopback import stay_on_this_machine
-from tests.environment.memory import keep_what_was_collected, work_in_memory
+from tests.environment.memory import keep_what_was_collected, look_for_garbage_less_often, work_in_memory
 from tests.environment.redis import RedisServer
 from tests.environment.routes import compile_addresses_once
 from tests.environment.sandbox import SandboxService
@@ -43,6 +43,7 @@ pytest_terminal_summary = selection.pytest_terminal_summary
 
 def pytest_configure(config: pytest.Config) -> None:
     selection.pytest_configure(config)
+    look_for_garbage_less_often()
     work_in_memory()
     stay_on_this_machine()
     compile_addresses_once()

@@ -22,11 +22,14 @@ def work_in_memory() -> None:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
 
 
-def keep_what_was_collected() -> None:
-    """From now on only what tests make is looked through for garbage: half a million objects stay until the end."""
-    gc.collect()
-    gc.freeze()
+def look_for_garbage_less_often() -> None:
+    """Importing and collecting tests makes half a million objects that stay."""
     gc.set_threshold(LOOK_AFTER, *gc.get_threshold()[1:])
+
+
+def keep_what_was_collected() -> None:
+    """From now on only what tests make is looked through for garbage."""
+    gc.freeze()
 
 
 def _usable(place: Path) -> bool:
