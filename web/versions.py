@@ -13,6 +13,7 @@ from typing import Any
 from flask import abort, flash, request
 from flask_babel import gettext
 from sqlalchemy import Connection
+from werkzeug.exceptions import HTTPException
 
 from rules import store as rule_list
 from rules.store import NothingToPublish, StaleDraft, Stored, Version
@@ -59,9 +60,17 @@ def note_problem(note: str) -> str:
 def publishable(stored: Stored) -> None:
     """Aborts with 409 when somebody saved since the form's page was opened, 422 when there is no draft."""
     if stored.draft_count != sent_seen():
-        raise refuse(409, gettext("Somebody saved this since you opened the page. Nothing was published."))
+        raise _saved_meanwhile()
     if stored.draft is None:
-        raise refuse(422, gettext("There is no draft. Nothing was published."))
+        raise _no_draft()
+
+
+def _saved_meanwhile() -> HTTPException:
+    return refuse(409, gettext("Somebody saved this since you opened the page. Nothing was published."))
+
+
+def _no_draft() -> HTTPException:
+    return refuse(422, gettext("There is no draft. Nothing was published."))
 
 
 def keep(connection: Connection, code: str, content: Mapping[str, Any], *, author: str, seen: int) -> int:
@@ -91,9 +100,9 @@ def publish(
     try:
         return rule_list.publish(connection, code, author=author, note=note, seen=seen, now=now())
     except StaleDraft:
-        raise refuse(409, gettext("Somebody saved this since you opened the page. Nothing was published.")) from None
+        raise _saved_meanwhile() from None
     except NothingToPublish:
-        raise refuse(422, gettext("There is no draft. Nothing was published.")) from None
+        raise _no_draft() from None
 
 
 def discard(connection: Connection, stored: Stored) -> None:
