@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
 
-from sqlalchemy import BigInteger, Boolean, Float, Integer, Text, and_, false, literal, not_, or_, true
+from sqlalchemy import BigInteger, Boolean, Float, Integer, Text, and_, false, literal, not_, or_, select, true
 
 from jobs.sqlwords import Sql, Truth, Words, words
 from rules.asking import Asked, Grade, Shape, Stored
@@ -25,7 +25,7 @@ from rules.operators import type_for
 from rules.ruleset import RuleSet
 from tickets.db import UtcDateTime, table_of
 from tickets.item import FieldType
-from tickets.tables import WorkItem
+from tickets.tables import Person, PersonAddress, WorkItem
 from tickets.values import JSON, iso
 
 #: Conditions and values that one statement asks for, at most: a longer one takes a good part of a second to put
@@ -34,7 +34,7 @@ MOST_CONDITIONS, MOST_VALUES = 100, 5_000
 #: The largest whole number that both databases take.
 MAX_INTEGER = 2**63 - 1
 
-_ITEMS = table_of(WorkItem)
+_ITEMS, _PERSONS, _ADDRESSES = table_of(WorkItem), table_of(Person), table_of(PersonAddress)
 _YES, _NO = true(), false()
 
 
@@ -178,7 +178,8 @@ def _found(sure: Truth, may: Truth, certain: bool, exact: bool = True) -> Found:
 
 
 def _read(stored: Stored, type: FieldType, own: Words) -> _Value:
-    column, key = _ITEMS.c[stored.column], stored.key
+    column: Sql = _of_customer(stored.column) if stored.of == "customer" else _ITEMS.c[stored.column]
+    key = stored.key
     if type is FieldType.CHOICES:
         return _Value(_there(own.there(column, key)), column, set_of=(own, column, key))
     if not key:
@@ -197,6 +198,19 @@ def _read(stored: Stored, type: FieldType, own: Words) -> _Value:
             return _Value(there, own.person(column, key), missed=True, failing=True)
         case FieldType.BOOL:
             return _Value(there, own.yes(column, key), missed=True, failing=True)
+
+
+def _of_customer(name: str) -> Sql:
+    """What is stored of the item's customer, NULL where it has none: their first e-mail address, or a column."""
+    if name != "email":
+        return select(_PERSONS.c[name]).where(_PERSONS.c.id == _ITEMS.c.customer).scalar_subquery()
+    return (
+        select(_ADDRESSES.c.address)
+        .where(_ADDRESSES.c.person_id == _ITEMS.c.customer, _ADDRESSES.c.kind == "email")
+        .order_by(_ADDRESSES.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def _column(column: Sql, stored: Stored, type: FieldType, own: Words) -> _Value:

@@ -63,9 +63,11 @@ class Stored:
     """A field's part: the column of `items` that its value stands in, and the key in it for a field of the desk's own.
 
     A `loose` one may hold what its type does not say (the JSON of custom fields, dates kept as text): there SQL finds
-    a superset at best. One that is not `lasting` changes without a write that keeps the item's timers."""
+    a superset at best. One that is not `lasting` changes without a write that keeps the item's timers. One `of` the
+    "customer" is a column of the item's customer, who is written elsewhere."""
 
     column: str
     key: str = ""
     loose: bool = False
     lasting: bool = True
+    of: str = ""

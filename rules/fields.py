@@ -236,12 +236,25 @@ def _state_record(field: StateField) -> FieldRecord:
     )
 
 
-def _record(part: str, key: str, label: str, type: FieldType, options: Options = None, *, at: str = "") -> FieldRecord:
+def _record(
+    part: str,
+    key: str,
+    label: str,
+    type: FieldType,
+    options: Options = None,
+    *,
+    at: str = "",
+    stored: Stored | None = None,
+) -> FieldRecord:
     """A field of the customer, message, event or run; `at` is its key in the facts where that differs."""
+    read = _part(part, at or key, label)
     place = (part, at or key)
-    return FieldRecord(
-        f"{part}.{key}", label, part.capitalize(), type, _part(part, at or key, label), options, place=place
-    )
+    return FieldRecord(f"{part}.{key}", label, part.capitalize(), type, read, options, place=place, stored=stored)
+
+
+def _of_customer(column: str) -> Stored:
+    # Whoever writes it writes no item.
+    return Stored(column, lasting=False, of="customer")
 
 
 #: Every fixed field, in the order menus show them.
@@ -281,10 +294,17 @@ _RECORDS: tuple[FieldRecord, ...] = (
     # To open an item is no write to it: its timers stay as they are.
     _moment("opened_at", "First opened at", lasting=False),
     *(one for target, label in TARGET_LABELS.items() for one in _level(target, label)),
-    _record("customer", "name", "Customer's name", FieldType.TEXT),
-    _record("customer", "email", "Customer's e-mail", FieldType.TEXT),
+    _record("customer", "name", "Customer's name", FieldType.TEXT, stored=_of_customer("name")),
+    _record("customer", "email", "Customer's e-mail", FieldType.TEXT, stored=_of_customer("email")),
     _record("customer", "emails", "Customer's e-mails", FieldType.CHOICES),
-    _record("customer", "language", "Customer's language", FieldType.CHOICE, LANGUAGES),
+    _record(
+        "customer",
+        "language",
+        "Customer's language",
+        FieldType.CHOICE,
+        LANGUAGES,
+        stored=_of_customer("language"),
+    ),
     _record(
         "customer",
         "identity",

@@ -97,7 +97,7 @@ def test_a_schedule_counts_ages_when_its_tick_comes(desk: Services) -> None:
     assert tags(desk, early) == ["looked-at"]
 
 
-@pytest.mark.parametrize("condition", ["customer.name, op: empty", "message.text, op: matches"])
+@pytest.mark.parametrize("condition", ["customer.identity, op: empty", "message.text, op: matches"])
 def test_a_schedule_comes_for_all_where_sql_cannot_tell(desk: Services, condition: str) -> None:
     column = f"{{id: c1, field: {condition}}}"
     value = "c1: nothing" if "matches" in condition else "c1: {}"

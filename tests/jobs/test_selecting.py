@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, insert, select
 
-from jobs.facts import clock_facts
+from jobs.facts import clock_facts, facts_now
 from jobs.selecting import MOST_CONDITIONS, MOST_VALUES, Found, Selecting
 from rules.asking import Grade
 from rules.compiled import All, CompiledCondition, CompiledTable, Not
@@ -35,7 +35,7 @@ from tests.rules.desk import DESK as RULES_DESK
 from tickets.db import Database, table_of
 from tickets.item import FieldType, StateField
 from tickets.store import read_item
-from tickets.tables import Person, WorkItem
+from tickets.tables import Person, PersonAddress, WorkItem
 from tickets.values import JSON, iso
 
 CUSTOM = {
@@ -78,6 +78,7 @@ def facts(connection: Connection, item_id: int) -> Facts:
         now=iso(MORNING),
         context=CARDS,
         clock=clock_facts(item),
+        customer=facts_now(connection, item, MORNING).customer,
     )
 
 
@@ -134,7 +135,16 @@ def compared(connection: Connection, ids: Sequence[int], node: CompiledCondition
 def desk(database: Database) -> Database:
     a_desk(database)
     with database.write() as connection:
-        connection.execute(insert(table_of(Person)).values(id=7, name="Camille", created_at=MORNING))
+        people = [(7, "Camille", "fr"), (8, "", ""), (9, " Réne  K", "pl")]
+        connection.execute(
+            insert(table_of(Person)),
+            [{"id": id, "name": name, "language": language, "created_at": MORNING} for id, name, language in people],
+        )
+        addresses = [(7, "email", "camille@example.com"), (7, "email", "c@old.test"), (9, "phone", "+48 1")]
+        connection.execute(
+            insert(table_of(PersonAddress)),
+            [{"person_id": id, "kind": kind, "address": at, "verified": False} for id, kind, at in addresses],
+        )
     return database
 
 
@@ -272,9 +282,16 @@ CASES: list[tuple[str, str, JSON, str, str, Grade]] = [
     ("ticket.fields.vip", "is", True, "a", "ad", Grade.EXACT),
     ("ticket.fields.vip", "is_not", True, "bce", "bcde", Grade.EXACT),
     ("ticket.fields.buyer", "is", 7, "a", "ad", Grade.EXACT),
+    # The item's customer, as they are now: the oldest address is the one.
+    ("customer.name", "is", "CAMILLE", "a", "a", Grade.SUPERSET),
+    ("customer.name", "empty", None, "bcde", "bcde", Grade.EXACT),
+    ("customer.language", "is", "fr", "a", "a", Grade.EXACT),
+    ("customer.language", "is_not", "fr", "bcde", "bcde", Grade.EXACT),
+    ("customer.email", "ends_with", "example.com", "a", "a", Grade.SUPERSET),
+    ("customer.email", "ends_with", "old.test", "", "", Grade.SUPERSET),
     # What stands elsewhere, or is of an event, is not asked.
+    ("customer.identity", "is", "claimed", "", "abcde", Grade.NONE),
     ("message.text", "contains_any", "refund", "", "abcde", Grade.NONE),
-    ("customer.name", "empty", None, "", "abcde", Grade.NONE),
     ("erp.find_party.tier", "is", "gold", "", "abcde", Grade.NONE),
     ("context.crm.tier", "is", "gold", "", "abcde", Grade.NONE),
     ("ticket.status", "changed", None, "", "abcde", Grade.NONE),
@@ -333,7 +350,7 @@ STORED = st.fixed_dictionaries(
         "subject": st.none() | TEXTS,
         "status": st.sampled_from([None, "", "open", "solved", "Open"]),
         "team": st.sampled_from([None, "billing", "first_line"]),
-        "customer": st.sampled_from([None, 7]),
+        "customer": st.sampled_from([None, 7, 8, 9]),
         "published": st.sampled_from([None, True, False]),
         "tags": st.none() | st.lists(TEXTS, max_size=3),
         "due_at": st.none() | MOMENTS.map(iso) | TEXTS.map(lambda text: text[:40]),
@@ -373,7 +390,8 @@ DURATIONS = st.sampled_from(["1 h", "2 h", "90 min", "1 d"])
 @st.composite
 def conditions(draw: st.DrawFn) -> CompiledCondition:
     """A condition that a table of this desk may hold, on an item's field or on one that is missing or unknown."""
-    names = [*(f"ticket.{name}" for name in NAMES), "customer.name", "erp.find_party.tier", "context.crm.tier"]
+    elsewhere = ("customer.name", "customer.email", "customer.language", "erp.find_party.tier", "context.crm.tier")
+    names = [*(f"ticket.{name}" for name in NAMES), *elsewhere]
     own = field(draw(st.sampled_from(names)), DESK)
     operator = draw(st.sampled_from(operators_for(own.type, outside=own.outside)))
     if operator.key in ("in_working_time", "out_of_working_time"):
@@ -506,6 +524,8 @@ def test_without_a_moment_only_what_no_passing_of_time_changes_rules_anything_ou
         with desk.read() as connection:
             # Every item has been in its status since some time: all of them may come to it.
             assert picked(connection, found) == (set(), set(letters.values()))
-    # Who opens an item writes nothing else of it, so that nobody would look at it again.
+    # Who writes a customer writes no item of theirs, and who opens an item nothing else of it: nobody looks again.
+    assert lasting.node(holds("customer.language", "is", "fr")).grade is Grade.NONE
+    assert replace(lasting, now=MORNING).node(holds("customer.language", "is", "fr")).grade is Grade.EXACT
     assert lasting.node(holds("ticket.opened_at", "empty")).grade is Grade.NONE
     assert replace(lasting, now=MORNING).node(holds("ticket.opened_at", "empty")).grade is Grade.EXACT

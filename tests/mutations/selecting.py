@@ -237,6 +237,20 @@ MUTATIONS = (
         "stamps, zone, {})",
         "tests/jobs/test_levels.py::test_a_rule_about_levels_that_goes_live_is_for_tickets_that_were_there_too",
     ),
+    _asked("whose customer", "_PERSONS.c.id == _ITEMS.c.customer", "_PERSONS.c.id == _ITEMS.c.id"),
+    _asked(
+        "the oldest address of a customer",
+        "        .order_by(_ADDRESSES.c.id)\n",
+        "        .order_by(-_ADDRESSES.c.id)\n",
+    ),
+    _asked("addresses that are e-mail", '_ADDRESSES.c.kind == "email"', '_ADDRESSES.c.kind == "phone"'),
+    Mutation(
+        "in SQL: a customer is written without their items",
+        "rules/fields.py",
+        'Stored(column, lasting=False, of="customer")',
+        'Stored(column, of="customer")',
+        SELECTING + "test_without_a_moment_only_what_no_passing_of_time_changes_rules_anything_out",
+    ),
     # How many items match now
     _count(
         "only what the reader may see",

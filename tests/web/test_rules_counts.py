@@ -10,6 +10,7 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
+from jobs import counting
 from jobs.counting import Count, Why
 from rules import store as rule_list
 from rules.store import Stored
@@ -20,8 +21,10 @@ PART = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def manager(desk: Desk, app: APIFlask) -> FlaskClient:
+def manager(desk: Desk, app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     """A browser of somebody in billing; besides their tickets there is one that only ethics sees."""
+    # A busy machine is no reason to count less here.
+    monkeypatch.setattr(counting, "ASKING_S", 600)
     email = desk.user("ana", "manager", "agent", name="Ana Nowak", teams=("billing",))
     desk.publish()
     for subject in ("A refund, please", "An invoice, please", "Where is my parcel?"):
