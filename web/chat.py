@@ -27,7 +27,7 @@ from tickets.db import upsert
 from tickets.errors import ItemNotFound
 from tickets.events import Actor, ActorKind
 from tickets.item import LANGUAGES, Item, ItemKind
-from tickets.tables import Message, Person, Seen
+from tickets.tables import Brand, Message, Person, Seen
 from web import names_store
 from web.access import open_to_all
 from web.context import now, services
@@ -196,8 +196,17 @@ def _look(talk: Talk, after: int) -> list[dict[str, Any]]:
 
 def _messages(connection: Connection, talk: Talk, after: int) -> list[dict[str, Any]]:
     """The conversation after this message: public, and nothing of people who do not take part."""
+    brand = items.read_item(connection, talk.item_id).state.get("brand")
+    store = connection.execute(select(Brand.label).where(Brand.key == brand)).scalar_one_or_none()
     rows = connection.execute(
-        select(Message.id, Message.author_kind, Message.author_person, Message.author_name, Message.text)
+        select(
+            Message.id,
+            Message.author_kind,
+            Message.author_person,
+            Message.author_name,
+            Message.author_user,
+            Message.text,
+        )
         .where(
             Message.item_id == talk.item_id,
             Message.id > after,
@@ -211,12 +220,20 @@ def _messages(connection: Connection, talk: Talk, after: int) -> list[dict[str, 
         {
             "id": row.id,
             "author": "you" if row.author_kind == "customer" else row.author_kind,
-            "name": "" if row.author_kind == "customer" else row.author_name,
+            "name": _name(row, store or ""),
             "text": row.text,
         }
         for row in rows
         if row.author_kind != "customer" or row.author_person == talk.person_id
     ]
+
+
+def _name(row: items.AnyRow, store: str) -> str:
+    """Who speaks, to the visitor: a colleague by name, the bot as the store."""
+    if row.author_kind == "customer":
+        return ""
+    ours = row.author_kind == "bot" and not row.author_user
+    return store if ours and store else str(row.author_name)
 
 
 def _item(connection: Connection, talk: Talk, *, lock: bool = False) -> Item:

@@ -51,6 +51,7 @@ def index() -> ResponseReturnValue:
     return render_template(
         "portal_index.html",
         person=person,
+        brands={line.brand for line in lines},
         lines=lines,
         asked=[one for one in asked if one.open],
         answered=[one for one in asked if not one.open],

@@ -13,7 +13,7 @@ from jobs.portal_mail import queue_sign_in
 from jobs.queues import Work
 from tickets import people, tokens
 from tickets.item import LANGUAGES
-from web import portal_session
+from web import portal_session, portal_store
 from web.access import open_to_all, safe_path
 from web.context import now, services
 from web.forms import looks_like_email
@@ -144,7 +144,7 @@ def _let_in(person: int) -> ResponseReturnValue:
         found = people.customer(connection, person)
         if len(found.emails) == 1:  # with several, the session does not say which one was read
             people.verify(connection, person, found.email)
-        zone = people.zone_of(connection, person)
+        zone = people.zone_of(connection, person) or portal_store.usual_zone(connection, person)
     # A fresh session: what an earlier visitor of this browser left behind does not come along.
     session.clear()
     portal_session.enter(found, zone)
@@ -171,5 +171,6 @@ def settings() -> ResponseReturnValue:
     with services().db.write() as connection:
         people.set_ways(connection, person.id, language=language, zone=zone)
         found = people.customer(connection, person.id)
+        zone = zone or portal_store.usual_zone(connection, person.id)
     portal_session.enter(found, zone)
     return redirect(url_for("portal_items.index"), 303)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, not_, select
 from tickets.db import upsert
 from tickets.errors import ItemNotFound
 from tickets.store import AnyRow
-from tickets.tables import Attachment, Blob, Message, Seen, WorkItem
+from tickets.tables import Attachment, Blob, Brand, Message, Seen, WorkItem
 
 #: Most items of the list, and messages of one item, newest kept.
 ITEMS = 200
@@ -31,6 +31,7 @@ class Line:
     status: str
     updated_at: datetime
     unread: bool
+    brand: str = ""  # its name
 
 
 def listed(connection: Connection, person: int) -> list[Line]:
@@ -43,24 +44,59 @@ def listed(connection: Connection, person: int) -> list[Line]:
     )
     rows = connection.execute(
         select(
-            WorkItem.id, WorkItem.kind, WorkItem.subject, WorkItem.status, WorkItem.updated_at, unread.label("unread")
+            WorkItem.id,
+            WorkItem.kind,
+            WorkItem.subject,
+            WorkItem.status,
+            WorkItem.updated_at,
+            unread.label("unread"),
+            Brand.label.label("brand"),
         )
+        .outerjoin(Brand, Brand.key == WorkItem.brand)
         .where(theirs(person))
         .order_by(WorkItem.updated_at.desc(), WorkItem.id.desc())
         .limit(ITEMS)
     )
     return [
-        Line(row.id, row.kind, row.subject or "", row.status or "open", row.updated_at, bool(row.unread))
+        Line(
+            row.id,
+            row.kind,
+            row.subject or "",
+            row.status or "open",
+            row.updated_at,
+            bool(row.unread),
+            row.brand or "",
+        )
         for row in rows
     ]
+
+
+def usual_zone(connection: Connection, person: int) -> str:
+    """The zone of the brand they last had to do with, for who never chose one; "" when there is none."""
+    newest = (
+        select(Brand.zone)
+        .join(WorkItem, WorkItem.brand == Brand.key)
+        .where(theirs(person))
+        .order_by(WorkItem.updated_at.desc(), WorkItem.id.desc())
+        .limit(1)
+    )
+    return connection.execute(newest).scalar_one_or_none() or ""
 
 
 def item(connection: Connection, person: int, item_id: int) -> AnyRow:
     """One of their items. Raises `ItemNotFound` for another's and for one that is not published."""
     row = connection.execute(
         select(
-            WorkItem.id, WorkItem.kind, WorkItem.subject, WorkItem.status, WorkItem.created_at, WorkItem.version
-        ).where(WorkItem.id == item_id, theirs(person))
+            WorkItem.id,
+            WorkItem.kind,
+            WorkItem.subject,
+            WorkItem.status,
+            WorkItem.created_at,
+            WorkItem.version,
+            Brand.label.label("brand"),
+        )
+        .outerjoin(Brand, Brand.key == WorkItem.brand)
+        .where(WorkItem.id == item_id, theirs(person))
     ).one_or_none()
     if row is None:
         raise ItemNotFound(f"There is nothing with the number {item_id} here")
@@ -70,7 +106,15 @@ def item(connection: Connection, person: int, item_id: int) -> AnyRow:
 def messages(connection: Connection, item_id: int) -> tuple[Sequence[AnyRow], dict[int, list[AnyRow]]]:
     """What was said in public on an item that `item` gave, oldest first, and the files of each message."""
     rows = connection.execute(
-        select(Message.id, Message.author_kind, Message.author_name, Message.text, Message.new_text, Message.created_at)
+        select(
+            Message.id,
+            Message.author_kind,
+            Message.author_name,
+            Message.author_user,
+            Message.text,
+            Message.new_text,
+            Message.created_at,
+        )
         .where(Message.item_id == item_id, Message.public)
         .order_by(Message.id.desc())
         .limit(MESSAGES)

@@ -107,7 +107,7 @@ TYPE_LABELS: Mapping[str, Any] = {
     FieldType.LONG_TEXT: lazy_gettext("Text, several lines"),
     FieldType.CHOICE: lazy_gettext("One of several"),
     FieldType.CHOICES: lazy_gettext("Any of several"),
-    FieldType.NUMBER: lazy_gettext("Number"),
+    FieldType.NUMBER: lazy_gettext("Numeric value"),
     FieldType.MONEY: lazy_gettext("Amount of money"),
     FieldType.BOOL: lazy_gettext("Yes or no"),
     FieldType.TIME: lazy_gettext("Date and time"),

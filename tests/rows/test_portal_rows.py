@@ -15,7 +15,7 @@ from tests.rows.maildesk import MailDesk
 from tests.web.desk import NOW, Desk, send, token
 from tests.web.test_portal_doors import CAMILLE, MALLORY, a_request, counts, enter, post, status_of
 from tickets import requests, tokens
-from tickets.tables import EventRow, Message, Person, RequestRow
+from tickets.tables import Brand, EventRow, Message, Person, RequestRow
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,37 @@ def test_o24_every_time_in_the_portal_is_in_the_customers_zone(
         assert times
         assert {at[:16] for at, _ in times} == {NOW.isoformat()[:16]}
         assert all(shown in words for _, words in times), times
+
+
+def test_o8_a_customer_reads_the_name_of_the_store_and_not_that_of_the_program(desk: Desk, client: FlaskClient) -> None:
+    for poster in ("", "lea"):
+        params = {"text": "We have it.", **({"poster": poster} if poster else {})}
+        if poster:
+            desk.user("lea", "agent", name="Lea Martin")
+        a_rule(desk, {"on": "created"}, then=[("post_message", params)])
+    ticket = desk.ticket("Parcel", published=True, brand="acme")
+    desk.work()
+    enter(desk, client)
+    page = client.get(f"/portal/items/{ticket}").get_data(as_text=True)
+    with desk.services.db.read() as connection:
+        brand = connection.execute(select(Brand.label).where(Brand.key == "acme")).scalar_one()
+    assert re.findall(r'<article class="said[^"]*"><header><b>([^<]*)</b>', page)[1:] == [brand, "Lea Martin"]
+    for one in (page, client.get("/portal/").get_data(as_text=True)):
+        assert f"<span>{brand}</span>" in one
+        assert "<span>Deskhand</span>" not in one
+
+
+@pytest.mark.parametrize(("brand", "shown"), [("acme", "10:31"), (None, "09:31")])
+def test_o24_who_never_chose_a_zone_reads_the_times_of_the_store(
+    brand: str | None, shown: str, desk: Desk, client: FlaskClient
+) -> None:
+    with desk.services.db.write() as connection:
+        connection.execute(update(Brand).where(Brand.key == "acme").values(zone="Europe/Paris"))
+    ticket = desk.ticket("Parcel", published=True, brand=brand)
+    enter(desk, client)
+    assert shown in client.get(f"/portal/items/{ticket}").get_data(as_text=True)
+    post(client, "/portal/settings", {"language": "en", "zone": "Asia/Kolkata"})
+    assert "15:01" in client.get(f"/portal/items/{ticket}").get_data(as_text=True)
 
 
 # W9: somebody nobody knows ---------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
+from tests.rows.desk import a_rule
 from tests.web.desk import Desk, send, token
-from tickets.tables import Message, Person, Seen, WorkItem
+from tickets.tables import Brand, Message, Person, Seen, WorkItem
 
 
 def start(client: FlaskClient, text: str = "Where is my parcel?", **more: str) -> dict[str, Any]:
@@ -53,6 +54,20 @@ def test_the_agents_answer_appears_and_counts_as_seen_and_a_note_does_not(
     assert new(client, began, began["messages"][-1]["id"]) == [("agent", "It arrives today.")]
     person = stored(desk, select(Person.id))[0][0]
     assert stored(desk, select(Seen.message_id).where(Seen.who == f"person:{person}")) == [(2,)]
+
+
+def test_the_bot_speaks_in_the_name_of_the_store_and_a_colleague_in_their_own(
+    desk: Desk, client: FlaskClient, agent: FlaskClient
+) -> None:
+    a_rule(desk, {"on": "created"}, then=[("post_message", {"text": "We are here."})])
+    began = start(client)
+    desk.work()
+    send(agent, "/tickets/1/messages", {"text": "It arrives today.", "kind": "reply"})
+    answer = client.get("/conversation/new?after=0", headers=of(began))
+    assert answer.json is not None
+    said = [(one["author"], one["name"]) for one in answer.json["messages"]]
+    [(label,)] = stored(desk, select(Brand.label).where(Brand.key == "acme"))
+    assert said == [("you", ""), ("bot", label), ("agent", "Ana Nowak")]
 
 
 def test_what_is_said_goes_onto_the_same_ticket(desk: Desk, client: FlaskClient) -> None:

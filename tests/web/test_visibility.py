@@ -75,11 +75,12 @@ DOORS = {
 WITHOUT = {
     "web/items_store.py:progress": "counts the parts of items that `_lines` gave, which went through the door",
     "web/outbox_store.py:suggestions": "of one item, which its caller read with a viewer",
-    "web/pipelines_pages.py:_counts": "how many jobs use a status, for whoever edits the settings of all",
     # Workers act for nobody and decide about every item.
     "jobs/applying.py:_sent_already": "whether the automation itself has sent the same on this item",
     "jobs/erasure.py:_items": "what has to go when a person is erased, on every team's items",
     "jobs/erasure.py:erase": "the same, for one person",
+    "jobs/forecast.py:entries": "of one item, which its caller read with a viewer",
+    "jobs/preview.py:<module>": "`_cases` narrows it by `visible`; `beside` only counts",
     "jobs/intake.py:_by_reference": "which ticket a mail answers; what may be written on it is asked afterwards",
     "jobs/intake.py:_existing": "whether there is a ticket with the number a subject names; the same",
     "jobs/outbox.py:_server": "the brand a mail leaves in the name of",
