@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
+import importlib
+import inspect
 import os
 import re
 import shlex
@@ -17,10 +20,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from jobs.queues import Work
 from jobs.services import connect_redis
 from jobs.settings import Settings
+from jobs.worker import STOP_DEADLINE_S
 from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
 from sandbox.client import Sandbox
@@ -34,6 +39,8 @@ PAGE = (ROOT / "docs" / "operations.md").read_text()
 BLOCKS = dict(re.findall(r"^```ini\n# (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 ENVIRON = "/etc/deskhand/environ"
 UNITS = {Path(name).name: text for name, text in BLOCKS.items() if name.startswith("/etc/systemd/system/")}
+FILES = dict(re.findall(r"^```(?:dockerfile|yaml)\n# (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+CONTAINERFILE, COMPOSE = FILES["Containerfile"], yaml.safe_load(FILES["compose.yaml"])
 #: The only words of systemd that are newer than 252, and ignored by it.
 NEWER = ("RestartSteps", "RestartMaxDelaySec")
 DEADLINE_S = 60
@@ -76,6 +83,62 @@ def test_systemd_has_nothing_to_say_about_a_unit(name: str, tmp_path: Path) -> N
     )
     said = [line for line in told.stderr.splitlines() if name in line and not any(one in line for one in NEWER)]
     assert (told.returncode, said) == (0, [])
+
+
+# Containers --------------------------------------------------------------------------------------------------------
+
+
+def _unit_commands() -> set[str]:
+    """What the units start, each as its whole command line, with the web where a container has it."""
+    lines = {_service(name)["ExecStart"] for name in UNITS if name != "deskhand@.service"}
+    lines |= {_service("deskhand@.service")["ExecStart"].replace("%i", one) for one in _instances()}
+    return {line.removeprefix("/opt/deskhand/").replace("127.0.0.1:8421", "0.0.0.0:8421") for line in lines}
+
+
+def test_a_container_starts_what_a_unit_starts_with_the_same_environment_and_time_to_end() -> None:
+    services = COMPOSE["services"]
+    assert set(services) == {"upgrade", "sandbox", "web", "clock", *Work}
+    upgrade = services.pop("upgrade")
+    assert {one["command"] for one in services.values()} == _unit_commands()
+    assert (upgrade["command"], upgrade["restart"]) == (".venv/bin/flask --app wsgi db upgrade", "no")
+    for name, one in services.items():
+        assert (one["restart"], one["init"], one["env_file"]) == ("always", True, ENVIRON), name
+        assert one["stop_grace_period"] == _service("deskhand@.service")["TimeoutStopSec"], name
+        assert float(one["stop_grace_period"].removesuffix("s")) > STOP_DEADLINE_S, name
+    assert services["web"]["ports"] == [f"127.0.0.1:{Settings().port}:8421"]
+
+
+def test_every_folder_that_the_environment_names_is_there_in_a_container_and_belongs_to_its_user() -> None:
+    mounted = {Path(one.split(":")[1]) for one in COMPOSE["services"]["web"]["volumes"]}
+    given = _environ()
+    assert {
+        Path(given["DESKHAND_SANDBOX_SOCKET"]).parent,
+        Path(given["DESKHAND_DATA_DIR"]),
+        Path(given["DESKHAND_SECRET_FILE"]),
+    } == mounted
+    named = {one.split(":")[0] for one in COMPOSE["services"]["web"]["volumes"] if not one.startswith("/")}
+    assert named == set(COMPOSE["volumes"])
+    made = re.search(r"install -d -o (\w+) -m 0700 (.+)$", CONTAINERFILE, re.MULTILINE)
+    assert made
+    assert set(made[2].split()) == {"/opt/deskhand", *(str(one) for one in mounted if one.suffix == "")}
+    user, workdir = (re.search(rf"^{word} (.+)$", CONTAINERFILE, re.MULTILINE) for word in ("USER", "WORKDIR"))
+    assert user
+    assert workdir
+    assert (user[1], workdir[1]) == (made[1], _service("deskhand@.service")["WorkingDirectory"])
+
+
+def test_the_image_is_made_by_functions_that_there_are_on_a_python_that_will_do() -> None:
+    version = re.search(r"^FROM python:(\d+)\.(\d+)-slim$", CONTAINERFILE, re.MULTILINE)
+    assert version
+    assert (3, 11) <= (int(version[1]), int(version[2])) < (3, 14)
+    code = re.search(r'^RUN python -c "(.+)"$', CONTAINERFILE, re.MULTILINE)
+    assert code
+    calls = [one for one in ast.walk(ast.parse(code[1])) if isinstance(one, ast.Call)]
+    for call in calls:
+        module, _, function = ast.unparse(call.func).partition(".")
+        found = getattr(importlib.import_module(f"run_tool.{module}"), function)
+        inspect.signature(found).bind()  # without arguments
+    assert len(calls) == 2
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from apiflask import APIFlask
 from jobs.services import Services
 from web import create_app
 from web.context import EXTENSION
+from web.limits import limiter
 
 #: Settings of which an application takes nothing when it is made, or what `lent` gives it anew.
 OF_THE_DESK = {"data_dir", "database_url", "sandbox_socket", "secret_file"}
@@ -31,6 +32,9 @@ def lent(services: Services) -> Iterator[APIFlask]:
     app.config.clear()
     app.config.update(config, SECRET_KEY=services.settings.keys.session, TESTING=True)
     app.extensions[EXTENSION] = services
+    # There is one limiter in a process: whoever's Redis was away last, it counts in memory, for the desk before, too.
+    if limiter._fallback_limiter is not None:
+        limiter._fallback_limiter.storage.reset()
     yield app
     if _shape(app) == before:
         _kept[made_from] = (app, config)
