@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import itertools
 import operator
 import sys
 from collections.abc import Callable, Mapping
@@ -126,10 +127,17 @@ class ScriptClass(type):
 
 
 class ScriptObject:
-    """The base of classes without one: shows no address."""
+    """The base of classes without one: shows no address, and does not let one decide the order of a set."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object>"
+
+    def __hash__(self) -> int:
+        # In `__dict__`, not in a slot: a class may inherit from a class like this and from an exception at once.
+        return int(vars(self).setdefault("_number", next(_numbers)))
+
+
+_numbers = itertools.count(1)
 
 
 class Text:

@@ -213,6 +213,13 @@ MUTATIONS = (
         TEXT + "test_no_output_shows_an_address",
     ),
     Mutation(
+        "addresses in the order of a set",
+        "sandbox/child/guards.py",
+        '        return int(vars(self).setdefault("_number", next(_numbers)))\n',
+        "        return super().__hash__()\n",
+        "tests/sandbox/test_language.py::test_where_an_object_lies_in_memory_does_not_decide_its_place_in_a_set",
+    ),
+    Mutation(
         "addresses in bytes",
         "sandbox/child/guards.py",
         "    if type(made) is bytes:\n",

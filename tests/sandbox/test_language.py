@@ -301,3 +301,22 @@ def test_a_mistake_is_answered_with_a_way_out(host: Host, name: str) -> None:
     assert (outcome.error.code, outcome.error.message, outcome.error.hint) == (code, message, hint)
     assert outcome.error.line == 2
     assert outcome.actions == ()
+
+
+def test_where_an_object_lies_in_memory_does_not_decide_its_place_in_a_set(host: Host) -> None:
+    source = (
+        "class A:\n    def __init__(self, n): self.n = n\n"
+        "a = [A(n) for n in range(40)]\ns = set(a)\ns |= set(reversed(a))\n"
+        "print([one.n for one in s] == list(range(40)), len({a[0], a[0], a[1]}), a[3] in s, A(3) in s)\n"
+    )
+    assert (
+        host.logged(source) == host.logged(source, code=host.sandbox.compiled(source) or b"") == ["True 2 True False"]
+    )
+
+
+def test_an_error_of_the_scripts_own_may_have_a_class_of_its_own_beside_it(host: Host) -> None:
+    source = (
+        "class A:\n    x = 1\nclass B(A, ValueError): pass\n"
+        "try:\n    raise B('b')\nexcept B as e:\n    print(e.x, e, {e: 2}[e])\n"
+    )
+    assert host.logged(source) == ["1 b 2"]
