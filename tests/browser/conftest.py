@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from apiflask import APIFlask
 from playwright.sync_api import Browser, BrowserContext, Page
 from redis import Redis
 from werkzeug.serving import make_server
@@ -57,17 +59,24 @@ class Visitor:
         return path
 
 
-@pytest.fixture
-def served(make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServer, redis: Redis) -> Iterator[Served]:
-    """A desk served on a free port by threads of this process."""
-    desk = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
-    server = make_server("127.0.0.1", 0, create_app(desk.services), threaded=True)
+@contextmanager
+def serving(desk: Desk, app: APIFlask | None = None) -> Iterator[Served]:
+    """This desk (by its own application, or `app`) on a free port, served by threads of this process."""
+    server = make_server("127.0.0.1", 0, app or create_app(desk.services), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield Served(desk, f"http://127.0.0.1:{server.server_port}")
     server.shutdown()
     thread.join(timeout=10)
     server.server_close()
+
+
+@pytest.fixture
+def served(make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServer, redis: Redis) -> Iterator[Served]:
+    """A desk with teams and a brand, and nobody and nothing else."""
+    desk = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
+    with serving(desk) as found:
+        yield found
     desk.services.close()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -12,10 +11,9 @@ import pytest
 from playwright.sync_api import Page, expect
 from redis import Redis
 from sqlalchemy import insert
-from werkzeug.serving import make_server
 
 from rules import store as rule_list
-from tests.browser.conftest import Served, Visitor
+from tests.browser.conftest import Served, Visitor, serving
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.rows.desk import a_pipeline, a_rule, switch
@@ -48,13 +46,8 @@ def mail_desk(
 @pytest.fixture
 def served(mail_desk: MailDesk) -> Iterator[Served]:
     """That desk, served on a free port."""
-    server = make_server("127.0.0.1", 0, mail_desk.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield Served(mail_desk.desk, f"http://127.0.0.1:{server.server_port}")
-    server.shutdown()
-    thread.join(timeout=10)
-    server.server_close()
+    with serving(mail_desk.desk, mail_desk.app) as found:
+        yield found
 
 
 @pytest.fixture

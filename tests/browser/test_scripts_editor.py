@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ import pytest
 from playwright.sync_api import Page, expect
 from redis import Redis
 from sqlalchemy import update
-from werkzeug.serving import make_server
 
 from rules import store as rule_list
 from rules.store import EntryKind, Stored
 from sandbox.client import Sandbox
-from tests.browser.conftest import Served, Visitor
+from tests.browser.conftest import Served, Visitor, serving
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.environment.sandbox import SandboxService
@@ -50,13 +48,8 @@ def served(
         now = desk.clock.now()
         rule_list.create(connection, EntryKind.SCRIPT, "Enrich", {"source": SOURCE}, author="dev", now=now)
         rule_list.publish(connection, "S01", author="dev", note="First", seen=1, now=now)
-    server = make_server("127.0.0.1", 0, create_app(desk.services), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield Served(desk, f"http://127.0.0.1:{server.server_port}")
-    server.shutdown()
-    thread.join(timeout=10)
-    server.server_close()
+    with serving(desk) as found:
+        yield found
     desk.services.close()
 
 
