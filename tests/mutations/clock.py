@@ -119,6 +119,13 @@ MUTATIONS = (
         SNOOZE + "test_whose_answer_wakes_a_ticket",
     ),
     Mutation(
+        "only the customer's own answer to a request wakes a ticket",
+        "tickets/store.py",
+        "    answered = kind is EventKind.REQUEST and actor.kind is ActorKind.CUSTOMER\n",
+        "    answered = kind is EventKind.REQUEST\n",
+        "tests/rows/test_portal_rows.py::test_h11_a_ticket_that_sleeps_wakes_when_its_customer_has_answered_a_request",
+    ),
+    Mutation(
         "another team's answer wakes no ticket that waits for one team",
         "tickets/snooze.py",
         "        if (team or person) and colleague in ours:\n",

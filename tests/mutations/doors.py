@@ -32,6 +32,13 @@ def _unseen(what: str, file: str, old: str, new: str, test: str) -> Mutation:
 MUTATIONS = (
     # Doors
     Mutation(
+        "pipelines: jobs one may not see are counted as hidden",
+        "web/pipelines_pages.py",
+        "connection.execute(every.where(visible(viewer)))",
+        "connection.execute(every)",
+        "tests/web/test_pipelines.py::test_jobs_of_a_restricted_team_are_counted_as_hidden_and_still_hold_their_stage",
+    ),
+    Mutation(
         "a view says who may open it",
         "web/access.py",
         "        if endpoint not in UNMARKED and not hasattr(view, MARK):",

@@ -29,6 +29,14 @@ MUTATIONS = (
         BOUNCED + "test_a_report_about_something_else_marks_nothing_and_rings_nowhere",
     ),
     Mutation(
+        "a corrected address is taken from nobody else",
+        "tickets/people.py",
+        "    if person_by_email(connection, new) is not None:\n        return False\n",
+        "    if person_by_email(connection, new) is not None:\n"
+        "        connection.execute(delete(PersonAddress).where(PersonAddress.address == new))\n",
+        BOUNCED + "test_an_address_that_somebody_else_has_stays_theirs_though_the_mail_goes_there",
+    ),
+    Mutation(
         "a mail that is only late has not come back",
         "connectors/channels/email.py",
         'str(block.get("action", "")).strip().lower() != "failed"',

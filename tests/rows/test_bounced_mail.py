@@ -101,6 +101,20 @@ def test_a_mail_goes_to_another_address_once_without_making_it_the_customers(
     assert [recipient(one) for one in mail_desk.work()] == [CUSTOMER]
 
 
+def test_an_address_that_somebody_else_has_stays_theirs_though_the_mail_goes_there(
+    mail_desk: MailDesk, ana: FlaskClient
+) -> None:
+    other = mail_desk.desk.ticket("Mine", email="office@right.test", name="Olga")
+    item_id, mail = answered(mail_desk, ana)
+    comes_back(mail_desk, report(mail))
+    send(ana, "/outbox/1/again", {"to": "office@right.test", "keep": "1"})
+    assert [recipient(one) for one in mail_desk.deliver()] == ["office@right.test"]
+    assert "which is the customer" not in ana.get(f"/tickets/{item_id}").get_data(as_text=True)
+    for ticket, address in ((item_id, CUSTOMER), (other, "office@right.test")):
+        send(ana, f"/tickets/{ticket}/messages", {"text": "And one more thing."})
+        assert [recipient(one) for one in mail_desk.work()] == [address]
+
+
 @pytest.mark.parametrize("to", ["nobody", "a b@right.test", "x@y.test,z@y.test"])
 def test_what_is_no_address_is_refused_and_nothing_is_sent(to: str, mail_desk: MailDesk, ana: FlaskClient) -> None:
     _, mail = answered(mail_desk, ana)
