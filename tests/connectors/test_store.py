@@ -187,6 +187,7 @@ def test_every_connection_is_described_in_order_and_a_broken_one_has_no_operatio
         ("billing", "list_charges"),
         ("billing", "list_subscriptions"),
         ("billing", "list_invoices"),
+        ("billing", "refund"),
         ("crm", "find_customer"),
     ]
 
