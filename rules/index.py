@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence, Set
+from collections.abc import Callable, Hashable, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, TypeAlias
@@ -34,8 +34,8 @@ TEXT_FROM_ROWS = 100
 #: For how many rows it is kept what of them looks at fields that are unknown together.
 MAX_LACKING = 50_000
 
-#: A member of a row, and what it has in common with others that lack the same.
-Named: TypeAlias = tuple[Member, str]
+#: What a row lacks; and where that is one condition, what it has in common with others that lack the same, else "".
+Lacking: TypeAlias = tuple[All, str]
 
 
 class RowIndex:
@@ -72,6 +72,7 @@ class RowIndex:
         #: For each group the rows that have it, and where its bits begin.
         self.groups = tuple((mask(some), (at + 1) * self.size) for at, some in enumerate(grouped) if some)
         self.rests = rests(rest, self._read, self._keywords)
+        self.with_rest = frozenset(self.rests)
         #: Rows with something that only the conditions themselves can say.
         self.open = mask([at for at, _ in rest if at not in self.rests])
         self.whole = {at for at, _ in rest}  # rows that are asked as a whole, if at all
@@ -79,7 +80,7 @@ class RowIndex:
             part.finish()
         #: The parts that rules were seen to write to, and the look at all others. Every decision begins with these.
         self.moving: tuple[tuple[Part, ...], _Scan] = ((), _scan(self.parts))
-        self._lacking: dict[tuple[int, frozenset[int]], tuple[Named, ...]] = {}
+        self._lacking: dict[tuple[int, frozenset[int]], Lacking] = {}
         self.read_by: dict[str, list[Part]] = {}
         for part in self.parts:
             for state_key in part.field.reads if part.form is not Form.CHANGE else ():
@@ -142,14 +143,15 @@ class RowIndex:
         # Two threads may do this at the same time: one of the parts is then taken in by a later decision.
         self.moving = moving, _scan([one for one in self.parts if one not in moving])
 
-    def lacking(self, bit: int, unknown: frozenset[int]) -> tuple[Named, ...]:
+    def lacking(self, bit: int, unknown: frozenset[int]) -> Lacking:
         """What must hold together in a row and looks at one of these parts, by place."""
         known = self._lacking.get((bit, unknown))
         if known is None:
             names = {self.parts[place].field.key for place in unknown}
             row = self.rows[bit]
             members = () if row is None else row.all.members
-            known = tuple((one, _lack(one)) for one in members if not _names(one).isdisjoint(names))
+            left = tuple(one for one in members if not _names(one).isdisjoint(names))
+            known = All(left), _lack(left[0]) if len(left) == 1 else ""
             if len(self._lacking) < MAX_LACKING:
                 self._lacking[bit, unknown] = known
         return known
@@ -274,6 +276,7 @@ class Possible:
         return value
 
     def _open(self) -> frozenset[int]:
+        self._lacked = frozenset(self._unknown)
         rows = self.index.open
         for part in self._unknown.values():
             rows |= part.rows
@@ -292,14 +295,14 @@ class Possible:
             if not matches:
                 return row.truth(self._look) if matches is None else False
         # All that looks at other fields holds: the bits and the rest have said so.
-        left = self.index.lacking(bit, frozenset(self._unknown))
-        if len(left) != 1 or not left[0][1]:
-            return All(tuple(one for one, _ in left)).truth(self._look)
+        left, lack = self.index.lacking(bit, self._lacked)
+        if not lack:
+            return left.truth(self._look)
         # Most rows are left for this one reason, and one answer does for all that lack the same.
-        condition, lack = left[0]
         lacking = lack, self._look.may_wait
         known = self._lacking.get(lacking)
         if known is None:
+            [condition] = left.members
             assert isinstance(condition, CompiledCondition)
             answer = condition.ask(self._look)
             if isinstance(answer, bool):
@@ -309,9 +312,9 @@ class Possible:
                 self._lacking[lacking] = known
         return known
 
-    def doubtful(self, bits: Sequence[int]) -> Set[int]:
+    def doubtful(self, bits: Sequence[int]) -> frozenset[int]:
         """Those of these rows of which their bit alone does not say that they match."""
-        rests = self.index.rests.keys() & bits if self.index.rests else _NO_BITS
+        rests = self.index.with_rest.intersection(bits) if self.index.rests else _NO_BITS
         return rests | self.open.intersection(bits) if self.open else rests
 
     def matches(self, bit: int) -> bool | None:

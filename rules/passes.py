@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rules.compiled import CompiledRow, CompiledTable
-from rules.decision import Planned, Ready, Skipped, Wait
+from rules.decision import Planned, Ready, Single, Skipped, Wait
 from rules.errors import RulesError, UnknownEntry
 from rules.facts import Facts, LookupKey
 from rules.index import Possible
@@ -202,7 +202,7 @@ class Pass:
 
         Stops before a table that has more to it, or with a row that is not certain. What most decisions consist of is
         done here on one record per row, because reaching for the records of many tables takes the time."""
-        swept, bits = bucket.swept, possible.bits
+        swept, bits, with_rest = bucket.swept, possible.bits, possible.index.with_rest
         item_kind = self.look.item.get("kind")
         at = bisect_left(bits, self.next_bit)
         while at < len(bits):
@@ -211,19 +211,20 @@ class Pass:
                 return False
             stop = at + 1 if end == bits[at] + 1 else bisect_left(bits, end, at)
             mine = bits[at:stop]
-            if possible.open and not possible.open.isdisjoint(mine):
-                return False
-            for bit in possible.doubtful(mine):
-                matches = possible.matches(bit)
-                if matches is None:
-                    return False
-                if not matches:
-                    mine.remove(bit)
+            if not with_rest.isdisjoint(mine) or not possible.open.isdisjoint(mine):
+                for bit in possible.doubtful(mine):
+                    matches = possible.matches(bit)
+                    if matches is None:
+                        return False
+                    if not matches:
+                        mine.remove(bit)
             self.now, self.next_bit = order + 1, end
             if mine:
                 self.busy.add(order)
                 some = [(swept[bit] or bucket.sweeping(bit, self.vocabulary))[0] for bit in mine]
-                self.fire_ready(some, bucket, bits[at])
+                # Of most tables one row fires: that is done without what several have in common.
+                if len(some) > 1 or not self.fired_single(*some[0]):
+                    self.fire_ready(some, bucket, bits[at])
             if self.stopped:
                 return True
             at = stop
@@ -289,8 +290,9 @@ class Pass:
         self.look.may_wait = False
         rows, fires = compiled.rows, list(sure)
         undecided: list[tuple[CompiledRow, Open]] = []
+        possible, begin = self.possible, self.first_bit
         for at in asked:
-            truth = self.truth(rows[at])
+            truth = rows[at].truth(self.look) if possible is None else possible.truth(begin + at)
             if isinstance(truth, Open):
                 undecided.append((rows[at], truth))
             elif truth:
@@ -324,17 +326,19 @@ class Pass:
         begin, bits = self.first_bit, possible.bits
         mine = bits[bisect_left(bits, begin) : bisect_left(bits, begin + len(compiled.rows))]
         doubtful = possible.doubtful(mine)
-        sure: list[int] = []
-        asked: list[int] = []
+        if not first:
+            sure = [bit - begin for bit in mine if bit not in doubtful]
+            said = [(bit - begin, possible.matches(bit)) for bit in sorted(doubtful)]
+            asked = [at for at, matches in said if matches is None]
+            return sorted([*sure, *(at for at, matches in said if matches)]), asked
+        asked = []
         for bit in mine:
             matches = possible.matches(bit) if bit in doubtful else True
             if matches is None:
                 asked.append(bit - begin)
             elif matches:
-                sure.append(bit - begin)
-                if first:
-                    break
-        return sure, asked
+                return [bit - begin], asked
+        return [], asked
 
     def settled(self, compiled: CompiledTable, outcome: Outcome) -> None:
         """Take down for what the event waits, and what could not be decided."""
@@ -522,7 +526,7 @@ class Pass:
         if self.held or self.only_rows is not None:
             rows = [one for one in rows if self.can_fire(one[0])]
         item, left = self.look.own_item(), self.effects_left
-        wrote: dict[str, str] = {}
+        plan, wrote = self.planned.append, dict[str, str]()
         for key, single in rows:
             if single is None or not left:
                 self.effects_left = left
@@ -538,7 +542,7 @@ class Pass:
             if item.get(name) == value:
                 continue
             left -= 1
-            self.planned.append(planned)
+            plan(planned)
             wrote[name] = key
             if value is None:
                 del item[name]
@@ -547,14 +551,31 @@ class Pass:
         self.effects_left = left
         self.written(wrote)
 
+    def fired_single(self, key: str, single: Single | None) -> bool:
+        """Fire one row that gives one field a value, as `fire_ready` does. False when there is more to it: not done."""
+        if single is None or not self.effects_left or self.held or self.only_rows is not None:
+            return False
+        name, value, planned = single
+        self.fired.append(key)
+        look = self.look
+        if look.item.get(name) != value:
+            self.effects_left -= 1
+            self.planned.append(planned)
+            self.staged[name] = value
+            self.written_at[name] = self.now
+            look.put(name, value, key)
+            if self.possible is not None and name in self.possible.index.read_by:
+                self.possible.wrote(name)
+        return True
+
     def written(self, by: Mapping[str, str]) -> None:
         """Take down what rows have written into the item: by field, the key of the last one."""
-        look, possible = self.look, self.possible
+        look, possible, now = self.look, self.possible, self.now
         for name, key in by.items():
             self.staged[name] = look.item.get(name)
-            self.written_at[name] = self.now
+            self.written_at[name] = now
             look.wrote(name, key)
-            if possible is not None:
+            if possible is not None and name in possible.index.read_by:
                 possible.wrote(name)
 
     def stage(self, written: Mapping[str, JSON], key: str) -> None:

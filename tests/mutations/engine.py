@@ -95,8 +95,8 @@ MUTATIONS = (
     Mutation(
         "first means the first row only, with an index",
         "rules/passes.py",
-        "                if first:\n                    break\n        return sure, asked",
-        "        return sure, asked",
+        "        if not first:\n            sure = [",
+        "        if True:\n            sure = [",
         INDEX + "test_first_means_the_first_row_only_with_an_index",
     ),
     Mutation(
