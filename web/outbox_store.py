@@ -223,6 +223,8 @@ def _may_see(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def _leaving(connection: Connection, rows: Sequence[AnyRow]) -> list[Leaving]:
+    if not rows:  # as on most tickets
+        return []
     messages = [row.payload["message_id"] for row in rows if row.kind == "email"]
     texts = dict(connection.execute(select(Message.id, Message.new_text).where(Message.id.in_(messages))).all())
     newest = dict(
