@@ -67,17 +67,19 @@ class Ear:
         self._bell = f"{self._listed}:{self._name}"
         self._listed_ms = int(listed_s * 1000)
         self._list = redis.register_script(_LIST)
-        self._open = self._deaf = False
+        self._open = False
+        #: Redis did not answer: what was said meanwhile nobody heard, so look once more.
+        self.deaf = False
 
     def open(self) -> bool:
         """List this ear, for one ring. False when Redis is away."""
-        if self._deaf:
+        if self.deaf:
             return False
         try:
             self._list(keys=[self._listed], args=[self._name, self._listed_ms])
         except RedisError:
-            self._deaf = True
-        self._open = not self._deaf
+            self.deaf = True
+        self._open = not self.deaf
         return self._open
 
     def heard(self, wait_s: float) -> bool:
@@ -92,7 +94,7 @@ class Ear:
                 return False
             return self._redis.lpop(self._bell) is not None  # rung in the last moment
         except RedisError:
-            self._deaf = True
+            self.deaf = True
             return True
 
     def close(self) -> None:

@@ -45,7 +45,7 @@ def drain() -> int:
                 break
     finally:
         ear.close()
-    if heard:  # at the very end; or Redis went away, and hints with it
+    if heard or ear.deaf:  # at the very end; or Redis went away, and hints with it
         handled += automation.drain(services)
     return handled
 

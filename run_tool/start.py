@@ -34,7 +34,6 @@ def start(*, demo: bool) -> int:
 
     Raises CannotGoOn when something it cannot do without is missing; nothing is left running then.
     """
-    os.umask(0o077)  # tickets and keys are for nobody else on this machine
     desk = desk_from(dict(os.environ))
     private_folder(desk.data)
     with _only_one(desk):
@@ -42,6 +41,9 @@ def start(*, demo: bool) -> int:
         began = time.monotonic()
         python = environment()
         build_editor()
+        # What was installed is no secret, and whoever runs the tests as root runs some of them as nobody. From here on
+        # tickets and keys are written, which are for nobody else on this machine.
+        os.umask(0o077)
         with_demo = _has_demo(desk, otherwise=demo)
         env = _environment(desk, python, with_demo)
         with Supervisor(env, desk.logs) as supervisor:

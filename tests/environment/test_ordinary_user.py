@@ -94,6 +94,9 @@ def test_an_ordinary_user_starts_the_whole_desk_from_a_fresh_checkout(desk: Desk
     owner = os.geteuid() if USER is None else USER
     assert owners(family) == {owner}
     assert {path.stat().st_uid for path in (desk.data, desk.data / "secrets.json", checkout / ".venv")} == {owner}
+    # What is installed is no secret: tests that root runs as nobody read it.
+    [flask] = (checkout / ".venv").glob("lib/python3*/site-packages/flask/__init__.py")
+    assert flask.stat().st_mode & 0o044 == 0o044
 
     desk.stop()
     assert desk.process.returncode == 0, desk.output

@@ -176,10 +176,27 @@ def test_a_run_whose_worker_is_killed_at_any_step_is_applied_once(desk: Services
 
 def kill_children(service: SandboxService) -> None:
     """Kill every process that holds a script, as a machine without memory left does: from outside, without a word."""
-    zygotes = children(service.pid)
-    for child in {one for zygote in zygotes for one in children(zygote)}:
+    gone = {child for zygote in children(service.pid) for child in descendants(zygote)}
+    for child in gone:
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
+    # A signal takes its time: the answer that the script waits for must not come first.
+    deadline = time.monotonic() + 10
+    while any(runs_still(child) for child in gone):
+        assert time.monotonic() < deadline, "it does not die"
+        time.sleep(0.001)
+
+
+def runs_still(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def descendants(pid: int) -> set[int]:
+    own = children(pid)
+    return own.union(*(descendants(one) for one in own))
 
 
 def children(pid: int) -> set[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,3 +161,22 @@ def test_a_worker_that_has_worked_is_told_of_more_without_a_job_and_ends_when_as
         assert len(desk.redis.keys("rq:job:*")) <= 2  # the one it is in, and at most one that came before it listened
         worker.terminate()
         assert worker.wait(8) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_what_came_while_a_silent_redis_was_asked_to_list_it_is_looked_for(
+    desk: Services, redis_server: RedisServer
+) -> None:
+    """Else RQ would first wait for the same Redis to note that the job has ended."""
+    tasks.use(desk, stopping=lambda: False)
+    redis_server.pause()
+    try:
+        job = threading.Thread(target=tasks.drain)
+        job.start()
+        time.sleep(0.5)  # it has looked, and waits for the answer
+        a_ticket(desk.db)
+        job.join(30)
+        assert decided(desk) == 2
+    finally:
+        redis_server.go_on()

@@ -321,10 +321,17 @@ MUTATIONS = (
         "tests/tickets/test_db.py::test_only_what_nobody_would_miss_does_not_wait_for_the_disk",
     ),
     Mutation(
+        "what came while Redis was silent is looked for before RQ waits for it, too",
+        "jobs/tasks.py",
+        "    if heard or ear.deaf:",
+        "    if heard:",
+        "tests/jobs/test_listening.py::test_what_came_while_a_silent_redis_was_asked_to_list_it_is_looked_for[sqlite]",
+    ),
+    Mutation(
         "a word at the very end of a listening job is heard",
         "jobs/tasks.py",
-        "    if heard:  # at",
-        "    if heard and not services:  # at",
+        "    if heard or ear.deaf:  # at",
+        "    if ear.deaf:  # at",
         LISTENING + "test_a_word_that_comes_when_a_listening_job_is_about_to_end_is_not_lost",
     ),
     Mutation(
