@@ -395,6 +395,13 @@ LATER: Sequence[tuple[float, Callable[[Connection, datetime], None]]] = (
 )
 
 
+def noted_in_crm(connection: Connection, now: datetime) -> None:
+    """A18, which writes into the CRM. Published when the month was played: what was solved then is not noted now."""
+    data = table("A18_note_in_crm")
+    _checked(connection, data)
+    _put(connection, EntryKind.TABLE, data["code"], data["name"], data, author=MANAGER, now=now)
+
+
 def _checked(connection: Connection, data: Mapping[str, Any]) -> None:
     wrong = problems(data, live.vocabulary(connection))
     if wrong:

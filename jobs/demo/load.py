@@ -78,6 +78,8 @@ def load(
         told = stories(people, seed=found.seed, now=now, count=count)
         deeds = projects.deeds(people, seed=found.seed, now=now)
         play.Player(playing, clock, office, found.seed, said).play(told, now=now, deeds=deeds)
+        with playing.db.write() as connection:
+            desk.noted_in_crm(connection, now)
         with playing.db.read() as connection:
             figures = play.figures(connection)
     finally:

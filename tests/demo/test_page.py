@@ -14,17 +14,19 @@ from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from jobs import automation, enrichment, runs
+from jobs import automation, enrichment, outbox, runs
 from jobs.demo import control, places
-from jobs.demo.backoffice import BackOffice, Mood
+from jobs.demo.backoffice import BackOffice, Crm, Mood
 from jobs.demo.breakouts import BREAK_OUTS
 from jobs.demo.mail import mail, new_customer
 from jobs.demo.places import Places, SystemName
 from jobs.services import Services
 from jobs.tables import RunRow
-from tests.builders import FrozenClock
+from tests.builders import ANA, FrozenClock, a_ticket
 from tests.demo.conftest import NOW
 from tickets import store
+from tickets.effects import SetField
+from tickets.events import Cause
 from tickets.tables import ContextFact, History, Message, User, WorkItem
 from web import create_app
 
@@ -124,6 +126,35 @@ def test_the_double_charge_button_ends_in_a_ticket_that_shows_both_payments(
             select(History.cause).where(History.item_id == ticket, History.field == "team")
         ).scalars()
         assert [(cause["code"], cause["row"]) for cause in causes] == [("A01", "twice")]
+
+
+@pytest.mark.parametrize(("solved", "notes"), [("solved", 1), ("waiting_customer", 0)])
+def test_a_gold_customers_solved_ticket_is_noted_in_the_crm_once(
+    desk: Services, running: BackOffice, solved: str, notes: int
+) -> None:
+    crm = running.servers[SystemName.CRM].system
+    assert isinstance(crm, Crm)
+    ticket = a_ticket(desk.db, email="camille.laurent@courrier.example", now=desk.clock.now(), subject="Parcel").item_id
+    work(desk)
+    for status in (solved, "open", solved):
+        with desk.db.write() as connection:
+            store.change_item(
+                connection,
+                store.read_item(connection, ticket, lock=True),
+                lines=(store.Lines((SetField("status", status),), Cause("person", label="Ana")),),
+                actor=ANA,
+                now=desk.clock.now(),
+            )
+        work(desk)
+        while outbox.deliver(desk):
+            pass
+    assert [text for _, _, text in crm.notes.values()] == [f"Ticket {ticket} is solved: Parcel"] * notes
+    with desk.db.read() as connection:
+        card = select(ContextFact.body, ContextFact.cause).where(
+            ContextFact.item_id == ticket, ContextFact.key == "crm_add_note"
+        )
+        found = [(row.body["data"]["id"], row.cause["code"]) for row in connection.execute(card)]
+    assert found == [("N-1", "A18")] * notes
 
 
 def test_two_presses_are_two_customers_with_two_tickets(desk: Services, app: APIFlask, running: BackOffice) -> None:
