@@ -67,6 +67,7 @@ def test_the_inbox_is_worked_from_the_keyboard(busy: Served, visit: Visit) -> No
     expect(page.locator("tr.cur a")).to_have_text("Invoice 118 has the wrong address")
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{visitor.url}/tickets/3")
+    page.wait_for_load_state()  # a page listens for keys once it is there
     page.keyboard.press("r")
     expect(page.get_by_label("Message", exact=True)).to_be_focused()
     page.keyboard.type("Thank you j k r")

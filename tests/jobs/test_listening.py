@@ -158,6 +158,7 @@ def test_a_worker_that_has_worked_is_told_of_more_without_a_job_and_ends_when_as
             a_ticket(desk.db)
             desk.queues.hint(Work.DRAIN)
             assert until(lambda number=number: decided(desk) == 2 * number)  # type: ignore[misc]
+            assert until(lambda: desk.redis.zcard("deskhand:ears:drain") == 1)  # it listens again
         assert len(desk.redis.keys("rq:job:*")) <= 2  # the one it is in, and at most one that came before it listened
         worker.terminate()
         assert worker.wait(8) == 0
