@@ -60,3 +60,11 @@ def agent(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
     assert sign_in(browser, email).status_code == 302
     return browser
+
+
+@pytest.fixture
+def manager(desk: Desk, app: APIFlask) -> FlaskClient:
+    """A browser in which the manager Mara is signed in, who is in no team."""
+    browser = app.test_client()
+    assert sign_in(browser, desk.user("mara", "manager")).status_code == 302
+    return browser

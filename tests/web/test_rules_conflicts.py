@@ -5,20 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from rules import store as rule_list
-from tests.web.desk import TRIAGE, Desk, sign_in
+from tests.web.desk import TRIAGE, Desk
 from tickets.values import JSON
 from web import rules_versions
-
-
-@pytest.fixture
-def manager(desk: Desk, app: APIFlask) -> FlaskClient:
-    browser = app.test_client()
-    assert sign_in(browser, desk.user("ana", "manager", name="Ana Nowak")).status_code == 302
-    return browser
 
 
 def draft(desk: Desk, code: str, **changes: Any) -> None:

@@ -17,18 +17,11 @@ from rules.parse import MAX_TRIGGERS, parse_table
 from rules.triggers import TRIGGERS
 from rules.vocabulary import NamedList
 from tests.rules.desk import DESK
-from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.desk import TRIAGE, Desk, send
 from tests.web.test_rules_editor import edit, stored, text_of, words
 from tickets.item import FieldType
 from tickets.values import JSON
 from web.rules_forms import CellForm, condition_form, read_condition, trigger_forms
-
-
-@pytest.fixture
-def manager(desk: Desk, app: APIFlask) -> FlaskClient:
-    browser = app.test_client()
-    sign_in(browser, desk.user("ana", "manager", "agent", name="Ana Nowak", teams=("billing",)))
-    return browser
 
 
 def groups(desk: Desk, manager: FlaskClient, **fields: object) -> Any:

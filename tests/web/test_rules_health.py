@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
@@ -14,13 +13,6 @@ from tests.web.test_runs_pages import words
 from tickets import store as items
 from tickets.effects import SetField
 from tickets.events import Actor, ActorKind, Cause
-
-
-@pytest.fixture
-def manager(desk: Desk, app: APIFlask) -> FlaskClient:
-    browser = app.test_client()
-    assert sign_in(browser, desk.user("mara", "manager")).status_code == 302
-    return browser
 
 
 def line(browser: FlaskClient, name: str) -> str:

@@ -7,18 +7,11 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from tests.rules.desk import DESK
-from tests.web.desk import TRIAGE, Desk, sign_in
+from tests.web.desk import TRIAGE, Desk
 from tests.web.test_rules_document import a_document, do
 from tests.web.test_rules_editor import edit, stored, text_of
 from web import rules_words
 from web.rules_document import EditRefused
-
-
-@pytest.fixture
-def manager(desk: Desk, app: APIFlask) -> FlaskClient:
-    browser = app.test_client()
-    sign_in(browser, desk.user("ana", "manager", "agent", name="Ana Nowak", teams=("billing",)))
-    return browser
 
 
 def test_a_table_is_told_to_run_again_by_its_settings(desk: Desk, manager: FlaskClient) -> None:

@@ -17,13 +17,6 @@ from tests.web.test_runs_pages import words
 
 
 @pytest.fixture
-def manager(desk: Desk, app: APIFlask) -> FlaskClient:
-    browser = app.test_client()
-    assert sign_in(browser, desk.user("mara", "manager")).status_code == 302
-    return browser
-
-
-@pytest.fixture
 def code(desk: Desk) -> str:
     """A live table with a draft that gives what nobody took to billing instead."""
     code = desk.publish()

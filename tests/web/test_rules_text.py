@@ -25,7 +25,7 @@ from rules.parse import MAX_ROWS, parse_table
 from tests.environment.selection import examples
 from tests.oracle.lists import tables
 from tests.rules.desk import DESK
-from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.desk import TRIAGE, Desk, send
 from tests.web.test_rules_editor import edit, stored, text_of
 from tests.web.test_rules_groups import cells, the_condition
 from tickets.values import JSON
@@ -36,13 +36,6 @@ from web.rules_edits import Desk as EditDesk
 from web.rules_edits import edit as edited
 
 EDITS = EditDesk(DESK, (), "UTC")
-
-
-@pytest.fixture
-def manager(desk: Desk, app: APIFlask) -> FlaskClient:
-    browser = app.test_client()
-    sign_in(browser, desk.user("ana", "manager", "agent", name="Ana Nowak", teams=("billing",)))
-    return browser
 
 
 # Files -----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from apiflask import APIFlask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
@@ -11,7 +10,7 @@ from jobs import automation
 from jobs.parked import rehearse
 from jobs.tables import DecisionRow, RowSetAside
 from rules import store as rule_list
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, send
 from tests.web.test_runs_pages import words
 from tickets import people
 from tickets import store as items
@@ -31,13 +30,6 @@ NOBODY_NEXT: dict[str, JSON] = {
     "steps": [{"id": "s1", "do": "set_priority"}, {"id": "s2", "do": "assign_next"}],
     "rows": [{"id": "r1", "then": {"s1": {"priority": "urgent"}, "s2": {"turns": "round_robin"}}}],
 }
-
-
-@pytest.fixture
-def manager(desk: Desk, app: APIFlask) -> FlaskClient:
-    browser = app.test_client()
-    assert sign_in(browser, desk.user("mara", "manager")).status_code == 302
-    return browser
 
 
 @pytest.fixture

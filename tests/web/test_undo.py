@@ -21,13 +21,6 @@ from tickets.tables import Team
 
 
 @pytest.fixture
-def manager(desk: Desk, app: APIFlask) -> FlaskClient:
-    browser = app.test_client()
-    assert sign_in(browser, desk.user("mara", "manager")).status_code == 302
-    return browser
-
-
-@pytest.fixture
 def code(desk: Desk) -> str:
     """The triage table, live; it gave two refunds to billing, and somebody changed one since."""
     return desk.publish()
