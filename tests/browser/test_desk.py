@@ -147,6 +147,25 @@ def test_the_filter_works_without_scripts(busy: Served, visit: Visit) -> None:
     expect(visitor.page.locator("tbody tr")).to_have_count(2)
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_on_a_phone_the_filter_is_folded_behind_one_control(busy: Served, visit: Visit, scripts: bool) -> None:
+    visitor = signed_in(visit, width=390, scripts=scripts)
+    page = visitor.page
+    visitor.go("/?queue=all")
+    bar = page.locator("form.filters")
+    expect(bar.get_by_role("searchbox")).to_be_visible()
+    expect(page.get_by_label("Team")).to_be_hidden()
+    visitor.picture("inbox-390-folded")
+    bar.get_by_role("checkbox", name="Filter").focus()
+    page.keyboard.press("Space")
+    page.get_by_label("Team").select_option("billing")
+    if not scripts:
+        page.get_by_role("button", name="Filter").click()
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(bar.locator("label.btn")).to_have_text("Filter 1")  # that one is set is seen without unfolding it
+    visitor.picture("inbox-390-filtered")
+
+
 def test_a_customer_writes_to_us_without_scripts(served: Served, visit: Visit) -> None:
     visitor = visit(width=390, scripts=False)
     page = visitor.page

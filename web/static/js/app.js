@@ -39,10 +39,10 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (said) say(said.dataset.say);
 });
 
-// A form marked data-autosubmit sends itself when its choice changes; its button is for people without scripts.
+// A form marked data-autosubmit sends itself when one of its named choices changes; its button is for people without scripts.
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-autosubmit]");
-  if (form && event.target.matches("select, input[type=checkbox], input[type=radio]")) form.requestSubmit();
+  if (form && event.target.name && event.target.matches("select, input[type=checkbox], input[type=radio]")) form.requestSubmit();
 });
 
 // Empty filters stay out of the address.
