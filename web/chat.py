@@ -28,6 +28,7 @@ from tickets.errors import ItemNotFound
 from tickets.events import Actor, ActorKind
 from tickets.item import LANGUAGES, Item, ItemKind
 from tickets.tables import Brand, Message, Person, Seen
+from tickets.values import JSON
 from web import names_store
 from web.access import open_to_all
 from web.context import now, services
@@ -131,7 +132,7 @@ def start(brand: str) -> ResponseReturnValue:
             now=now(),
             message=_message(given["text"], Talk(0, person), name, email, language),
         )
-        said = _messages(connection, Talk(made.item_id, person), 0)
+        said = _messages(connection, Talk(made.item_id, person), 0, known.key)
     services().queues.hint(Work.DRAIN)
     return jsonify(token=_tokens().dumps([made.item_id, person]), messages=said), 201
 
@@ -182,8 +183,8 @@ def new() -> ResponseReturnValue:
 
 def _look(talk: Talk, after: int) -> list[dict[str, Any]]:
     with services().db.read() as connection:
-        _item(connection, talk)
-        said = _messages(connection, talk, after)
+        item = _item(connection, talk)
+        said = _messages(connection, talk, after, item.state.get("brand"))
     theirs = [one["id"] for one in said if one["author"] != "you"]
     if theirs:
         with services().db.write() as connection:
@@ -194,9 +195,10 @@ def _look(talk: Talk, after: int) -> list[dict[str, Any]]:
     return said
 
 
-def _messages(connection: Connection, talk: Talk, after: int) -> list[dict[str, Any]]:
-    """The conversation after this message: public, and nothing of people who do not take part."""
-    brand = items.read_item(connection, talk.item_id).state.get("brand")
+def _messages(connection: Connection, talk: Talk, after: int, brand: JSON) -> list[dict[str, Any]]:
+    """The conversation after this message: public, and nothing of people who do not take part.
+
+    The bot speaks in the name of `brand`."""
     store = connection.execute(select(Brand.label).where(Brand.key == brand)).scalar_one_or_none()
     rows = connection.execute(
         select(
