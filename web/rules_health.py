@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from jobs import health
 from jobs.health import Health
 from rules import store as rule_list
-from rules.store import EntryKind
+from rules.store import EntryKind, Stored
 from web.access import needs
 from web.context import now, services
-from web.rules_open import PERMISSION
+from web.rules_open import PERMISSION, row_numbers
+
+#: Rows named that did nothing; more of them are dots.
+ROWS_NAMED = 8
 
 report = Blueprint("health", __name__)
 
@@ -29,9 +34,15 @@ def index() -> ResponseReturnValue:
         ]
         since = rule_list.first_published(connection)
     lines = [
-        (one, own, health.advice(one, own, now(), since.get(one.code)), health.rows_never(one, own))
+        (one, own, health.advice(one, own, now(), since.get(one.code)), _idle(one, health.rows_never(one, own)))
         for one in entries
         for own in [found.of.get(one.code, Health())]
     ]
     lines.sort(key=lambda line: (line[2] != "distrusted", line[2] != "never"))
     return render_template("rules_health.html", lines=lines, found=found, rules=health)
+
+
+def _idle(entry: Stored, rows: Sequence[str]) -> str:
+    """The rows that did nothing, by the numbers of the grid; "" for none."""
+    named = row_numbers(rows[:ROWS_NAMED], entry.content) if rows else ""
+    return f"{named} …" if len(rows) > ROWS_NAMED else named

@@ -116,7 +116,7 @@ def view_of(found: Open, page: int = 1, *, thorough: bool = False) -> dict[str, 
         "otherwise": OTHERWISE,
         "listed": LISTED_CHANGES,
         "hits_json": _hits_json,
-        "row_numbers": _row_numbers,
+        "row_numbers": row_numbers,
         "effect_label": _effect_label,
     }
 
@@ -126,7 +126,7 @@ def _hits_json(made: Preview) -> str:
     return json.dumps({row: [one.draft, one.live] for row, one in made.hits.items()})
 
 
-def _row_numbers(rows: Sequence[str], content: Mapping[str, Any] | None) -> str:
+def row_numbers(rows: Sequence[str], content: Mapping[str, Any] | None) -> str:
     """Rows as people count them, e.g. "3" or "1, 4"; "∞" for the last one, "–" for none."""
     numbers = {one["id"]: str(n) for n, one in enumerate(documents.tidy(content or {})["rows"], 1)}
     return ", ".join("∞" if one == OTHERWISE else numbers.get(one, one) for one in rows) or "–"
