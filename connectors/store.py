@@ -363,14 +363,6 @@ def add_call(connection: Connection, row: Mapping[str, Any]) -> None:
     connection.execute(insert(_CALLS).values(**row))
 
 
-def prune(connection: Connection, *, records_before: datetime, calls_before: datetime) -> int:
-    """Drop answers that may no longer be used and were fetched before `records_before`, and audit rows older than
-    `calls_before`; how many rows went."""
-    now_useless = (_RECORDS.c.fetched_at < records_before) & (_RECORDS.c.stale_until < records_before)
-    gone = connection.execute(delete(_RECORDS).where(now_useless)).rowcount
-    return gone + connection.execute(delete(_CALLS).where(_CALLS.c.at < calls_before)).rowcount
-
-
 def last_calls(connection: Connection, name: str, *, limit: int = 50) -> Sequence[Any]:
     """The newest audit rows of a connection, newest first; at most 500."""
     return connection.execute(

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, select
+from sqlalchemy import ColumnElement, Select, delete, select, tuple_
 
-from connectors.store import prune as prune_connectors
+from connectors.store import CallTable, RecordTable
 from jobs.bounces import BOUNCED
 from jobs.services import Services
 from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RowSetAside, RunRow, SkippedRow, UndoItemRow, UndoRow
@@ -43,21 +43,24 @@ def prune(services: Services) -> Mapping[str, int]:
         OutboxRow.created_at < decided_before
     )
     gone = {
-        "decisions": _drop(services, DecisionRow, DecisionRow.at < decided_before, "id"),
-        "checked": _drop(services, DecisionRow, checked, "id"),
+        "decisions": _drop(services, DecisionRow, DecisionRow.at < decided_before),
+        "checked": _drop(services, DecisionRow, checked),
         # Without the decision there are no facts of then to decide them on.
-        "rows_set_aside": _drop(services, RowSetAside, RowSetAside.at < decided_before, "event_id"),
-        "undelivered": _drop(services, OutboxRow, given_up, "id"),
-        "undone": _drop(services, UndoItemRow, UndoItemRow.undo_id.in_(_old_undos(decided_before)), "undo_id"),
-        "undos": _drop(services, UndoRow, UndoRow.id.in_(_old_undos(decided_before)) & ~_left_to_undo().exists(), "id"),
+        "rows_set_aside": _drop(services, RowSetAside, RowSetAside.at < decided_before),
+        "undelivered": _drop(services, OutboxRow, given_up),
+        "undone": _drop(services, UndoItemRow, UndoItemRow.undo_id.in_(_old_undos(decided_before))),
+        "undos": _drop(services, UndoRow, UndoRow.id.in_(_old_undos(decided_before)) & ~_left_to_undo().exists()),
         # A run that has not ended has no finished_at and is never dropped.
-        "runs": _drop(services, RunRow, RunRow.finished_at < decided_before, "id"),
-        "sent": _drop(services, OutboxRow, (OutboxRow.status == "sent") & (OutboxRow.sent_at < sent_before), "id"),
-        "portal_tokens": _drop(services, PortalToken, PortalToken.expires_at < now - timedelta(days=TOKEN_DAYS), "id"),
-        "keys": _drop(services, IdempotencyKey, IdempotencyKey.created_at < now - timedelta(hours=KEY_H), "key"),
+        "runs": _drop(services, RunRow, RunRow.finished_at < decided_before),
+        "sent": _drop(services, OutboxRow, (OutboxRow.status == "sent") & (OutboxRow.sent_at < sent_before)),
+        "portal_tokens": _drop(services, PortalToken, PortalToken.expires_at < now - timedelta(days=TOKEN_DAYS)),
+        "keys": _drop(services, IdempotencyKey, IdempotencyKey.created_at < now - timedelta(hours=KEY_H)),
+        # An answer that may stand in for a system that is away is still of use, however old it is.
+        "answers": _drop(
+            services, RecordTable, (RecordTable.fetched_at < asked_before) & (RecordTable.stale_until < asked_before)
+        ),
+        "calls": _drop(services, CallTable, CallTable.at < asked_before),
     }
-    with services.db.write() as connection:
-        gone["answers"] = prune_connectors(connection, records_before=asked_before, calls_before=asked_before)
     if any(gone.values()):
         log.info("retention.pruned", extra=gone)
     return gone
@@ -82,14 +85,15 @@ def _left_to_undo() -> Select[int]:
     return select(UndoItemRow.undo_id).where(UndoItemRow.undo_id == UndoRow.id)
 
 
-def _drop(services: Services, model: Any, old: ColumnElement[bool], by: str) -> int:
-    column = table_of(model).c[by]
+def _drop(services: Services, model: Any, old: ColumnElement[bool]) -> int:
+    """Drop such rows of one table, each transaction at most `BATCH`, however many of them hang together."""
+    key = table_of(model).primary_key.columns
     total = 0
     for _ in range(ROUNDS):
         with services.db.write() as connection:
-            some = select(column).where(old).order_by(column).limit(BATCH).scalar_subquery()
-            count = connection.execute(delete(model).where(column.in_(some), old)).rowcount
+            some = select(*key).where(old).order_by(*key).limit(BATCH)
+            count = connection.execute(delete(model).where(tuple_(*key).in_(some), old)).rowcount
         total += count
-        if count == 0:
+        if count < BATCH:
             break
     return total

@@ -143,26 +143,6 @@ def test_answers_come_back_from_the_database_as_they_were(desk: Desk, serve: Any
     assert (first.fetched_at, first.fresh_until) == (second.fetched_at, second.fresh_until)
 
 
-def test_pruning_drops_only_what_may_no_longer_be_used(desk: Desk, serve: Any) -> None:
-    row = {"id": 1, "full_name": "Ada", "email": "a@example.net", "balance": None}
-    server = serve(lambda _asked: as_json({"items": [row]}))
-    desk.connect("crm", "http_json", http_json(server.url, {**FIND, "cache_s": 60, "stale_s": 3_600}))
-    desk.call("crm", "find_customer", email="a@example.net")
-    desk.clock.forward(3_000)
-    desk.call("crm", "find_customer", email="b@example.net")
-    desk.clock.forward(1_000)
-
-    def prune() -> int:
-        now = desk.clock.now
-        with desk.db.write() as db:
-            return store.prune(db, records_before=now, calls_before=now - timedelta(days=1))
-
-    assert prune() == 1
-    assert len(desk.records()) == 1
-    assert prune() == 0
-    assert len(desk.audit()) == 2
-
-
 def test_a_late_401_does_not_spoil_new_credentials(desk: Desk) -> None:
     desk.connect("billing", "stripe", STRIPE)
     desk.connect("billing", "stripe", {**STRIPE, "api_key": "sk_test_another_one"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import func, insert, select
 
@@ -9,7 +11,7 @@ from connectors.store import CallTable, add_call, add_record, newest_record
 from jobs import retention
 from jobs.retention import prune
 from jobs.services import Services
-from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RunRow
+from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RunRow, UndoItemRow, UndoRow
 from tests.builders import a_ticket
 from tests.jobs.desk import clock_of, item, table, work
 from tests.jobs.test_automation import TRIAGE
@@ -126,9 +128,11 @@ def test_answers_and_calls_of_connections_and_old_keys_go(desk: Services) -> Non
     call |= {"inputs_hash": "h", "status": "ok", "error": "", "http_status": 200, "ms": 1, "requests": 1}
     record = {"key": "k", "connection": "crm", "operation": "find", "inputs_hash": "h", "data": {"v": 1}}
     record |= {"truncated": False, "external_url": "", "fetched_at": now, "fresh_until": now, "stale_until": now}
+    stands_in = {**record, "key": "still of use", "stale_until": now + timedelta(days=desk.settings.keep_answers_days)}
     with desk.db.write() as connection:
         add_call(connection, {**call, "answer_bytes": 1, "request_id": ""})
         add_record(connection, record)
+        add_record(connection, stands_in)
         connection.execute(
             insert(IdempotencyKey).values(
                 principal="p", key="k", request_sha256="", status=200, body={}, created_at=desk.clock.now()
@@ -138,9 +142,13 @@ def test_answers_and_calls_of_connections_and_old_keys_go(desk: Services) -> Non
     clock_of(desk).forward(hours=retention.KEY_H + 1)
     assert (prune(desk)["keys"], count(desk, CallTable)) == (1, 1)
     clock_of(desk).forward(days=desk.settings.keep_answers_days)
-    assert prune(desk)["answers"] == 2
+    gone = prune(desk)
+    assert (gone["answers"], gone["calls"]) == (1, 1)
     with desk.db.read() as connection:
         assert newest_record(connection, "k") is None
+        assert newest_record(connection, "still of use") is not None
+    clock_of(desk).forward(days=desk.settings.keep_answers_days)
+    assert prune(desk)["answers"] == 1
 
 
 def test_one_round_is_bounded_and_the_next_goes_on(desk: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,3 +157,23 @@ def test_one_round_is_bounded_and_the_next_goes_on(desk: Services, monkeypatch: 
     mails(desk, *["sent"] * 7)
     clock_of(desk).forward(days=desk.settings.keep_sent_days, seconds=1)
     assert [prune(desk)["sent"] for _ in range(3)] == [4, 3, 0]
+
+
+def test_an_undo_of_many_items_goes_in_pieces_and_itself_when_nothing_of_it_is_left(
+    desk: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table(desk, TRIAGE)
+    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(retention, "ROUNDS", 1)
+    now = desk.clock.now()
+    asked = {"code": "A01", "version": 1, "since": now, "until": now, "asked_by": "ana", "asked_at": now}
+    items = [a_ticket(desk.db).item_id for _ in range(3)]
+    with desk.db.write() as connection:
+        for status in ("done", "waiting"):
+            undo_id = connection.execute(insert(UndoRow).values(asked).returning(UndoRow.id)).scalar_one()
+            of_it = [{"undo_id": undo_id, "item_id": one, "status": status, "outcome": {}} for one in items]
+            connection.execute(insert(UndoItemRow), of_it)
+    clock_of(desk).forward(days=desk.settings.keep_decisions_days, seconds=1)
+    found = [prune(desk) for _ in range(3)]
+    assert [(one["undone"], one["undos"]) for one in found] == [(2, 0), (1, 1), (0, 0)]
+    assert (count(desk, UndoRow), count(desk, UndoItemRow)) == (1, 3)
