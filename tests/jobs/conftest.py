@@ -1,4 +1,4 @@
-"""The desk that tests of `jobs` work on."""
+"""The desks that tests of `jobs` work on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from jobs.services import Services
-from tests.jobs.desk import a_working_desk
+from tests.connectors.upstream import Upstream, as_json
+from tests.environment.sandbox import SandboxService
+from tests.jobs.desk import a_desk_with_a_crm, a_working_desk, ana
+from tests.rows.changes import Crm
+from tickets.people import Viewer
 
 
 @pytest.fixture
@@ -16,3 +20,39 @@ def desk(database_url: str, tmp_path: Path) -> Iterator[Services]:
     """Services on a database of this test's own, SQLite and PostgreSQL; Redis is away."""
     with a_working_desk(database_url, tmp_path) as services:
         yield services
+
+
+@pytest.fixture
+def viewer(desk: Services) -> Viewer:
+    """Ana, who edits rules."""
+    return ana(desk)
+
+
+@pytest.fixture
+def crm() -> Iterator[Upstream]:
+    """A CRM in which everybody is one gold customer."""
+    server = Upstream(lambda _: as_json([{"id": "c1", "name": "Camille", "tier": "gold"}]))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def crm_desk(database_url: str, tmp_path: Path, crm: Upstream, sandbox_service: SandboxService) -> Iterator[Services]:
+    """A desk that may read this CRM, and runs scripts."""
+    with a_desk_with_a_crm(database_url, tmp_path, crm.url, str(sandbox_service.socket)) as services:
+        yield services
+
+
+@pytest.fixture
+def notes() -> Crm:
+    """A CRM that takes notes."""
+    return Crm()
+
+
+@pytest.fixture
+def noting_desk(database_url: str, tmp_path: Path, notes: Crm, sandbox_service: SandboxService) -> Iterator[Services]:
+    """A desk that has that one, and runs scripts; whether it may write there is for the test to say."""
+    server = Upstream(notes)
+    with a_desk_with_a_crm(database_url, tmp_path, server.url, str(sandbox_service.socket)) as services:
+        yield services
+    server.close()

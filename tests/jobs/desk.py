@@ -22,8 +22,9 @@ from rules.store import EntryKind
 from sandbox.client import Sandbox
 from sandbox.limits import Limits
 from tests.builders import FrozenClock, a_desk
-from tickets import store
+from tickets import people, store
 from tickets.item import Item
+from tickets.people import Viewer
 from tickets.store import AnyRow
 
 #: A run's longest wall time here, in seconds: on a busy machine two seconds of the processor may take twenty.
@@ -157,6 +158,14 @@ def decisions(services: Services, item_id: int) -> list[AnyRow]:
                 .order_by(DecisionRow.id)
             )
         )
+
+
+def ana(services: Services, key: str = "ana") -> Viewer:
+    """Ana, or another colleague, as who looks at something."""
+    with services.db.read() as connection:
+        found = people.viewer(connection, key)
+    assert found is not None
+    return found
 
 
 def free_port() -> int:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import select
 
@@ -14,9 +11,7 @@ from jobs.services import Services
 from jobs.tables import OutboxRow
 from rules import store as rule_list
 from tests.builders import a_ticket
-from tests.connectors.upstream import Upstream
-from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_desk_with_a_crm, clock_of, table, work
+from tests.jobs.desk import clock_of, table, work
 from tests.jobs.test_fault_points import killed_at
 from tests.rows.changes import ADD_NOTE, Crm
 from tickets.tables import ContextFact
@@ -34,16 +29,13 @@ rows: [{id: r1, then: {s1: {change: crm.add_note, inputs: {email: a@b.test, text
 
 
 @pytest.fixture
-def crm() -> Crm:
-    return Crm()
+def crm(notes: Crm) -> Crm:
+    return notes
 
 
 @pytest.fixture
-def desk(database_url: str, tmp_path: Path, crm: Crm, sandbox_service: SandboxService) -> Iterator[Services]:
-    server = Upstream(crm)
-    with a_desk_with_a_crm(database_url, tmp_path, server.url, str(sandbox_service.socket)) as services:
-        yield services
-    server.close()
+def desk(noting_desk: Services) -> Services:
+    return noting_desk
 
 
 def allow(desk: Services, crm: Crm, *, careful: bool) -> None:

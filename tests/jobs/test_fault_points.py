@@ -24,7 +24,7 @@ from run_tool.places import ROOT
 from tests.builders import ANA, a_ticket
 from tests.connectors.upstream import Asked, Reply, Upstream, as_json
 from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, clock_of, decisions, item, table, work
+from tests.jobs.desk import BY_TIER, clock_of, decisions, item, table, work
 from tests.jobs.sink import MailSink, a_mail_sink
 from tests.jobs.test_runs import RUNS_IT, script
 from tests.web.desk import Clock, Desk, sign_in
@@ -49,22 +49,14 @@ rows: [{id: r1, then: {s1: {text: We look into it., public: true}, s2: {tags: [a
 
 
 @pytest.fixture
-def crm() -> Iterator[Upstream]:
-    server = Upstream(lambda _: as_json([{"id": "c1", "name": "Camille", "tier": "gold"}]))
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def sink() -> Iterator[MailSink]:
     with a_mail_sink() as found:
         yield found
 
 
 @pytest.fixture
-def desk(database_url: str, tmp_path: Path, crm: Upstream, sandbox_service: SandboxService) -> Iterator[Services]:
-    with a_desk_with_a_crm(database_url, tmp_path, crm.url, str(sandbox_service.socket)) as services:
-        yield services
+def desk(crm_desk: Services) -> Services:
+    return crm_desk
 
 
 def process(desk: Services, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:

@@ -14,9 +14,8 @@ from jobs.services import Services
 from jobs.undo import Scope
 from rules import store as rule_list
 from tests.builders import a_ticket
-from tests.jobs.desk import clock_of, table, work
+from tests.jobs.desk import ana, clock_of, table, work
 from tests.jobs.test_automation import by_hand
-from tickets import people
 from tickets.effects import AddTo, RemoveFrom, SetField
 from tickets.tables import EventRow
 
@@ -92,11 +91,10 @@ def test_the_report_counts_what_really_happened(desk: Services) -> None:
     by_hand(desk, tickets[1], RemoveFrom("tags", ("hot",)), AddTo("tags", ("mine",)))  # reversed
     clock_of(desk).at += timedelta(minutes=55)
     by_hand(desk, tickets[2], SetField("priority", "low"))  # too late
+    boss = ana(desk)
     with desk.db.write() as connection:
-        ana = people.viewer(connection, "ana")
-        assert ana is not None
         scope = Scope("A01", 1, desk.clock.now() - timedelta(days=1), desk.clock.now())
-        undo.start(connection, scope, ana, desk.clock.now(), items=tickets[3:])
+        undo.start(connection, scope, boss, desk.clock.now(), items=tickets[3:])
     undo.carry_on(desk, budget_s=30)  # taken back as a whole: no reversal
     work(desk)
     with desk.db.read() as connection:

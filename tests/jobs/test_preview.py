@@ -20,10 +20,8 @@ from rules.store import EntryKind, EntryNotFound
 from rules.trace import RowVerdict
 from tests.builders import a_ticket
 from tests.connectors.upstream import Upstream, as_json
-from tests.jobs.desk import a_working_desk, clock_of, decisions, item, publish, table, work
-from tickets import people
+from tests.jobs.desk import a_working_desk, ana, clock_of, decisions, item, publish, table, work
 from tickets.db import Base, Database
-from tickets.people import Viewer
 
 TRIAGE = """
 code: A01
@@ -49,13 +47,6 @@ def dump(db: Database) -> dict[str, list[str]]:
             name: sorted(repr(tuple(row)) for row in connection.execute(text(f'SELECT * FROM "{name}"')))
             for name in Base.metadata.tables
         }
-
-
-def ana(services: Services, key: str = "ana") -> Viewer:
-    with services.db.read() as connection:
-        found = people.viewer(connection, key)
-    assert found is not None
-    return found
 
 
 def draft(**changes: Any) -> dict[str, Any]:

@@ -13,9 +13,8 @@ from jobs.tables import DecisionRow, RowSetAside
 from rules import files
 from rules import store as rule_list
 from tests.builders import a_ticket
-from tests.jobs.desk import clock_of, decisions, item, table, work
+from tests.jobs.desk import ana, clock_of, decisions, item, table, work
 from tests.jobs.test_automation import by_hand
-from tickets import people
 from tickets.effects import SetField
 from tickets.people import Viewer
 from tickets.tables import EventRow, History, Notification, User
@@ -58,10 +57,7 @@ def change(services: Services, content: str) -> None:
 def viewer(desk: Services) -> Viewer:
     with desk.db.write() as connection:
         connection.execute(update(User).where(User.key == "ana").values(roles=["admin"]))
-    with desk.db.read() as connection:
-        found = people.viewer(connection, "ana")
-    assert found is not None
-    return found
+    return ana(desk)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import marshal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from sandbox.stamp import code_key
 from tests.builders import a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_desk_with_a_crm, a_working_desk, clock_of, item, publish, table, work
+from tests.jobs.desk import a_working_desk, clock_of, item, publish, table, work
 from tests.jobs.test_queues import a_worker, until
 from tests.web.desk import Clock, Desk, sign_in
 from tickets.tables import ContextFact, EventRow, History, Message
@@ -54,16 +53,8 @@ else:
 
 
 @pytest.fixture
-def crm() -> Iterator[Upstream]:
-    server = Upstream(lambda _: as_json([{"id": "c1", "name": "Camille", "tier": "gold"}]))
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def desk(database_url: str, tmp_path: Path, crm: Upstream, sandbox_service: SandboxService) -> Iterator[Services]:
-    with a_desk_with_a_crm(database_url, tmp_path, crm.url, str(sandbox_service.socket)) as services:
-        yield services
+def desk(crm_desk: Services) -> Services:
+    return crm_desk
 
 
 def script(services: Services, source: str) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import func, select
 
@@ -17,11 +14,8 @@ from rules import store as rule_list
 from rules.store import EntryKind
 from sandbox.contract import Manifest
 from tests.builders import a_ticket
-from tests.connectors.upstream import Upstream
-from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_desk_with_a_crm, publish, table, work
+from tests.jobs.desk import ana, publish, table, work
 from tests.jobs.test_changes_killed import allow
-from tests.jobs.test_preview import ana
 from tests.jobs.test_runs import RUNS_IT, script, the_run
 from tests.rows.changes import Crm
 from tickets.tables import ContextFact, EventRow
@@ -34,17 +28,14 @@ ticket.add_tags(["noted"])
 
 
 @pytest.fixture
-def crm() -> Crm:
-    return Crm()
+def crm(notes: Crm) -> Crm:
+    return notes
 
 
 @pytest.fixture
-def desk(database_url: str, tmp_path: Path, crm: Crm, sandbox_service: SandboxService) -> Iterator[Services]:
-    server = Upstream(crm)
-    with a_desk_with_a_crm(database_url, tmp_path, server.url, str(sandbox_service.socket)) as services:
-        allow(services, crm, careful=True)
-        yield services
-    server.close()
+def desk(noting_desk: Services, crm: Crm) -> Services:
+    allow(noting_desk, crm, careful=True)
+    return noting_desk
 
 
 def queued(desk: Services) -> int:

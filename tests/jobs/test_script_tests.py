@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +18,8 @@ from rules import files
 from rules.store import EntryKind
 from tests.builders import a_ticket
 from tests.connectors.upstream import Upstream, as_json
-from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_desk_with_a_crm, publish, table, work
-from tests.jobs.test_preview import ana, dump
+from tests.jobs.desk import ana, publish, table, work
+from tests.jobs.test_preview import dump
 from tests.jobs.test_runs import RUNS_IT, SCRIPT
 from tickets.values import JSON
 
@@ -36,9 +34,8 @@ def crm() -> Iterator[Upstream]:
 
 
 @pytest.fixture
-def desk(database_url: str, tmp_path: Path, crm: Upstream, sandbox_service: SandboxService) -> Iterator[Services]:
-    with a_desk_with_a_crm(database_url, tmp_path, crm.url, str(sandbox_service.socket)) as services:
-        yield services
+def desk(crm_desk: Services) -> Services:
+    return crm_desk
 
 
 @pytest.fixture

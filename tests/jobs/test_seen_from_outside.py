@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -19,8 +17,7 @@ from jobs.tables import DecisionRow, OutboxRow, RunRow
 from jobs.worker import STOP_DEADLINE_S
 from tests.builders import a_ticket
 from tests.connectors.upstream import Upstream, as_json
-from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_desk_with_a_crm, clock_of, table, work
+from tests.jobs.desk import clock_of, table, work
 from tests.jobs.sink import a_mail_sink
 from tests.jobs.test_fault_points import ANSWER_AND_TAG
 from tests.jobs.test_queues import a_worker, decided, in_the_past, until
@@ -41,16 +38,8 @@ rows: [{id: r1, if: {c1: {value: gold}}, then: {s1: {text: We look into it., pub
 
 
 @pytest.fixture
-def crm() -> Iterator[Upstream]:
-    server = Upstream(lambda _: as_json([{"id": "c1", "name": "Camille", "tier": "gold"}]))
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def desk(database_url: str, tmp_path: Path, crm: Upstream, sandbox_service: SandboxService) -> Iterator[Services]:
-    with a_desk_with_a_crm(database_url, tmp_path, crm.url, str(sandbox_service.socket)) as services:
-        yield services
+def desk(crm_desk: Services) -> Services:
+    return crm_desk
 
 
 def figures(desk: Services) -> dict[str, float]:

@@ -15,7 +15,6 @@ from rules import files
 from rules import store as rule_list
 from tests.builders import a_ticket
 from tests.jobs.desk import clock_of, item, table, work
-from tickets import people
 from tickets.db import Base
 from tickets.people import Viewer
 
@@ -36,14 +35,6 @@ DRAFT = (
 """
 )
 RENAMED = LIVE.replace("Urgent by mail", "Another name")
-
-
-@pytest.fixture
-def viewer(desk: Services) -> Viewer:
-    with desk.db.read() as connection:
-        found = people.viewer(connection, "ana")
-    assert found is not None
-    return found
 
 
 def drafted(desk: Services, content: str) -> None:

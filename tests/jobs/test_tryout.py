@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,10 +18,10 @@ from rules import store as rule_list
 from rules.store import EntryKind
 from sandbox.contract import Answer, CallFailed
 from tests.builders import MORNING, a_ticket
-from tests.connectors.upstream import Upstream, as_json
+from tests.connectors.upstream import Upstream
 from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_desk_with_a_crm, item, publish, table, work
-from tests.jobs.test_preview import ana, dump
+from tests.jobs.desk import ana, item, publish, table, work
+from tests.jobs.test_preview import dump
 from tests.jobs.test_runs import RUNS_IT, SCRIPT
 from tickets.errors import ItemNotFound
 
@@ -34,16 +33,8 @@ ticket.add_tags(["tier-" + person.tier])
 
 
 @pytest.fixture
-def crm() -> Iterator[Upstream]:
-    server = Upstream(lambda _: as_json([{"id": "c1", "name": "Camille", "tier": "gold"}]))
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def desk(database_url: str, tmp_path: Path, crm: Upstream, sandbox_service: SandboxService) -> Iterator[Services]:
-    with a_desk_with_a_crm(database_url, tmp_path, crm.url, str(sandbox_service.socket)) as services:
-        yield services
+def desk(crm_desk: Services) -> Services:
+    return crm_desk
 
 
 def test_a_try_says_before_and_after_and_changes_nothing(desk: Services, crm: Upstream) -> None:
