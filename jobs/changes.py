@@ -210,6 +210,7 @@ def _card(
                 fresh_until=None,
                 error=error,
                 cause=Cause.from_json(row.payload["cause"]),
+                outside=True,
             ),
         ),
         chain=store.Chain(root_id=row.payload.get("root"), depth=int(row.payload.get("depth") or 1)),

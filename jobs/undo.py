@@ -1,9 +1,9 @@
 """Taking back what one version of a table or a script did, on every item it touched (N3).
 
 Each item is one transaction of its own: values go back unless somebody changed them since (`tickets.undoing`), cards
-give way to the ones they replaced, and what was said, sent or begun stays and is named. The event it makes is one no
-trigger looks at, so that taking back sets off nothing. The clock carries on with what was asked for, also after a
-restart.
+that the rule wrote give way to the ones they replaced, and what was said, sent, asked, begun or changed outside stays
+and is named, as do the cards that tell of it. The event it makes is one no trigger looks at, so that taking back sets
+off nothing. The clock carries on with what was asked for, also after a restart.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, not_, select, update
 
 from jobs.services import Services
 from jobs.tables import DecisionRow, UndoItemRow, UndoRow
 from tickets import store
-from tickets.cards import NewContext, replaced_by, take_away
+from tickets.cards import NewContext, replaced_by, take_away, tells_of_outside
 from tickets.effects import StateEffect
 from tickets.errors import TicketsError
 from tickets.events import Actor, ActorKind, Cause, EventKind
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 MOST_ITEMS = 10_000
 #: Lines of history and decisions read of one item.
 MOST_LINES = 5_000
+#: The action whose card is taken back; cards of other actions tell what a system said, or did.
+WRITES_CARD = "set_context"
 #: What stands before the rule's code in the history of an item: who took back what.
 LABEL = "Undo"
 
@@ -101,7 +103,11 @@ def plan(connection: Connection, item_id: int, scope: Scope, *, lock: bool = Fal
         if row.field in STATE_FIELDS or row.field.startswith(CUSTOM)
     ]
     effects, kept = backwards(lines)
-    written = and_(ContextFact.created_at.between(scope.since, scope.until), _made_by(ContextFact.cause, scope))
+    written = and_(
+        ContextFact.created_at.between(scope.since, scope.until),
+        _made_by(ContextFact.cause, scope),
+        not_(tells_of_outside()),
+    )
     return Plan(item, effects, kept, replaced_by(connection, item_id, written), _stays(connection, item_id, scope))
 
 
@@ -219,7 +225,7 @@ def progress(connection: Connection, undo_id: int) -> Progress:
 
 
 def _stays(connection: Connection, item_id: int, scope: Scope) -> Counter[str]:
-    """The steps whose doing left no line of history and no card: messages, mails, bells, runs, other items."""
+    """The steps that left no line of history and no card of the rule's own: messages, mails, runs, other items."""
     rows = connection.execute(
         select(DecisionRow.done)
         .where(DecisionRow.item_id == item_id, DecisionRow.at.between(scope.since, scope.until))
@@ -233,13 +239,9 @@ def _stays(connection: Connection, item_id: int, scope: Scope) -> Counter[str]:
         if step["code"] == scope.code
         and step["version"] == scope.version
         and step["result"] == "done"
-        and step["action"] not in CARDS
+        and step["action"] != WRITES_CARD
         and not any(change["field"] in STATE_FIELDS or change["field"].startswith(CUSTOM) for change in step["changes"])
     )
-
-
-#: Actions that write cards: these are taken back.
-CARDS = frozenset({"set_context"})
 
 
 def _made_by(cause: Any, scope: Scope) -> ColumnElement[bool]:

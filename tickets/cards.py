@@ -12,10 +12,16 @@ from tickets.prepared import AnyRow
 from tickets.tables import ContextFact
 from tickets.values import JSON
 
+#: Characters of a card's key.
+KEY_CHARS = 80
+
 
 @dataclass(frozen=True, slots=True)
 class NewContext:
-    """A card about to be written. `error` is a sentence when the facts could not be had."""
+    """A card about to be written. `error` is a sentence when the facts could not be had.
+
+    `outside`: it tells what became of a change in a connected system. Taking back what caused it leaves the change
+    there, and this card here: whoever looks must not ask for it a second time."""
 
     key: str
     title: str
@@ -25,18 +31,20 @@ class NewContext:
     cause: Cause
     fresh_until: datetime | None = None
     error: str = ""
+    outside: bool = False
 
 
 def insert_context(connection: Connection, item_id: int, card: NewContext, now: datetime) -> None:
     """Store one card; the one it replaces stays as its history."""
-    take_away(connection, item_id, card.key)
+    key = card.key[:KEY_CHARS]
+    take_away(connection, item_id, key)
     connection.execute(
         insert(ContextFact).values(
             item_id=item_id,
-            key=card.key[:80],
+            key=key,
             current=True,
             title=card.title[:200],
-            body={"data": card.data},
+            body={"data": card.data, "outside": True} if card.outside else {"data": card.data},
             source=card.source[:200],
             error=card.error,
             fetched_at=card.fetched_at,
@@ -63,6 +71,12 @@ def replaced_by(connection: Connection, item_id: int, ours: ColumnElement[bool])
             data = row.body.get("data")
             found[key] = NewContext(key, row.title, data, row.source, row.fetched_at, cause, row.fresh_until, row.error)
     return found
+
+
+def tells_of_outside() -> ColumnElement[bool]:
+    """Of a stored card, whether it is one that `NewContext.outside` speaks of."""
+    told: ColumnElement[bool] = ContextFact.body["outside"].as_boolean().is_(True)
+    return told
 
 
 def take_away(connection: Connection, item_id: int, key: str) -> None:

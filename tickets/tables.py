@@ -540,7 +540,7 @@ class ContextFact(Base):
     key: Mapped[str] = mapped_column(String(80))
     current: Mapped[bool]
     title: Mapped[str] = mapped_column(String(200))
-    body: Mapped[dict[str, Any]]  # {"data": JSON}
+    body: Mapped[dict[str, Any]]  # {"data": JSON}, and "outside": true for what became of a change there
     source: Mapped[str] = mapped_column(String(200))
     error: Mapped[str] = mapped_column(Text, default="")
     fetched_at: Mapped[datetime]

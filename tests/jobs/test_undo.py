@@ -7,14 +7,16 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from jobs import undo
+from jobs import outbox, undo
 from jobs.services import Services
 from jobs.tables import UndoItemRow
 from jobs.undo import Scope
 from tests.builders import a_ticket
-from tests.jobs.desk import decisions, item, table, work
+from tests.jobs.desk import ana, decisions, item, table, work
 from tests.jobs.test_automation import by_hand
-from tickets import people, store
+from tests.jobs.test_changes_killed import a_change, allow
+from tests.rows.changes import Crm
+from tickets import store
 from tickets.cards import context_cards
 from tickets.effects import AddTo, SetField
 from tickets.people import Viewer
@@ -40,14 +42,6 @@ hit: every
 steps: [{id: s1, do: add_tags}]
 rows: [{id: r1, then: {s1: {tags: [seen]}}}]
 """
-
-
-@pytest.fixture
-def viewer(desk: Services) -> Viewer:
-    with desk.db.read() as connection:
-        found = people.viewer(connection, "ana")
-    assert found is not None
-    return found
 
 
 def answered(desk: Services, ticket: int) -> None:
@@ -232,3 +226,19 @@ def test_a_card_gives_way_to_the_one_it_replaced(desk: Services, viewer: Viewer)
     undo.carry_on(desk, budget_s=30)
     with desk.db.read() as connection:
         assert context_cards(connection, ticket) == []
+
+
+def test_the_card_of_a_change_stays_as_the_change_does_and_both_are_said(noting_desk: Services, notes: Crm) -> None:
+    allow(noting_desk, notes, careful=True)
+    ticket = a_change(noting_desk)
+    assert outbox.deliver(noting_desk) == 1
+    viewer = ana(noting_desk)
+    with noting_desk.db.write() as connection:
+        assert undo.touched(connection, scope(noting_desk)) == [ticket]
+        asked = undo.start(connection, scope(noting_desk), viewer, noting_desk.clock.now())
+    undo.carry_on(noting_desk, budget_s=30)
+    status, told = outcome(noting_desk, asked, ticket)
+    assert (status, told["stays"]) == ("nothing", {"change_system": 1})
+    with noting_desk.db.read() as connection:
+        assert [(one.key, one.error) for one in context_cards(connection, ticket)] == [("crm_add_note", "")]
+    assert len(notes.done) == 1

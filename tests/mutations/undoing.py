@@ -39,6 +39,13 @@ MUTATIONS = (
         WORK + "test_a_second_time_finds_nothing_and_another_version_is_left_alone[sqlite]",
     ),
     Mutation(
+        "undo: the card of a change stays",
+        "jobs/undo.py",
+        "        not_(tells_of_outside()),\n",
+        "        not_(tells_of_outside()) | tells_of_outside(),\n",
+        WORK + "test_the_card_of_a_change_stays_as_the_change_does_and_both_are_said[sqlite]",
+    ),
+    Mutation(
         "undo: the cap",
         "jobs/undo.py",
         "    if len(wanted) > MOST_ITEMS:\n",
