@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice, pairwise, product
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from rules.compiled import All, CompiledCondition, CompiledTable, Not
-from rules.errors import RulesError
+from rules.errors import Problem, RulesError
 from rules.facts import Facts
 from rules.fields import CONTEXT, Field, state_backed
 from rules.look import Look
@@ -51,6 +51,15 @@ class Example:
         return "; ".join(f"{label} = {value}" for label, value in self.values[:SHOWN_FIELDS]) or "any ticket"
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A problem, the rows it is about ("A01/r3"), and the ticket and event that show it; None for what never comes."""
+
+    problem: Problem
+    rows: tuple[str, ...] = ()
+    example: Facts | None = None
+
+
 def example(
     compiled: CompiledTable,
     nodes: Sequence[All | Not | CompiledCondition],
@@ -76,6 +85,33 @@ def example(
             if all(_says(one, look, True) for one in nodes) and all(_says(one, look, False) for one in false):
                 return found
     return None
+
+
+def with_values(
+    compiled: CompiledTable,
+    values: Sequence[tuple[Field, JSON]],
+    vocabulary: Vocabulary,
+    *,
+    false: Sequence[All | Not],
+) -> Example | None:
+    """An event on a ticket with these values (None: none), on which this table runs and none of `false` holds."""
+    scope = [] if compiled.scope is None else list(islice(_ways(compiled.scope.node, True), MOST_WAYS))
+    for start, wishes in product(_starts(compiled, vocabulary), scope or [()]):
+        inside = _fulfilled(start, wishes)
+        if inside is None:
+            continue
+        facts = inside.facts
+        for own, value in values:
+            facts = _put(facts, own, value, NOW)
+        look = Look(facts, {})
+        if _runs(compiled, look) and all(_says(one, look, False) for one in false):
+            told = {own.label: _told(own, value) for own, value in values}
+            return Example(facts, tuple({**dict(inside.values), **told}.items()))
+    return None
+
+
+def _told(own: Field, value: JSON) -> str:
+    return "(empty)" if value is None else shown(own, value)[:SHOWN_CHARS]
 
 
 def _runs(compiled: CompiledTable, look: Look) -> bool:
@@ -196,10 +232,8 @@ def _fulfilled(start: Facts, wishes: Sequence[Wish]) -> Example | None:
         if found is None:
             return None
         facts, value = found
-        if value is _MISSING:
-            told.append((wanted.own.label, "(empty)"))
-        elif value is not None:
-            told.append((wanted.own.label, shown(wanted.own, value)[:SHOWN_CHARS]))  # type: ignore[arg-type]
+        if value is not None:
+            told.append((wanted.own.label, _told(wanted.own, _given(value))))
     return Example(facts, tuple(told))
 
 
@@ -223,7 +257,7 @@ def _settings(facts: Facts, wanted: _Wishes) -> Iterator[tuple[Facts, object]]:
         return
     for value in [*values, _MISSING]:
         for at in _moments(own, wanted):
-            yield _put(facts, own, value, at), value
+            yield _put(facts, own, _given(value), at), value
 
 
 def _changed(facts: Facts, key: str, before: object, after: object) -> Facts:
@@ -240,9 +274,12 @@ def _moments(own: Field, wanted: _Wishes) -> list[str]:
     return [_before(age) for age in ages]
 
 
-def _put(facts: Facts, own: Field, value: object, at: str) -> Facts:
-    """The facts with this value of a field, wherever it stands."""
-    given: JSON = None if value is _MISSING else value  # type: ignore[assignment]  # JSON, or the one mark
+def _given(value: object) -> JSON:
+    return None if value is _MISSING else cast(JSON, value)
+
+
+def _put(facts: Facts, own: Field, given: JSON, at: str) -> Facts:
+    """The facts with this value of a field, wherever it stands; None takes it away."""
     if own.place is not None:
         part, key = own.place
         data = {**(getattr(facts, part) or {})}
@@ -315,7 +352,9 @@ def _values(own: Field, conditions: Sequence[CompiledCondition]) -> list[object]
     for one in made:
         if one not in kept:
             kept.append(one)
-    return kept[:MOST_VALUES]
+        if len(kept) == MOST_VALUES:
+            break
+    return kept
 
 
 def _is_number(value: JSON) -> bool:

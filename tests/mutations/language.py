@@ -25,8 +25,8 @@ def _refusal(name: str, old: str, new: str) -> Mutation:
     return Mutation(name, "rules/parse.py", old, new, PARSE + "test_a_problem_names_its_cell_and_what_is_allowed")
 
 
-def _against(name: str, old: str, new: str, test: str) -> Mutation:
-    return Mutation(f"conflicts: {name}", "rules/conflicts.py", old, new, "tests/rules/test_conflicts.py::" + test)
+def _against(name: str, old: str, new: str, test: str, *, file: str = "rules/conflicts.py") -> Mutation:
+    return Mutation(f"conflicts: {name}", file, old, new, "tests/rules/test_conflicts.py::" + test)
 
 
 def _trigger(key: str, old: str, new: str) -> Mutation:
@@ -355,33 +355,62 @@ MUTATIONS = (
     ),
     _against(
         "an example is asked of the engine",
-        "if shows is None or not _both_fire(first, second, shows.facts, vocabulary):",
+        "if shows is None or not _both_fire(first, second, shows.facts, vocabulary, search):",
         "if shows is None:",
         "test_tables_that_never_run_on_one_event_are_left_alone",
     ),
     _against(
         "a circle goes round",
-        "if shows is None or not _comes_round(path, shows.facts, vocabulary):",
+        "if shows is None or not _comes_round(path, shows.facts, vocabulary, search):",
         "if shows is None:",
         "test_a_write_that_ends_where_it_began_closes_no_circle",
     ),
     _against(
         "what comes from outside may be unknown",
-        "or one.field.outside or",
-        "or",
+        "        and not field.outside\n",
+        "",
         "test_n4_a_row_that_earlier_ones_catch_together_is_never_reached",
+        file="rules/reach.py",
     ),
     _against(
         "a menu may have lost a value",
-        "        if stale and field.type is FieldType.CHOICE:",
-        "        if False:",
+        "            if field.type is FieldType.CHOICE:\n                values",
+        "            if False:\n                values",
         "test_n4_a_row_that_earlier_ones_catch_together_is_never_reached",
+        file="rules/reach.py",
+    ),
+    _against(
+        "what the scope excludes is nobody's",
+        "self._held_by((*conditions, *self._scope))",
+        "self._held_by(conditions)",
+        "test_what_a_scope_excludes_is_no_gap_and_the_example_is_what_is_told",
+        file="rules/reach.py",
+    ),
+    _against(
+        "every ticket has a status",
+        "odd = (_STALE, _MISSING) if name in _ALWAYS else (_STALE,)",
+        "odd = (_STALE,)",
+        "test_to_name_every_status_leaves_no_gap",
+        file="rules/reach.py",
+    ),
+    _against(
+        "steps have a bound",
+        "        if self._steps < 0:",
+        "        if False:",
+        "test_a_count_that_ends_early_says_so_and_claims_nothing",
+        file="rules/reach.py",
     ),
     _against(
         "searches have a bound",
-        "        if self.left <= 0:",
+        "        if self._examples < 0:",
         "        if False:",
         "test_a_search_that_ends_early_says_so",
+    ),
+    _against(
+        "pairs have a bound",
+        "        if self._pairs < 0:",
+        "        if False:",
+        "test_pairs_beyond_the_bound_are_not_compared",
     ),
     # Triggers
     _trigger(

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from rules import conflicts
+from rules import conflicts, reach
 from rules.compiled import CompiledTable
-from rules.conflicts import Found, in_list, in_table
+from rules.conflicts import in_list, in_table
 from rules.engine import Entry, decide
-from rules.examples import example
+from rules.examples import Found, example
 from rules.table import Table
 from tests.rules.desk import DESK, a_list, a_table, decided
 
@@ -137,6 +137,44 @@ def test_n4_a_table_that_goes_through_values_and_leaves_one_out_has_a_gap() -> N
     assert codes(found(table(*rows, row("r3", topic="refund")))) == []  # single cases, not a list of values
 
 
+def test_what_a_scope_excludes_is_no_gap_and_the_example_is_what_is_told() -> None:
+    by_chat = [{"field": "ticket.channel", "value": "chat"}]
+    rest = row("r2", ch=["chat"], topic={"op": "is_not", "value": "refund"})
+    assert found(table(row("r1", ch=["chat"], topic="refund"), rest, scope=by_chat)) == []
+    leaves_out = table(row("r1", ch=["chat"], topic="refund"), row("r2", ch=["chat"], topic="invoice"), scope=by_chat)
+    [one] = found(leaves_out)
+    assert one.problem.message == (
+        "No row takes every ticket, and there is no otherwise row. "
+        "For example, none takes: Channel = Chat; Topic = Outage."
+    )
+    assert one.example is not None
+    assert (one.example.item["channel"], one.example.item["fields.topic"]) == ("chat", "outage")
+    assert decided(one.example, leaves_out).fired == ()
+
+
+def test_to_name_every_status_leaves_no_gap() -> None:
+    status = [{"id": "st", "field": "ticket.status", "op": "any_of"}]
+    begun, over = ["open", "waiting_customer", "waiting_team"], ["snoozed", "solved", "closed"]
+    assert found(table(row("r1", st=begun), row("r2", st=over), columns=status)) == []
+    [one] = found(table(row("r1", st=begun), row("r2", st=over[1:]), columns=status))
+    assert one.problem.message.endswith("none takes: Status = Snoozed.")
+    # A topic may well be empty.
+    topics = [row("r1", topic={"op": "any_of", "value": ["refund", "invoice"]}), row("r2", topic="outage")]
+    [one] = found(table(*topics))
+    assert one.problem.message.endswith("none takes: Topic = (empty).")
+
+
+def test_a_row_with_a_text_or_a_group_is_held_against_the_rows_that_can_be_counted() -> None:
+    """It takes no more than its other cells would alone; and catches nothing for certain itself."""
+    is_not = {"op": "is_not", "value": "refund"}
+    rows = [row("r1", topic="refund"), row("r2", text=["vat"], ch=["chat"]), row("r3", topic=is_not)]
+    grouped = row("r4", ch=["email"], text=["vat"])
+    grouped["groups"] = [{"any": [{"field": "ticket.subject", "value": "x"}]}]
+    assert codes(found(table(*rows, grouped))) == [("unreachable_together", "r4")]
+    only_some = [rows[0], row("r2", topic=is_not, text=["vat"]), grouped]
+    assert codes(found(table(*only_some))) == []
+
+
 # Tables of a list
 
 
@@ -196,6 +234,37 @@ def test_a_search_that_ends_early_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(conflicts, "MAX_SEARCHES", 1)
     rows = [row(f"r{n}", priority=("high", "low")[n % 2], amount=n) for n in range(4)]
     assert codes(found(table(*rows, hit="every"))) == [("written_twice", "r1"), ("conflicts_incomplete", "")]
+
+
+def test_a_count_that_ends_early_says_so_and_claims_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_not = {"op": "is_not", "value": "refund"}
+    rows = [row("r1", topic="refund"), row("r2", topic=is_not), row("r3", ch=["email"])]
+    assert codes(found(table(*rows))) == [("unreachable_together", "r3")]
+    monkeypatch.setattr(reach, "MOST_STEPS", 1)
+    assert codes(found(table(*rows))) == [("reach_incomplete", "")]
+    monkeypatch.setattr(reach, "MOST_STEPS", 100)
+    monkeypatch.setattr(reach, "MOST_CELLS", 3)
+    assert codes(found(table(*rows))) == [("reach_incomplete", "")]
+
+
+def test_pairs_beyond_the_bound_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tables of a thousand rows have a million pairs: the review page does not wait for them."""
+    first = table(row("r1", priority="high", amount=5), row("r2", priority="high", ch=["email"]))
+    ruleset = a_list(first, table(row("r1", priority="low", ch=["email"]), code="A02"))
+    monkeypatch.setattr(conflicts, "MAX_COMPARED", 1)
+    assert [one.problem.code for one in in_list(ruleset, "A02")] == ["written_twice", "conflicts_incomplete"]
+    monkeypatch.setattr(conflicts, "MAX_COMPARED", 0)
+    assert [one.problem.code for one in in_list(ruleset, "A02")] == ["conflicts_incomplete"]
+    monkeypatch.setattr(conflicts, "MAX_COMPARED", 10)
+    assert [one.problem.code for one in in_list(ruleset, "A02")] == ["written_twice"]
+
+
+def test_more_findings_than_are_shown_are_said_to_be_more() -> None:
+    rows = [row(f"r{n}", priority=("high", "low")[n % 2]) for n in range(conflicts.MAX_FINDINGS + 2)]
+    told = codes(found(table(*rows, hit="every")))
+    assert len(told) == conflicts.MAX_FINDINGS + 1
+    assert told[-1] == ("conflicts_incomplete", "")
+    assert ("conflicts_incomplete", "") not in codes(found(table(*rows[:-1], hit="every")))
 
 
 def test_an_example_is_not_made_up_where_conditions_exclude_each_other() -> None:
