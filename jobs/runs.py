@@ -58,12 +58,11 @@ log = logging.getLogger(__name__)
 RUNS_AT_ONCE = 32
 #: Pauses before a run that failed for want of an answer is tried again, in seconds.
 RETRY_S = (60, 300, 1800)
-#: Times a run is started again after a crash of ours before it is given up.
-CRASHES = 3
+#: Pauses before a run that ended for a reason of ours (its process or the sandbox service died) is, in seconds. More
+#: than one: a service that is being replaced, or that something kills again, is no reason to give up a ticket's script.
+OURS_RETRY_S = (5, 15, 45)
 #: Outcomes that say nothing about the script: ours to try again.
 OURS = frozenset({"lost", "unavailable"})
-
-
 #: Days after which a compiled script is made anew, so that those of old versions go away.
 KEEP_CODE_DAYS = 30
 #: Problems of a check that say nothing about the script: ours to try again.
@@ -370,8 +369,8 @@ def _finish(services: Services, row: AnyRow, token: str, outcome: Outcome) -> No
 
 def _retry_at(row: AnyRow, outcome: Outcome, now: datetime) -> datetime | None:
     """When to try again: an answer that could not be had, or a failure of ours. Nothing of the run was applied."""
-    if outcome.status in OURS and row.attempt <= CRASHES:
-        return now + timedelta(seconds=5 * 3 ** (row.attempt - 1))
+    if outcome.status in OURS and row.attempt <= len(OURS_RETRY_S):
+        return now + timedelta(seconds=OURS_RETRY_S[row.attempt - 1])
     unanswered = outcome.error is not None and outcome.error.code == "CONNECTOR"
     if outcome.status == "failed" and unanswered and row.attempt <= len(RETRY_S):
         last = outcome.calls[-1].status if outcome.calls else ""

@@ -294,7 +294,7 @@ def test_scripts_are_refused_loudly_while_the_sandbox_is_away(database_url: str,
         run = the_run(services)
         assert run.status == "retrying"
         assert run.outcome["error"]["code"] == "SANDBOX_UNAVAILABLE"
-        for _ in range(runs.CRASHES + 1):
+        for _ in range(len(runs.OURS_RETRY_S) + 1):
             clock_of(services).forward(minutes=10)
             work(services)
         assert the_run(services).status == "unavailable"
