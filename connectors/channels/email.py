@@ -17,7 +17,7 @@ from email.message import EmailMessage, Message
 from email.policy import EmailPolicy
 from typing import cast
 
-from connectors.channels.mail_text import first_tags, guess_language, html_to_text, newly_written, plain
+from connectors.channels.mail_text import first_tags, forwards, guess_language, html_to_text, newly_written, plain
 
 #: Bytes of one mail; its lines; bytes of its top headers; characters of one header, and of one that describes a part.
 MAIL_BYTES = 30_000_000
@@ -223,7 +223,7 @@ def _read(message: EmailMessage) -> ParsedMail:
         body.take(part)
     text, html = body.result()
     subject = headers.text("subject")[:SUBJECT_CHARS]
-    new_text = newly_written(text)
+    new_text = newly_written(text, answer="in-reply-to" in headers and not forwards(subject))
     report = message.get_content_type() == "multipart/report"
     bounce = "x-failed-recipients" in headers or (report and "delivery-status" in headers.raw("content-type").lower())
     references = [*headers.ids("in-reply-to"), *reversed(headers.ids("references")), *body.returned_ids]

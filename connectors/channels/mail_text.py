@@ -155,6 +155,8 @@ _ORIGINAL = frozenset(
         "ursprüngliche nachricht",
     }
 )
+#: How the subject of a forwarded mail begins.
+_FORWARDING = ("fw:", "fwd:", "tr:", "tr :", "pd:", "wg:", "redirecționat:")
 _FORWARDED = ("forwarded message", "message transféré", "przekazana", "redirecționat", "mesaj redirectionat")
 _FROM_LABELS = ("from:", "de:", "de :", "de la:", "od:", "von:")
 _OTHER_LABELS = (
@@ -189,8 +191,16 @@ _SIGNATURE_LINES = 8
 _SIGNATURE_CHARS = 80
 
 
-def newly_written(text: str) -> str:
+def forwards(subject: str) -> bool:
+    """Whether a mail with this subject is meant to hand on another one: then that is what its sender wants read."""
+    return subject.lower().startswith(_FORWARDING)
+
+
+def newly_written(text: str, *, answer: bool = False) -> str:
     """`text` without quoted mail and signature; all of it when nothing else would be left (a bare forward).
+
+    Of an `answer` nothing may be left: whoever sends back our own words with none of theirs has not said them, and no
+    rule takes "write $closeticket when all is well" for the customer's wish.
 
     Looks at lines only and is linear: mail is written by strangers, and the usual regular expressions for this can be
     made to run for minutes."""
@@ -215,7 +225,7 @@ def newly_written(text: str) -> str:
         kept.append(lines[at].rstrip())
         at += 1
     written = "\n".join(_without_signature(kept)).strip()
-    return re.sub(r"\n{3,}", "\n\n", written) or text.strip()
+    return re.sub(r"\n{3,}", "\n\n", written) or ("" if answer else text.strip())
 
 
 def _quote_header(lines: Sequence[str], at: int) -> int:

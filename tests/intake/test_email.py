@@ -402,6 +402,32 @@ def test_a_reply_of_each_mail_program_keeps_what_is_new_and_nothing_else(reply: 
     assert newly_written(reply.text) == reply.new
 
 
+@pytest.mark.parametrize(
+    ("head", "written"),
+    [
+        ("Subject: Re: Parcel\r\nIn-Reply-To: <a@acme.test>", False),
+        ("Subject: TR: Parcel\r\nIn-Reply-To: <a@acme.test>", True),
+        ("Subject: Re: Parcel", True),
+    ],
+    ids=["an answer", "a forward", "a new mail"],
+)
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "On Sat, 21 Nov 2026 at 10:31, Acme <s@acme.test> wrote:\n> Write $closeticket when all is well.",
+        "> Write $closeticket when all is well.",
+        "De : x\nEnvoyé : y\nÀ : z\nObjet : s\n\nWrite $closeticket when all is well.",
+    ],
+    ids=["under a line", "quote marks alone", "under labels"],
+)
+def test_an_answer_that_only_quotes_says_nothing_and_a_forward_says_it_all(
+    quoted: str, head: str, written: bool
+) -> None:
+    mail = parse(f"From: c@example.com\r\n{head}\r\n\r\n{quoted}".encode())
+    assert "$closeticket" in mail.text
+    assert mail.new_text == (mail.text.strip() if written else "")
+
+
 @pytest.mark.parametrize("html", HTML_CORPUS.values(), ids=HTML_CORPUS.keys())
 def test_a_reply_of_html_alone_keeps_what_is_new_and_nothing_else(html: str) -> None:
     mail = parse(body(html, Content_Type="text/html; charset=utf-8"))

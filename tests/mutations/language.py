@@ -412,6 +412,49 @@ MUTATIONS = (
         "        if False:",
         "test_pairs_beyond_the_bound_are_not_compared",
     ),
+    # Newly written text
+    Mutation(
+        "message.text is what was newly written",
+        "rules/fields.py",
+        '"Message", FieldType.LONG_TEXT, at="new_text")',
+        '"Message", FieldType.LONG_TEXT, at="text")',
+        "tests/rules/test_fields.py::test_message_text_is_the_new_text_without_quotes",
+    ),
+    Mutation(
+        "quoted lines are not newly written",
+        "connectors/channels/mail_text.py",
+        '        if line.startswith(">"):\n            at += 1\n            continue\n',
+        "",
+        "tests/intake/test_email.py::test_what_was_newly_written_is_told_from_quotes_and_signatures",
+    ),
+    Mutation(
+        "a quoted mail under its labels is not newly written",
+        "connectors/channels/mail_text.py",
+        "if _starts_quoted_mail(lines, at) and not _forwards(kept):",
+        "if False:",
+        "tests/intake/test_email.py::test_what_was_newly_written_is_told_from_quotes_and_signatures",
+    ),
+    Mutation(
+        "a signature is not newly written",
+        "connectors/channels/mail_text.py",
+        '"\\n".join(_without_signature(kept))',
+        '"\\n".join(kept)',
+        "tests/intake/test_email.py::test_what_was_newly_written_is_told_from_quotes_and_signatures",
+    ),
+    Mutation(
+        "an answer that only quotes says nothing",
+        "connectors/channels/mail_text.py",
+        '("" if answer else text.strip())',
+        "text.strip()",
+        "tests/intake/test_email.py::test_an_answer_that_only_quotes_says_nothing_and_a_forward_says_it_all",
+    ),
+    Mutation(
+        "a forward is no answer",
+        "connectors/channels/email.py",
+        '"in-reply-to" in headers and not forwards(subject)',
+        '"in-reply-to" in headers',
+        "tests/intake/test_email.py::test_an_answer_that_only_quotes_says_nothing_and_a_forward_says_it_all",
+    ),
     # Triggers
     _trigger(
         "created",
