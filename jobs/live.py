@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from connectors import store as connections
 from jobs.system_texts import SYSTEM_TEXTS
@@ -32,7 +32,9 @@ from rules.vocabulary import (
     Vocabulary,
 )
 from tickets import clocks, lists
+from tickets.db import Base, table_of
 from tickets.item import FieldType, ItemKind
+from tickets.prepared import Prepared
 from tickets.questions import Purpose
 from tickets.store import custom_fields, pipelines
 from tickets.tables import Brand, BusinessCalendar, Location, LocationGroup, QuestionList, SlaPolicy, Team, User
@@ -142,14 +144,14 @@ def vocabulary(connection: Connection) -> Vocabulary:
     # They have an action of their own, whose data and signature are settled.
     webhooks = {one.name: one for one in known if one.kind == WEBHOOK}
     return Vocabulary(
-        teams=_labels(connection, Team.key, Team.label),
-        users=_labels(connection, User.key, User.name),
-        brands=_labels(connection, Brand.key, Brand.label),
-        locations=_labels(connection, Location.key, Location.label),
-        calendars=_labels(connection, BusinessCalendar.key, BusinessCalendar.label),
+        teams=_labels(connection, _TEAMS),
+        users=_labels(connection, _USERS),
+        brands=_labels(connection, _BRANDS),
+        locations=_labels(connection, _LOCATIONS),
+        calendars=_labels(connection, _CALENDARS),
         hours=clocks.calendars(connection),
-        slas=_labels(connection, SlaPolicy.key, SlaPolicy.label),
-        location_groups=_labels(connection, LocationGroup.key, LocationGroup.label),
+        slas=_labels(connection, _SLAS),
+        location_groups=_labels(connection, _GROUPS),
         webhooks={name: one.label for name, one in webhooks.items() if one.enabled and one.allow_write},
         custom_fields=custom_fields(connection, ItemKind.TICKET),
         other_fields={kind: custom_fields(connection, kind) for kind in ItemKind if kind is not ItemKind.TICKET},
@@ -235,10 +237,26 @@ def _scripts(stored: list[Stored]) -> dict[str, LiveScript]:
 
 def _questions(connection: Connection, purpose: Purpose) -> dict[str, str]:
     """The active lists of questions of this purpose: key and label."""
-    mine = (QuestionList.purpose == purpose, QuestionList.active)
-    rows = connection.execute(select(QuestionList.key, QuestionList.label).where(*mine).order_by(QuestionList.key))
-    return {row.key: row.label for row in rows}
+    return {row.key: row.label for row in _READ_QUESTIONS.all(connection, {"purpose": purpose})}
 
 
-def _labels(connection: Connection, key: Any, label: Any) -> dict[str, str]:
-    return {row[0]: row[1] for row in connection.execute(select(key, label).order_by(key))}
+def _labels(connection: Connection, labelled: Prepared) -> dict[str, str]:
+    return {row[0]: row[1] for row in labelled.all(connection, {})}
+
+
+def _labelled(model: type[Base], label: str = "label") -> Prepared:
+    """Key and label of each of these, by key."""
+    table = table_of(model)
+    return Prepared(select(table.c.key, table.c[label]).order_by(table.c.key))
+
+
+# Read by every page about rules, and by every worker after each publish.
+_TEAMS, _USERS, _BRANDS = _labelled(Team), _labelled(User, "name"), _labelled(Brand)
+_LOCATIONS, _GROUPS = _labelled(Location), _labelled(LocationGroup)
+_CALENDARS, _SLAS = _labelled(BusinessCalendar), _labelled(SlaPolicy)
+_QUESTIONS = table_of(QuestionList).c
+_READ_QUESTIONS = Prepared(
+    select(_QUESTIONS.key, _QUESTIONS.label)
+    .where(_QUESTIONS.purpose == bindparam("purpose"), _QUESTIONS.active)
+    .order_by(_QUESTIONS.key)
+)

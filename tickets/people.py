@@ -74,20 +74,16 @@ class Customer:
 
 def viewer(connection: Connection, key: str) -> Viewer | None:
     """The active user with this key, or None."""
-    row = connection.execute(
-        select(
-            User.key, User.name, User.email, User.roles, User.brands, User.locations, User.language, User.zone
-        ).where(User.key == key, User.active)
-    ).one_or_none()
+    row = _READ_USER.one_or_none(connection, {"key": key})
     if row is None:
         return None
-    teams = connection.execute(select(TeamMember.team).where(TeamMember.user == key)).scalars()
+    teams = _READ_TEAMS.all(connection, {"key": key})
     return Viewer(
         key=row.key,
         name=row.name,
         email=row.email,
         permissions=frozenset().union(*(ROLES[role] for role in row.roles if role in ROLES)),
-        teams=frozenset(teams),
+        teams=frozenset(one.team for one in teams),
         brands=frozenset(row.brands),
         locations=frozenset(row.locations),
         language=row.language,
@@ -115,6 +111,16 @@ def customer_of(rows: Sequence[AnyRow]) -> Customer:
         verified=frozenset(row.address for row in addresses if row.verified),
     )
 
+
+_USERS, _MEMBERS = table_of(User).c, table_of(TeamMember).c
+#: Every page asks who is looking.
+_READ_USER = Prepared(
+    select(
+        *(_USERS.key, _USERS.name, _USERS.email, _USERS.roles, _USERS.brands, _USERS.locations),
+        *(_USERS.language, _USERS.zone),
+    ).where(_USERS.key == bindparam("key"), _USERS.active)
+)
+_READ_TEAMS = Prepared(select(_MEMBERS.team).where(_MEMBERS.user == bindparam("key")))
 
 _PERSONS, _ADDRESSES = table_of(Person), table_of(PersonAddress)
 #: A person's rows, one for each address; `customer_of` makes the value of them.

@@ -210,13 +210,9 @@ def watched(connection: Connection, item: Item) -> Watched:
 
 def custom_fields(connection: Connection, kind: str) -> dict[str, StateField]:
     """The fields that this kind has beside those of all kinds, built in and custom, by key without "fields."."""
-    rows = connection.execute(
-        select(CustomField.key, CustomField.label, CustomField.type, CustomField.options)
-        .where(CustomField.kind == kind)
-        .order_by(CustomField.key)
-    )
     custom = {
-        row.key: StateField(CUSTOM + row.key, row.label, FieldType(row.type), row.options or None) for row in rows
+        row.key: StateField(CUSTOM + row.key, row.label, FieldType(row.type), row.options or None)
+        for row in _READ_CUSTOM.all(connection, {"kind": kind})
     }
     return fields_of(kind, custom, pipelines(connection) if kind in STAGED else None)
 
@@ -224,24 +220,11 @@ def custom_fields(connection: Connection, kind: str) -> dict[str, StateField]:
 def pipelines(connection: Connection) -> dict[str, Pipeline]:
     """Every pipeline with its stages in order, by key."""
     stages: dict[str, list[Stage]] = {}
-    for row in connection.execute(
-        select(StageRow.pipeline, StageRow.key, StageRow.label, StageRow.automove).order_by(
-            StageRow.position, StageRow.key
-        )
-    ):
+    for row in _READ_STAGES.all(connection, {}):
         stages.setdefault(row.pipeline, []).append(Stage(row.key, row.label, row.automove))
     statuses: dict[str, list[JobStatus]] = {}
-    for row in connection.execute(
-        select(JobStatusRow.pipeline, JobStatusRow.key, JobStatusRow.label, JobStatusRow.automove).order_by(
-            JobStatusRow.position, JobStatusRow.key
-        )
-    ):
+    for row in _READ_JOB_STATUSES.all(connection, {}):
         statuses.setdefault(row.pipeline, []).append(JobStatus(row.key, row.label, row.automove))
-    rows = connection.execute(
-        select(PipelineRow.key, PipelineRow.label, PipelineRow.kind, PipelineRow.debit_at_once)
-        .order_by(PipelineRow.label, PipelineRow.key)
-        .limit(MOST_PIPELINES)
-    )
     return {
         row.key: Pipeline(
             row.key,
@@ -251,8 +234,27 @@ def pipelines(connection: Connection) -> dict[str, Pipeline]:
             tuple(statuses.get(row.key, ())),
             row.debit_at_once,
         )
-        for row in rows
+        for row in _READ_PIPELINES.all(connection, {})
     }
+
+
+_FIELDS, _PIPELINES = table_of(CustomField).c, table_of(PipelineRow).c
+_READ_CUSTOM = Prepared(
+    select(_FIELDS.key, _FIELDS.label, _FIELDS.type, _FIELDS.options)
+    .where(_FIELDS.kind == bindparam("kind"))
+    .order_by(_FIELDS.key)
+)
+_READ_PIPELINES = Prepared(
+    select(_PIPELINES.key, _PIPELINES.label, _PIPELINES.kind, _PIPELINES.debit_at_once)
+    .order_by(_PIPELINES.label, _PIPELINES.key)
+    .limit(MOST_PIPELINES)
+)
+_READ_STAGES, _READ_JOB_STATUSES = (
+    Prepared(
+        select(steps.c.pipeline, steps.c.key, steps.c.label, steps.c.automove).order_by(steps.c.position, steps.c.key)
+    )
+    for steps in (table_of(StageRow), table_of(JobStatusRow))
+)
 
 
 def event_of(row: AnyRow) -> Event:

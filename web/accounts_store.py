@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
+from tickets.db import table_of
 from tickets.people import Viewer, viewer
+from tickets.prepared import Prepared
 from tickets.tables import User
+
+_USERS = table_of(User).c
+_READ_HASH = Prepared(select(_USERS.password_hash).where(_USERS.key == bindparam("key")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +28,7 @@ def account(connection: Connection, key: str) -> Account | None:
     found = viewer(connection, key)
     if found is None:
         return None
-    stored = connection.execute(select(User.password_hash).where(User.key == key)).scalar_one()
-    return Account(found, stored)
+    return Account(found, _READ_HASH.scalar(connection, {"key": key}))
 
 
 def account_by_email(connection: Connection, email: str) -> Account | None:

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import delete, insert
 
 from run_tool.places import ROOT
 from tests.web.desk import Desk
 from tests.web.test_runs_pages import a_run
 from tickets import people
 from tickets.people import Viewer
+from tickets.tables import TeamMember
 from web import inbox_store, rules_store, runs_store, shell_store
 from web.inbox_store import Filter
 
@@ -41,6 +43,22 @@ def test_a_hidden_ticket_is_in_no_total_of_the_inbox(desk: Desk, ana: Viewer, qu
 def test_the_menu_counts_no_hidden_ticket(desk: Desk, ana: Viewer) -> None:
     with desk.services.db.read() as connection:
         assert shell_store.waiting(connection, ana, cap=10) == shell_store.Waiting(0, 0, 0)
+
+
+def test_the_menu_counts_by_the_teams_that_a_person_is_in_at_that_moment(desk: Desk, ana: Viewer) -> None:
+    """The same person twice, of whom the menu has a statement ready."""
+    waiting = []
+    for inside in (False, True, False):
+        with desk.services.db.write() as connection:
+            mine = (TeamMember.user == "ana", TeamMember.team == "ethics")
+            connection.execute(
+                insert(TeamMember).values(team="ethics", user="ana") if inside else delete(TeamMember).where(*mine)
+            )
+        with desk.services.db.read() as connection:
+            who = people.viewer(connection, "ana")
+            assert who is not None
+            waiting.append(shell_store.waiting(connection, who, cap=10).mine)
+    assert waiting == [0, 1, 0]
 
 
 def test_tags_of_hidden_tickets_are_not_suggested(desk: Desk, ana: Viewer) -> None:
