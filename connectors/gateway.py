@@ -2,6 +2,8 @@
 
 permission → inputs → stored record still fresh? → one flight per question → breaker → rate limit → guarded request
 → size cap → parse → map → allow-list → store → audit
+
+A change made through a connection, or one that may have been made, ends the use of every answer it gave before.
 """
 
 from __future__ import annotations
@@ -65,6 +67,7 @@ class Record:
     cache: Literal["fresh", "stale", "miss"]
     truncated: bool
     external_url: str
+    writes: int  # changes that had been made through the connection when it was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,10 @@ class _Loaded:
     @property
     def key(self) -> str:
         return f"{self.info.name}:{self.info.config_version}"
+
+    def outdated(self, asked: Operation, stored: StoredRecord) -> bool:
+        """Whether something was changed there since this answer."""
+        return asked.kind == "read" and stored.writes < self.info.writes
 
 
 class Gateway:
@@ -188,7 +195,7 @@ class Gateway:
             key = f"{loaded.key}:{operation}:{inputs_hash}"
 
         stored = self._stored(key)
-        if stored is not None and self._usable(asked, stored, inputs_hash, max_age_s):
+        if stored is not None and self._usable(loaded, asked, stored, inputs_hash, max_age_s):
             return self._record(loaded.info, operation, stored, "fresh")
         known = stored.id if stored is not None else 0
         exchange = Exchange()
@@ -197,7 +204,10 @@ class Gateway:
             with self._traffic.flight(key, deadline):
                 stored = self._stored(key)
                 # An answer that arrived while we waited is as young as ours would be, however young it was wanted.
-                if stored is not None and (stored.id > known or self._usable(asked, stored, inputs_hash, max_age_s)):
+                if stored is not None and (
+                    (stored.id > known and not loaded.outdated(asked, stored))
+                    or self._usable(loaded, asked, stored, inputs_hash, max_age_s)
+                ):
                     return self._record(loaded.info, operation, stored, "fresh")
                 if loaded.info.needs_reauth:
                     # Not sent again and again: many systems lock an account after a few wrong passwords.
@@ -219,6 +229,7 @@ class Gateway:
             isinstance(failure, (Retryable, CredentialsRejected, BadAnswer))
             and asked.kind == "read"
             and stored is not None
+            and not loaded.outdated(asked, stored)
             and self._now() < stored.stale_until
             and (max_age_s is None or self._now() < stored.fetched_at + timedelta(seconds=max_age_s))
         ):
@@ -332,11 +343,15 @@ class Gateway:
         with self._db.read() as db:
             return store.newest_record(db, key)
 
-    def _usable(self, asked: Operation, stored: StoredRecord, inputs_hash: str, max_age_s: float | None) -> bool:
+    def _usable(
+        self, loaded: _Loaded, asked: Operation, stored: StoredRecord, inputs_hash: str, max_age_s: float | None
+    ) -> bool:
         if asked.kind == "write":
             if stored.inputs_hash != inputs_hash:
                 raise BadRequest(f"{asked.name}: this idempotency key was used with other inputs. Nothing was sent.")
             return True
+        if loaded.outdated(asked, stored):
+            return False
         now = self._now()
         if max_age_s is not None and stored.fetched_at + timedelta(seconds=max_age_s) <= now:
             return False
@@ -394,6 +409,8 @@ class Gateway:
             "fetched_at": now,
             "fresh_until": now + timedelta(seconds=fresh_s),
             "stale_until": now + timedelta(seconds=stale_s),
+            # As counted before it was asked: a change that came between makes this answer as old as any.
+            "writes": loaded.info.writes,
         }
         ms = round((time.monotonic() - started) * 1000)
         audit = _audit_row(
@@ -403,9 +420,11 @@ class Gateway:
         with self._db.write() as db:
             store.add_record(db, row)
             store.add_call(db, audit)
+            if asked.kind == "write":
+                store.count_write(db, loaded.info.name)
         return StoredRecord(
             0, result.data, result.truncated, result.external_url[:500], inputs_hash, now, row["fresh_until"],
-            row["stale_until"],
+            row["stale_until"], loaded.info.writes,
         )  # fmt: skip
 
     def _after_failure(
@@ -423,6 +442,9 @@ class Gateway:
         self._audit(
             loaded.info.name, asked.name, asked.kind, cause, _masked(args), inputs_hash, failure, "", ms, exchange
         )
+        if failure.may_be_done:
+            with self._db.write() as db:
+                store.count_write(db, loaded.info.name)
         if isinstance(failure, CredentialsRejected) and failure.status == 401 and not loaded.info.needs_reauth:
             self._set_needs_reauth(loaded.info, True)
 
@@ -473,6 +495,7 @@ class Gateway:
             cache=cache,
             truncated=stored.truncated,
             external_url=stored.external_url,
+            writes=stored.writes,
         )
 
 

@@ -2,7 +2,8 @@
 
 Answers are append-only: the newest row of a key is the stored record, older ones are what decisions were made from.
 The key holds the version of the connection's configuration, so an answer never outlives the settings it was given
-under, and never reaches a caller with other credentials.
+under, and never reaches a caller with other credentials. A change made through a connection is counted, and an answer
+from before it is used by nobody any more, in no process: it may say what the change made untrue.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class ConnectionTable(Base):
     enabled: Mapped[bool]
     allow_write: Mapped[bool]
     needs_reauth: Mapped[bool]
+    #: Changes made through it, or that may have been. Each makes the answers from before it worthless.
+    writes: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -73,6 +76,8 @@ class RecordTable(Base):
     fetched_at: Mapped[datetime] = mapped_column(index=True)
     fresh_until: Mapped[datetime]
     stale_until: Mapped[datetime]
+    #: How many changes had been made through the connection when it was asked.
+    writes: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class CallTable(Base):
@@ -112,6 +117,7 @@ class ConnectionInfo:
     enabled: bool
     allow_write: bool
     needs_reauth: bool
+    writes: int
     created_at: datetime
     updated_at: datetime
 
@@ -150,6 +156,7 @@ class StoredRecord:
     fetched_at: datetime
     fresh_until: datetime
     stale_until: datetime
+    writes: int
 
 
 _CONNECTIONS = cast("Table", ConnectionTable.__table__)
@@ -352,7 +359,13 @@ def newest_record(connection: Connection, key: str) -> StoredRecord | None:
         row.fetched_at,
         row.fresh_until,
         row.stale_until,
+        row.writes,
     )
+
+
+def count_write(connection: Connection, name: str) -> None:
+    """Note that something was, or may have been, changed through this connection: answers from before are not used."""
+    connection.execute(update(_CONNECTIONS).where(_CONNECTIONS.c.name == name).values(writes=_CONNECTIONS.c.writes + 1))
 
 
 def add_record(connection: Connection, row: Mapping[str, Any]) -> None:
@@ -400,6 +413,7 @@ def _info(row: Any) -> ConnectionInfo:
         enabled=row.enabled,
         allow_write=row.allow_write,
         needs_reauth=row.needs_reauth,
+        writes=row.writes,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

@@ -38,6 +38,7 @@ def ask(
         "tries": 0,
         "root_id": root,
         "depth": depth,
+        "not_from_seq": None,
     }
     inserted = connection.execute(
         upsert(connection, LookupRow)

@@ -20,7 +20,7 @@ from connectors.gateway import Record
 from jobs.queues import Work
 from jobs.rechecking import row_says_no
 from jobs.services import Services
-from jobs.tables import OutboxRow
+from jobs.tables import LookupRow, OutboxRow
 from tickets import store
 from tickets.cards import NewContext
 from tickets.events import AUTOMATION, Cause
@@ -67,7 +67,7 @@ def begun(row: AnyRow) -> bool:
 def send_change(services: Services, row: AnyRow, token: str) -> bool:
     """One try: True when it was carried out and its answer stands on the item, False when the row is not ours any more.
 
-    Raises the exceptions of this module."""
+    Raises the exceptions of this module, and `rechecking.NotKnownNow`."""
     sent_before = begun(row)
     if not sent_before:
         _look_once_more(services, row)
@@ -112,7 +112,8 @@ def tell_failure(connection: Connection, row: AnyRow, item: Item, reason: str, n
 
 
 def _look_once_more(services: Services, row: AnyRow) -> None:
-    """Raises `ChangeNotNeeded` when its row would not ask for it now, `ChangeCapped` when there were too many."""
+    """Raises `ChangeNotNeeded` when its row would not ask for it now, `ChangeCapped` when there were too many, and
+    `NotKnownNow`."""
     with services.db.read() as connection:
         now = services.clock.now()
         cause = Cause.from_json(row.payload["cause"])
@@ -194,6 +195,17 @@ def _card(
     error: str = "",
 ) -> None:
     operation = str(row.payload["operation"])
+    # What was answered for this chain before is no answer for what follows from the change.
+    connection.execute(
+        update(LookupRow)
+        .where(
+            LookupRow.item_id == row.item_id,
+            LookupRow.connection == row.recipient,
+            LookupRow.answered_at.is_not(None),
+            LookupRow.not_from_seq.is_(None),  # an earlier change stands
+        )
+        .values(not_from_seq=item.last_seq + 1)
+    )
     store.change_item(
         connection,
         item,

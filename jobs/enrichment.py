@@ -49,6 +49,7 @@ class Answered:
     reason: str = ""
     fetched_at: datetime | None = None
     fresh_until: datetime | None = None
+    writes: int | None = None
     retry_at: datetime | None = None
 
 
@@ -123,6 +124,7 @@ def _ask(services: Services, row: AnyRow) -> Answered:
         reason="" if record.data is not None else "There is no match",
         fetched_at=record.fetched_at,
         fresh_until=record.fresh_until,
+        writes=record.writes,
     )
 
 
@@ -140,6 +142,7 @@ def _store(services: Services, row: AnyRow, token: str, answer: Answered) -> Non
                 answered_at=now,
                 fetched_at=answer.fetched_at,
                 fresh_until=answer.fresh_until,
+                writes=answer.writes,
                 due_at=answer.retry_at,
                 lease_until=None,
                 token=None,

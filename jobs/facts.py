@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from connectors.store import ConnectionTable
 from jobs.tables import LedgerRow, LookupRow, RunRow
 from rules.facts import Facts, LookupKey
 from rules.fields import lookup_key
@@ -249,7 +250,10 @@ def _lookups(
         # By its chain, or by the time: the clocks of two hosts differ, so an answer may seem older than its question.
         answered_for_us = row.answered_at is not None and (row.root_id == event.root_id or row.answered_at >= event.at)
         stale = row.fresh_until is not None and row.fresh_until.isoformat() < facts.now
-        if stale and not answered_for_us:
+        changed_since = row.writes is not None and row.writes < (row.writes_now or 0)
+        if row.not_from_seq is not None and event.seq >= row.not_from_seq:
+            continue  # answered before the change that this event follows from
+        if (stale or changed_since) and not answered_for_us:
             continue  # too old for a new decision: unknown, so it is asked again
         found[name] = lookup_fact(row)
     return found
@@ -308,7 +312,16 @@ _LOOKUP_COLUMNS = (
     "fresh_until",
     "answered_at",
     "root_id",
+    "writes",
+    "not_from_seq",
 )
+_CONNECTIONS = table_of(ConnectionTable)
 _READ_LOOKUPS = Prepared(
-    select(*(_LOOKUPS.c[name] for name in _LOOKUP_COLUMNS)).where(_LOOKUPS.c.item_id == bindparam("item"))
+    select(
+        *(_LOOKUPS.c[name] for name in _LOOKUP_COLUMNS),
+        select(_CONNECTIONS.c.writes)
+        .where(_CONNECTIONS.c.name == _LOOKUPS.c.connection)
+        .scalar_subquery()
+        .label("writes_now"),
+    ).where(_LOOKUPS.c.item_id == bindparam("item"))
 )

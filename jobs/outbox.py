@@ -43,6 +43,7 @@ from jobs.letters import (
 from jobs.mailboxes import server_for
 from jobs.portal_mail import NotWanted, portal_letter
 from jobs.queues import Work
+from jobs.rechecking import NotKnownNow
 from jobs.services import Services
 from jobs.suggestions import publish_itself
 from jobs.tables import MailAccount, OutboxRow
@@ -246,7 +247,7 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
             send_hook(services, row)
         else:
             _send_mail(services, row)
-    except (MailNotTaken, HookNotTaken) as error:
+    except (MailNotTaken, HookNotTaken, NotKnownNow) as error:
         _later(services, row, token, str(error))
         return 0
     except ChangeNotTaken as error:

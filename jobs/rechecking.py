@@ -18,12 +18,17 @@ from tickets.events import Event
 from tickets.item import Item
 
 
+class NotKnownNow(Exception):
+    """A connected system is being asked again for what the row depends on: look once more when it has answered."""
+
+
 def row_says_no(
     services: Services, connection: Connection, item: Item, payload: Mapping[str, Any], now: datetime, *, did: str
 ) -> str:
     """Why this row would not write it now, "" when it would: the same event, the item as others have left it.
 
-    `payload` has the "event" and the "row_key" it came from; `did` is the verb of the sentence: "suggested it"."""
+    `payload` has the "event" and the "row_key" it came from; `did` is the verb of the sentence: "suggested it".
+    Raises `NotKnownNow`."""
     desk = services.live.current(connection)
     row_key = str(payload["row_key"])
     code = row_key.partition("/")[0]
@@ -38,6 +43,8 @@ def row_says_no(
     except RulesError as error:
         return f"{code}, which {did}, cannot be decided any more: {error}"
     if row_key not in decision.fired:
+        if decision.wait is not None:
+            raise NotKnownNow(f"the row of {code} that {did} depends on an answer that is awaited")
         return f"the row of {code} that {did} does not match any more"
     return ""
 

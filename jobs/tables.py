@@ -93,6 +93,9 @@ class LookupRow(Base):
     answered_at: Mapped[datetime | None]
     fetched_at: Mapped[datetime | None]
     fresh_until: Mapped[datetime | None]
+    writes: Mapped[int | None]  # changes made through the connection when it answered; more of them = ask again
+    #: From this one on the item's events do not use the answer: the change they follow from came after it.
+    not_from_seq: Mapped[int | None]
     due_at: Mapped[datetime | None]  # when to ask (again); null = nothing to do
     tries: Mapped[int]
     lease_until: Mapped[datetime | None]

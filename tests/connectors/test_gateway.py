@@ -20,12 +20,14 @@ from connectors.errors import (
     CredentialsRejected,
     NotGranted,
     RateLimited,
+    Retryable,
     TimedOut,
     Unavailable,
     Unclear,
     UnknownConnection,
     UnknownOperation,
 )
+from connectors.gateway import Gateway
 from tests.connectors.desk import FIND, LOOPBACK, Desk, http_json
 from tests.connectors.upstream import Asked, Reply, Stopwatch, Upstream, as_json
 from tests.environment.redis import RedisServer
@@ -450,6 +452,59 @@ def test_a_write_that_answers_with_nothing_at_all_was_done(writable: Desk, serve
     assert refund(writable).data == {}
     assert refund(writable).cache == "fresh"
     assert len(server.asked) == 1
+
+
+def test_a_change_ends_the_use_of_what_its_connection_answered_before_in_every_process(
+    writable: Desk, server: Upstream
+) -> None:
+    elsewhere = Gateway(writable.db, None, writable.box, writable.ceiling, now=writable.clock)
+    writable.connect("erp", "http_json", http_json(server.url, FIND))
+
+    def found(name: str = "crm") -> str:
+        args = {"email": "a@example.net"}
+        return elsewhere.call(name, "find_customer", args, deadline_s=5, cause="test").cache
+
+    server.answer = lambda asked: as_json({"id": "re_1"} if asked.method == "POST" else {"items": []})
+    assert (found(), found(), found("erp")) == ("miss", "fresh", "miss")
+    refund(writable)
+    assert (found(), found(), found("erp")) == ("miss", "fresh", "fresh")
+    refund(writable)  # handed out again, and nothing was sent
+    assert found() == "fresh"
+
+
+def test_a_change_that_may_have_been_made_does_so_too_and_a_refused_one_does_not(
+    writable: Desk, server: Upstream
+) -> None:
+    status = [400]
+    row = {"id": "c1", "full_name": "Ada", "email": "a@example.net", "balance": None}
+    server.answer = lambda asked: (
+        as_json({}, status[0]) if asked.method == "POST" or status[0] == 500 else as_json({"items": [row]})
+    )
+    assert writable.call("crm", "find_customer", email="a@example.net").cache == "miss"
+    with pytest.raises(ConnectorError):
+        refund(writable)
+    assert writable.call("crm", "find_customer", email="a@example.net").cache == "fresh"
+    status[0] = 500
+    with pytest.raises(Unclear):
+        refund(writable, key="root-7")
+    with pytest.raises(Retryable):  # nor does it stand in for a system that does not answer
+        writable.call("crm", "find_customer", email="a@example.net")
+
+
+def test_an_answer_that_was_on_its_way_while_something_was_changed_is_not_kept_for_others(
+    writable: Desk, server: Upstream
+) -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.method == "POST":
+            return as_json({"id": "re_1"})
+        if len(server.asked) == 1:
+            refund(writable)  # carried out before the first answer is there
+        return as_json({"items": []})
+
+    server.answer = answer
+    assert writable.call("crm", "find_customer", email="a@example.net").cache == "miss"
+    assert writable.call("crm", "find_customer", email="a@example.net").cache == "miss"
+    assert writable.call("crm", "find_customer", email="a@example.net").cache == "fresh"
 
 
 def test_text_of_several_lines_reaches_the_system_as_it_is(desk: Desk, server: Upstream) -> None:

@@ -8,7 +8,23 @@ CHANGES = "tests/rows/test_changes.py::"
 ACTIONS = "tests/rules/test_actions.py::"
 SANDBOX = "tests/sandbox/test_changes.py::"
 
+ANSWERS = "tests/jobs/test_answers_before_a_change.py::"
+
 MUTATIONS = (
+    Mutation(
+        "change: what follows from it is not decided on answers from before it",
+        "jobs/facts.py",
+        "        if row.not_from_seq is not None and event.seq >= row.not_from_seq:\n",
+        "        if False:\n",
+        ANSWERS + "test_what_follows_from_a_change_is_decided_on_what_the_system_says_after_it[sqlite]",
+    ),
+    Mutation(
+        "change: what its row depends on is awaited",
+        "jobs/rechecking.py",
+        "        if decision.wait is not None:\n",
+        "        if False:\n",
+        ANSWERS + "test_a_change_whose_row_depends_on_what_is_being_asked_again_waits_for_the_answer[sqlite]",
+    ),
     Mutation(
         "change: only in systems that may be written to",
         "jobs/live.py",

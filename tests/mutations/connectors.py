@@ -393,9 +393,23 @@ MUTATIONS = (
     Mutation(
         "gateway: who waits looks again",
         "connectors/gateway.py",
-        "                if stored is not None and (stored.id > known or",
-        "                if False and (stored.id > known or",
+        "                if stored is not None and (\n                    (stored.id > known",
+        "                if False and (\n                    (stored.id > known",
         GATEWAY + "test_a_hundred_callers_at_once_are_one_question[in process]",
+    ),
+    Mutation(
+        "gateway: a change ends the use of answers from before it",
+        "connectors/gateway.py",
+        '        return asked.kind == "read" and stored.writes < self.info.writes\n',
+        "        return False\n",
+        GATEWAY + "test_a_change_ends_the_use_of_what_its_connection_answered_before_in_every_process",
+    ),
+    Mutation(
+        "gateway: so does one that may have been made",
+        "connectors/gateway.py",
+        "        if failure.may_be_done:\n            with",
+        "        if False:\n            with",
+        GATEWAY + "test_a_change_that_may_have_been_made_does_so_too_and_a_refused_one_does_not",
     ),
     Mutation(
         "gateway: waiting ends with the deadline",
