@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import mmap
+import os
+import struct
 import sys
 from collections.abc import Callable
 from types import CodeType, FrameType, FunctionType
@@ -31,6 +34,12 @@ _malloc.argtypes, _free.argtypes, _sbrk.argtypes = [ctypes.c_size_t], [ctypes.c_
 _malloc.restype = _sbrk.restype = ctypes.c_void_p
 #: What fills the holes; kept for good.
 _kept: list[object] = []
+#: An entry of /proc/self/pagemap, and its bits for a page that is there and that no other process has.
+_ENTRY, _OWN = struct.Struct("Q"), 1 << 63 | 1 << 56
+#: From this count on an object is immortal, and looking at it writes nothing.
+_IMMORTAL = 1 << 30
+#: More pages than that are not what a run writes to, but a kernel that answers something else.
+_MOST_PAGES = 4_096
 
 
 def fill_holes() -> int:
@@ -99,6 +108,69 @@ def _moved(code: CodeType, called: dict[int, CodeType], moved: dict[int, CodeTyp
         parts = [_moved(one, called, moved) if id(one) in called else one for one in code.co_consts]
         moved[id(code)] = code.replace(co_consts=tuple(parts))
     return moved[id(code)]
+
+
+def written_by(act: Callable[[], object]) -> list[object]:
+    """An object on each page that the act writes to, as far as there is one; none where the kernel does not say.
+
+    Whoever copies the list counts a reference in each, and then has a copy of those pages: a child that does so while
+    it waits need not do it when somebody waits for it. A fork does the act, so nothing of it stays here."""
+    everything = gc.get_objects()
+    # Before the forks: what is made later may lie where they have something else.
+    candidates = (*everything, *gc.get_referents(*everything), *set(map(type, everything)))
+    told, tell = os.pipe()
+    stay, go = os.pipe()
+    # A page that this process writes to meanwhile is the actor's alone, unless somebody else has it, too.
+    keeper = _forked(lambda: None, tell, stay, go)
+    actor = _forked(act, tell, stay, go)
+    os.close(tell)
+    os.close(stay)
+    both_ready = len(os.read(told, 1) + os.read(told, 1)) == 2
+    written = _own_pages(actor) if both_ready else set()
+    os.close(told)
+    os.close(go)
+    for child in (keeper, actor):
+        os.waitpid(child, 0)
+    found: dict[int, object] = {}
+    for one in candidates:
+        page = id(one) // mmap.PAGESIZE
+        if page in written and page not in found and sys.getrefcount(one) < _IMMORTAL:
+            found[page] = one
+    del everything, candidates, one
+    _trimmed_end()  # what they took is no memory that a child may have
+    return list(found.values())
+
+
+def _forked(act: Callable[[], object], tell: int, stay: int, go: int) -> int:
+    """A child that has it done, says so, and can be looked at until `go` is closed or its parent gone."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(go)
+            act()
+            os.write(tell, b"x")
+            os.close(tell)
+            os.read(stay, 1)
+        finally:
+            os._exit(0)
+    return child
+
+
+def _own_pages(process: int) -> set[int]:
+    """The numbers of the pages that this process shares with no other; none where that cannot be read."""
+    own: set[int] = set()
+    try:
+        with open(f"/proc/{process}/maps") as maps, open(f"/proc/{process}/pagemap", "rb", buffering=0) as pagemap:
+            for line in maps:
+                where, rights, *_ = line.split()
+                if rights != "rw-p":
+                    continue
+                first, end = (int(part, 16) // mmap.PAGESIZE for part in where.split("-"))
+                said = os.pread(pagemap.fileno(), (end - first) * _ENTRY.size, first * _ENTRY.size)
+                own |= {n for n, (entry,) in enumerate(_ENTRY.iter_unpack(said), first) if entry & _OWN == _OWN}
+    except OSError:
+        return set()
+    return own if len(own) <= _MOST_PAGES else set()
 
 
 def _of(size: int) -> object:
