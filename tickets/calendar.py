@@ -19,6 +19,8 @@ from tickets.values import JSON
 
 #: The days of a week as stored, Monday first.
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+#: For how many years a yearly day off of a file is entered.
+YEARS_AHEAD = 10
 #: Most hours in one day, most days off of one calendar, and how far ahead working time is looked for, in days.
 MAX_SPANS, MAX_DAYS_OFF, HORIZON_DAYS = 6, 2_000, 3_660
 #: Longest name of a day off, in characters.
@@ -244,10 +246,11 @@ def _public_holidays(country: str, subdivision: str, year: int) -> Mapping[date,
 # A calendar file ----------------------------------------------------------------------------------------------------
 
 
-def days_off_of_ics(text: str) -> dict[date, str]:
+def days_off_of_ics(text: str, today: date) -> dict[date, str]:
     """The whole days of an .ics file, with their names: a file of holidays as calendars export it.
 
-    A yearly rule is carried on for ten years from its first day. Events with a time of day, and other rules, are
+    A yearly rule is carried on until ten years from `today`, whenever it began; of the years before the last one
+    nothing is kept, for nobody counts them any more. Events with a time of day, and other rules, are
     refused by name: a day that is silently left out would be worked. Raises `BadValue`."""
     lines = re.sub(r"\r?\n[ \t]", "", text).splitlines()
     if not any(line.strip().upper() == "BEGIN:VCALENDAR" for line in lines):
@@ -261,7 +264,7 @@ def days_off_of_ics(text: str) -> dict[date, str]:
             event = {}
         elif (key, value.strip().upper()) == ("END", "VEVENT"):
             if event is not None:
-                days.update(_event_days(event))
+                days.update(_event_days(event, today))
             event = None
         elif event is not None and key in ("DTSTART", "DTEND", "SUMMARY", "RRULE"):
             event[key] = (params, value.strip())
@@ -272,24 +275,30 @@ def days_off_of_ics(text: str) -> dict[date, str]:
     return days
 
 
-def _event_days(event: Mapping[str, tuple[str, str]]) -> dict[date, str]:
+def _event_days(event: Mapping[str, tuple[str, str]], today: date) -> dict[date, str]:
     name = " ".join(event.get("SUMMARY", ("", ""))[1].replace("\\,", ",").replace("\\n", " ").split())[:MAX_NAME_CHARS]
     start = _ics_date(event.get("DTSTART", ("", ""))[1], name)
-    end = _ics_date(event["DTEND"][1], name) if "DTEND" in event else start + timedelta(days=1)
-    count = max(1, (end - start).days)
+    count = max(1, (_ics_date(event["DTEND"][1], name) - start).days) if "DTEND" in event else 1
     if count > 366:
         raise BadValue(f"{name or start} lasts {count} days; a day off lasts at most a year")
     rule = dict(part.partition("=")[::2] for part in event.get("RRULE", ("", ""))[1].upper().split(";") if part)
-    if rule and (rule.get("FREQ") != "YEARLY" or not set(rule) <= {"FREQ", "INTERVAL", "BYMONTH", "BYMONTHDAY"}):
+    # The month and the day of a yearly rule say what its first day says, or they are another rule.
+    yearly = {"FREQ": "YEARLY", "BYMONTH": str(start.month), "BYMONTHDAY": str(start.day)}
+    every = rule.pop("INTERVAL", "1")
+    if (rule or every != "1") and not (
+        rule.get("FREQ") == "YEARLY" and rule.items() <= yearly.items() and re.fullmatch("[1-9][0-9]?", every)
+    ):
         raise BadValue(f"{name or start} repeats in a way that is not read here; write its days one by one")
-    years = range(0, 10, max(1, int(rule.get("INTERVAL", "1")))) if rule else range(1)
+    years = range(start.year, today.year + YEARS_AHEAD + 1, int(every)) if rule else [start.year]
     days = {}
     for year in years:
+        if rule and year < today.year - 1:
+            continue
         try:
-            first = start.replace(year=start.year + year)
-        except ValueError:
-            continue  # the 29th of February, in a year without one
-        days.update({first + timedelta(days=offset): name for offset in range(count)})
+            first = start.replace(year=year)
+            days.update({first + timedelta(days=offset): name for offset in range(count)})
+        except (ValueError, OverflowError):
+            continue  # the 29th of February, in a year without one; days beyond the last year there is
     return days
 
 

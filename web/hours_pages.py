@@ -150,7 +150,12 @@ def _read_calendar(form: Mapping[str, str]) -> Calendar:
         data = file.read(FORM_CHARS * 10 + 1)
         if len(data) > FORM_CHARS * 10:
             raise BadValue(gettext("The file is larger than 1 MB."))
-        off.update({day.isoformat(): name for day, name in days_off_of_ics(data.decode("utf-8", "replace")).items()})
+        off.update(
+            {
+                day.isoformat(): name
+                for day, name in days_off_of_ics(data.decode("utf-8", "replace"), now().date()).items()
+            }
+        )
     zone, country = form.get("zone", "").strip(), form.get("country", "")
     subdivision = form.get("subdivision", "").strip() if country else ""
     return Calendar.from_json({"zone": zone, "week": week, "country": country, "subdivision": subdivision, "off": off})

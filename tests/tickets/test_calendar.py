@@ -124,6 +124,7 @@ def test_a_calendar_survives_being_stored() -> None:
     assert Calendar.from_json(calendar.to_json()) == calendar
 
 
+TODAY = date(2026, 11, 21)
 ICS = """BEGIN:VCALENDAR
 BEGIN:VEVENT
 DTSTART;VALUE=DATE:20261224
@@ -141,16 +142,39 @@ END:VCALENDAR
 
 
 def test_the_days_of_an_ics_file_are_days_off() -> None:
-    days = days_off_of_ics(ICS.replace("\n", "\r\n"))
+    days = days_off_of_ics(ICS.replace("\n", "\r\n"), TODAY)
     assert [days[date(2026, 12, day)] for day in (24, 25, 26)] == ["Winter, closed"] * 3
     assert date(2026, 12, 27) not in days
     assert days[date(2026, 5, 1)] == days[date(2035, 5, 1)] == "Our birthday"
 
 
 @pytest.mark.parametrize(
+    ("began", "every", "off", "worked"),
+    [
+        ("20090501", "", [2025, 2026, 2036], [2009, 2024, 2037]),
+        ("20260501", "", [2026, 2036], [2025, 2037]),
+        ("20240501", ";INTERVAL=2;BYMONTH=5;BYMONTHDAY=1", [2026, 2028], [2025, 2027]),
+        ("20080229", "", [2028, 2032], []),
+    ],
+)
+def test_a_yearly_day_off_is_off_for_ten_years_from_now_whenever_it_began(
+    began: str, every: str, off: list[int], worked: list[int]
+) -> None:
+    rule = f"DTSTART;VALUE=DATE:{began}\nRRULE:FREQ=YEARLY{every}\nSUMMARY:Ours"
+    days = days_off_of_ics(f"BEGIN:VCALENDAR\nBEGIN:VEVENT\n{rule}\nEND:VEVENT\nEND:VCALENDAR", TODAY)
+    month, day = int(began[4:6]), int(began[6:])
+    assert all(days[date(year, month, day)] == "Ours" for year in off)
+    assert not [year for year in worked if date(year, month, day) in days]
+    assert all((one.month, one.day) == (month, day) for one in days)
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("hello", "no BEGIN:VCALENDAR"),
+        (ICS.replace("FREQ=YEARLY", "FREQ=YEARLY;INTERVAL=often"), "Our birthday repeats in a way that is not read"),
+        (ICS.replace("FREQ=YEARLY", "FREQ=YEARLY;INTERVAL=0"), "Our birthday repeats in a way that is not read"),
+        (ICS.replace("FREQ=YEARLY", "FREQ=YEARLY;BYMONTH=6"), "Our birthday repeats in a way that is not read"),
         (ICS.replace("FREQ=YEARLY", "FREQ=WEEKLY"), "Our birthday repeats in a way that is not read here"),
         (ICS.replace("VALUE=DATE:20260501", "TZID=Europe/Paris:20260501T090000"), "Our birthday is no whole day"),
         ("BEGIN:VCALENDAR\nEND:VCALENDAR", "no whole days in it"),
@@ -158,7 +182,7 @@ def test_the_days_of_an_ics_file_are_days_off() -> None:
 )
 def test_a_calendar_file_is_read_whole_or_refused(text: str, said: str) -> None:
     with pytest.raises(BadValue, match=said):
-        days_off_of_ics(text)
+        days_off_of_ics(text, TODAY)
 
 
 @pytest.mark.parametrize(
