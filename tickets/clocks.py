@@ -95,12 +95,12 @@ def calendars(connection: Connection) -> dict[str, Calendar]:
     return {row.key: Calendar.from_json(row.body) for row in rows}
 
 
-def zone_of(connection: Connection, brand: JSON) -> str:
-    """The zone that dates of this brand are meant in."""
+def zone_of(connection: Connection, brand: JSON, usual: str = "UTC") -> str:
+    """The zone that dates of this brand's items are meant in; the `usual` one where there is no brand."""
     if brand is None:
-        return "UTC"
+        return usual
     found: str | None = _READ_ZONE.scalar(connection, {"brand": brand})
-    return found or "UTC"
+    return found or usual
 
 
 def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> None:

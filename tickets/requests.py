@@ -8,21 +8,23 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from tickets import store, tokens
 from tickets.attachments import ATTACHMENT_BYTES, MESSAGE_BYTES, NewAttachment, store_blob
+from tickets.clocks import zone_of
 from tickets.db import upsert
 from tickets.effects import SetField, StateEffect
 from tickets.errors import AttachmentRefused, BadValue, StaleItem
 from tickets.events import Actor, ActorKind, Cause, EventKind
-from tickets.item import CUSTOM, FieldType, StateField, clean_value
+from tickets.item import CUSTOM, FieldType, Item, StateField, clean_value
 from tickets.questions import MOST_FILES, Question, QuestionType, missing, questions_from
 from tickets.store import read_item
 from tickets.tables import QuestionList, RequestFile, RequestRow
-from tickets.values import JSON
+from tickets.values import JSON, iso
 
 #: Most open requests of one customer, and longest title in characters.
 MOST_OPEN = 50
@@ -302,7 +304,7 @@ def complete(
     if request.item is not None:
         item = read_item(connection, request.item, lock=True)
         cause = ANSWERED if by_customer else Cause("person", label=actor.name)
-        lines = [store.Lines(tuple(_fields(connection, item.kind, request)), cause)]
+        lines = [store.Lines(tuple(_fields(connection, item, request)), cause)]
         payload: dict[str, JSON] = {
             "request": request.id,
             "list": request.list_key,
@@ -332,21 +334,25 @@ def _locked(connection: Connection, request_id: int, person: int | None = None) 
     return request
 
 
-def _fields(connection: Connection, kind: str, request: Request) -> list[StateEffect]:
+def _fields(connection: Connection, item: Item, request: Request) -> list[StateEffect]:
     """The answers whose keys are fields of the item, where they fit."""
-    known = store.custom_fields(connection, kind)
-    return answers_as_fields(known, request.answers)
+    known = store.custom_fields(connection, item.kind)
+    return answers_as_fields(known, request.answers, zone_of(connection, item.state.get("brand")))
 
 
-def answers_as_fields(known: Mapping[str, StateField], answers: Mapping[str, JSON]) -> list[StateEffect]:
-    """Effects that write each answer into the field of its key, where there is one that can hold it."""
+def answers_as_fields(
+    known: Mapping[str, StateField], answers: Mapping[str, JSON], zone: str = "UTC"
+) -> list[StateEffect]:
+    """Effects that write each answer into the field of its key, where there is one that can hold it.
+
+    A date is its midnight in this `zone`, the one of the item's brand."""
     effects: list[StateEffect] = []
     for key, value in answers.items():
         target = known.get(key)
         if target is None:
             continue
         if target.type is FieldType.TIME and isinstance(value, str) and len(value) == len("2026-01-31"):
-            value = f"{value}T00:00:00+00:00"
+            value = iso(datetime.combine(date.fromisoformat(value), time(), ZoneInfo(zone)))
         try:
             effects.append(SetField(CUSTOM + key, clean_value(target, value)))
         except BadValue:

@@ -101,7 +101,7 @@ def _number(field: StateField, text: str) -> JSON:
 
 
 def _day(field: StateField, text: str, zone: str) -> JSON:
-    """A date stands for the beginning of that day in the reader's zone."""
+    """A date stands for the beginning of that day in this zone: the one of the item's brand, else the reader's."""
     if not text:
         return None
     try:

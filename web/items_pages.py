@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from jobs.queues import Work
 from tickets import linking, people
 from tickets import store as items
+from tickets.clocks import zone_of
 from tickets.effects import SetField, StateEffect
 from tickets.errors import BadValue, ItemNotFound, StaleItem
 from tickets.events import Actor, ActorKind, Cause
@@ -173,18 +174,19 @@ def details(item_id: int) -> ResponseReturnValue:
     with services().db.write() as connection:
         item = items.read_item(connection, item_id, viewer=viewer, lock=True)
         effects: list[StateEffect] = []
+        zone = zone_of(connection, item.state.get("brand"), viewer.zone)
         for field in editable(names(connection), items.custom_fields(connection, item.kind)):
             was = request.form.get(f"was:{field.key}")
             if was is None or _given(field.key) == _plain(was):
                 continue  # not on this form, or left as it was
-            if _plain(was) != _plain(shown_as(inputs([field], item.state, viewer.zone)[0])):
+            if _plain(was) != _plain(shown_as(inputs([field], item.state, zone)[0])):
                 raise StaleItem(
                     gettext(
                         "%(field)s was changed by somebody else since you opened this page. Nothing was saved.",
                         field=gettext(field.label),
                     )
                 )
-            value = read(request.form, field, viewer.zone)
+            value = read(request.form, field, zone)
             if field.key == "subject" and value is None:
                 raise BadValue(gettext("Give it a subject."))
             effects.append(SetField(field.key, value))

@@ -18,6 +18,7 @@ from jobs.telling import tell_of_message
 from tickets import requests as asked
 from tickets import store as items
 from tickets.attachments import NewAttachment, check_attachments
+from tickets.clocks import zone_of
 from tickets.errors import AttachmentRefused, BadValue
 from tickets.events import Actor, ActorKind, Cause, EventKind
 from tickets.item import Item
@@ -118,7 +119,8 @@ def _keep(
                 attachments=tuple(file for _, file in given.files),
             ),
         )
-    effects = asked.answers_as_fields(items.custom_fields(connection, item.kind), given.values)
+    zone = zone_of(connection, item.state.get("brand"))
+    effects = asked.answers_as_fields(items.custom_fields(connection, item.kind), given.values, zone)
     made = items.change_item(
         connection,
         item,

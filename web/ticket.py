@@ -28,6 +28,7 @@ from tickets import requests as customer_requests
 from tickets import store as items
 from tickets.attachments import check_attachments
 from tickets.cards import context_cards
+from tickets.clocks import zone_of
 from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
 from tickets.errors import AttachmentRefused, BadValue, ItemNotFound, PersonNotFound, StaleItem
 from tickets.events import AUTOMATION, CLOCK, SYSTEM, Actor, ActorKind, Cause
@@ -121,7 +122,8 @@ def show(
         service_levels = levels_of(connection, [item_id], now()).get(item_id, [])
         suggested = suggestions(connection, item_id)
         desk = services().live.current(connection)
-        details = inputs(editable(labels.names, labels.custom), item.state, viewer.zone)
+        zone = zone_of(connection, item.state.get("brand"), viewer.zone)
+        details = inputs(editable(labels.names, labels.custom), item.state, zone)
         stages = _stages(connection, item)
         requests = customer_requests.of_item(connection, item_id)
         counts_pending = pending(connection, item)

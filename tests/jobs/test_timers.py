@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from jobs import clock, timers
 from jobs.queues import Work
@@ -13,10 +13,10 @@ from jobs.services import Services
 from rules import store as rule_list
 from tests.builders import ANA, BY_ANA, MORNING, a_ticket
 from tests.jobs.desk import clock_of, decisions, item, table, work
-from tickets import store
+from tickets import requests, store
 from tickets.effects import SetField
 from tickets.events import AUTOMATION, Actor, ActorKind
-from tickets.tables import EventRow, Timer, TimeTrigger
+from tickets.tables import CustomField, EventRow, Timer, TimeTrigger
 
 CAMILLE = Actor(ActorKind.CUSTOMER, "1", "Camille Laurent")
 
@@ -222,6 +222,43 @@ def test_a_date_set_into_the_past_is_past_at_once(desk: Services) -> None:
     tick(desk)
     item_id = a_ticket(desk.db).item_id
     save(desk, item_id, due_at="2026-01-01T00:00:00+00:00")
+    tick(desk)
+    assert tags(desk, item_id) == ["too-long"]
+
+
+@pytest.mark.parametrize(("brand", "before_h"), [("shop", 1), (None, 0)])
+def test_a_date_that_a_customer_answers_comes_at_midnight_in_the_zone_of_the_brand(
+    desk: Services, brand: str | None, before_h: int
+) -> None:
+    """The shop is in Paris, one hour ahead of the world's clock; without a brand it is the world's midnight."""
+    with desk.db.write() as connection:
+        connection.execute(
+            insert(CustomField).values(key="leaves", label="Leaves", kind="ticket", type="time", options={})
+        )
+        rule_list.bump(connection)
+    trigger = "{on: after_date, field: ticket.fields.leaves}"
+    table(desk, WAITING.replace("{on: time_in_state, status: waiting_team, for: 72 h}", trigger))
+    tick(desk)
+    item_id = a_ticket(desk.db, brand=brand).item_id
+    with desk.db.write() as connection:
+        asked = requests.questions_from([{"key": "leaves", "label": "When do you leave?", "type": "date"}])
+        made = requests.send(
+            connection,
+            requests.QuestionsToAsk("Travel", asked),
+            person=int(str(item(desk, item_id).state["customer"])),
+            item=item_id,
+            key="k",
+            cause=BY_ANA,
+            now=desk.clock.now(),
+        )
+        assert made is not None
+        requests.save(connection, requests.read(connection, made), {"leaves": "2026-11-24"}, seen_version=1)
+        requests.complete(connection, made, actor=CAMILLE, now=desk.clock.now())
+    midnight = datetime(2026, 11, 24, tzinfo=UTC) - timedelta(hours=before_h)
+    clock_of(desk).forward(seconds=(midnight - desk.clock.now()).total_seconds() - 1)
+    tick(desk)
+    assert tags(desk, item_id) == []
+    clock_of(desk).forward(seconds=1)
     tick(desk)
     assert tags(desk, item_id) == ["too-long"]
 

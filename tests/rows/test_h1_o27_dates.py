@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from jobs import timers
 from rules import files
@@ -12,6 +14,7 @@ from tests.rows.desk import a_rule, item_named, shown_messages, switch
 from tests.rows.maildesk import MailDesk, recipient
 from tests.rows.test_o17_send_template import template
 from tests.web.desk import send
+from tickets.tables import Brand
 
 RECIPES = Path(__file__).resolve().parents[2] / "docs" / "examples" / "recipes"
 
@@ -111,6 +114,21 @@ def test_o27_a_projects_moved_due_date_stands_in_an_internal_note(mail_desk: Mai
     send(ana, f"/tickets/{project}/details", {"was:due_at": "2026-12-24", "due_at": "2026-12-31"})
     mail_desk.work()
     assert len(mail_desk.said(project)) == len(before) + 1
+
+
+def test_a_date_on_a_page_is_midnight_where_the_items_brand_is(mail_desk: MailDesk) -> None:
+    """Ana reads in UTC: what she enters is the day there, and what she sees is the day she entered."""
+    ana = mail_desk.browser("ana")
+    with mail_desk.services.db.write() as connection:
+        connection.execute(update(Brand).where(Brand.key == "acme").values(zone="Europe/Paris"))
+    for brand, stored in (("acme", "2026-12-23T23:00"), (None, "2026-12-24T00:00")):
+        ticket = mail_desk.desk.ticket(brand=brand)
+        send(ana, f"/tickets/{ticket}/details", {"was:due_at": "", "due_at": "2026-12-24"})
+        assert str(mail_desk.desk.state(ticket)["due_at"]).startswith(stored)
+        [entered] = re.findall(
+            r'<input[^>]* name="due_at"[^>]* value="([^"]*)"', ana.get(f"/tickets/{ticket}").get_data(as_text=True)
+        )
+        assert entered == "2026-12-24"
 
 
 @pytest.mark.parametrize("on", [True, False])

@@ -58,6 +58,18 @@ def test_the_two_moments_leave_out_what_is_due_earlier_or_later() -> None:
         ]
 
 
+def test_a_rule_with_a_calendar_waits_for_its_working_time() -> None:
+    """Four hours from a Friday at eleven in Paris: one until noon, three after lunch. Elapsed, it is three o'clock."""
+    item = Watched("ticket", {"status": "open"}, FRIDAY, Stamps(FRIDAY, FRIDAY))
+    for calendar, hour in (("office", 15), ("", 14)):
+        found = wanted(TimeRule(On.STATE, offset_s=4 * 3_600, calendar=calendar), item, CALENDARS)
+        assert found is not None
+        assert found.due_at == FRIDAY.replace(hour=hour)
+    longer = wanted(TimeRule(On.STATE, offset_s=8 * 3_600, calendar="office"), item, CALENDARS)
+    assert longer is not None
+    assert longer.due_at == datetime(2026, 11, 23, 10, 30, tzinfo=UTC)  # on Monday
+
+
 def test_nothing_of_a_calendar_that_is_gone_comes_due() -> None:
     gone = TimeRule(On.STATE, offset_s=3_600, calendar="gone")
     assert begins(gone, FRIDAY, FRIDAY + SOON, CALENDARS) is None
