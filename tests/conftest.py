@@ -15,7 +15,7 @@ import redis as redis_client
 from playwright.sync_api import Browser, sync_playwright
 
 from run_tool.testing import CHROMIUM_NAMES
-from tests.environment import selection
+from tests.environment import reports, selection
 from tests.environment.absent import absent
 from tests.environment.databases import Kind, MakeDatabase, PostgresDatabases, SqliteDatabases, postgres_server
 from tests.environment.loopback import stay_on_this_machine
@@ -34,6 +34,7 @@ CHROMIUM_FLAGS = (
 ).split()
 
 pytest_addoption = selection.pytest_addoption
+pytest_runtest_protocol = reports.pytest_runtest_protocol
 pytest_collection_modifyitems = selection.pytest_collection_modifyitems
 pytest_sessionfinish = selection.pytest_sessionfinish
 pytest_testnodedown = selection.pytest_testnodedown
