@@ -23,6 +23,8 @@ from tickets.values import JSON, json_problem
 MAX_INPUT_CHARS = 1_000
 MAX_LINES_CHARS = 20_000
 MAX_BODY_CHARS = 200_000
+#: How far the first digit of a decimal number may be from its point: "1E+999999" is short, too.
+MAX_DIGITS = 40
 #: How long "there is no such record" is believed, in seconds: short, for it ends when somebody signs up.
 NONE_CACHE_S = 60
 
@@ -281,9 +283,9 @@ def _clean(one: Input, value: JSON) -> tuple[JSON, str]:
                 number = Decimal(str(value)) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
             except InvalidOperation:
                 number = None
-            if number is None or not number.is_finite() or len(str(value)) > 40:
+            if number is None or not number.is_finite() or len(str(value)) > 40 or abs(number.adjusted()) > MAX_DIGITS:
                 return None, "must be a decimal number as text"
-            return str(value).strip(), ""
+            return f"{number:f}", ""
         case InputType.BODY:
             if not isinstance(value, Mapping):
                 return None, "must be names with values"

@@ -366,6 +366,29 @@ def test_a_write_with_the_same_key_is_sent_once(writable: Desk, server: Upstream
     assert server.asked[0].json == {"amount": "64.90", "reason": "requested"}
 
 
+@pytest.mark.parametrize(
+    "amount", ["a lot", "NaN", "-Infinity", "1E+99999", "1e9999999999", "1e-9999999999", "9" * 41, "1,5", True]
+)
+def test_an_amount_that_is_no_plain_number_is_refused_and_not_sent(
+    writable: Desk, server: Upstream, amount: Any
+) -> None:
+    with pytest.raises(BadRequest, match="amount must be a decimal number as text"):
+        writable.gateway.call(
+            "crm", "refund", {"charge": "ch_1", "amount": amount}, deadline_s=5, cause="t", allow_write=True,
+            idempotency_key="k",
+        )  # fmt: skip
+    assert server.asked == []
+
+
+def test_an_amount_is_sent_in_plain_digits(writable: Desk, server: Upstream) -> None:
+    for number, amount in enumerate([" 64.90 ", "1E+2", "1_000.5", 7]):
+        writable.gateway.call(
+            "crm", "refund", {"charge": "ch_1", "amount": amount}, deadline_s=5, cause="t", allow_write=True,
+            idempotency_key=f"k{number}",
+        )  # fmt: skip
+    assert [asked.json["amount"] for asked in server.asked] == ["64.90", "100", "1000.5", "7"]
+
+
 def test_a_key_is_not_used_for_two_different_writes(writable: Desk, server: Upstream) -> None:
     refund(writable)
     with pytest.raises(BadRequest, match="used with other inputs"):
@@ -396,11 +419,12 @@ def test_a_write_is_sent_again_where_the_api_promises_to_do_it_once(desk: Desk, 
     [
         as_json({}, 500),
         as_json({}, 408),
+        Reply(b"", 303, {"Location": "/refunds/re_1"}),
         as_json({"other": 1}),  # a yes that cannot be read
         Reply(b"{", cut=True),
         Reply(b"{}", delay_s=30),
     ],
-    ids=["failed there", "gave up", "unreadable", "broken off", "silent"],
+    ids=["failed there", "gave up", "done, look there", "unreadable", "broken off", "silent"],
 )
 def test_a_write_whose_end_is_open_is_unclear_and_sent_once(writable: Desk, server: Upstream, reply: Reply) -> None:
     server.answer = lambda _asked: reply
