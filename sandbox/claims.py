@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox import wire
-from sandbox.contract import Manifest, Problem, ScriptError
+from sandbox.contract import MANIFEST_NAMES, Manifest, Problem, ScriptError
 from sandbox.errors import CHILD_CODES, PROBLEM_CODES, Code, ProtocolError
 from sandbox.limits import Limits
 from sandbox.source import safe_text
@@ -90,6 +90,6 @@ def manifest(found: Mapping[str, Any]) -> Manifest:
     if found.keys() != Manifest.__dataclass_fields__.keys():
         raise ProtocolError("The child described a manifest in an unknown shape")
     for listed in found.values():
-        if type(listed) is not list or len(listed) > 500 or any(type(one) is not str for one in listed):
+        if type(listed) is not list or len(listed) > MANIFEST_NAMES or any(type(one) is not str for one in listed):
             raise ProtocolError("The child described a manifest with a wrong type")
     return Manifest(**{name: tuple(listed) for name, listed in found.items()})

@@ -57,6 +57,8 @@ class Sandbox:
             lease = self._lease()
         except ServiceUnavailable as error:
             return _unchecked(Code.SANDBOX_UNAVAILABLE, str(error))
+        except ProtocolError as error:
+            return _unchecked(Code.VALUE, str(error))
         try:
             return Broker(lease, self._limits, api, frozenset(), frozenset(), None).check(start)
         except ProtocolError as error:
@@ -71,7 +73,10 @@ class Sandbox:
         if source_problem(source, self._limits) is not None:
             return None
         api = ScriptApi()
-        start = start_frame("compile", RunRequest(source, api), self._limits)
+        try:
+            start = start_frame("compile", RunRequest(source, api), self._limits)
+        except ProtocolError:
+            return None  # larger than `start_kb`; the run that wanted it says so
         lease = self._lease()
         try:
             return Broker(lease, self._limits, api, frozenset(), frozenset(), None).compiled(start)

@@ -6,12 +6,13 @@ It judges nothing that the jail or the broker relies on. Like the policy, it onl
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from typing import Any
 
 from sandbox import names
-from sandbox.contract import Manifest, Method, Problem, ScriptApi
+from sandbox.contract import MANIFEST_NAMES, Manifest, Method, Problem, ScriptApi
 from sandbox.errors import Code
-from sandbox.hints import did_you_mean, name_hint
+from sandbox.hints import did_you_mean, name_hint, signature, too_many_arguments
 from sandbox.source import lines_of
 
 
@@ -191,11 +192,13 @@ class Closer(ast.NodeVisitor):
             self._changes |= {f"{name}.{key}" for key, one in self._api.connections[name].items() if one.writes}
 
     def manifest(self) -> Manifest:
+        """What the text shows. A part that would be longer than may be said is said by its stars: all of it."""
         return Manifest(
-            tuple(sorted(self._fields)[:500]),
-            tuple(sorted(self._actions)[:500]),
-            tuple(sorted(self._operations)[:500]),
-            tuple(sorted(self._changes)[:500]),
+            _listed(self._fields),
+            _listed(self._actions, lambda _: "*"),
+            _listed(self._operations),
+            # Nothing stands for these. There are as many as operations that write, and the broker says no to the rest.
+            tuple(sorted(self._changes)[:MANIFEST_NAMES]),
         )
 
     def _on_ticket(self, node: ast.Attribute, call: ast.Call | None) -> None:
@@ -236,7 +239,7 @@ class Closer(ast.NodeVisitor):
         open_ended = any(isinstance(one, ast.Starred) for one in call.args) or any(k.arg is None for k in call.keywords)
         given = set() if open_ended else set(takes[: len(call.args)])
         if len(call.args) > len(takes) and not open_ended:
-            message = f"{what} takes {len(takes)} argument{'s' if len(takes) != 1 else ''}, not {len(call.args)}"
+            message = too_many_arguments(what, len(takes), len(call.args))
             self._say(call.args[len(takes)], Code.ARGUMENT, message, _signature(what, method))
         for keyword in call.keywords:
             if keyword.arg is None:
@@ -255,8 +258,12 @@ class Closer(ast.NodeVisitor):
         self.problems.append(self._places.problem(node, code, "error", message, hint))
 
 
+def _listed(found: set[str], star: Callable[[str], str] = lambda one: f"{one.partition('.')[0]}.*") -> tuple[str, ...]:
+    return tuple(sorted(found if len(found) <= MANIFEST_NAMES else {star(one) for one in found}))
+
+
 def _signature(what: str, method: Method) -> str:
-    return f"{what}({', '.join(p.name if p.required else f'{p.name}=...' for p in method.params)})"
+    return signature(what, ((one.name, one.required) for one in method.params))
 
 
 def _looks_like_another(char: str) -> bool:

@@ -184,6 +184,8 @@ class Manifest:
         return bool(self.fields_read or self.actions or self.operations or self.changes)
 
 
+#: The most names in one part of a manifest.
+MANIFEST_NAMES = 500
 _MANIFEST_PARTS = ("fields_read", "actions", "operations", "changes")
 
 
@@ -342,6 +344,8 @@ def value_problem(name: str, kind: str, required: bool, value: object) -> str | 
     return None if fits(value) else f"{name} takes {wanted}, not {_kind(value)}"
 
 
+#: Of an exact number; money has less.
+_MOST_DIGITS = 40
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -354,7 +358,10 @@ def _is_date(text: str) -> bool:
 
 def _is_decimal(text: str) -> bool:
     try:
-        return len(text) <= 40 and decimal.Decimal(text).is_finite()
+        if len(text) > _MOST_DIGITS:
+            return False
+        number = decimal.Decimal(text)
+        return number.is_finite() and abs(number.adjusted()) <= _MOST_DIGITS  # "1E+999999" is short, too
     except decimal.InvalidOperation:
         return False
 

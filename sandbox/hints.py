@@ -16,6 +16,16 @@ def name_hint(wrong: str, known: Iterable[str], *, dotted: bool) -> str:
     return names.INSTEAD.get(wrong) or did_you_mean(wrong, set(known) - called)
 
 
+def signature(what: str, params: Iterable[tuple[str, bool]]) -> str:
+    """How something is called: its parameters by name, each with whether it must be given."""
+    return f"{what}({', '.join(name if required else f'{name}=...' for name, required in params)})"
+
+
+def too_many_arguments(what: str, takes: int, given: int) -> str:
+    """The sentence for a call with more arguments than there are parameters."""
+    return f"{what} takes {takes} argument{'s' if takes != 1 else ''}, not {given}"
+
+
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """A hint with the nearest of the known names, or the whole list where it is short, or ""."""
     every = sorted(name for name in known if not name.startswith("_"))

@@ -24,7 +24,7 @@ from sandbox.child import facades, guards, values
 from sandbox.child.explain import call_error, explained, place_of
 from sandbox.contract import Problem, ScriptApi, value_problem
 from sandbox.errors import Code
-from sandbox.hints import did_you_mean
+from sandbox.hints import did_you_mean, signature, too_many_arguments
 from sandbox.limits import Limits
 from sandbox.policy import SCRIPT, compile_script
 from sandbox.source import safe_text
@@ -427,7 +427,7 @@ class Child:
 def _by_name(what: str, params: _Params, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """What was given, by the names of the parameters. Raises `BadArgument`."""
     if len(args) > len(params):
-        raise values.BadArgument(f"{what} takes {len(params)} arguments, not {len(args)}", _signature(what, params))
+        raise values.BadArgument(too_many_arguments(what, len(params), len(args)), _signature(what, params))
     given = kwargs
     if args:
         given = {}
@@ -448,7 +448,7 @@ def _by_name(what: str, params: _Params, args: tuple[Any, ...], kwargs: dict[str
 
 
 def _signature(what: str, params: _Params) -> str:
-    return f"{what}({', '.join(name if required else f'{name}=...' for name, _, required in params)})"
+    return signature(what, ((name, required) for name, _, required in params))
 
 
 values.called("print", Child._print)

@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.client import Sandbox
 from sandbox.contract import Manifest, ScriptApi
+from sandbox.limits import Limits
 from sandbox.messages import translated
 from tests.sandbox.hosts import API, Host
 
@@ -34,6 +35,13 @@ def test_what_the_text_hides_is_in_the_manifest_as_a_star(host: Host) -> None:
         operations=("crm.*",),
         changes=("crm.delete_customer",),  # by its name: no star stands for what changes a system
     )
+
+
+def test_more_facts_than_a_manifest_holds_are_a_star_and_not_left_out(host: Host) -> None:
+    lines = [f"print(ticket.fields['x{number}'], customer.name)" for number in range(600)]
+    manifest = host.sandbox.check("\n".join(lines), API).manifest
+    assert manifest.fields_read == ("customer.*", "ticket.*")
+    assert len(host.sandbox.check("\n".join(lines[:400]), API).manifest.fields_read) == 401
 
 
 def test_asking_whether_there_is_one_hands_nothing_on(host: Host) -> None:
@@ -129,6 +137,15 @@ def test_without_a_service_nothing_counts_as_checked() -> None:
     checked = Sandbox("/nonexistent/s.sock").check("x = 1", API)
     assert not checked.ok
     assert checked.problems[0].code == "SANDBOX_UNAVAILABLE"
+
+
+def test_what_is_too_much_to_be_sent_to_a_child_is_a_problem_and_no_error(host: Host) -> None:
+    small = Sandbox(host.path, Limits(start_kb=1))
+    long = "x = 1" + "\ny = 2" * 300
+    [problem] = small.check(long, API).problems
+    assert (problem.code, problem.severity) == ("VALUE", "error")
+    assert small.compiled(long) is None
+    assert small.compiled("x = 1") is not None
 
 
 def test_what_stands_before_a_dot_is_not_taken_for_a_function(host: Host) -> None:

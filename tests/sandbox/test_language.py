@@ -251,7 +251,7 @@ HINTS = {
     "too_many_arguments": (
         "crm.find_customer('a', 'b')",
         "RUNTIME",
-        "crm.find_customer takes 1 arguments, not 2",
+        "crm.find_customer takes 1 argument, not 2",
         "crm.find_customer(email)",
     ),
     "twice": (

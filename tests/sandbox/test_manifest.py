@@ -109,6 +109,8 @@ def test_a_typed_input_arrives_as_its_type(host: Host, name: str) -> None:
         "over=1.1",
         'over="a lot"',
         'over="NaN"',
+        'over="1E+999999"',
+        'over="1e-9999999999"',
         'open="yes"',
     ],
 )
