@@ -14,8 +14,9 @@ from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, 
 from rules.errors import RulesError
 from rules.facts import Facts
 from rules.fields import MAX_WORKED_OUT
+from rules.marks import places
 from rules.passes import Outcome, Pass
-from rules.ruleset import INDEX_FROM_ROWS, NO_INDEX, RuleSet, compile_ruleset
+from rules.ruleset import INDEX_FROM_ROWS, NO_INDEX, Bucket, RuleSet, compile_ruleset
 from rules.trace import EntryTrace, Trace, Verdict, cut
 from rules.tracing import TracedPass
 from rules.vocabulary import Vocabulary
@@ -63,10 +64,16 @@ def decide(
     if not staged and after is None and only_rows is None:
         kind = facts.event.get("kind")
         bucket = ruleset.by_kind.get(kind) if isinstance(kind, str) else None
-        if bucket is not None and bucket.index is None:
-            known = bucket.known(facts)
-            if known == (0, 0) and not (bucket.special and bucket.concerns(facts)):
-                return Decision((), (), Trace(ruleset.revision, (), (_traced, after, frozenset(), *asked)), {})
+        left = bucket.left(facts) if bucket is not None else None
+        if bucket is not None and left is not None:
+            plain = not (bucket.special and bucket.concerns(facts))
+            if plain and not left[0]:
+                return Decision((), (), Trace(ruleset.revision, (), (_traced, after, _NONE_BUSY, *asked)), {})
+            sure, open = known = bucket.rows_index().certain(facts, *left)
+            made = fired_straight(ruleset, bucket, facts, sure, held, effects_left) if plain and not open else None
+            if made is not None:
+                planned, fired, wrote = made
+                return Decision(planned, fired, Trace(ruleset.revision, (), (_traced, after, None, *asked)), wrote)
     run = Pass(*asked)
     run.known = known
     run.go(after)
@@ -83,7 +90,46 @@ def decide(
     )
 
 
-def _traced(after: str | None, busy: Set[int], *asked: Any) -> Sequence[EntryTrace]:
+_NONE_BUSY: frozenset[int] = frozenset()
+
+
+def fired_straight(
+    ruleset: RuleSet, bucket: Bucket, facts: Facts, sure: int, held: frozenset[str], effects_left: int
+) -> tuple[tuple[Planned, ...], tuple[str, ...], dict[str, JSON]] | None:
+    """What the rows that certainly match come to, where each gives one field a value that no row looks at.
+
+    That is what most decisions are; whatever has more to it is left to a pass, which begins anew: None."""
+    if facts.ledger and ruleset.rearms:
+        return None
+    item, swept, read_by = facts.item, bucket.swept, bucket.rows_index().read_by
+    kind, behind = item.get("kind"), 0
+    planned: list[Planned] = []
+    fired: list[str] = []
+    staged: dict[str, JSON] = {}
+    for bit in places(sure):
+        if bit < behind:
+            continue
+        (key, single), _, end, of, first = swept[bit] or bucket.sweeping(bit, ruleset.vocabulary.of(str(kind)))
+        if of != kind and of != "any":
+            continue
+        if first:
+            behind = end
+        if key in held:
+            continue
+        if single is None:  # also of a table with more to it than its rows
+            return None
+        name, value, what = single
+        fired.append(key)
+        if (staged[name] if name in staged else item.get(name)) == value:
+            continue
+        if name in read_by or len(planned) >= effects_left:
+            return None
+        staged[name] = value
+        planned.append(what)
+    return tuple(planned), tuple(fired), staged
+
+
+def _traced(after: str | None, busy: Set[int] | None, *asked: Any) -> Sequence[EntryTrace]:
     # Deciding is pure, so the same pass comes to the same once more; most decisions are never asked why.
     traced = TracedPass(*asked)
     traced.known_busy = busy

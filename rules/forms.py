@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from rules.errors import ConditionFailed
-from rules.folding import fold, has_keyword
+from rules.folding import fold
 from rules.operands import comparable
 from tickets.item import FieldType
 from tickets.values import JSON
@@ -39,7 +39,6 @@ class Form(StrEnum):
     MONEY = "money"  # Decimal
     TIME = "time"
     TEXT = "text"  # folded
-    WORDS = "words"  # the same for keywords without a space: spaces and controls may be as they were
     SET = "set"  # of folded members
     CHANGE = "change"  # [before, after], None when the event did not change it
 
@@ -119,14 +118,6 @@ def text(value: JSON) -> str:
     return ""
 
 
-def for_words(value: JSON) -> str:
-    if value.__class__ is str:
-        # Folding would do no more to it than even out the spaces, and costs several times as much.
-        return value.lower() if value.isascii() else fold(value)
-    _nothing(value)
-    return ""
-
-
 def members(value: JSON) -> frozenset[str]:
     if value.__class__ is list or value.__class__ is tuple:
         return frozenset([fold(str(one)) for one in value]) if value else _EMPTY
@@ -162,7 +153,6 @@ FORMS: Mapping[Form, Callable[[JSON], object]] = {
     Form.MONEY: money,
     Form.TIME: time,
     Form.TEXT: text,
-    Form.WORDS: for_words,
     Form.SET: members,
     Form.CHANGE: change,
 }
@@ -204,26 +194,7 @@ def words(folded: str) -> list[str]:
     return folded.translate(_ASCII_SIGNS).split() if folded.isascii() else _WORD.findall(folded)
 
 
-#: Letters and digits in lower case, everything else a space.
-_WORDS_ONLY = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 32 for code in range(256))
-
-
-def tokens(text: str) -> tuple[str, list[bytes]]:
-    """The words of a text as bytes, as `words` of the folded text has them; and that, where it had to be made."""
-    if text.isascii():
-        # One step for case and signs: folding such a text would change no more than its spaces.
-        return "", text.encode().translate(_WORDS_ONLY).split()
-    folded = fold(text)
-    if folded.isascii():
-        return folded, folded.encode().translate(_WORDS_ONLY).split()
-    return folded, [one.encode() for one in words(folded)]
-
-
 def longest_word(keyword: str) -> str:
     """The longest run of letters and digits of a folded keyword. It stands as a word wherever the keyword stands:
     inside the keyword it has signs around it, at its ends the keyword needs a word edge."""
     return max(_WORD.findall(keyword), key=len, default="")
-
-
-def has_any_keyword(folded: str, keywords: tuple[str, ...]) -> bool:
-    return any(keyword in folded and has_keyword(folded, keyword) for keyword in keywords)

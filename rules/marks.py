@@ -7,7 +7,7 @@ A mark says that a bit is set for some values and not for others. What a bit sta
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -57,7 +57,6 @@ class ByKey:
         self._brings: dict[tuple[int, int], dict[Hashable, list[int]]] = {}
         self._slots: dict[int, int] = {}  # bit -> how many slots it has taken
         self._by_key: dict[Hashable, int] = {}
-        self._known: frozenset[Hashable] = frozenset()
         #: How the stretches of such a number become bits: where it begins, the bits of its slot if it is of one, where
         #: they go, and what this and all further ones set when nothing is brought there.
         self._ways: list[tuple[int, int | None, int, int]] = []
@@ -80,10 +79,6 @@ class ByKey:
         self._slots[bit] = slot + 1
         self._take(slot, keys, bit)
 
-    def know(self, key: Hashable) -> None:
-        """Somebody else asks for this key."""
-        self._by_key.setdefault(key, 0)
-
     def _take(self, slot: int, keys: Iterable[Hashable], bit: int) -> None:
         stretch, place = divmod(bit, self._width)
         by_key = self._brings.setdefault((slot, stretch), {})
@@ -105,7 +100,6 @@ class ByKey:
         self._always = always
         self.otherwise = self.of_brought(0)
         self._brings, self._slots = {}, {}
-        self._known = frozenset(self._by_key)
         size = (self.otherwise.bit_length() >> 3) * len(self._by_key)
         if single and size <= MAX_TABLE_BYTES:
             self.table = {key: self.of_all((key,)) for key in self._by_key}
@@ -116,17 +110,13 @@ class ByKey:
             return self.of_all((key,))
         return self.table.get(key, self.otherwise)
 
-    def there(self, keys: Iterable[Hashable]) -> frozenset[Hashable]:
-        """Those of the keys that somebody asks for."""
-        return self._known.intersection(keys)
-
     def of_all(self, there: Iterable[Hashable]) -> int:
         """The bits that a value with these keys sets."""
         return self.of_brought(reduce(or_, map(self.brought, there), 0))
 
-    def of_there(self, there: frozenset[Hashable]) -> int:
-        """The same for keys out of `there`."""
-        return self.of_brought(reduce(or_, map(self._by_key.__getitem__, there))) if there else self.otherwise
+    def brings(self) -> Mapping[Any, int]:
+        """What each key brings."""
+        return self._by_key
 
     def brought(self, key: Hashable) -> int:
         """What this key brings; those of several keys are put together by "or", for `of_brought`."""

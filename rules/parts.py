@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 from rules.compiled import CompiledCondition
 from rules.facts import Known, Missing
 from rules.fields import Field, dig
-from rules.folding import fold, has_keyword
-from rules.forms import FORMS, Form, Unfit, longest_word, tokens, wanted
+from rules.folding import fold
+from rules.forms import FORMS, Form, Unfit, wanted
+from rules.keywords import Keywords
 from rules.look import Look
 from rules.marks import ByKey, ByOrder, ByTest, mask
 from rules.quick import operands
@@ -38,7 +39,6 @@ _LIMITS = {
     "less": (False, False),
     "less_or_equal": (False, True),
 }
-_NO_KEYS: tuple[Hashable, ...] = ()
 
 
 class Kept(dict[Any, int]):
@@ -65,12 +65,12 @@ class Part:
     def __init__(self, field: Field, form: Form, place: int, width: int) -> None:
         self.field, self.form, self.place = field, form, place
         self.make = FORMS[form]
+        self._width = width
         self.keys, self.order, self.tests = ByKey(width), ByOrder(), ByTest()
         self.missing = 0  # the bits that are set when there is no value
         self.bits = 0  # all that may be set
+        self.groups = 0  # of these, those of groups
         self.rows = 0  # that look at it at all, so that must be asked when it is unknown
-        self.kept = False  # whether the rest of some row looks at the value
-        self.late = False  # whether the value is made only when the rest of some row asks for it
         #: What a raw value sets; in a set, what one with this only member does, and what each member brings.
         self.by_value, self._brought = Kept(self._of_raw), Kept(self._raw_brings)
         self._asking: list[int] = []
@@ -79,14 +79,9 @@ class Part:
         self._bits: list[int] = []
         self._test_keys: set[Hashable] = set()
         self._changes: dict[tuple[JSON, JSON], int] = {}  # some, with what they set
-        self._phrases: dict[Hashable, list[str]] = {}  # keywords of several words, by the longest of these
-        self._signs: list[str] = []  # keywords without a letter or digit
-        self._whole = False  # whether a row looks at the text as a whole
-
-    @property
-    def scanned(self) -> bool:
-        """Whether every decision looks at it: it sets bits, or its value is noted for the rest of rows."""
-        return not self.late or bool(self.bits)
+        self._keywords = Keywords()
+        #: The bits that a text sets. Raises `Unfit`.
+        self.of_text: Callable[[str], int]
 
     # making ----------------------------------------------------------------------------------------------------------
 
@@ -175,38 +170,26 @@ class Part:
     def _member(self, value: JSON) -> Hashable:
         return fold(str(value)) if self.form is Form.SET else self.keyword(value)
 
-    def keyword(self, value: JSON) -> Hashable:
+    def keyword(self, value: JSON) -> str:
         """How a keyword is called among those found in a text. Raises `Unfit`."""
-        folded = fold(str(value))
-        if not folded:
-            raise Unfit
-        longest = longest_word(folded)
-        if longest == folded:
-            return folded.encode()
-        if longest:
-            self._phrases.setdefault(longest.encode(), []).append(folded)
-            self.keys.know(longest.encode())
-        else:
-            self._signs.append(folded)
-        return folded
-
-    def asks(self, value: JSON) -> Hashable:
-        """The same for the rest of some row, which looks for it among the keywords found."""
-        key = self.keyword(value)
-        self.keys.know(key)
-        return key
+        return self._keywords.know(str(value))
 
     def _plain_key(self, value: JSON) -> Hashable:
         if self.form is not Form.TEXT:
             return wanted(self.form, value)
-        self._whole = True
         return ("is", wanted(self.form, value))
 
     def finish(self) -> None:
         """No more rows come."""
         self.missing, self.bits, self.rows = mask(self._missing), mask(self._bits), mask(self._asking)
+        self.groups = self.bits >> self._width << self._width
         always = mask(self._always)
         self.keys.finish(always, single=self.form is not Form.TEXT)
+        if self.form is Form.TEXT:
+            brings = self.keys.brings()
+            whole = {key[1]: bits for key, bits in brings.items() if key.__class__ is tuple}
+            self._keywords.finish(brings, whole)
+            self.of_text = self._keywords.sets(self.keys.of_brought, self.missing)
         self.order.finish()
         self.tests.finish()
         self._asking = self._missing = self._always = self._bits = []
@@ -239,21 +222,17 @@ class Part:
         """What was read, in the form that rows compare. Raises `Unfit`."""
         return self.make(value) if self.form is Form.TEXT else value
 
-    def sets(self, value: Any, found: list[Any], values: list[Any]) -> int:
-        """The bits that this value sets. Notes the value, and the keywords found in a text, when rows ask for them.
-
-        Raises `Unfit`, or whatever a test of a change raises, when nobody can say."""
+    def sets(self, value: Any) -> int:
+        """The bits that this value sets. Raises `Unfit`, or whatever a test of a change raises, when nobody can say."""
         form = self.form
         if form is Form.TEXT:
-            return self.of_text(value, found, values)
-        if self.kept:
-            values[self.place] = value
+            return self.of_text(value or "")
         if value is None or (form is Form.SET and not value):
             return self.missing
         if form is Form.SET:
             return self.keys.of_all(value) if len(value) > 1 else self.keys.of(*value)
         if form is Form.CHANGE:
-            return self._change(value)
+            return self.of_change(value)
         return self._of_value(value)
 
     def _of_value(self, value: Any) -> int:
@@ -280,25 +259,14 @@ class Part:
         """The bits that a set with several members sets. Raises `Unfit` for a member that is no text."""
         return self.keys.of_brought(reduce(or_, map(self._brought.__getitem__, members)))
 
-    def of_text(self, value: str, found: list[Any], values: list[Any]) -> int:
-        """The bits that a text sets. Notes it, and the keywords found in it, for the rest of rows. Raises `Unfit`."""
-        if not value:
-            found[self.place], values[self.place] = _NO_KEYS, value
-            return self.missing
-        folded, words = tokens(value)
-        if not words and not (folded or fold(value)):
-            raise Unfit  # nothing but spaces
-        there = self.keys.there(words)
-        if self.kept or self._phrases or self._signs or self._whole:
-            folded = folded or fold(value)
-            values[self.place] = folded
-            more = [*self._signs, *(one for word in there & self._phrases.keys() for one in self._phrases[word])]
-            keys: list[Hashable] = [one for one in more if has_keyword(folded, one)]
-            there |= self.keys.there([*keys, ("is", folded)])
-        found[self.place] = there
-        return self.keys.of_there(there)
+    def keywords_in(self, value: str) -> frozenset[str]:
+        """The keywords of all rows that stand in this text. Raises `Unfit`."""
+        return self._keywords.there(value) if value else frozenset()
 
-    def _change(self, value: Any) -> int:
+    def of_change(self, value: Any) -> int:
+        """The bits that a change sets. Raises whatever a test of it raises."""
+        if value is None:
+            return self.missing
         if value.__class__ is not list or len(value) != 2:
             return self.tests.of(value)
         before, after = value

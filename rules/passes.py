@@ -9,18 +9,17 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from rules.compiled import CompiledRow, CompiledTable
 from rules.decision import Planned, Ready, Single, Skipped, Wait
 from rules.errors import RulesError, UnknownEntry
 from rules.facts import Facts, LookupKey
-from rules.index import Possible
 from rules.look import Look
 from rules.marks import places
-from rules.quick import Found
+from rules.possible import Possible
 from rules.rearm import held_by_ledger
-from rules.ruleset import Bucket, RuleSet, match_of
+from rules.ruleset import Bucket, RuleSet, index_of
 from rules.steps import RowPlan, plan_row, ready_row
 from rules.table import HitPolicy
 from rules.trace import RowVerdict, cut
@@ -33,6 +32,8 @@ MAX_NOTES = 50
 #: How often tables that ask for it are decided again in one pass.
 MOST_AGAIN = 5
 _NOTHING = Bucket(())
+#: Places of rows that certainly match, and of rows that must be asked, both in order.
+Found: TypeAlias = tuple[list[int], list[int]]
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class Pass:
     sweeps = True  # whether simple tables may be decided many at a time
     possible: Possible | None = None  # set once the tables of an indexed bucket are gone through
     first_bit = next_bit = 0  # of the table being decided, and of the one behind it
-    known: tuple[int, int] | None = None  # of a short list, what is found before anything is staged (Bucket.known)
+    known: tuple[int, int] | None = None  # of a short list, what is found before anything is staged
 
     def __init__(
         self,
@@ -206,7 +207,7 @@ class Pass:
         item_kind = self.look.item.get("kind")
         at = bisect_left(bits, self.next_bit)
         while at < len(bits):
-            _, order, end, kind = swept[bits[at]] or bucket.sweeping(bits[at], self.vocabulary)
+            _, order, end, kind, first = swept[bits[at]] or bucket.sweeping(bits[at], self.vocabulary)
             if not end or (kind != item_kind and kind != "any"):
                 return False
             stop = at + 1 if end == bits[at] + 1 else bisect_left(bits, end, at)
@@ -219,6 +220,8 @@ class Pass:
                     if not matches:
                         mine.remove(bit)
             self.now, self.next_bit = order + 1, end
+            if first:
+                del mine[1:]
             if mine:
                 self.busy.add(order)
                 some = [(swept[bit] or bucket.sweeping(bit, self.vocabulary))[0] for bit in mine]
@@ -311,15 +314,17 @@ class Pass:
         if self.known is not None and self.as_before(compiled):
             every = (1 << len(compiled.rows)) - 1
             sure, asked = (one >> self.first_bit & every for one in self.known)
-            if sure and compiled.table.hit is HitPolicy.FIRST:
-                sure &= -sure
-                asked &= sure - 1
-            return places(sure), places(asked)
-        try:
-            return match_of(compiled)(self.look.facts)
-        except Exception:
-            # A value that no quick form knows: what it means, or what is wrong with it, the conditions say.
-            return [], list(range(len(compiled.rows)))
+        else:
+            index, facts = index_of(compiled), self.look.facts
+            try:
+                sure, asked = index.certain(facts, *index.straight(facts))
+            except Exception:
+                # A value that no quick form knows: what it means, or what is wrong with it, the conditions say.
+                return [], list(range(len(compiled.rows)))
+        if sure and compiled.table.hit is HitPolicy.FIRST:
+            sure &= -sure
+            asked &= sure - 1
+        return places(sure), places(asked)
 
     def _found_by_bits(self, compiled: CompiledTable, possible: Possible) -> Found:
         first = compiled.table.hit is HitPolicy.FIRST

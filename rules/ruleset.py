@@ -12,17 +12,17 @@ from rules.compiled import CompiledRow, CompiledTable
 from rules.decision import Entry, Ready
 from rules.errors import RulesError
 from rules.facts import Facts
-from rules.few import Few, few_rows
 from rules.index import RowIndex
-from rules.quick import Match, match_rows
 from rules.rearm import rearmed_rows
 from rules.steps import ready_row
+from rules.straight import Left
 from rules.table import EVERY_TIME, HitPolicy
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
 
-#: From how many rows for one kind of event on an index pays (./run bench rules); fewer are one function of generated
-#: code. For each table there that takes as much longer as for so many rows.
+#: From how many rows for one kind of event on it pays to follow what rules stage for all rows together; of fewer the
+#: tables that read it are looked at again one by one. For each table there that takes as much longer as for so many
+#: rows.
 INDEX_FROM_ROWS = 220
 ROWS_PER_TABLE = 2
 #: From how many on a trace keeps only the rows that decided.
@@ -104,24 +104,24 @@ def _compiled(
 
 
 #: The row ready to fire, the place of its table in the list, the first bit behind the table or 0 when the table has
-#: more to it than rows that count for themselves, and the kind of item it is for.
-Swept: TypeAlias = tuple[Ready, int, int, str]
+#: more to it than its rows, the kind of item it is for, and whether only its first row that matches fires.
+Swept: TypeAlias = tuple[Ready, int, int, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The tables that events of one kind may run, in order, and for many rows the index of these.
+    """The tables that events of one kind may run, in order, and the index of their rows.
 
-    There is a bit for each row; with an index one for each otherwise row, too, which is always possible."""
+    There is a bit for each row; in a long list one for each otherwise row, too, which is always possible."""
 
     tables: tuple[CompiledTable, ...]
     short_trace: bool = False  # keeps only the rows that decided
-    index: RowIndex | None = None
+    index: RowIndex | None = None  # of a long list
     owner: tuple[int, ...] = ()  # bit -> place in `tables`
     begins: tuple[int, ...] = ()  # place in `tables` -> its first bit; one more for the end
     swept: list[Swept | None] = field(default_factory=list)  # by bit, made when first needed
     special: frozenset[int] = frozenset()  # places of tables with more to them than rows and what always triggers them
-    few: list[Few] = field(default_factory=list)  # the rows of a short list as generated code, made when first needed
+    short: list[RowIndex] = field(default_factory=list)  # of a short one, made when first needed
 
     @classmethod
     def of(cls, tables: tuple[CompiledTable, ...], index_from: int, short_trace_from: int) -> Bucket:
@@ -138,39 +138,47 @@ class Bucket:
                 rows.append(None)
             owner += [place] * (len(rows) - len(owner))
         begins.append(len(rows))
+        swept: list[Swept | None] = [None] * len(rows)
         if not indexed:
             special = frozenset(place for place, one in enumerate(tables) if one.otherwise_key or not _is_plain(one))
-            return cls(tables, short, begins=tuple(begins), special=special)
-        return cls(tables, short, RowIndex(rows), tuple(owner), tuple(begins), [None] * len(rows))
+            return cls(tables, short, None, tuple(owner), tuple(begins), swept, special)
+        return cls(tables, short, RowIndex(rows), tuple(owner), tuple(begins), swept)
 
     def sweeping(self, bit: int, vocabulary: Vocabulary) -> Swept:
         """What a pass needs to know of the row of this bit when its table is a simple one."""
         place = self.owner[bit]
         table, begin, end = self.tables[place], self.begins[place], self.begins[place + 1]
-        simple = (
-            _is_plain(table)
-            and not table.stops
-            and not table.otherwise_key
-            and (table.table.hit is HitPolicy.EVERY or len(table.rows) == 1)
-        )
+        first = table.table.hit is HitPolicy.FIRST
+        # Of a *first* table the otherwise row is one more row, which always matches.
+        simple = _is_plain(table) and not table.stops and (first or not table.otherwise_key)
         ready = ready_row(table, bit - begin, vocabulary) if simple else ("", None)
-        known = self.swept[bit] = ready, table.order, end if simple else 0, table.table.kind
+        known = self.swept[bit] = ready, table.order, end if simple else 0, table.table.kind, first
         return known
 
-    def known(self, facts: Facts) -> tuple[int, int] | None:
-        """The bits of the rows that certainly match, and of those that must be asked, whatever triggers their table.
+    def left(self, facts: Facts) -> Left | None:
+        """The rows that can match, whatever triggers their table. Only for facts on which nothing was staged.
 
-        Only for a short list, and for facts on which nothing was staged. None: a value is so odd that all are asked."""
+        None: a value is so odd that nothing is said, or rules write so much of what others of a long list read that
+        this is looked at apart from the rest anyway."""
+        index = self.index
+        if index is None:
+            index = self.short[0] if self.short else self._made_short()
+        elif index.moving[0]:
+            return None
         try:
-            return (self.few or self._made_few())[0](facts)
+            return index.straight(facts)
         except Exception:
             # What cannot be decided the pass itself says, with the reason.
             return None
 
-    def _made_few(self) -> list[Few]:
+    def rows_index(self) -> RowIndex:
+        return self.index or (self.short[0] if self.short else self._made_short())
+
+    def _made_short(self) -> RowIndex:
         # Two threads may do this at the same time: both come to the same.
-        self.few[:] = [few_rows([row for table in self.tables for row in table.rows])]
-        return self.few
+        made = RowIndex([row for table in self.tables for row in table.rows])
+        self.short[:] = [made]
+        return made
 
     def concerns(self, facts: Facts) -> bool:
         """Whether a table has something to do, or to say, although no row of it can match."""
@@ -189,9 +197,9 @@ def _is_plain(table: CompiledTable) -> bool:
     return table.scope is None and table.always == {kind.value for kind in table.kinds}
 
 
-def match_of(compiled: CompiledTable) -> Match:
-    """The rows of a table as generated code, made when first needed."""
-    match = compiled.made.get("match")
-    if match is None:
-        match = compiled.made["match"] = match_rows(compiled.rows, first=compiled.table.hit is HitPolicy.FIRST)
-    return cast(Match, match)
+def index_of(compiled: CompiledTable) -> RowIndex:
+    """The index of one table's rows, made when first needed."""
+    index = compiled.made.get("index")
+    if index is None:
+        index = compiled.made["index"] = RowIndex(compiled.rows)
+    return cast(RowIndex, index)

@@ -14,7 +14,7 @@ from rules.quick import Member, Names
 
 #: A condition, and whether it or its opposite must hold.
 Literal: TypeAlias = tuple[CompiledCondition, bool]
-#: What the code of `reading` and `marks_of` calls.
+#: What the code of `looked_up` calls.
 USED: Mapping[str, Any] = {"below": bisect_left, "upto": bisect_right, "dig": dig, "Unfit": Unfit}
 
 
@@ -46,35 +46,43 @@ def literals(member: Member, positive: bool) -> list[Literal] | None:
     return found
 
 
-def reading(part: Part, names: Names) -> list[str] | None:
-    """How the raw value of a field gets into `v`; None where that takes more than a look."""
+def looked_up(part: Part, names: Names, otherwise: str) -> list[str]:
+    """How the value of a part sets its bits. Raises something for an odd value.
+
+    `otherwise` is what is done where it takes more than a look: a lookup that is not known, a form of its own."""
+    marks = _marks(part, names)
+    if marks is None:
+        return [otherwise]
     if part.field.place is not None:
         source, key = part.field.place
-        return [f"v = {source}.get({names.of(key)})"]
+        return [f"v = {source}.get({names.of(key)})", *marks]
     if part.field.answer is None:
-        return None
+        return [otherwise]
     lookup, path = part.field.answer
-    lines = [f"v = lookups[{names.of(lookup)}]", "if v['state'] != 'known': raise Unfit", "v = v['data']"]
     value = f"dig(v, {names.of(path)})"
     if len(path) == 1:
         value = f"v.get({names.of(path[0])}) if v.__class__ is dict else {value}"
-    return [*lines, f"v = {value}"]
+    known = ["v = v['data']", f"v = {value}", *marks]
+    return [
+        f"v = lookups.get({names.of(lookup)})",
+        "if v is not None and v['state'] == 'known':",
+        *(f"    {line}" for line in known),
+        f"else: {otherwise}",
+    ]
 
 
-def marks_of(part: Part, names: Names) -> list[str] | None:
+def _marks(part: Part, names: Names) -> list[str] | None:
     """What the value `v` of a usual sort sets; None where it has to be brought into another form first."""
     missing = names.of(part.missing)
-    keep = [f"V[{part.place}] = v"] if part.kept else []
     by_value = names.of(part.by_value)
     match part.form:
         case Form.PLAIN:
-            return [f"sets |= {by_value}[v]", *keep]
+            return [f"sets |= {by_value}[v]"]
         case Form.FLAG:
             # 1 is True to a dictionary, and is neither yes nor no.
             return [
                 "if v is not True and v is not False and v is not None: raise Unfit",
                 f"sets |= {by_value}[v]",
-                *keep,
             ]
         case Form.NUMBER:
             # True is 1 to a dictionary, and is no number; of numbers with a fraction there are too many to keep.
@@ -82,10 +90,10 @@ def marks_of(part: Part, names: Names) -> list[str] | None:
             usual = "elif v.__class__ is float and 1e-9 < v < 1e14"
             lines.append(f"{usual}: sets |= {_by_order(part, names)}")
             lines.append(f"elif v.__class__ is float: sets |= {names.of(part.of_number)}(v)")
-            return [*lines, "else: raise Unfit", *keep]
+            return [*lines, "else: raise Unfit"]
         case Form.TEXT:
             return [
-                f"if v.__class__ is str or v is None: sets |= {names.of(part.of_text)}(v or '', F, V)",
+                f"if v.__class__ is str or v is None: sets |= {names.of(part.of_text)}(v or '')",
                 "else: raise Unfit",
             ]
         case Form.SET:

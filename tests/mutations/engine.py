@@ -7,6 +7,8 @@ from tests.mutations.mutation import Mutation
 TRIGGERS = "tests/rules/test_triggers.py::"
 ENGINE = "tests/rules/test_engine.py::"
 INDEX = "tests/rules/test_index.py::"
+KEYWORDS = "tests/rules/test_keywords.py::"
+STRAIGHT = "tests/rules/test_straight.py::"
 POLICIES = "tests/rules/test_policies.py::"
 LINT = "tests/rules/test_lint.py::"
 TRACE = "tests/rules/test_trace.py::"
@@ -88,8 +90,8 @@ MUTATIONS = (
     Mutation(
         "first means the first row only",
         "rules/passes.py",
-        "            if sure and compiled.table.hit is HitPolicy.FIRST:\n",
-        "            if False:\n",
+        "        if sure and compiled.table.hit is HitPolicy.FIRST:\n",
+        "        if False:\n",
         ENGINE + "test_first_fires_the_first_row_that_matches_only",
     ),
     Mutation(
@@ -216,28 +218,35 @@ MUTATIONS = (
     ),
     Mutation(
         "a looked-up value rules a row of a short list out",
-        "rules/few.py",
-        "made = part.mark(condition, not positive)",
-        "made = part.mark(condition, positive)",
+        "rules/index.py",
+        "            made = part.mark(condition, when == positive)",
+        "            made = part.mark(condition, when != positive)",
         ENGINE + "test_first_fires_the_first_row_that_matches_only",
     ),
     Mutation(
         "a row with something that has no quick form is asked",
-        "rules/few.py",
-        'found = "sure" if len(there) == len(left) else "asked"',
-        'found = "sure"',
+        "rules/index.py",
+        "        self.open = mask([at for at, _ in rest if at not in self.rests])",
+        "        self.open = 0",
+        ENGINE + "test_a_field_that_is_gone_makes_its_rows_undecidable_and_says_why",
+    ),
+    Mutation(
+        "a row whose field is unknown is asked",
+        "rules/straight.py",
+        "        lacking.append(part)\n",
+        "        pass\n",
         ENGINE + "test_a_table_waits_for_the_lookup_that_could_still_change_what_fires",
     ),
     Mutation(
         "the index asks rows whose field is unknown",
-        "rules/index.py",
+        "rules/possible.py",
         "            self._unknown[part.place] = part\n",
         "",
         INDEX + "test_a_row_is_asked_when_its_lookup_is_unknown_and_left_out_when_another_cell_is_false",
     ),
     Mutation(
         "the index follows what is staged",
-        "rules/index.py",
+        "rules/possible.py",
         "                self.dirty.add(part)\n",
         "                pass\n",
         INDEX + "test_a_staged_write_lets_later_rows_that_read_it_match",
@@ -272,14 +281,21 @@ MUTATIONS = (
     ),
     Mutation(
         "a group with something unknown in it is left to be asked",
-        "rules/index.py",
-        "            return part.bits & ~self.index.all_rows",
-        "            return 0",
+        "rules/straight.py",
+        "        return part.groups\n",
+        "        return 0\n",
+        INDEX + "test_a_group_with_an_unknown_lookup_is_asked_and_one_that_holds_without_it_matches",
+    ),
+    Mutation(
+        "of many rows a group with something unknown in it is left to be asked",
+        "rules/possible.py",
+        "            return part.groups\n",
+        "            return 0\n",
         INDEX + "test_a_group_with_an_unknown_lookup_is_asked_and_one_that_holds_without_it_matches",
     ),
     Mutation(
         "an error in one row is none in another",
-        "rules/index.py",
+        "rules/possible.py",
         "            if not known.failed:",
         "            if True:",
         INDEX + "test_an_error_in_one_row_is_none_in_another_that_looks_at_the_same_field",
@@ -301,13 +317,13 @@ MUTATIONS = (
         )
         for what, path, text, other in (
             ("its scope", "rules/ruleset.py", "    return table.scope is None and table", "    return table"),
-            ("its end of the list", "rules/ruleset.py", "            and not table.stops\n", ""),
-            ("its otherwise row", "rules/ruleset.py", "            and not table.otherwise_key\n", ""),
+            ("its end of the list", "rules/ruleset.py", " and not table.stops and", " and"),
+            ("its otherwise row", "rules/ruleset.py", " and (first or not table.otherwise_key)\n", "\n"),
             (
                 "its first row only",
-                "rules/ruleset.py",
-                "            and (table.table.hit is HitPolicy.EVERY or len(table.rows) == 1)\n",
-                "",
+                "rules/passes.py",
+                "                del mine[1:]\n",
+                "                pass\n",
             ),
             (
                 "the kind of item it is for",
@@ -322,6 +338,68 @@ MUTATIONS = (
                 "        if False:\n",
             ),
         )
+    ),
+    *(
+        Mutation(f"without a pass: {what}", "rules/engine.py", text, other, STRAIGHT + test)
+        for what, text, other, test in (
+            (
+                "of a first table one row fires",
+                "            behind = end\n",
+                "            pass\n",
+                "test_of_a_first_table_one_row_fires_and_the_tables_behind_it_go_on",
+            ),
+            (
+                "what is held does nothing",
+                "        if key in held:\n",
+                "        if False:\n",
+                "test_a_held_row_does_nothing_and_ends_a_first_table",
+            ),
+            (
+                "what others read is not written",
+                "        if name in read_by or",
+                "        if",
+                "test_what_a_later_table_reads_is_seen_by_it",
+            ),
+            (
+                "the limit of effects holds",
+                " or len(planned) >= effects_left:",
+                ":",
+                "test_the_limit_of_effects_stops_the_list",
+            ),
+            (
+                "a table is for its kind of item",
+                '        if of != kind and of != "any":\n',
+                "        if False:\n",
+                "test_a_table_for_another_kind_of_item_does_nothing",
+            ),
+            (
+                "the ledger holds rows back",
+                "    if facts.ledger and ruleset.rearms:\n",
+                "    if False:\n",
+                "test_a_row_that_was_done_once_for_this_item_is_not_done_again",
+            ),
+        )
+    ),
+    Mutation(
+        "a keyword ends at a word edge in the one pass",
+        "rules/keywords.py",
+        "if data[end] in edges and",
+        "if",
+        KEYWORDS + "test_a_keyword_ends_at_a_word_edge_on_both_sides",
+    ),
+    Mutation(
+        "a keyword begins at a word edge in the one pass",
+        "rules/keywords.py",
+        "in edges and data[begin - 1] in edges",
+        "in edges",
+        KEYWORDS + "test_a_keyword_ends_at_a_word_edge_on_both_sides",
+    ),
+    Mutation(
+        "a text of nothing but spaces is no text without keywords",
+        "rules/keywords.py",
+        "                if text.isspace():\n",
+        "                if False:\n",
+        KEYWORDS + "test_of_nothing_but_spaces_nothing_is_said",
     ),
     Mutation(
         "a table with an otherwise row always has something to do",

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules import index
 from rules.dump import dump_table
 from rules.engine import NO_INDEX, Decision, Entry, compile_ruleset, decide
 from rules.explain import explain
@@ -92,11 +90,8 @@ def test_the_index_changes_nothing_but_the_time(
     how = data.draw(circumstances(rule_list))
     entries = entries_of(rule_list)
     plain = decide(compile_ruleset(1, entries, DESK, index_from=NO_INDEX), before, **how)
-    short = data.draw(st.sampled_from([0, NO_INDEX]))  # with the index, or as generated code
-    with pytest.MonkeyPatch.context() as patch:
-        # Texts are searched by the rows, or their words are looked up all at once.
-        patch.setattr(index, "TEXT_FROM_ROWS", data.draw(st.sampled_from([0, 10_000])))
-        compiled = compile_ruleset(1, entries, DESK, index_from=short, short_trace_from=0)
+    short = data.draw(st.sampled_from([0, NO_INDEX]))  # as a long list, or as a short one
+    compiled = compile_ruleset(1, entries, DESK, index_from=short, short_trace_from=0)
     indexed = decide(compiled, before, **how)
     # Why is worked out by asking every row; it must tell of what was done.
     assert rows_fired(plain) == rows_fired(indexed) == sorted(plain.fired)

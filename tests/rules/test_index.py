@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules import index, marks
+from rules import marks
 from rules.compiled import CompiledTable
 from rules.engine import Entry, compile_ruleset, decide
 from rules.fields import field
-from rules.index import Possible, RowIndex
+from rules.index import RowIndex
 from rules.look import Look
 from rules.operators import OPERATORS, clean_operand
+from rules.possible import Possible
 from rules.table import Clause, Group, GroupKind, Row, Table
 from tests.environment.selection import examples
 from tests.rules.desk import DESK, a_table, decided, some_facts, tagging
@@ -30,7 +31,6 @@ def left(
     state: dict[str, Any],
     changes: dict[str, Any] | None = None,
     kind: GroupKind = GroupKind.ALL,
-    texts_from: int = 0,
 ) -> list[int]:
     """The rows, each a group of (field, operator, operand), that the index leaves on this state."""
     listed = []
@@ -42,9 +42,7 @@ def left(
         listed.append(Row(f"r{at}", groups=(Group(kind, tuple(clauses)),)))
     table = Table("T", "T", rows=tuple(listed))
     compiled = CompiledTable.of(Entry("T", "T", 1, 0, table=table), 0, table, DESK)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(index, "TEXT_FROM_ROWS", texts_from)
-        rows_index = RowIndex(compiled.rows)
+    rows_index = RowIndex(compiled.rows)
     possible = Possible(rows_index, Look(some_facts(state, changes=changes), {}))
     return [bit for bit in possible.bits if possible.matches(bit) is not False]
 
@@ -110,10 +108,9 @@ SOME = [
         },
     ),
     st.booleans(),
-    st.sampled_from([0, 100]),
 )
 def test_a_group_is_left_exactly_when_it_holds(
-    rows: list[list[tuple[str, str, Any]]], kind: GroupKind, state: dict[str, Any], moved: bool, texts_from: int
+    rows: list[list[tuple[str, str, Any]]], kind: GroupKind, state: dict[str, Any], moved: bool
 ) -> None:
     changes = {"channel": ["form", state.get("channel")]} if moved else {}
     truths = []
@@ -127,7 +124,7 @@ def test_a_group_is_left_exactly_when_it_holds(
             said.append(operator.when_missing if there is None else test(there))
         truths.append({"all": all(said), "any": any(said), "none": not any(said)}[kind.value])
     held = [at for at, truth in enumerate(truths) if truth]
-    assert left(rows, state, changes, kind, texts_from) == held
+    assert left(rows, state, changes, kind) == held
 
 
 @examples(200)
@@ -187,9 +184,13 @@ def test_first_means_the_first_row_only_with_an_index() -> None:
     assert decided(some_facts({"channel": "email"}), a_table(rows)).fired == ("A01/hit",)
     every = decided(some_facts({"channel": "email"}), a_table(rows, hit="every"))
     assert every.fired == ("A01/hit", "A01/later")
+    otherwise = {"then": {"s1": {"tags": ["else"]}}}
+    ends = {**tagging("ends"), "stop": True}
+    assert decided(some_facts({"channel": "email"}), a_table([*rows, ends], otherwise=otherwise)).fired == ("A01/hit",)
 
 
-def test_a_group_with_an_unknown_lookup_is_asked_and_one_that_holds_without_it_matches() -> None:
+@pytest.mark.parametrize("others", [0, 400])
+def test_a_group_with_an_unknown_lookup_is_asked_and_one_that_holds_without_it_matches(others: int) -> None:
     columns = [{"id": "c1", "field": "ticket.channel"}]
     gold = {"field": "erp.find_party.tier", "op": "is", "value": "gold"}
 
@@ -197,7 +198,7 @@ def test_a_group_with_an_unknown_lookup_is_asked_and_one_that_holds_without_it_m
         either = [{"field": "ticket.channel", "op": "is", "value": channel}, gold]
         return {**tagging(id), "groups": [{"any": either}]}
 
-    rows = [*(tagging(f"r{at}", c1="chat") for at in range(400)), a_row("mail", "email"), a_row("form", "form")]
+    rows = [*(tagging(f"r{at}", c1="chat") for at in range(others)), a_row("mail", "email"), a_row("form", "form")]
     table = a_table(rows, columns=columns, hit="every", wait_s=0)
     decision = decided(some_facts({"channel": "email"}), table)
     assert decision.fired == ("A01/mail",)
@@ -257,7 +258,7 @@ def test_of_many_tables_one_is_decided_with_all_that_it_has() -> None:
         a_table([tagging("r1", "task", c1="email")], code="TASK", kind="task"),
         a_table([tagging("r1", "one", c1="email"), tagging("r2", "two", c1="email")], code="FIRST"),
         a_table([tagging("r1", c1="form")], code="ELSE", otherwise={"then": {"s1": {"tags": ["else"]}}}),
-        a_table([tagging("r1", c1="email")], code="ROW", otherwise={"then": {"s1": {"tags": ["else"]}}}),
+        a_table([tagging("r1", c1="email")], code="ROW", hit="every", otherwise={"then": {"s1": {"tags": ["else"]}}}),
         a_table([{**tagging("r1", "end", c1="email"), "stop": True}], code="ENDS"),
         a_table([tagging("r1", "late", c1="email")], code="LATE"),
     )

@@ -1,0 +1,131 @@
+"""All keywords that rows look for in one text, found in one pass over it.
+
+A keyword has a word edge wherever it begins or ends with a letter or digit, so each of its words stands in the text as
+a whole word. What is searched for are whole words only: two of them never overlap, and a search that goes on behind
+each match misses none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
+
+from rules.folding import fold, has_keyword
+from rules.forms import Unfit, longest_word
+
+#: Up to how many bytes of words the search is a table of all its states, which is faster and larger: in bytes of words.
+MOST_IN_TABLE_BYTES = 20_000
+
+#: The bytes beside which an ASCII word has an edge.
+_EDGES = frozenset(code for code in range(128) if not chr(code).isalnum())
+
+
+def _search_nothing(_data: bytes) -> list[tuple[int, int, int]]:
+    return []
+
+
+class Keywords:
+    """Which keywords stand in a text: `know` them all, `finish`, then ask.
+
+    What is found is told as one number, the "or" of what each keyword found brings."""
+
+    def __init__(self) -> None:
+        self._whole: dict[str, None] = {}  # keywords that are one word
+        self._phrases: dict[str, list[str]] = {}  # all others, by their longest word
+        self._signs: dict[str, None] = {}  # those without a letter or digit
+        self._search: Callable[[bytes], Sequence[tuple[int, int, int]]] = _search_nothing
+        self._words: list[str] = []
+        self._brings: list[int] = []  # by word
+        self._texts: Mapping[str, int] = {}  # what whole texts bring
+        self._others: list[tuple[str, int, int | None]] = []  # keyword, what it brings, the word in it
+
+    def know(self, keyword: str) -> str:
+        """How this keyword is called among those found. Raises `Unfit` for one of nothing but spaces."""
+        folded = fold(keyword)
+        if not folded:
+            raise Unfit
+        longest = longest_word(folded)
+        if longest == folded:
+            self._whole[folded] = None
+        elif not longest:
+            self._signs[folded] = None
+        elif folded not in self._phrases.setdefault(longest, []):
+            self._phrases[longest].append(folded)
+        return folded
+
+    def finish(self, brings: Mapping[Any, int], texts: Mapping[str, int]) -> None:
+        """No more keywords come. `brings` is what each one brings, nothing for those that are not in it; `texts` what
+        a text brings that is one of these as a whole, folded."""
+        self._texts = texts
+        self._words = list(dict.fromkeys((*self._whole, *self._phrases)))
+        self._brings = [brings.get(word, 0) if word in self._whole else 0 for word in self._words]
+        at = {word: place for place, word in enumerate(self._words)}
+        self._others = [(one, brings.get(one, 0), None) for one in self._signs]
+        self._others += [(one, brings.get(one, 0), at[word]) for word, some in self._phrases.items() for one in some]
+        data = [word.encode() for word in self._words]
+        if data:
+            small = sum(map(len, data)) <= MOST_IN_TABLE_BYTES
+            how = Implementation.DFA if small else Implementation.ContiguousNFA
+            automaton = BytesAhoCorasick(data, matchkind=MatchKind.LeftmostLongest, implementation=how)
+            self._search = automaton.find_matches_as_indexes
+
+    def sets(self, of_brought: Callable[[int], int], missing: int) -> Callable[[str], int]:
+        """A function from a text to the bits that it sets: `of_brought` of what was found, `missing` without a text.
+
+        It raises `Unfit` for a text of nothing but spaces."""
+        search, brings, edges = self._search, self._brings, _EDGES
+        plain = not self._others and not self._texts
+        nothing = of_brought(0)
+
+        def sets(text: str) -> int:
+            if plain and text.isascii():
+                found = 0
+                # To fold such a text would do no more to it than even out its spaces, and no word has one.
+                data = f"{text} ".lower().encode()
+                for at, begin, end in search(data):
+                    # Before the first byte stands the last, which is a space.
+                    if data[end] in edges and data[begin - 1] in edges:
+                        found |= brings[at]
+                if found:
+                    return of_brought(found)
+                if not text:
+                    return missing
+                if text.isspace():
+                    raise Unfit
+                return nothing
+            if not text:
+                return missing
+            words, others = self._found(text)
+            found = self._texts.get(fold(text), 0) if self._texts else 0
+            for at in words:
+                found |= brings[at]
+            for _, one in others:
+                found |= one
+            return of_brought(found)
+
+        return sets
+
+    def there(self, text: str) -> frozenset[str]:
+        """The keywords that stand in this text. Raises `Unfit` for one of nothing but spaces."""
+        words, others = self._found(text)
+        whole = (word for word in map(self._words.__getitem__, words) if word in self._whole)
+        return frozenset((*whole, *(keyword for keyword, _ in others)))
+
+    def _found(self, text: str) -> tuple[set[int], list[tuple[str, int]]]:
+        """The words found, by their place, and the other keywords with what they bring."""
+        if text.isascii():
+            folded, data = "", f"{text} ".lower().encode()
+            found = self._search(data)
+            words = {at for at, begin, end in found if data[end] in _EDGES and data[begin - 1] in _EDGES}
+        else:
+            folded = fold(text)
+            hits = {at for at, _, _ in self._search(folded.encode())}
+            words = {at for at in hits if has_keyword(folded, self._words[at])}
+        likely = [(one, brings) for one, brings, at in self._others if at is None or at in words]
+        if likely or not words:
+            folded = folded or fold(text)
+            if not folded:
+                raise Unfit
+        return words, [(one, brings) for one, brings in likely if has_keyword(folded, one)]

@@ -1,0 +1,149 @@
+"""The rows of a long list that can match during one decision: follows what rules stage (rules.index)."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Sequence
+
+from rules.compiled import CompiledCondition
+from rules.index import RowIndex
+from rules.look import Look
+from rules.marks import places
+from rules.parts import Part
+from rules.straight import Found, Values
+from rules.truth import Open, RowTruth
+
+_NO_BITS: frozenset[int] = frozenset()
+
+
+class Possible:
+    """The rows that can match during one decision, in order; follows what rules stage.
+
+    `bits` are their places. Of these, `open` must be asked; those with a rest must have it compared on `values`; all
+    others match."""
+
+    def __init__(self, index: RowIndex, look: Look) -> None:
+        self.index, self._look = index, look
+        self._values, self._found = Values(index.parts, look), Found(index.parts, look)
+        self._unknown: dict[int, Part] = {}  # by place
+        self._lacking: dict[tuple[str, bool], Open] = {}
+        self.dirty: set[Part] = set()  # what `refresh` has to look at again
+        moving, scan = index.moving
+        self._others = scan(self, look)  # what the parts set that nobody writes to
+        self._sets = {part: self.sets(part) for part in moving}  # and each of the others
+        self._base: int | None = None  # the rows left by `_others` and those of the others that groups look at
+        self._rows = self._left() if moving else index.left(self._others)
+        self.bits = places(self._rows)
+        self.open = self._open()
+
+    def sets(self, part: Part) -> int:
+        """The bits that the value of this part sets."""
+        try:
+            sets = part.sets(part.read(self._look))
+        except Exception:
+            # Unknown, or an odd value: what it means the conditions say. Nothing is out and every group may be true.
+            self._unknown[part.place] = part
+            return part.groups
+        if self._unknown:
+            self._unknown.pop(part.place, None)
+        return sets
+
+    def _open(self) -> frozenset[int]:
+        self._lacked = frozenset(self._unknown)
+        rows = self.index.open
+        for part in self._unknown.values():
+            rows |= part.rows
+        rows &= self._rows
+        return frozenset(places(rows)) if rows else _NO_BITS
+
+    def truth(self, bit: int) -> RowTruth:
+        """What the conditions of a row say; of a row in `bits`, or one that does not match."""
+        row = self.index.rows[bit]
+        if row is None:
+            return True
+        if bit not in self.open or (bit in self.index.whole and bit not in self.index.rests):
+            return row.truth(self._look)
+        if bit in self.index.rests:
+            matches = self._rest(bit)
+            if not matches:
+                return row.truth(self._look) if matches is None else False
+        # All that looks at other fields holds: the bits and the rest have said so.
+        left, lack = self.index.lacking(bit, self._lacked)
+        if not lack:
+            return left.truth(self._look)
+        # Most rows are left for this one reason, and one answer does for all that lack the same.
+        lacking = lack, self._look.may_wait
+        known = self._lacking.get(lacking)
+        if known is None:
+            [condition] = left.members
+            assert isinstance(condition, CompiledCondition)
+            answer = condition.ask(self._look)
+            if isinstance(answer, bool):
+                return answer
+            known = Open.leaf(answer)
+            if not known.failed:  # an error is the condition's own
+                self._lacking[lacking] = known
+        return known
+
+    def doubtful(self, bits: Sequence[int]) -> frozenset[int]:
+        """Those of these rows of which their bit alone does not say that they match."""
+        rests = self.index.with_rest.intersection(bits) if self.index.rests else _NO_BITS
+        return rests | self.open.intersection(bits) if self.open else rests
+
+    def matches(self, bit: int) -> bool | None:
+        """Whether the row certainly matches; None when its conditions must be asked. Only of rows in `bits`."""
+        return None if bit in self.open else self._rest(bit)
+
+    def _rest(self, bit: int) -> bool | None:
+        rest = self.index.rests.get(bit)
+        try:
+            return rest is None or rest(self._values, self._found)
+        except Exception:
+            return None  # an odd value: what it means the conditions say
+
+    def wrote(self, name: str) -> None:
+        """A rule wrote this state field: what rows read of it is not what it was."""
+        for part in self.index.read_by.get(name, ()):
+            self._values.pop(part.place, None)
+            self._found.pop(part.place, None)
+            if part.bits:
+                self.dirty.add(part)
+
+    def _left(self) -> int:
+        """The rows that are not out. Written parts that no group looks at rule out what the others have left."""
+        if self._base is None:
+            sets, all_rows = self._others, self.index.all_rows
+            for part, some in self._sets.items():
+                sets |= some if part.bits > all_rows else 0
+            self._base = self.index.left(sets)
+        rows = self._base
+        for part, some in self._sets.items():
+            if part.bits <= self.index.all_rows:
+                rows &= ~some
+        return rows
+
+    def refresh(self, after: int) -> None:
+        """Look again at what was written, for the rows from bit `after` on."""
+        for part in self.dirty - self._sets.keys():
+            self.index.moves(part)
+            # This decision has looked at it together with the others, once: all of them again, by themselves.
+            self._others, self._base = 0, None
+            self._sets = {one: self.sets(one) for one in self.index.parts if one.bits}
+        for part in self.dirty:
+            sets = self.sets(part)
+            if sets != self._sets[part]:
+                self._sets[part] = sets
+                if part.bits > self.index.all_rows:
+                    self._base = None
+        self.dirty = set()
+        self._lacking.clear()
+        rows = self._left()
+        new, self._rows = (rows ^ self._rows) >> after, rows
+        for place in places(new):
+            bit = after + place
+            if rows >> bit & 1:
+                insort(self.bits, bit)
+            else:
+                self.bits.remove(bit)
+        if self.open or self._unknown or self.index.open:
+            self.open = self._open()

@@ -1,0 +1,88 @@
+"""One pass over a text finds the keywords that `has_keyword` finds one by one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.folding import fold, has_keyword
+from rules.forms import Unfit
+from rules.keywords import Keywords
+from tests.environment.selection import examples
+
+#: Words inside words, phrases that share a word, signs beside letters, letters that fold, letters of two bytes.
+SOME = [
+    "refund",
+    "fund",
+    "re",
+    "no refund",
+    "refund now",
+    "c++",
+    "c",
+    "!!",
+    "#42",
+    "42",
+    "zwrót",
+    "zwrotu",
+    "заказ",
+    "é",
+]
+TEXTS = st.lists(st.sampled_from([*SOME, "REFUND", "refunds", "_", "-", "  ", "\t", "Заказы", "ß", "x"]), max_size=6)
+
+
+def finding(keywords: list[str], wholes: list[str]) -> tuple[Keywords, dict[str, int]]:
+    found = Keywords()
+    known = list(dict.fromkeys(found.know(one) for one in keywords))
+    brings = {one: 1 << at for at, one in enumerate(known)}
+    found.finish(brings, {fold(one): 1 << (100 + at) for at, one in enumerate(wholes)})
+    return found, brings
+
+
+@examples(200)
+@given(st.lists(st.sampled_from(SOME), max_size=8), TEXTS, st.sampled_from(["", " ", ". "]))
+def test_what_one_pass_finds_is_what_each_search_finds(keywords: list[str], words: list[str], between: str) -> None:
+    text = between.join(words)
+    if not fold(text):
+        return
+    found, brings = finding(keywords, [])
+    there = {one for one in brings if has_keyword(fold(text), one)}
+    assert found.there(text) == there
+    assert found.sets(lambda brought: brought, 0)(text) == sum(brings[one] for one in there)
+
+
+@pytest.mark.parametrize("others", [[], ["!!"], ["no refund"]])
+def test_a_keyword_ends_at_a_word_edge_on_both_sides(others: list[str]) -> None:
+    found, brings = finding(["refund", "fund", *others], [])
+    sets = found.sets(lambda brought: brought, 0)
+    for text in ("refund", "A REFUND.", "x-refund_y", "refund\x00"):
+        assert sets(text) == brings["refund"]
+    for text in ("refunds", "1refund", "Prefund x", "érefund", "refundé", "x"):
+        assert sets(text) == 0
+
+
+def test_a_text_that_is_one_as_a_whole_says_so_beside_its_keywords() -> None:
+    found, _ = finding(["refund", "now"], ["Refund  now"])
+    sets = found.sets(lambda brought: brought, 7)
+    assert sets("REFUND NOW") == 1 | 2 | 1 << 100
+    assert sets("refund now!") == 1 | 2
+    assert sets("") == 7
+
+
+def test_of_nothing_but_spaces_nothing_is_said() -> None:
+    for keywords in (["refund"], ["refund", "!!"], []):
+        sets = finding(keywords, [])[0].sets(lambda brought: brought, 0)
+        for text in (" ", "\t\n", "\x1f", "\u00a0"):
+            with pytest.raises(Unfit):
+                sets(text)
+        assert sets("a") == 0
+    with pytest.raises(Unfit):
+        Keywords().know(" ")
+
+
+def test_many_keywords_are_found_as_few_are() -> None:
+    """Beyond its bound the search is not a table of all states."""
+    words = [f"word{at}" for at in range(4_000)]
+    found, brings = finding(words, [])
+    assert found.there("a word7, word3999 and word40001") == {"word7", "word3999"}
+    assert found.sets(lambda brought: brought, 0)("word7") == brings["word7"]
