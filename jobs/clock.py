@@ -17,7 +17,7 @@ from jobs import retention, shadow, timers, undo
 from jobs.outbox import longest_pause_s, sendable
 from jobs.queues import Work
 from jobs.services import Services
-from jobs.tables import LookupRow, MailAccount, OutboxRow, RunRow
+from jobs.tables import LookupRow, MailAccount, OutboxRow, ReplayRow, RunRow
 from tickets.tables import EventRow, Lane
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ def due(services: Services, connection: Connection) -> set[Work]:
     for work, table, extra in (
         (Work.DRAIN, Lane, ()),
         (Work.SCRIPTS, RunRow, ()),
+        (Work.SCRIPTS, ReplayRow, ()),
         (Work.ENRICHMENT, LookupRow, ()),
         (Work.ENRICHMENT, MailAccount, (MailAccount.enabled.is_(True),)),
         (Work.OUTBOX, OutboxRow, sendable(services)),

@@ -22,7 +22,17 @@ from connectors.store import CallTable, RecordTable
 from jobs.bounces import FIELD as MAIL
 from jobs.forecast import FIELD as COMING
 from jobs.services import Services
-from jobs.tables import DecisionRow, IdempotencyKey, LedgerRow, LookupRow, OutboxRow, RowSetAside, RunRow, UndoItemRow
+from jobs.tables import (
+    DecisionRow,
+    IdempotencyKey,
+    LedgerRow,
+    LookupRow,
+    OutboxRow,
+    ReplayItemRow,
+    RowSetAside,
+    RunRow,
+    UndoItemRow,
+)
 from tickets import custom_fields, people, search, store
 from tickets.attachments import store_blob
 from tickets.item import CUSTOM, FieldType
@@ -88,6 +98,7 @@ def erase(services: Services, person_id: int, *, by: str) -> Erased:
                 select(WorkItem.id).where(WorkItem.customer == person_id).order_by(WorkItem.id).with_for_update()
             ).scalars()
         )
+        _replays(connection, person_id, items, done)
         addresses = list(
             connection.execute(select(PersonAddress.address).where(PersonAddress.person_id == person_id)).scalars()
         )
@@ -111,6 +122,16 @@ def erase(services: Services, person_id: int, *, by: str) -> Erased:
         )
     log.info("person.erased", extra={"person": person.id, "by": by, **done.rows})
     return done
+
+
+def _replays(connection: Connection, person_id: int, items: Sequence[int], done: Erased) -> None:
+    """What replays found on their tickets, and on others where they wrote: while it is known where that was."""
+    wrote = select(Message.item_id).where(Message.author_person == person_id)
+    elsewhere = delete(ReplayItemRow).where(ReplayItemRow.item_id.in_(wrote))
+    done.count("replayed", connection.execute(elsewhere).rowcount)
+    for some in _chunks(items):
+        theirs = delete(ReplayItemRow).where(ReplayItemRow.item_id.in_(some))
+        done.count("replayed", connection.execute(theirs).rowcount)
 
 
 def _messages(

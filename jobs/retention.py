@@ -16,7 +16,18 @@ from sqlalchemy import ColumnElement, Select, delete, select, tuple_
 from connectors.store import CallTable, RecordTable
 from jobs.bounces import BOUNCED
 from jobs.services import Services
-from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RowSetAside, RunRow, SkippedRow, UndoItemRow, UndoRow
+from jobs.tables import (
+    DecisionRow,
+    IdempotencyKey,
+    OutboxRow,
+    ReplayItemRow,
+    ReplayRow,
+    RowSetAside,
+    RunRow,
+    SkippedRow,
+    UndoItemRow,
+    UndoRow,
+)
 from tickets.db import table_of
 from tickets.tables import PortalToken
 
@@ -29,6 +40,8 @@ ROUNDS = 20
 KEY_H = 48
 #: Days after which a way into the portal that ran out is forgotten.
 TOKEN_DAYS = 7
+#: Days a replay is kept after it was asked for. It is about drafts, which nobody remembers for long.
+REPLAY_DAYS = 30
 
 
 def prune(services: Services) -> Mapping[str, int]:
@@ -39,6 +52,8 @@ def prune(services: Services) -> Mapping[str, int]:
     sent_before = now - timedelta(days=settings.keep_sent_days)
     checked_before = now - timedelta(days=min(settings.keep_checked_days, settings.keep_decisions_days))
     checked = (DecisionRow.outcome == "checked") & (DecisionRow.at < checked_before) & _settled()
+    old_replays = select(ReplayRow.id).where(ReplayRow.asked_at < now - timedelta(days=REPLAY_DAYS))
+    of_replays = select(ReplayItemRow.replay_id).where(ReplayItemRow.replay_id == ReplayRow.id)
     given_up = OutboxRow.status.in_(("failed", "capped", "cancelled", "unclear", BOUNCED)) & (
         OutboxRow.created_at < decided_before
     )
@@ -50,6 +65,8 @@ def prune(services: Services) -> Mapping[str, int]:
         "undelivered": _drop(services, OutboxRow, given_up),
         "undone": _drop(services, UndoItemRow, UndoItemRow.undo_id.in_(_old_undos(decided_before))),
         "undos": _drop(services, UndoRow, UndoRow.id.in_(_old_undos(decided_before)) & ~_left_to_undo().exists()),
+        "replayed": _drop(services, ReplayItemRow, ReplayItemRow.replay_id.in_(old_replays)),
+        "replays": _drop(services, ReplayRow, ReplayRow.id.in_(old_replays) & ~of_replays.exists()),
         # A run that has not ended has no finished_at and is never dropped.
         "runs": _drop(services, RunRow, RunRow.finished_at < decided_before),
         "sent": _drop(services, OutboxRow, (OutboxRow.status == "sent") & (OutboxRow.sent_at < sent_before)),

@@ -302,3 +302,61 @@ class ShadowRow(Base):
     samples: Mapped[list[Any]]
     ended_at: Mapped[datetime | None]
     problem: Mapped[str] = mapped_column(String(200))
+
+
+class ReplayRow(Base):
+    """Past items once more, against the live rule list and against it with drafts in place, as somebody asked for.
+
+    `drafts`: {code: [count of the draft, number it would get]}; `revision`: of the live list it began with; `picked`:
+    how the items were picked; `hidden`: how many were left out as not visible to who asked. `status`: running, done,
+    stopped (somebody did) or ended (before its time: `problem` says why). `worked_ms` is what it has used of its time;
+    `tries` how often in a row it was taken up and nothing came of it."""
+
+    __tablename__ = "replays"
+    __table_args__ = (
+        Index(
+            "ix_replays_due",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    asked_by: Mapped[str] = mapped_column(ForeignKey("users.key"))
+    asked_at: Mapped[datetime] = mapped_column(index=True)
+    drafts: Mapped[dict[str, Any]]
+    revision: Mapped[int]
+    picked: Mapped[dict[str, Any]]
+    scripts: Mapped[bool]
+    hidden: Mapped[int]
+    status: Mapped[str] = mapped_column(String(10))
+    problem: Mapped[str] = mapped_column(String(200))
+    worked_ms: Mapped[int]
+    tries: Mapped[int]
+    due_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    token: Mapped[str | None] = mapped_column(String(32))
+    ended_at: Mapped[datetime | None]
+
+
+class ReplayItemRow(Base):
+    """One item of a replay. `status`: waiting, same, changed, or failed (`outcome` says why).
+
+    `faithful`: whether the live list alone came to what really happened; null where that cannot be said. `outcome`:
+    what differs and what happened on either side, as `jobs.replays.work` writes it."""
+
+    __tablename__ = "replay_items"
+    __table_args__ = (
+        Index(
+            "ix_replay_items_waiting",
+            "replay_id",
+            "item_id",
+            sqlite_where=text("status = 'waiting'"),
+            postgresql_where=text("status = 'waiting'"),
+        ),
+    )
+    replay_id: Mapped[int] = mapped_column(ForeignKey("replays.id"), primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), primary_key=True, index=True)
+    status: Mapped[str] = mapped_column(String(10))
+    faithful: Mapped[bool | None]
+    outcome: Mapped[dict[str, Any]]

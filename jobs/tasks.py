@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from jobs import automation, enrichment, mailboxes, outbox, runs
 from jobs.queues import Work
+from jobs.replays import work as replays
 from jobs.services import Services
 
 #: Seconds without a word after which a drain job ends, and after which it ends although words come: RQ's worker then
@@ -51,7 +52,8 @@ def drain() -> int:
 
 
 def scripts() -> int:
-    return runs.run_due(_need())
+    """Run what is due; then a turn at a replay, which is in no hurry: a script that comes meanwhile waits a moment."""
+    return runs.run_due(_need()) + (replays.carry_on(_need()) or 0)
 
 
 def enrichment_due() -> int:

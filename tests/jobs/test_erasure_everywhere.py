@@ -35,7 +35,17 @@ from connectors.store import RecordTable
 from jobs import lanes
 from jobs.erasure import erase
 from jobs.services import Services
-from jobs.tables import LedgerRow, LookupRow, RowSetAside, RunRow, SkippedRow, UndoItemRow, UndoRow
+from jobs.tables import (
+    LedgerRow,
+    LookupRow,
+    ReplayItemRow,
+    ReplayRow,
+    RowSetAside,
+    RunRow,
+    SkippedRow,
+    UndoItemRow,
+    UndoRow,
+)
 from tests.builders import ANA, BY_ANA, a_ticket
 from tests.jobs.desk import decisions, item, work
 from tests.jobs.test_erasure import dana  # noqa: F401
@@ -50,7 +60,7 @@ from tickets.tables import CustomField, EventRow, History, Message, PersonAddres
 OF_THE_DESK = frozenset(
     "api_tokens brands calendars clock_state compiled_scripts connections custom_fields entries entry_versions"
     " job_statuses location_group_members location_groups locations mail_accounts mailboxes named_lists pipelines"
-    " question_lists rotations rule_revision setting_changes shadows sla_policies stages team_members teams"
+    " question_lists replays rotations rule_revision setting_changes shadows sla_policies stages team_members teams"
     " time_triggers undos users".split()
 )
 #: Tables about people that no key leads to.
@@ -96,6 +106,7 @@ KEPT: Mapping[str, str] = {
     "messages.channel": "a word of ours",
     "messages.language": "a language",
     "messages.cause": "a person, or a row of a table",
+    "replay_items.status": "a word of ours",
     "row_ledger.row_key": "a row of a table",
     "runs.key": "a step of a table",
     "runs.cause": "a row of a table",
@@ -235,6 +246,11 @@ def full(desk: Services, dana: int) -> int:  # noqa: F811
         undo = connection.execute(insert(UndoRow).values(undone).returning(UndoRow.id)).scalar_one()
         taken_back = {"undo_id": undo, "item_id": dana, "status": "done", "outcome": {"back": ["team"]}}
         connection.execute(insert(UndoItemRow).values(taken_back))
+        asked = {"asked_by": "ana", "asked_at": now, "drafts": {}, "revision": 1, "picked": {}, "scripts": True}
+        state = {"hidden": 0, "status": "done", "problem": "", "worked_ms": 0, "tries": 0}
+        replay = connection.execute(insert(ReplayRow).values(**asked, **state).returning(ReplayRow.id)).scalar_one()
+        played = {"replay_id": replay, "item_id": dana, "status": "same", "outcome": {"lines": {}}}
+        connection.execute(insert(ReplayItemRow).values(played))
         connection.execute(sql("INSERT INTO fired (root_id, row_key) VALUES (:event, 'A01/r9')"), {"event": event})
         connection.execute(
             insert(PersonAddress).values(person_id=person, kind="email", address="zq-address@example.com")
