@@ -151,8 +151,8 @@ def record(
             "item_id": read.event.item_id,
             "part": part + 1,
             "revision": read.desk.revision,
-            "facts": read.facts.to_json(),
-            "trace": decision.trace.to_json(),
+            "facts": read.facts.to_text(),
+            "trace": decision.trace.to_text(),
             "done": [one.summary() for one in outcomes],
             "skipped": [
                 {"row": one.row_key, "lookups": [key.name for key in one.lookups], "reason": one.reason}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 from rules.errors import FactsInvalid
-from tickets.values import JSON, json_problem
+from tickets.values import JSON, JsonText, json_problem, json_text
 
 #: Version of the stored form of facts. Older ones stay readable.
 FACTS_SCHEMA = 1
@@ -105,6 +105,11 @@ class Facts:
         if problem:
             raise FactsInvalid(problem)
         return data
+
+    def to_text(self) -> JsonText:
+        """`to_json` as it is stored with a decision. Raises `FactsInvalid`."""
+        data = self.to_json()
+        return json_text(data, lambda: data)
 
     @classmethod
     def from_json(cls, data: Mapping[str, JSON]) -> Facts:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, TypeVar, cast
 
 from rules.errors import FactsInvalid
-from tickets.values import JSON
+from tickets.values import JSON, JsonText, json_text
 
 TRACE_SCHEMA = 1
 #: Longest text kept of a value, in characters, and most rows kept of one decision.
@@ -147,6 +147,11 @@ class Trace:
     def to_json(self) -> dict[str, JSON]:
         entries = [_plain(one) for one in self.entries]
         return {"schema": TRACE_SCHEMA, "revision": self.revision, "entries": entries}
+
+    def to_text(self) -> JsonText:
+        """`to_json` as it is stored with a decision."""
+        document = {"schema": TRACE_SCHEMA, "revision": self.revision, "entries": self.entries}
+        return json_text(document, self.to_json)
 
     @classmethod
     def from_json(cls, data: Mapping[str, JSON]) -> Trace:

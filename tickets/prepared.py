@@ -38,23 +38,28 @@ class Prepared:
     def all(self, connection: Connection, values: Values) -> list[AnyRow]:
         """The rows, each with its columns as attributes."""
         form = self._form(connection, values)
-        cursor = form.run(connection, form.arranged(values))
-        return form.rows(cursor.fetchall())
+        return form.rows(form.run(connection, form.arranged(values)).fetchall())
 
     def one_or_none(self, connection: Connection, values: Values) -> AnyRow | None:
         """The row, or None. At most one is looked at: the statement is to find no more."""
-        rows = self.all(connection, values)
-        return rows[0] if rows else None
+        form = self._form(connection, values)
+        found = form.run(connection, form.arranged(values)).fetchall()
+        return form.rows(found[:1])[0] if found else None
 
     def scalar(self, connection: Connection, values: Values) -> Any:
         """The first column of the row, None without one."""
-        rows = self.all(connection, values)
-        return rows[0][0] if rows else None
+        form = self._form(connection, values)
+        found = form.run(connection, form.arranged(values)).fetchall()
+        if not found:
+            return None
+        convert = form.first
+        return found[0][0] if convert is None else convert(found[0][0])
 
     def run(self, connection: Connection, values: Values) -> int:
         """Execute it for what it does; how many rows it met."""
         form = self._form(connection, values)
-        return cast(int, form.run(connection, form.arranged(values)).rowcount)
+        met: int = form.run(connection, form.arranged(values)).rowcount
+        return met
 
     def run_many(self, connection: Connection, rows: Sequence[Values]) -> None:
         """Execute it once for each of these values, which all give the same names."""
@@ -73,7 +78,7 @@ class Prepared:
 
 
 class _Form:
-    """A statement as one driver takes it."""
+    """A statement as one driver takes it, for values of certain names."""
 
     def __init__(self, statement: Executable, connection: Connection, values: Iterable[str]) -> None:
         dialect = connection.dialect
@@ -84,35 +89,50 @@ class _Form:
         if compiled.post_compile_params or _defaults(compiled):
             raise NotPreparable(f"This differs from one execution to the next: {compiled.string}")
         self.sql = compiled.string
-        self.positional = compiled.positiontup is not None
-        names = (
-            compiled.positiontup
-            if compiled.positiontup is not None
-            else list(dict.fromkeys(compiled.bind_names.values()))
-        )
-        own = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-        self.binds: list[tuple[str, _Convert | None]] = [
-            (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names
+        names = compiled.positiontup
+        if names is None:
+            names = list(dict.fromkeys(compiled.bind_names.values()))
+        #: None: the driver counts them instead.
+        self.names = None if compiled.positiontup is not None else tuple(names)
+        given = set(values)
+        binds = {name: compiled.binds[name] for name in names}
+        converts = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in binds.items()}
+        # What the statement brings itself is converted once.
+        self.own = [
+            (at, bind.value if (convert := converts[name]) is None else convert(bind.value))
+            for at, name in enumerate(names)
+            if not (bind := binds[name]).required and name not in given
         ]
-        self.own = {name: value for name, value in own.items() if name in names}
+        own = {at for at, _ in self.own}
+        taken = [(at, name, converts[name]) for at, name in enumerate(names) if at not in own]
+        self.width = len(names)
+        self.plain = [(at, name) for at, name, convert in taken if convert is None]
+        self.converted = [(at, name, convert) for at, name, convert in taken if convert is not None]
         self.row: Any = namedtuple("row", [name for name, _ in columns]) if columns else None
-        converts = [kind.dialect_impl(dialect).result_processor(dialect, None) for _, kind in columns]
-        self.converts = [(at, convert) for at, convert in enumerate(converts) if convert is not None]
+        found = [kind.dialect_impl(dialect).result_processor(dialect, None) for _, kind in columns]
+        self.converts = [(at, convert) for at, convert in enumerate(found) if convert is not None]
+        self.first = found[0] if found else None
 
     def arranged(self, values: Values) -> Any:
         """The values as the driver takes them."""
-        given = {**self.own, **values} if self.own else values
-        if self.positional:
-            return tuple([given[name] if convert is None else convert(given[name]) for name, convert in self.binds])
-        return {name: given[name] if convert is None else convert(given[name]) for name, convert in self.binds}
+        cells: list[Any] = [None] * self.width
+        for at, name in self.plain:
+            cells[at] = values[name]
+        for at, name, convert in self.converted:
+            cells[at] = convert(values[name])
+        for at, value in self.own:
+            cells[at] = value
+        return tuple(cells) if self.names is None else dict(zip(self.names, cells, strict=True))
 
     def run(self, connection: Connection, arranged: Any, *, many: bool = False) -> Any:
         """The cursor after the execution. Raises what SQLAlchemy raises."""
         if not connection.in_transaction():
             connection.begin()
         cursor = connection.connection.cursor()
-        for listener in connection.dispatch.before_cursor_execute:
-            listener(connection, cursor, self.sql, arranged, None, many)
+        listeners = connection.dispatch.before_cursor_execute
+        if listeners:
+            for listener in listeners:
+                listener(connection, cursor, self.sql, arranged, None, many)
         try:
             (cursor.executemany if many else cursor.execute)(self.sql, arranged)
         except Exception as error:
@@ -129,16 +149,18 @@ class _Form:
         return cursor
 
     def rows(self, found: list[Sequence[Any]]) -> list[AnyRow]:
-        make = self.row._make
-        if not self.converts:
-            return [make(one) for one in found]
+        row, converts = self.row, self.converts
         made = []
         for one in found:
             cells = list(one)
-            for at, convert in self.converts:
+            for at, convert in converts:
                 cells[at] = convert(cells[at])
-            made.append(make(cells))
+            made.append(_ROW(row, cells))
         return made
+
+
+#: A row of these cells: `_make` of a namedtuple, without counting them.
+_ROW: Any = tuple.__new__
 
 
 def _columns(statement: Any) -> list[tuple[str, Any]]:

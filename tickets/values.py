@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeAlias
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from pydantic_core import PydanticSerializationError, to_json
 
 JSON: TypeAlias = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
 
 #: Deepest nesting and most values that one stored JSON document may have.
 MAX_DEPTH = 32
 MAX_VALUES = 20_000
+#: Moments whose text is remembered: an event says the same few some ten times.
+MOMENTS = 1_024
 
 
 def utc_now() -> datetime:
@@ -19,6 +25,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@lru_cache(maxsize=MOMENTS)
 def iso(at: datetime) -> str:
     """The one text form of a time that we store in JSON: UTC, microseconds, `+00:00`.
 
@@ -36,6 +43,23 @@ def from_iso(text: str) -> datetime:
     if at.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
     return at.astimezone(UTC)
+
+
+class JsonText(str):
+    """A JSON document that is text already: columns of JSON store it as it is."""
+
+    __slots__ = ()
+
+
+def json_text(value: Any, plain: Callable[[], JSON]) -> JsonText:
+    """The text of a document of which `json_problem` has nothing to say, in a fifth of the time of `json.dumps`.
+
+    In `value`, records stand for their fields, tuples for lists and enums for their values. What no text in UTF-8 can
+    hold (half of a surrogate pair) is written by `json.dumps` from `plain()`, which is the same without records."""
+    try:
+        return JsonText(to_json(value, inf_nan_mode="constants").decode())
+    except PydanticSerializationError:
+        return JsonText(json.dumps(plain()))
 
 
 def json_problem(value: object, path: str = "value", *, most: int = MAX_VALUES) -> str | None:

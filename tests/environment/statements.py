@@ -11,13 +11,15 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine
 
+from tickets.db import HOW_JSON_IS_WRITTEN
+
 #: Compiled statements that are kept, in pieces; the least used go first beyond it.
 MOST_KEPT = 5_000
 
 
 def compile_statements_once() -> None:
     """From now on, for this process."""
-    first = create_engine("sqlite://", query_cache_size=MOST_KEPT)
+    first = create_engine("sqlite://", query_cache_size=MOST_KEPT, **HOW_JSON_IS_WRITTEN)
     with first.connect():
         pass  # The dialect asks the library for its version at the first connection.
     first.dispose()

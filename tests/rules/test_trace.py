@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,6 +113,14 @@ def test_a_trace_is_plain_json_with_a_schema_version() -> None:
     assert Trace.from_json(data) == trace
 
 
+@pytest.mark.parametrize("name", ['Tri "é" \\ \u2028', "half \ud83d"])
+def test_the_text_that_is_stored_says_what_the_trace_and_its_facts_say(name: str) -> None:
+    [entry] = decide(a_list(a_table(ROWS, columns=COLUMNS)), FACTS).trace.entries
+    trace = Trace(3, (replace(entry, name=name),))
+    assert json.loads(trace.to_text()) == trace.to_json()
+    assert json.loads(FACTS.to_text()) == FACTS.to_json()
+
+
 @pytest.mark.parametrize("data", [{}, {"schema": 2}, {"schema": 1}, {"schema": 1, "revision": 1, "entries": [{}]}])
 def test_a_trace_that_cannot_be_read_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises(FactsInvalid):
@@ -152,6 +162,8 @@ def test_facts_that_cannot_be_read_are_refused(wrong: dict[str, Any]) -> None:
 def test_facts_with_anything_but_json_are_refused() -> None:
     with pytest.raises(FactsInvalid, match=r"facts\.item\.x is a object"):
         some_facts({"x": object()}).to_json()
+    with pytest.raises(FactsInvalid, match=r"facts\.item\.x is a set"):
+        some_facts({"x": {"gold"}}).to_text()
 
 
 def test_staging_does_not_touch_the_facts_it_came_from() -> None:

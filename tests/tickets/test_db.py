@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError, StatementError
 from tickets import db
 from tickets.db import Database
 from tickets.tables import SettingChange
+from tickets.values import json_text
 
 CHANGE = insert(SettingChange).values(at=datetime(2026, 3, 1, tzinfo=UTC), who="ana", part="team", key="k", change={})
 
@@ -148,3 +149,28 @@ def test_json_comes_back_as_it_went_in(database: Database, value: dict[str, Any]
     with database.write() as connection:
         connection.execute(CHANGE.values(change=value))
         assert connection.execute(select(SettingChange.change)).scalar_one() == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"many": 2**70, "tiny": 1e-7, "long": 0.1 + 0.2, "whole": 1e16, "minus": -0.0},
+        {"half": "\ud800", "text": 'é "quoted" \\ \u2028', "": [None, True, [], {}]},
+        {"deep": [[[[["x"] * 3]]]] * 3},
+    ],
+    ids=["numbers", "text", "nested"],
+)
+def test_json_that_is_text_already_is_read_as_what_it_was_made_of(sqlite_database: Database, value: dict[str, Any]):
+    ready = json_text(value, lambda: value)
+    with sqlite_database.write() as connection:
+        for one in (value, ready):
+            connection.execute(CHANGE.values(change=one))
+    with sqlite_database.read() as connection:
+        plain, same = connection.execute(select(SettingChange.change).order_by(SettingChange.id)).scalars()
+    assert repr(plain) == repr(same) == repr(value)
+
+
+def test_what_is_no_json_is_refused_and_not_written(sqlite_database: Database):
+    with pytest.raises(StatementError, match="not JSON serializable"), sqlite_database.write() as connection:
+        connection.execute(CHANGE.values(change={"tags": {"a", "b"}}))
+    assert _lines(sqlite_database) == 0
