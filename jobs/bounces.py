@@ -2,26 +2,31 @@
 
 A report is a stranger's mail, and our Message-IDs can be guessed. It counts only where it names the recipient of that
 very row, too. Nothing is sent because of a report: who is told is told by the bell, so that no bounce begins another.
+Where the address takes no mail at all, what is written by itself is held back from then on: servers that are written to
+in vain again and again soon believe nothing of ours. A person says that the address is well, or sends there again.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from connectors.channels.email import ParsedMail
 from jobs.recipients import assignees, members, who_may_see
-from jobs.tables import OutboxRow
+from jobs.tables import HeldAddress, OutboxRow
 from tickets import people, store
+from tickets.db import upsert
 from tickets.events import Actor, ActorKind, Cause, EventKind
+from tickets.item import Item
 from tickets.people import Viewer
 from tickets.store import AnyRow
 from tickets.tables import History, Message
+from tickets.values import JSON
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +86,8 @@ def came_back(connection: Connection, row: AnyRow, mail: ParsedMail, event_id: i
     if marked.rowcount != 1:
         return
     log.warning("outbox.bounced", extra={"outbox": row.id, "item": row.item_id})
+    if mail.returned.no_such_address:
+        hold(connection, row.recipient, reason, now)
     if row.item_id is None:
         return
     if event_id is not None:
@@ -110,6 +117,37 @@ def _told(connection: Connection, row: AnyRow) -> list[str]:
     return found or members(connection, [str(item.state.get("team") or "")])
 
 
+def hold(connection: Connection, address: str, reason: str, now: datetime) -> None:
+    """Send nothing to this address by itself any more, until `well`."""
+    values = {"reason": reason, "since": now}
+    connection.execute(
+        upsert(connection, HeldAddress)
+        .values(address=address.lower(), **values)
+        .on_conflict_do_update(index_elements=["address"], set_=values)
+    )
+
+
+def held(connection: Connection, addresses: Iterable[str]) -> dict[str, str]:
+    """Which of these addresses get nothing that is written by itself, in lower case, each with why."""
+    wanted = {one.lower() for one in addresses}
+    rows = select(HeldAddress.address, HeldAddress.reason).where(HeldAddress.address.in_(wanted))
+    return {row.address: row.reason for row in connection.execute(rows)} if wanted else {}
+
+
+def well(connection: Connection, address: str) -> bool:
+    """Mail goes to this address again; whether it was held back."""
+    return connection.execute(delete(HeldAddress).where(HeldAddress.address == address.lower())).rowcount == 1
+
+
+def say_well(connection: Connection, viewer: Viewer, item_id: int, address: str, now: datetime) -> bool:
+    """As `well`, because this person says so on this item, whose history keeps it. Raises `ItemNotFound`."""
+    item = store.read_item(connection, item_id, viewer=viewer, lock=True)
+    if not well(connection, address):
+        return False
+    _note(connection, viewer, item, {"to": address}, {"to": address, "well": True}, outcome="well", now=now)
+    return True
+
+
 def send_again(connection: Connection, viewer: Viewer, row: AnyRow, to: str, *, keep: bool, now: datetime) -> None:
     """Give a mail that was not delivered to the outbox again, for the address `to`; `keep` corrects the customer's.
 
@@ -120,6 +158,22 @@ def send_again(connection: Connection, viewer: Viewer, row: AnyRow, to: str, *, 
     item = store.read_item(connection, row.item_id, viewer=viewer, lock=True)
     person = item.state.get("customer")
     kept = keep and isinstance(person, int) and people.correct_email(connection, person, row.recipient, to)
+    if kept:
+        well(connection, row.recipient)  # it is nobody's now, and erasing the person would not find it
+    _note(connection, viewer, item, {"to": row.recipient}, {"to": to, "kept": kept}, outcome="again", now=now)
+
+
+def _note(
+    connection: Connection,
+    viewer: Viewer,
+    item: Item,
+    before: dict[str, JSON],
+    after: dict[str, JSON],
+    *,
+    outcome: str,
+    now: datetime,
+) -> None:
+    """A line in the item's history about mail, and the event it stands beside."""
     written = store.change_item(
         connection,
         item,
@@ -130,11 +184,11 @@ def send_again(connection: Connection, viewer: Viewer, row: AnyRow, to: str, *, 
     )
     connection.execute(
         insert(History).values(
-            item_id=row.item_id,
+            item_id=item.id,
             event_id=written.event_id,
             field=FIELD,
-            change={"before": {"to": row.recipient}, "after": {"to": to, "kept": kept}},
-            outcome="again",
+            change={"before": before, "after": after},
+            outcome=outcome,
             cause=Cause("person", label=viewer.name).to_json(),
             actor_name=viewer.name,
             at=now,

@@ -24,6 +24,7 @@ from jobs.forecast import FIELD as COMING
 from jobs.services import Services
 from jobs.tables import (
     DecisionRow,
+    HeldAddress,
     IdempotencyKey,
     LedgerRow,
     LookupRow,
@@ -380,6 +381,7 @@ def _elsewhere(connection: Connection, person_id: int, addresses: Sequence[str],
     """Traces of them on other people's tickets, and in answers the API remembers."""
     theirs = delete(OutboxRow).where(func.lower(OutboxRow.recipient).in_(addresses))
     done.count("deliveries", connection.execute(theirs).rowcount)
+    connection.execute(delete(HeldAddress).where(HeldAddress.address.in_([one.lower() for one in addresses])))
     connection.execute(
         update(EventRow)
         .where(EventRow.actor_kind.in_(("customer", "third_party")), EventRow.actor_ref == str(person_id))

@@ -80,7 +80,7 @@ def _figures(services: Services, connection: Connection) -> Iterable[Figure]:
     yield _lateness(connection, lately)
     yield _by(
         "deskhand_outbox",
-        "Deliveries that wait (due) or were given up (failed, capped, bounced).",
+        "Deliveries that wait (due) or were given up (failed, capped, held, bounced, unclear).",
         "status",
         connection.execute(
             select(OutboxRow.status, func.count()).where(OutboxRow.status != "sent").group_by(OutboxRow.status)

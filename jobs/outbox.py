@@ -18,7 +18,7 @@ from rq.timeouts import JobTimeoutException
 from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
 
 from connectors.channels.smtp import TIMEOUT_S, MailNotTaken, MailRefused, MailServer, send
-from jobs.bounces import BOUNCED
+from jobs.bounces import BOUNCED, held
 from jobs.changes import (
     ChangeCapped,
     ChangeNotNeeded,
@@ -41,7 +41,7 @@ from jobs.letters import (
     message_letter,
 )
 from jobs.mailboxes import server_for
-from jobs.portal_mail import NotWanted, portal_letter
+from jobs.portal_mail import NotWanted, is_reminder, portal_letter
 from jobs.queues import Work
 from jobs.rechecking import NotKnownNow
 from jobs.services import Services
@@ -81,10 +81,12 @@ WHAT = {
     "webhook": "A webhook",
     "change": "A change in a connected system",
 }
+#: The status of automatic mail that does not leave, for its recipient's address takes none.
+HELD = "held"
 #: Kinds that need no mail server.
 WITHOUT_MAIL = ("reply", "webhook", "change")
 #: What became of a row that was not delivered: "unclear" is a change that may have been made.
-GIVEN_UP = ("failed", "capped", "unclear", BOUNCED)
+GIVEN_UP = ("failed", "capped", HELD, "unclear", BOUNCED)
 #: Rows of the list of what was not delivered.
 LISTED = 200
 
@@ -93,13 +95,17 @@ class Capped(Exception):
     """Too many went there within an hour. It is held back, with this reason."""
 
 
+class HeldBack(Exception):
+    """Its recipient's address takes no mail. It is held back, with this reason, until a person says otherwise."""
+
+
 class NotNeeded(Exception):
     """What was to be sent is not needed any more. It is cancelled, with this reason, and nobody is alarmed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """One delivery that was given up. `status`: failed, capped, bounced, or unclear (a change that may be made)."""
+    """One delivery that was given up. `status`: one of `GIVEN_UP`."""
 
     id: int
     item_id: int | None
@@ -154,7 +160,7 @@ def retry(connection: Connection, now: datetime, ids: Sequence[int] | None = Non
 
     What came back is tried again only by its number: the same address would send all of it back once more. What is
     unclear is not tried again here at all: whether it was carried out is for a person to find out, one by one."""
-    gone = ("failed", "capped") if ids is None else ("failed", "capped", BOUNCED)
+    gone = ("failed", "capped", HELD) if ids is None else ("failed", "capped", HELD, BOUNCED)
     query = update(OutboxRow).where(OutboxRow.status.in_(gone))
     if ids is not None:
         query = query.where(OutboxRow.id.in_(ids))
@@ -262,6 +268,9 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
     except (NoLongerPublic, HookRefused, ChangeRefused) as error:
         _give_up(services, row, token, "failed", str(error))
         return 0
+    except HeldBack as reason:
+        _give_up(services, row, token, HELD, str(reason))
+        return 0
     except (Capped, ChangeCapped) as reason:
         _give_up(services, row, token, "capped", str(reason))
         return 0
@@ -289,9 +298,9 @@ def _send_mail(services: Services, row: AnyRow) -> None:
     with services.db.read() as connection:
         if _seen_meanwhile(connection, row):
             raise NotNeeded("the customer has seen it in the portal")
-        held = _over_cap(connection, row, services.clock.now())
-        if held:
-            raise Capped(held)
+        if _is_automatic(connection, row):
+            _look_at_address(connection, row)
+            _look_at_caps(connection, row, services.clock.now())
         server, sender = _server(services, connection, row)
         match row.kind:
             case "email":
@@ -347,16 +356,28 @@ def _end(services: Services, row: AnyRow, token: str, status: str, reason: str) 
         )
 
 
-def _over_cap(connection: Connection, row: AnyRow, now: datetime) -> str:
-    """Why this automatic mail is held back, "" when it is not. What a person wrote is never held back."""
+def _is_automatic(connection: Connection, row: AnyRow) -> bool:
+    """Whether nobody wrote this, or asks for it now. What a person wrote is never held back."""
     if row.kind == "portal":
-        return ""  # bounded where they are made: sign-ins per hour, open requests, reminders
+        return is_reminder(row.key)
     if row.kind == "email":
-        automatic = connection.execute(
-            select(Message.automatic).where(Message.id == row.payload["message_id"])
-        ).scalar_one_or_none()
-        if not automatic:
-            return ""
+        wrote = select(Message.automatic).where(Message.id == row.payload["message_id"])
+        return bool(connection.execute(wrote).scalar_one_or_none())
+    return True
+
+
+def _look_at_address(connection: Connection, row: AnyRow) -> None:
+    """Raises `HeldBack`, or `NotNeeded` for a colleague, while the recipient's address takes no mail."""
+    for reason in held(connection, [row.recipient]).values():
+        if row.kind in ("notice", "digest"):
+            raise NotNeeded(f"an earlier e-mail came back for good: {reason}; it stands in the bell")
+        raise HeldBack(f"an earlier e-mail came back for good: {reason}; automatic ones are held back")
+
+
+def _look_at_caps(connection: Connection, row: AnyRow, now: datetime) -> None:
+    """Raises `Capped`, or `NotNeeded` for a colleague, when there were too many automatic mails within an hour."""
+    if row.kind == "portal":
+        return  # bounded where they are made: sign-ins per hour, open requests, reminders
     lately = OutboxRow.sent_at > now - timedelta(hours=1)
     # Customers and colleagues are counted apart: telling ten followers must not silence the answer to the customer.
     group = ("notice",) if row.kind == "notice" else ("email", "template")
@@ -372,8 +393,7 @@ def _over_cap(connection: Connection, row: AnyRow, now: datetime) -> str:
         if sent >= cap:
             if row.kind == "notice":
                 raise NotNeeded(f"{whose} had {sent} e-mails within an hour; it stands in the bell")
-            return f"{whose} had {sent} e-mails within an hour; {cap} are allowed, automatic ones are held back"
-    return ""
+            raise Capped(f"{whose} had {sent} e-mails within an hour; {cap} are allowed, automatic ones are held back")
 
 
 # What came of it -------------------------------------------------------------------------------------------------

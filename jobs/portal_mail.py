@@ -126,6 +126,11 @@ def queue_request(
     return True
 
 
+def is_reminder(key: str) -> bool:
+    """Whether the row of this key reminds somebody of a request; the first mail of one has the number 0."""
+    return key.startswith("request:") and not key.endswith(":0")
+
+
 def _queue(
     connection: Connection,
     key: str,

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, select, tuple_
 
 from connectors.store import CallTable, RecordTable
-from jobs.bounces import BOUNCED
+from jobs.outbox import GIVEN_UP
 from jobs.services import Services
 from jobs.tables import (
     DecisionRow,
@@ -54,9 +54,7 @@ def prune(services: Services) -> Mapping[str, int]:
     checked = (DecisionRow.outcome == "checked") & (DecisionRow.at < checked_before) & _settled()
     old_replays = select(ReplayRow.id).where(ReplayRow.asked_at < now - timedelta(days=REPLAY_DAYS))
     of_replays = select(ReplayItemRow.replay_id).where(ReplayItemRow.replay_id == ReplayRow.id)
-    given_up = OutboxRow.status.in_(("failed", "capped", "cancelled", "unclear", BOUNCED)) & (
-        OutboxRow.created_at < decided_before
-    )
+    given_up = OutboxRow.status.in_((*GIVEN_UP, "cancelled")) & (OutboxRow.created_at < decided_before)
     gone = {
         "decisions": _drop(services, DecisionRow, DecisionRow.at < decided_before),
         "checked": _drop(services, DecisionRow, checked),

@@ -149,8 +149,9 @@ class CompiledScript(Base):
 class OutboxRow(Base):
     """Something that leaves the house: at least once, always under the same `key`.
 
-    `status`: due, sent, failed (will not be tried again), capped (too many within an hour), bounced (it came back),
-    cancelled, approval (waits for a person), unclear (a change that may be made: a person has to look)."""
+    `status`: due, sent, failed (will not be tried again), capped (too many within an hour), held (its address takes no
+    mail), bounced (it came back), cancelled, approval (waits for a person), unclear (a change that may be made: a
+    person has to look)."""
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -206,6 +207,16 @@ class ApiToken(Base):
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+
+
+class HeldAddress(Base):
+    """An address that takes no mail, as its own server said: what is written by itself does not go there, until a
+    person says that the address is well."""
+
+    __tablename__ = "held_addresses"
+    address: Mapped[str] = mapped_column(String(320), primary_key=True)  # in lower case
+    reason: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime]
 
 
 class IdempotencyKey(Base):

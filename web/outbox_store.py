@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, update
 
-from jobs.bounces import BOUNCED, READDRESSED, send_again
+from jobs.bounces import READDRESSED, send_again, well
 from jobs.leaving import WAITING
-from jobs.outbox import MAILS
+from jobs.outbox import GIVEN_UP, MAILS
 from jobs.tables import OutboxRow
 from tickets.errors import ItemNotFound
 from tickets.people import Permission, Viewer
@@ -27,14 +27,14 @@ SUGGESTIONS = 20
 STATES: Mapping[str, tuple[str, ...]] = {
     "approval": ("approval",),
     "waiting": ("due",),
-    "dead": ("failed", "capped", "unclear", BOUNCED),
+    "dead": GIVEN_UP,
     "sent": ("sent",),
     "cancelled": ("cancelled",),
 }
 
 
 #: What can be sent again, or after all.
-GIVEN_BACK = ("failed", "capped", "cancelled", "unclear", BOUNCED)
+GIVEN_BACK = (*GIVEN_UP, "cancelled")
 
 
 class NotAllowed(Exception):
@@ -182,6 +182,8 @@ def again(
     )
     if done.rowcount != 1:
         raise NotNow
+    # Who sends there says that the address takes mail; where it does not, it comes back once more.
+    well(connection, to or row.recipient)
     if to and to != row.recipient.lower():
         send_again(connection, viewer, row, to, keep=keep, now=now)
     found: int | None = row.item_id

@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy import Connection
 
+from jobs import bounces
 from jobs.automove import pending
 from jobs.forecast import forecast
 from jobs.live import Desk
@@ -108,6 +109,7 @@ def show(
         item = items.read_item(connection, item_id, viewer=viewer)
         past = ticket_store.past(connection, item_id)
         customer = _customer(connection, item)
+        held = bounces.held(connection, customer.emails) if customer is not None else {}
         labels = _labels(connection, item, customer)
         others, hidden = (
             ticket_store.others_of_customer(connection, viewer, customer.id, item_id)
@@ -151,6 +153,7 @@ def show(
         state=item.state,
         labels=labels,
         customer=customer,
+        held=held,
         others=others,
         hidden=hidden,
         cards=cards,
@@ -453,6 +456,22 @@ def follow(item_id: int) -> ResponseReturnValue:
             seen_store.follow(connection, me(), item_id)
         else:
             seen_store.unfollow(connection, me(), item_id)
+    return _back(item_id)
+
+
+@pages.post("/tickets/<int:item_id>/address")
+@needs(Permission.WORK_TICKETS)
+def address_well(item_id: int) -> ResponseReturnValue:
+    """Says that an address of the customer, from which an e-mail came back for good, takes mail again."""
+    address = request.form.get("address", "")
+    with services().db.write() as connection:
+        customer = _customer(connection, items.read_item(connection, item_id, viewer=me()))
+        if customer is None or address not in customer.emails:
+            raise BadValue(gettext("This is no address of the ticket's customer."))
+        done = bounces.say_well(connection, me(), item_id, address, now())
+    if done:
+        services().queues.hint(Work.DRAIN)
+        flash(gettext("Automatic e-mails go there again. What was held back is in the outbox."), "ok")
     return _back(item_id)
 
 

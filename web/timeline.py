@@ -56,7 +56,7 @@ class Changed:
     created: bool = False
     links: Sequence[LinkChange] = ()
     called_off: Sequence[Mapping[str, JSON]] = ()  # what will not come by itself any more, each with `why`
-    mails: Sequence[Mapping[str, JSON]] = ()  # that came back, or were sent again: `to`, and `reason` or `kept`
+    mails: Sequence[Mapping[str, JSON]] = ()  # that came back, or were sent again: `to`, and `reason`, `kept` or `well`
     by_itself: bool = False  # then `who` is the desk's own reason, such as "Automove"
     took_back: str = ""  # the rule or script whose changes were taken back
 

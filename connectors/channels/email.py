@@ -73,10 +73,13 @@ class MailFile:
 class Returned:
     """What a report says about a mail that will not be delivered: to whom it went, and why it came back ("" unsaid).
 
-    `addresses`: those that failed, and those the returned mail was written to, in lower case."""
+    `addresses`: those that failed, and those the returned mail was written to, in lower case. `no_such_address`: the
+    other server takes no mail for them at all, where a mailbox that is full or a mail that is refused for what it says
+    is about one day or one mail."""
 
     addresses: frozenset[str]
     reason: str
+    no_such_address: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,14 +258,31 @@ def _read(message: EmailMessage) -> ParsedMail:
 
 def _failure(headers: _Headers, body: _Body, text: str) -> Returned | None:
     """The failure that a delivery report tells of, by its blocks for machines, or by the older header."""
-    failed, reason = list(body.failed), body.reason
+    failed, reason, gone = list(body.failed), body.reason, all(body.gone)
     if not failed and not body.reported and "x-failed-recipients" in headers:
         failed = [one.address for one in headers.addresses("x-failed-recipients")]
         said = _SMTP_ANSWER.search(text)
         reason = said[0] if said else ""
+        gone = _no_such_address(reason)
     if not failed:
         return None
-    return Returned(frozenset([*failed, *body.returned_to]), " ".join(reason.split())[:REASON_CHARS])
+    return Returned(frozenset([*failed, *body.returned_to]), " ".join(reason.split())[:REASON_CHARS], gone)
+
+
+def _no_such_address(*said: str) -> bool:
+    """Whether these words of a mail server, the most telling first, are about the address and for good (RFC 3463)."""
+    for text in said:
+        for kind, subject, detail in _ENHANCED.findall(text):
+            if kind != "5":
+                return False
+            if (subject, detail) != ("0", "0"):  # which says nothing
+                # Of addressing, 7 and 8 are about the sender's. Disabled mailboxes and missing hosts are elsewhere.
+                return (subject == "1" and detail not in ("7", "8")) or (subject, detail) in (("2", "1"), ("4", "4"))
+    return any(_NO_SUCH.search(text) for text in said)
+
+
+_ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
+_NO_SUCH = re.compile(r"(?<![\d.])55[013](?![\d.])")
 
 
 def _leaves(message: Message, body: _Body) -> Iterator[Message]:
@@ -297,6 +317,7 @@ class _Body:
         self.failed: list[str] = []  # addresses that a report calls failed
         self.reported = False  # whether there was such a report, whatever it says
         self.reason = ""
+        self.gone: list[bool] = []  # of each such address, whether it takes no mail at all
         self._plain: list[str] = []
         self._html: list[str] = []
         self._bytes = 0
@@ -366,8 +387,10 @@ class _Body:
                 continue
             for name in ("final-recipient", "original-recipient"):
                 self.failed += _ADDRESS.findall(str(block.get(name, "")).lower()[:ADDRESS_CHARS])[:1]
-            said = str(block.get("diagnostic-code", "")).partition(";")[2] or str(block.get("status", ""))
-            self.reason = self.reason or plain(said)[:REASON_CHARS]
+            status = str(block.get("status", ""))[:REASON_CHARS]
+            said = str(block.get("diagnostic-code", "")).partition(";")[2][:REASON_CHARS]
+            self.gone.append(_no_such_address(said, status))
+            self.reason = self.reason or plain(said or status)
 
     def _keep(self, name: str, media_type: str, data: bytes) -> None:
         if not data:

@@ -258,15 +258,21 @@ Status: 5.1.1
 
 
 @pytest.mark.parametrize(
-    ("action", "said", "reason"),
+    ("action", "said", "reason", "gone"),
     [
-        ("failed", "Diagnostic-Code: smtp; 550 5.1.1 no such\n user", "550 5.1.1 no such user"),
-        ("Failed", "", "5.1.1"),
-        ("delayed", "Diagnostic-Code: smtp; 451 try later", None),
-        ("delivered", "", None),
+        ("failed", "Diagnostic-Code: smtp; 550 5.1.1 no such\n user", "550 5.1.1 no such user", True),
+        ("Failed", "", "5.1.1", True),
+        ("failed", "Diagnostic-Code: smtp; 550 5.0.0 unknown user", "550 5.0.0 unknown user", True),
+        ("failed", "Diagnostic-Code: smtp; 550 5.2.1 mailbox disabled", "550 5.2.1 mailbox disabled", True),
+        ("failed", "Diagnostic-Code: smtp; 552 5.2.2 mailbox full", "552 5.2.2 mailbox full", False),
+        ("failed", "Diagnostic-Code: smtp; 550 5.7.1 looks like spam", "550 5.7.1 looks like spam", False),
+        ("failed", "Diagnostic-Code: smtp; 550 5.1.8 bad sender", "550 5.1.8 bad sender", False),
+        ("failed", "Diagnostic-Code: smtp; 451 4.4.1 gave up", "451 4.4.1 gave up", False),
+        ("delayed", "Diagnostic-Code: smtp; 451 try later", None, False),
+        ("delivered", "", None, False),
     ],
 )
-def test_a_report_says_who_was_not_reached_and_why(action: str, said: str, reason: str | None) -> None:
+def test_a_report_says_who_was_not_reached_and_why(action: str, said: str, reason: str | None, gone: bool) -> None:
     raw = (
         "From: MAILER-DAEMON@mx.test\nX-Failed-Recipients: camille@customer.test\n"
         "Content-Type: multipart/report; report-type=delivery-status; boundary=q\n\n"
@@ -274,7 +280,7 @@ def test_a_report_says_who_was_not_reached_and_why(action: str, said: str, reaso
         "--q\nContent-Type: text/rfc822-headers\n\nMessage-ID: <t1.m2@acme.test>\nTo: C <old@customer.test>\n\n--q--\n"
     ).encode()
     addresses = frozenset({"camille@customer.test", "old@customer.test"})
-    assert parse(raw).returned == (None if reason is None else channel.Returned(addresses, reason))
+    assert parse(raw).returned == (None if reason is None else channel.Returned(addresses, reason, gone))
 
 
 def test_the_older_header_names_who_was_not_reached_and_the_text_why() -> None:
@@ -282,7 +288,9 @@ def test_the_older_header_names_who_was_not_reached_and_the_text_why() -> None:
         b"From: Mailer-Daemon@mx.test\nX-Failed-Recipients: a@b.test\nIn-Reply-To: <t1.m2@acme.test>\n\n"
         b"A message that you sent could not be delivered:\n\n  a@b.test\n    550 Unrouteable address\n"
     )
-    assert parse(raw).returned == channel.Returned(frozenset({"a@b.test"}), "550 Unrouteable address")
+    assert parse(raw).returned == channel.Returned(frozenset({"a@b.test"}), "550 Unrouteable address", True)
+    full = raw.replace(b"550 Unrouteable address", b"452 4.2.2 of 5.1.1.7: full")
+    assert parse(full).returned == channel.Returned(frozenset({"a@b.test"}), "452 4.2.2 of 5.1.1.7: full", False)
     assert parse(raw.replace(b"X-Failed-Recipients", b"X-Other")).returned is None
 
 

@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.expression import text as sql
 
 from connectors.store import RecordTable
-from jobs import lanes
+from jobs import bounces, lanes
 from jobs.erasure import erase
 from jobs.services import Services
 from jobs.tables import (
@@ -64,7 +64,9 @@ OF_THE_DESK = frozenset(
     " time_triggers undos users".split()
 )
 #: Tables about people that no key leads to.
-LOOSE = ("blobs", "connector_calls", "connector_records", "idempotency_keys")
+LOOSE = ("blobs", "connector_calls", "connector_records", "held_addresses", "idempotency_keys")
+#: What rows are found by: a mark of its own stands there already.
+FOUND_BY = ("person_addresses.address", "held_addresses.address")
 #: Columns in which nobody's words stand, and why nothing is erased there.
 KEPT: Mapping[str, str] = {
     "blobs.sha256": "the name of bytes that are gone",
@@ -255,6 +257,7 @@ def full(desk: Services, dana: int) -> int:  # noqa: F811
         connection.execute(
             insert(PersonAddress).values(person_id=person, kind="email", address="zq-address@example.com")
         )
+        bounces.hold(connection, "zq-address@example.com", "no such user", now)
         mine = Message.item_id == dana
         seen = connection.execute(select(func.min(Message.id)).where(mine)).scalar_one()
         connection.execute(insert(Seen).values(message_id=seen, who=f"person:{person}", at=now))
@@ -296,7 +299,7 @@ def plant(desk: Services, item_id: int, person: int) -> dict[str, str]:
     marks: dict[str, str] = {}
     with desk.db.write() as connection:
         for number, (name, column) in enumerate(columns()):
-            if name in KEPT or name == "person_addresses.address":
+            if name in KEPT or name in FOUND_BY:
                 continue
             found = column.table
             assert isinstance(found, Table)

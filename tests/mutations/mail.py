@@ -22,6 +22,27 @@ BOUNCED = "tests/rows/test_bounced_mail.py::"
 
 MUTATIONS = (
     Mutation(
+        "nothing goes by itself to an address that takes no mail",
+        "jobs/outbox.py",
+        "            _look_at_address(connection, row)\n",
+        "",
+        BOUNCED + "test_what_is_written_by_itself_does_not_go_to_an_address_that_takes_no_mail_until_a_person_says_so",
+    ),
+    Mutation(
+        "a full mailbox is an address that takes mail",
+        "jobs/bounces.py",
+        "    if mail.returned.no_such_address:\n",
+        "    if True:\n",
+        BOUNCED + "test_a_mailbox_that_is_full_or_one_mail_that_is_refused_holds_nothing_back[5.2.2 mailbox full]",
+    ),
+    Mutation(
+        "only of a ticket's own customer is it said that an address is well",
+        "web/ticket.py",
+        "        if customer is None or address not in customer.emails:\n",
+        "        if False:\n",
+        BOUNCED + "test_what_is_written_by_itself_does_not_go_to_an_address_that_takes_no_mail_until_a_person_says_so",
+    ),
+    Mutation(
         "a report counts only with the recipient of that very mail",
         "jobs/bounces.py",
         "        if row is not None and row.recipient.lower() in mail.returned.addresses:\n",

@@ -7,7 +7,9 @@ from email.message import EmailMessage
 import pytest
 from flask.testing import FlaskClient
 
+from jobs.bounces import held
 from jobs.intake import Ingested, Outcome, ingest
+from jobs.outbox import retry
 from tests.rows.maildesk import MailDesk, a_table, recipient
 from tests.web.desk import send
 
@@ -15,7 +17,13 @@ CUSTOMER = "camille@customer.test"
 
 
 def report(
-    mail: EmailMessage, *, action: str = "failed", to: str = CUSTOMER, message_id: str = "", number: int = 1
+    mail: EmailMessage,
+    *,
+    action: str = "failed",
+    to: str = CUSTOMER,
+    message_id: str = "",
+    number: int = 1,
+    why: str = "5.1.1 no such\r\n user here",
 ) -> bytes:
     """What a mail server says about this mail of ours (RFC 3464)."""
     return (
@@ -24,8 +32,8 @@ def report(
         "Content-Type: multipart/report; report-type=delivery-status; boundary=q\r\n\r\n"
         "--q\r\n\r\nYour mail was not delivered.\r\n"
         "--q\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.test\r\n\r\n"
-        f"Final-Recipient: rfc822; {to}\r\nAction: {action}\r\nStatus: 5.1.1\r\n"
-        "Diagnostic-Code: smtp; 550 5.1.1 no such\r\n user here\r\n\r\n"
+        f"Final-Recipient: rfc822; {to}\r\nAction: {action}\r\nStatus: {why[:5]}\r\n"
+        f"Diagnostic-Code: smtp; 550 {why}\r\n\r\n"
         f"--q\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: {message_id or mail['Message-ID']}\r\n"
         f"To: Camille <{mail['To'] if action == 'forwarded' else to}>\r\nSubject: s\r\n\r\n--q--\r\n"
     ).encode()
@@ -177,3 +185,82 @@ def test_a_rules_mail_that_came_back_is_told_to_the_team_and_sets_no_rule_off(
     # A stranger's own words do set that rule off.
     mail_desk.receive("Me too", sender="stranger@else.test", In_Reply_To=str(mail["Message-ID"]))
     assert [kind for kind, _ in mail_desk.said(item_id)][3:] == ["third_party", "bot"]
+
+
+def to_customer(mails: list[EmailMessage]) -> list[str]:
+    """Of these mails, those that go to the customer; colleagues are told of what was written."""
+    return [recipient(one) for one in mails if recipient(one) == CUSTOMER]
+
+
+GREETS = a_table("post_message", {"text": "We have it.", "public": True}, on={"on": "message", "by": "customer"})
+HELD = "an earlier e-mail came back for good: 550 5.1.1 no such user here; automatic ones are held back"
+
+
+def test_what_is_written_by_itself_does_not_go_to_an_address_that_takes_no_mail_until_a_person_says_so(
+    mail_desk: MailDesk, ana: FlaskClient
+) -> None:
+    mail_desk.desk.user("tea", "agent")
+    item_id, mail = answered(mail_desk, ana)
+    comes_back(mail_desk, report(mail))
+    mail_desk.desk.publish(GREETS)
+    mail_desk.receive("Hello?", sender=CUSTOMER, In_Reply_To=str(mail["Message-ID"]))
+    assert to_customer(mail_desk.work()) == []
+    assert ("email", "held", HELD) in mail_desk.outbox()
+    page = ana.get(f"/tickets/{item_id}").get_data(as_text=True)
+    assert "takes no mail</span>" in page
+    assert HELD in page
+    assert "held back</span>" in ana.get("/outbox?state=dead").get_data(as_text=True)
+    # What a person writes goes out all the same, and asking for everything again brings nothing there.
+    send(ana, f"/tickets/{item_id}/messages", {"text": "By hand."})
+    assert to_customer(mail_desk.work()) == [CUSTOMER]
+    with mail_desk.services.db.write() as connection:
+        retry(connection, mail_desk.services.clock.now())
+    assert to_customer(mail_desk.deliver()) == []
+
+    assert "no address of the ticket" in send(ana, f"/tickets/{item_id}/address", {"address": "x@y.test"}).text
+    mail_desk.receive("Still there?", sender=CUSTOMER, In_Reply_To=str(mail["Message-ID"]))
+    assert to_customer(mail_desk.work()) == []
+    send(ana, f"/tickets/{item_id}/address", {"address": CUSTOMER})
+    page = ana.get(f"/tickets/{item_id}").get_data(as_text=True)
+    assert "takes no mail</span>" not in page
+    assert f"said that {CUSTOMER} takes mail again" in page
+    mail_desk.receive("And now?", sender=CUSTOMER, In_Reply_To=str(mail["Message-ID"]))
+    assert to_customer(mail_desk.work()) == [CUSTOMER]
+
+
+def test_who_sends_a_held_mail_again_says_that_the_address_is_well(mail_desk: MailDesk, ana: FlaskClient) -> None:
+    mail_desk.desk.user("tea", "agent")
+    _, mail = answered(mail_desk, ana)
+    comes_back(mail_desk, report(mail))
+    mail_desk.desk.publish(GREETS)
+    mail_desk.receive("Hello?", sender=CUSTOMER, In_Reply_To=str(mail["Message-ID"]))
+    mail_desk.work()
+    row = 1 + [status for _, status, _ in mail_desk.outbox()].index("held")
+    send(ana, f"/outbox/{row}/again", {"to": CUSTOMER})
+    assert to_customer(mail_desk.deliver()) == [CUSTOMER]
+    mail_desk.receive("And now?", sender=CUSTOMER, In_Reply_To=str(mail["Message-ID"]))
+    assert to_customer(mail_desk.work()) == [CUSTOMER]
+
+
+@pytest.mark.parametrize("why", ["5.2.2 mailbox full", "5.7.1 looks like spam"])
+def test_a_mailbox_that_is_full_or_one_mail_that_is_refused_holds_nothing_back(
+    why: str, mail_desk: MailDesk, ana: FlaskClient
+) -> None:
+    item_id, mail = answered(mail_desk, ana)
+    comes_back(mail_desk, report(mail, why=why))
+    assert [status for _, status, _ in mail_desk.outbox()] == ["bounced"]
+    mail_desk.desk.publish(GREETS)
+    mail_desk.receive("Hello?", sender=CUSTOMER, In_Reply_To=str(mail["Message-ID"]))
+    assert to_customer(mail_desk.work()) == [CUSTOMER]
+    assert "takes no mail" not in ana.get(f"/tickets/{item_id}").get_data(as_text=True)
+
+
+def test_whose_ticket_is_hidden_from_me_has_no_address_that_i_can_speak_for(
+    mail_desk: MailDesk, ana: FlaskClient
+) -> None:
+    item_id, mail = answered(mail_desk, ana)
+    comes_back(mail_desk, report(mail))
+    mail_desk.set(item_id, team="ethics")
+    assert send(ana, f"/tickets/{item_id}/address", {"address": CUSTOMER}).status_code == 404
+    with mail_desk.services.db.read() as connection:
+        assert held(connection, [CUSTOMER.upper()]) == {CUSTOMER: "550 5.1.1 no such user here"}
