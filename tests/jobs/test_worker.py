@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -152,3 +153,33 @@ def _waits(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1], 16)
     return bool(caught & (1 << 14))
+
+
+#: A real worker, and beside it somebody who looks at it from within once it has settled, and then ends it.
+LOOKED_AT = """
+import gc, os, runpy, signal, sys, threading, time
+def tell():
+    while not gc.get_freeze_count():
+        time.sleep(0.01)
+    while not gc.isenabled():
+        time.sleep(0.01)
+    print(gc.get_freeze_count() > 100_000, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=tell, daemon=True).start()
+sys.argv[0] = "jobs.worker"
+runpy.run_module("jobs.worker", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_looks_for_garbage_and_not_in_what_it_imported(desk: Services) -> None:
+    environ = {
+        **os.environ,
+        "DESKHAND_DATA_DIR": str(desk.settings.data),
+        "DESKHAND_DATABASE_URL": desk.settings.database,
+        "DESKHAND_REDIS_URL": desk.settings.redis,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", LOOKED_AT, "clock"], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
