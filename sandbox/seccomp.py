@@ -91,7 +91,8 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "faccessat2": (439, 439),
 }
 
-#: The child computes and speaks on one socket; read and write are further tied to that descriptor.
+#: The child computes and speaks on one socket; read and write are further tied to that descriptor, `madvise` to giving
+#: memory back, and clocks to those that are not another process's.
 CHILD_ALLOW = (
     "close fstat munmap brk rt_sigaction rt_sigprocmask rt_sigreturn mremap madvise getpid exit exit_group futex"
     " clock_gettime clock_nanosleep nanosleep getrandom rseq sigaltstack gettimeofday time restart_syscall gettid"
@@ -117,6 +118,10 @@ _KILL, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 _LD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
 _X32 = 0x40000000
 _PROT_EXEC = 4
+#: What a process may advise about its memory: to take it back. glibc does so; nobody here has other advice to give.
+_DONTNEED, _FREE = 4, 8
+#: From here on the number of a clock is made of a process id: the kernel shows anybody the CPU time of anybody by it.
+_CLOCK_OF_A_PROCESS = 0x80000000
 
 
 def _do(code: int, value: int) -> bytes:
@@ -163,6 +168,8 @@ def _program(machine: str, answers: dict[int, str], fd: int) -> bytes:
     A tree because of the kernel: when a filter is installed, it runs it once for every call there is, to know which
     ones are always allowed; asking for one number after the other made that the dearest part of a child's jail."""
     answers |= dict.fromkeys(numbers(["mmap", "mprotect"], machine), "NO_EXEC")
+    answers |= dict.fromkeys(numbers(["madvise"], machine), "GIVE_BACK")
+    answers |= dict.fromkeys(numbers(["clock_gettime", "clock_nanosleep"], machine), "OWN_CLOCK")
     # ENOSYS, not EPERM: glibc then falls back to clone, which is judged by its own line.
     answers |= dict.fromkeys(numbers(["clone3"], machine), "ENOSYS")
     head = [_do(_LD, 4), _jump(_JEQ, _ARCHES[machine][1], 1, 0), _do(_RET, _KILL), _do(_LD, 0)]
@@ -179,6 +186,20 @@ def _program(machine: str, answers: dict[int, str], fd: int) -> bytes:
             _jump(_JEQ, fd, 0, 1),
             _do(_RET, _ALLOW),
             _do(_RET, _ERRNO | errno.EPERM),
+        ],
+        # Merging, cooling, evicting and poisoning pages tells of, or does something to, processes that have them, too.
+        "GIVE_BACK": [
+            _do(_LD, 32),
+            _jump(_JEQ, _DONTNEED, 1, 0),
+            _jump(_JEQ, _FREE, 0, 1),
+            _do(_RET, _ALLOW),
+            _do(_RET, _ERRNO | errno.EPERM),
+        ],
+        "OWN_CLOCK": [
+            _do(_LD, 16),
+            _jump(_JGE, _CLOCK_OF_A_PROCESS, 0, 1),
+            _do(_RET, _ERRNO | errno.EPERM),
+            _do(_RET, _ALLOW),
         ],
         # The third argument is prot; its low half lies at offset 32 on both (little endian) machines.
         "NO_EXEC": [_do(_LD, 32), _jump(_JSET, _PROT_EXEC, 0, 1), _do(_RET, _KILL), _do(_RET, _ALLOW)],

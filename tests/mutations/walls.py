@@ -51,6 +51,27 @@ MUTATIONS = (
         LAYERS + "test_memory_becomes_code_under_no_call",
     ),
     Mutation(
+        "seccomp: the clocks of other processes",
+        "sandbox/seccomp.py",
+        "_jump(_JGE, _CLOCK_OF_A_PROCESS, 0, 1)",
+        "_jump(_JGE, 0, 1, 1)",
+        ESCAPED + "test_nothing_succeeds[nobody-clock_of_the_first]",
+    ),
+    Mutation(
+        "seccomp: waiting by the clocks of other processes",
+        "sandbox/seccomp.py",
+        'numbers(["clock_gettime", "clock_nanosleep"], machine), "OWN_CLOCK"',
+        'numbers(["clock_gettime"], machine), "OWN_CLOCK"',
+        LAYERS + "test_no_process_reads_or_waits_for_the_clock_of_another",
+    ),
+    Mutation(
+        "seccomp: advice about memory that others have",
+        "sandbox/seccomp.py",
+        "_jump(_JEQ, _FREE, 0, 1)",
+        "_jump(_JGE, 0, 0, 1)",
+        ESCAPED + "test_nothing_succeeds[nobody-merge_pages]",
+    ),
+    Mutation(
         "seccomp: another architecture",
         "sandbox/seccomp.py",
         "_jump(_JEQ, _ARCHES[machine][1], 1, 0)",

@@ -89,6 +89,22 @@ def test_a_child_reads_and_writes_its_own_descriptor_only(machine: str) -> None:
         assert answers == [EPERM, EPERM, EPERM, ALLOW, EPERM, EPERM]
 
 
+def test_no_process_reads_or_waits_for_the_clock_of_another(program: bytes, machine: str) -> None:
+    """A clock's number may be made of a process id, and the kernel asks nobody for a permission."""
+    others = [2**32 - 8 * pid - 6 for pid in (0, 1, 2, 4_194_304)] + [2**31, 2**32 - 1]
+    for name in ("clock_gettime", "clock_nanosleep"):
+        assert {verdict(program, ARCH[machine], call(machine, name), clock) for clock in others} == {EPERM}
+        assert {verdict(program, ARCH[machine], call(machine, name), clock) for clock in range(32)} == {ALLOW}
+
+
+def test_memory_is_given_back_and_nothing_else_is_advised(program: bytes, machine: str) -> None:
+    answers = {
+        advice: verdict(program, ARCH[machine], call(machine, "madvise"), 0, 4096, advice) for advice in range(128)
+    }
+    assert {advice for advice, answer in answers.items() if answer == ALLOW} == {4, 8}
+    assert set(answers.values()) == {ALLOW, EPERM}
+
+
 @pytest.mark.parametrize("name", ["openat", "socket", "connect", "openat2", "uname", "getdents64"])
 def test_what_opens_a_way_out_is_refused_to_both(program: bytes, machine: str, name: str) -> None:
     assert verdict(program, ARCH[machine], call(machine, name)) == EPERM
