@@ -34,7 +34,6 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import func, insert, select
 
-from connectors import store as connections
 from jobs.tables import LookupRow, OutboxRow, RunRow
 from rules.store import EntryKind
 from run_tool.commands import children_of_this_process, die_with_parent, inherit_orphans, kill_group, tail
@@ -43,10 +42,9 @@ from run_tool.postgres_server import NOBODY, _initdb, _stop, _wait_for, postgres
 from tests import chaos_plain
 from tests.chaos_count import Found, count
 from tests.chaos_feed import MAILBOX, SECRET
-from tests.connectors.test_webhook import SECRET as HOOKS_SECRET
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.redis import RedisServer
-from tests.jobs.desk import a_desk_with_a_crm, free_port, publish, table
+from tests.jobs.desk import a_desk_with_a_crm, connect_hooks, free_port, publish, table
 from tests.jobs.sink import MailSink, a_mail_sink
 from tickets.db import Database
 from tickets.events import EventKind
@@ -389,15 +387,7 @@ def _desk(folder: Path, url: str, redis_url: str, crm: Upstream, hooks: Upstream
             connection.execute(
                 insert(Mailbox).values(key=MAILBOX, address="support@shop.example", secret_sha256=digest)
             )
-            connections.save_connection(
-                connection,
-                services.box,
-                name="hooks",
-                kind="webhook",
-                config={"base_url": hooks.url, "path": "/in", "secret": HOOKS_SECRET},
-                allow_write=True,
-                now=services.clock.now(),
-            )
+            connect_hooks(connection, services, hooks.url)
             token = api_store.new_token(connection, user="ana", name="", now=utc_now(), days=None)
         publish(services, EntryKind.SCRIPT, {"code": "S01", "name": "Ask the CRM", "source": SCRIPT})
         for content in (ANSWER_ALL, RUN_ALL, ASK_ALL, TELL_ALL, AT_ITS_TIME):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from connectors import store as connections
 from jobs import automation, enrichment, runs
@@ -22,6 +22,7 @@ from rules.store import EntryKind
 from sandbox.client import Sandbox
 from sandbox.limits import Limits
 from tests.builders import FrozenClock, a_desk
+from tests.connectors.test_webhook import SECRET as HOOKS_SECRET
 from tickets import people, store
 from tickets.item import Item
 from tickets.people import Viewer
@@ -50,6 +51,20 @@ def a_working_desk(
     a_desk(services.db)
     yield services
     services.close()
+
+
+def connect_hooks(connection: Connection, services: Services, url: str) -> None:
+    """The connection `hooks`, which tells a receiver of webhooks there."""
+    connections.save_connection(
+        connection,
+        services.box,
+        name="hooks",
+        kind="webhook",
+        config={"base_url": url, "path": "/in", "secret": HOOKS_SECRET},
+        allow_write=True,
+        now=services.clock.now(),
+    )
+    rule_list.bump(connection)
 
 
 #: A CRM that knows customers by their address, as operations of a connection of kind http_json.

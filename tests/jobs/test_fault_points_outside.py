@@ -14,15 +14,13 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, insert, select
 
-from connectors import store as connections
 from jobs import automation, outbox
 from jobs.services import Services
 from jobs.tables import OutboxRow
 from rules import store as rule_list
 from tests.builders import MORNING, a_ticket
-from tests.connectors.test_webhook import SECRET as HOOKS_SECRET
 from tests.connectors.upstream import Reply, Upstream
-from tests.jobs.desk import a_working_desk, clock_of, item, table, work
+from tests.jobs.desk import a_working_desk, clock_of, connect_hooks, item, table, work
 from tests.jobs.test_fault_points import events, killed_at
 from tests.jobs.test_timers import WAITING, tick
 from tests.web.desk import Clock, Desk
@@ -119,16 +117,7 @@ def test_a_schedule_whose_clock_is_killed_while_it_ticks_ticks_once(desk: Servic
 def hooks(desk: Services) -> Iterator[Upstream]:
     server = Upstream(lambda _: Reply(status=204))
     with desk.db.write() as connection:
-        connections.save_connection(
-            connection,
-            desk.box,
-            name="hooks",
-            kind="webhook",
-            config={"base_url": server.url, "path": "/in", "secret": HOOKS_SECRET},
-            allow_write=True,
-            now=desk.clock.now(),
-        )
-        rule_list.bump(connection)
+        connect_hooks(connection, desk, server.url)
     yield server
     server.close()
 

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from connectors import store as connections
-from rules import store as rule_list
 from tests.connectors.upstream import Reply, Upstream
+from tests.jobs.desk import connect_hooks
 from tests.rows.maildesk import MailDesk, a_table
 from tests.web.desk import send
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TELL = {"connection": "hooks", "event": "ticket.created", "data": {"source": "desk"}}
 
 
-def connect(mail_desk: MailDesk, url: str, **more: Any) -> None:
+def connect(mail_desk: MailDesk, url: str) -> None:
     with mail_desk.services.db.write() as connection:
-        config = {"base_url": url, "path": "/in", "secret": SECRET}
-        connections.save_connection(
-            connection,
-            mail_desk.services.box,
-            name="hooks",
-            kind="webhook",
-            config=config,
-            now=mail_desk.desk.clock.now(),
-            allow_write=True,
-            **more,
-        )
-        rule_list.bump(connection)
+        connect_hooks(connection, mail_desk.services, url)
 
 
 def test_it_is_told_once_and_tried_again_under_the_same_id(

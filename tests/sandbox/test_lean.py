@@ -26,13 +26,25 @@ if found is not None and party is not None:
 """
 
 
+def in_place_of_the_zygote(boot: str) -> subprocess.CompletedProcess[str]:
+    """This program, started as the service starts a zygote."""
+    command = _command(0)
+    command[command.index(_BOOT)] = boot
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, env={})
+
+
+def where_a_zygote_begins(program: str) -> subprocess.CompletedProcess[str]:
+    """The same for a program that only needs our modules to be found; it has to end well."""
+    done = in_place_of_the_zygote("import json, os, sys\nsys.path[:] = json.loads(sys.argv[1])\n" + program)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def test_the_zygote_holds_no_module_that_no_child_needs_and_nothing_that_runs_after_a_fork() -> None:
     """A module that comes back here costs every run its pages; a hook costs it also what the hook does."""
     told = "os.register_at_fork(after_in_child=lambda: os.write(1, b'hook'))\nif os.fork() == 0: os._exit(0)\nos.wait()"
     boot = _BOOT.rpartition("zygote.main(")[0] + f"{told}\nprint(json.dumps(sorted(sys.modules)))"
-    command = [*_command(0)]
-    command[command.index(_BOOT)] = boot
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, env={})
+    done = in_place_of_the_zygote(boot)
     modules = json.loads(done.stdout)  # and nothing else: the child said no "hook"
     assert "sandbox.child.main" in modules, done.stderr
     needless = "inspect dis tokenize hashlib _hashlib pathlib threading logging socket selectors"
@@ -47,9 +59,7 @@ def test_once_the_holes_are_filled_what_is_made_lies_together() -> None:
         "    ids = [id(one) for one in [bytes(size - 33) for _ in range(20)]]\n"
         "    print(taken, max(ids) - min(ids) <= 20 * (size + 16))\n"
     )
-    command = [*_command(0)]
-    command[command.index(_BOOT)] = "import json, sys\nsys.path[:] = json.loads(sys.argv[1])\n" + program
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, env={}, check=True)
+    done = where_a_zygote_begins(program)
     taken, together = zip(*(line.split() for line in done.stdout.splitlines()), strict=True)
     assert together == ("True", "True", "True")
     assert 0 < int(taken[0]) < 8_000_000
@@ -66,9 +76,7 @@ def test_the_code_of_functions_that_ran_is_laid_side_by_side_and_does_the_same()
         "print(moved >= 3, not dict(before).keys() & dict(after).keys(), after[-1][0] - after[0][0] < room)\n"
         "print(said == read() == ({'a': [1]}, 10), decoder.py_scanstring.__code__ is idle)\n"
     )
-    command = [*_command(0)]
-    command[command.index(_BOOT)] = "import json, sys\nsys.path[:] = json.loads(sys.argv[1])\n" + program
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, env={}, check=True)
+    done = where_a_zygote_begins(program)
     assert done.stdout.split() == ["True"] * 5
 
 
@@ -83,9 +91,7 @@ def test_the_pages_that_an_act_writes_to_are_found_and_the_act_leaves_nothing() 
         "print(looked_at <= pages(found), len(pages(found) & idle) < 5 < len(looked_at), traces)\n"
         "try: print(os.wait())\nexcept ChildProcessError: print('nobody left')\n"
     )
-    command = [*_command(0)]
-    command[command.index(_BOOT)] = "import json, os, sys\nsys.path[:] = json.loads(sys.argv[1])\n" + program
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, env={}, check=True)
+    done = where_a_zygote_begins(program)
     assert done.stdout == "True True []\nnobody left\n"
 
 
