@@ -31,6 +31,9 @@ from tests.bench.report import Figure, arguments, finish
 from tests.bench.rules_peers import PEERS, Event, Match, Rule, Test, have_peers, holds, plain
 from tickets.item import FieldType, StateField
 
+#: How it matches, the events in its own form, and the numbers of the rules in what it says.
+Engine = tuple[Match, Sequence[Any], Callable[[Any], list[int]]]
+
 SIZES = (10, 100, 1_000, 10_000)
 EVENTS = 2_000
 ROUNDS = 5
@@ -392,7 +395,10 @@ def beside_the_others(
 ) -> list[Figure]:
     size = len(rules)
     print(f"{size} rules")
-    engines = {"ours": (ours(rules), facts, our_ids), "plain interpreter": (plain(rules), events, list)}
+    engines: dict[str, Engine] = {
+        "ours": (ours(rules), facts, our_ids),
+        "plain interpreter": (plain(rules), events, list),
+    }
     for name, (make, form) in PEERS.items():
         began = time.process_time()
         try:
@@ -470,7 +476,7 @@ def shapes(all_rules: Sequence[Rule], events: Sequence[Event], facts: Sequence[F
     return figures
 
 
-def agree(engines: Mapping[str, tuple[Match, Sequence[Any], Callable[[Any], list[int]]]]) -> dict[str, int]:
+def agree(engines: Mapping[str, Engine]) -> dict[str, int]:
     """How many events each engine does in one round, once all say the same about as many as time allows."""
     counts = {}
     wanted: list[list[int]] = []
@@ -488,9 +494,7 @@ def agree(engines: Mapping[str, tuple[Match, Sequence[Any], Callable[[Any], list
     return counts
 
 
-def measure(
-    engines: Mapping[str, tuple[Match, Sequence[Any], Callable[[Any], list[int]]]], counts: Mapping[str, int]
-) -> dict[str, float]:
+def measure(engines: Mapping[str, Engine], counts: Mapping[str, int]) -> dict[str, float]:
     """Microseconds of CPU time an event, the median of interleaved rounds."""
     taken: dict[str, list[float]] = {name: [] for name in engines}
     for _ in range(ROUNDS):

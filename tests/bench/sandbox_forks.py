@@ -20,7 +20,7 @@ KEPT, EXIT = b"C", b"X"
 
 def serve_plain(control: socket.socket) -> NoReturn:
     """Fork on request until the control socket closes."""
-    os.register_at_fork = lambda **_: None  # type: ignore[assignment]  # as in the zygote
+    os.register_at_fork = lambda **_: None  # as in the zygote
     import sandbox.policy  # noqa: F401  what a run hardly touches comes first
     from sandbox import packing
 

@@ -241,6 +241,7 @@ def narrow(desk: Desk) -> None:
             still.at,
             connection.execute(select(TimeTrigger.next_at).where(TimeTrigger.entry == "A23")).one(),
         )
+    assert next_at is not None
     assert kept == urgent, f"{kept} timers for {urgent} urgent items"
     came = 0
     ahead = replace(services, clock=FrozenClock(next_at))
@@ -276,6 +277,7 @@ def come_due(desk: Desk, count: int) -> int:
         at = connection.execute(
             select(Timer.due_at).where(Timer.due_at.is_not(None)).order_by(Timer.due_at).offset(count - 1).limit(1)
         ).scalar_one()
+    assert at is not None
     still = desk.services.clock
     assert isinstance(still, FrozenClock)
     still.at = at

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from connectors import store
 from connectors.addresses import AddressCeiling
-from connectors.gateway import Gateway, Record
+from connectors.gateway import Gateway
 from connectors.secrets import SecretBox
 from connectors.store import ConnectionInfo
 from connectors.traffic import Traffic
@@ -55,7 +55,8 @@ class Desk:
         with self.db.write() as db:
             return store.save_connection(db, self.box, name=name, kind=kind, config=config, now=self.clock.now, **more)
 
-    def call(self, connection: str, operation: str, deadline_s: float = 10, **args: Any) -> Record:
+    def call(self, connection: str, operation: str, deadline_s: float = 10, **args: Any) -> Any:
+        """The `Record`, whose data has whatever shape the operation gives it."""
         return self.gateway.call(connection, operation, args, deadline_s=deadline_s, cause="test")
 
     def audit(self) -> list[Any]:

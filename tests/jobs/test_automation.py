@@ -325,5 +325,5 @@ rows:
     work(desk)
     with desk.db.read() as connection:
         queued = list(connection.execute(select(OutboxRow.payload).order_by(OutboxRow.id)).scalars())
-        texts = dict(tuple(row) for row in connection.execute(select(Message.id, Message.text)).all())
+        texts = {row.id: row.text for row in connection.execute(select(Message.id, Message.text))}
     assert [texts[one["message_id"]] for one in queued] == ["First answer.", "Second answer."]

@@ -512,10 +512,10 @@ def test_a_change_whose_input_is_missing_or_wrong_on_this_ticket_is_refused() ->
     nobody = some_facts({"subject": "x"}, customer={"name": "Camille"})
     with pytest.raises(ActionRefused, match=r"crm\.add_note needs email"):
         plan("change_system", {"change": "crm.add_note", "inputs": {"text": "x"}}, nobody, DESK)
-    unasked = {"change": "crm.add_note", "inputs": {"text": "{{erp.find_party.tier}}"}}
+    unasked: dict[str, Any] = {"change": "crm.add_note", "inputs": {"text": "{{erp.find_party.tier}}"}}
     with pytest.raises(ActionRefused, match="Tier is not known"):
         plan("change_system", unasked, FACTS, DESK)
-    wrong = {"change": "crm.add_note", "inputs": {"text": "x", "amount": "{{ticket.subject}}"}}
+    wrong: dict[str, Any] = {"change": "crm.add_note", "inputs": {"text": "x", "amount": "{{ticket.subject}}"}}
     with pytest.raises(ActionRefused, match=r"Amount takes an amount like 64\.90, not 'Double charge'"):
         plan("change_system", wrong, FACTS, DESK)
 
@@ -538,7 +538,12 @@ def test_cleaning_is_idempotent() -> None:
 
 def test_a_step_reads_as_a_sentence() -> None:
     assert step_sentence("assign_team", {"team": "billing"}, DESK) == "Assign team: Billing"
-    card = {"key": "orders", "data": [{"number": "20-7714"}], "title": "Orders", "source": "erp.list_orders"}
+    card: dict[str, Any] = {
+        "key": "orders",
+        "data": [{"number": "20-7714"}],
+        "title": "Orders",
+        "source": "erp.list_orders",
+    }
     assert step_sentence("set_context", card, DESK) == "Set context: orders · Orders · erp.list_orders"
     assert step_sentence("post_message", {"template": "E01", "public": False}, DESK) == (
         "Post message: Refund received · not public"

@@ -120,7 +120,7 @@ def test_a_scope_sees_what_earlier_entries_staged() -> None:
 
 def test_a_late_answer_decides_nothing_on_a_ticket_that_left_the_scope() -> None:
     table = a_table([grouped({"any": [IS_GOLD]})], scope=[IS_EMAIL])
-    answered = {"erp.find_party": {"state": "known", "data": {"tier": "gold"}}}
+    answered: dict[str, Any] = {"erp.find_party": {"state": "known", "data": {"tier": "gold"}}}
     rows = frozenset({"A01/hit"})
     assert decide(a_list(table), replace(EMAIL, lookups=answered), only_rows=rows).fired == ("A01/hit",)
     moved = some_facts({"channel": "chat"}, lookups=answered)
@@ -157,9 +157,10 @@ def test_a_named_list_stands_for_its_values() -> None:
     )
     assert decided(EMAIL, table).fired == ("A01/r1", "A01/r2")
     assert decided(some_facts({"channel": "chat"}), table).fired == ("A01/r2",)
-    [first, second] = dump_table(table)["rows"]  # type: ignore[misc]
-    assert first["if"] == {"c1": {"op": "any_of", "value": {"list": "WRITTEN"}}}  # type: ignore[call-overload,index]
-    assert second["if"] == {"c1": {"op": "any_of", "value": ["chat", {"list": "WRITTEN"}]}}  # type: ignore[call-overload,index]
+    rows: Any = dump_table(table)["rows"]
+    [first, second] = rows
+    assert first["if"] == {"c1": {"op": "any_of", "value": {"list": "WRITTEN"}}}
+    assert second["if"] == {"c1": {"op": "any_of", "value": ["chat", {"list": "WRITTEN"}]}}
     [seen] = decided(EMAIL, table).trace.entries[0].rows[0].conditions
     assert seen.expected == "is any of the list Written channels"
 

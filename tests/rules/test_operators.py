@@ -110,6 +110,7 @@ NEGATIVE = {"is_not", "none_of", "empty", "contains_none", "has_none"}
 def test_a_missing_value_makes_positive_operators_false_and_negative_ones_true(key: str) -> None:
     operator = OPERATORS[key]
     assert operator.when_missing is (key in NEGATIVE)
+    value: Any
     name, value = {
         Operand.NONE: ("ticket.fields.amount", None),
         Operand.PAIR: ("ticket.fields.amount", [1, 2]),

@@ -18,7 +18,7 @@ def found(**more: Any) -> list[tuple[dict[str, str], str]]:
 
 
 def test_a_table_is_read_from_data() -> None:
-    data = {
+    data: dict[str, Any] = {
         "code": "A01",
         "name": "New ticket triage",
         "triggers": [{"on": "created"}, {"on": "message", "by": "customer", "visibility": "public"}],

@@ -187,7 +187,7 @@ def test_what_was_written_before_a_wait_makes_tables_run_again_as_in_one_go(inde
     ]
     entries = [Entry(one.code, one.name, 1, at, table=one) for at, one in enumerate(tables)]
     ruleset = compile_ruleset(1, entries, DESK, index_from=index_from)
-    silver = {"lookups": {"erp.find_party": {"state": "known", "data": {"tier": "silver"}}}}
+    silver: dict[str, Any] = {"lookups": {"erp.find_party": {"state": "known", "data": {"tier": "silver"}}}}
     at_once = decide(ruleset, some_facts({"tags": ["a"]}, **silver))
     assert at_once.fired == ("B/r1", "C/r1", "A/r1")
     part = decide(ruleset, some_facts({"tags": ["a"]}))

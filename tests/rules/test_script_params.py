@@ -124,9 +124,9 @@ def test_a_step_that_gives_the_wrong_thing_is_refused_in_its_cell_and_when_it_is
 
 
 def test_what_is_given_is_completed_with_defaults_and_none() -> None:
-    cell = {"script": "double_charge", "params": {"days": 3, "note": "", "words": ["a"]}, "wait_s": 30}
+    cell: dict[str, Any] = {"script": "double_charge", "params": {"days": 3, "note": "", "words": ["a"]}, "wait_s": 30}
     assert clean_params("run_script", cell, WITH)["params"] == {"days": 3, "words": ["a"]}
-    given = {"days": 3, "tone": "plain", "note": None, "loud": False, "until": None, "words": ["a"]}
+    given: dict[str, Any] = {"days": 3, "tone": "plain", "note": None, "loud": False, "until": None, "words": ["a"]}
     assert plan("run_script", cell, some_facts(), WITH) == (RunScript("double_charge", given, 30),)
     assert complete(TAKES, {"days": 1.5, "tone": "warm"})["tone"] == "warm"
 
@@ -147,7 +147,11 @@ def test_a_steps_wait_is_bounded(wait_s: Any) -> None:
 
 
 def test_a_step_in_words_says_what_it_gives() -> None:
-    cell = {"script": "double_charge", "params": {"days": 3, "loud": True, "words": ["a", "b"]}, "wait_s": 5}
+    cell: dict[str, Any] = {
+        "script": "double_charge",
+        "params": {"days": 3, "loud": True, "words": ["a", "b"]},
+        "wait_s": 5,
+    }
     words = "Run script: Double charge · days: 3, loud: yes, words: a, b · seconds to wait 5"
     assert step_sentence("run_script", cell, WITH) == words
     assert step_sentence("run_script", {"script": "double_charge", "params": {}}, WITH) == "Run script: Double charge"

@@ -129,6 +129,7 @@ def test_a_moment_comes_back_as_it_went_in_and_is_kept_in_utc(database: Database
     for at in (datetime(2026, 3, 1, 12, 30, 15, 7, tzinfo=zone), datetime(2026, 7, 1, tzinfo=zone)):
         with database.write() as connection:
             key = connection.execute(CHANGE.values(at=at)).inserted_primary_key
+            assert key is not None
             found = connection.execute(select(SettingChange.at).where(SettingChange.id == key[0])).scalar_one()
             assert (found, found.tzinfo) == (at, UTC)
             assert connection.execute(select(SettingChange.id).where(SettingChange.at == at)).scalar_one() == key[0]

@@ -103,8 +103,8 @@ def a_past(connection: Connection) -> None:
     for field, outcome, hours in (("status", "done", 2), ("status", "overtaken", 5), ("team", "done", 7)):
         line = {"item_id": 1, "event_id": 1, "field": field, "outcome": outcome, "at": after(hours)}
         put(connection, "history", change={}, cause={}, actor_name="Ana", **line)
-    for who, hours in (("person:1", 0.25), ("user:ana", 0.5), ("user:bo", 0.75)):
-        put(connection, "seen", message_id=1, who=who, at=after(hours))
+    for who, part in (("person:1", 0.25), ("user:ana", 0.5), ("user:bo", 0.75)):
+        put(connection, "seen", message_id=1, who=who, at=after(part))
 
 
 def test_what_is_known_of_the_past_is_worked_out_from_the_rows_that_stood_there(empty_database_url: str) -> None:

@@ -28,7 +28,7 @@ def a_past(*statuses: tuple[int, str], replied_h: int | None = None) -> Past:
     return Past(MONDAY, trail, stamps)
 
 
-def clocks(past: Past, hours: float, policy: Policy = POLICY, before: dict[Target, SlaClock] | None = None):  # type: ignore[no-untyped-def]
+def clocks(past: Past, hours: float, policy: Policy = POLICY, before: dict[Target, SlaClock] | None = None):
     calendar = OFFICE if policy.calendar else None
     return reckon(policy, calendar, past, before or {}, MONDAY + hours * HOUR)
 

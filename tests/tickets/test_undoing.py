@@ -68,11 +68,13 @@ members = st.frozensets(st.sampled_from("abc"))
 
 
 @given(st.sampled_from(["x", "y"]), values, st.lists(st.tuples(values, st.booleans()), max_size=8))
-def test_a_field_ends_as_the_last_write_of_others_left_it(field: str, first: str | None, writes: list[object]) -> None:
+def test_a_field_ends_as_the_last_write_of_others_left_it(
+    field: str, first: str | None, writes: list[tuple[str | None, bool]]
+) -> None:
     """The naive meaning: whoever wrote last keeps the word; where that was us, the others' last word holds."""
     told, now, others = [], first, first
     last_ours = False
-    for value, ours in writes:  # type: ignore[misc]
+    for value, ours in writes:
         if value == now:
             continue
         told.append((field, now, value, ours))
@@ -85,11 +87,13 @@ def test_a_field_ends_as_the_last_write_of_others_left_it(field: str, first: str
 
 
 @given(members, st.lists(st.tuples(members, st.booleans()), max_size=6))
-def test_each_member_of_a_set_ends_as_the_last_of_others_left_it(first: frozenset[str], writes: list[object]) -> None:
+def test_each_member_of_a_set_ends_as_the_last_of_others_left_it(
+    first: frozenset[str], writes: list[tuple[frozenset[str], bool]]
+) -> None:
     told, now = [], first
     theirs = dict.fromkeys("abc", True)  # whether the member's last change was somebody else's, or none
     word = {one: one in first for one in "abc"}
-    for value, ours in writes:  # type: ignore[misc]
+    for value, ours in writes:
         if value == now:
             continue
         told.append(("tags", sorted(now) or None, sorted(value) or None, ours))
