@@ -92,7 +92,7 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
 }
 
 #: The child computes and speaks on one socket; read and write are further tied to that descriptor, `madvise` to giving
-#: memory back, and clocks to those that are not another process's.
+#: memory back, and clocks and futexes to those of no other process.
 CHILD_ALLOW = (
     "close fstat munmap brk rt_sigaction rt_sigprocmask rt_sigreturn mremap madvise getpid exit exit_group futex"
     " clock_gettime clock_nanosleep nanosleep getrandom rseq sigaltstack gettimeofday time restart_syscall gettid"
@@ -122,6 +122,8 @@ _PROT_EXEC = 4
 _DONTNEED, _FREE = 4, 8
 #: From here on the number of a clock is made of a process id: the kernel shows anybody the CPU time of anybody by it.
 _CLOCK_OF_A_PROCESS = 0x80000000
+#: A futex of this process alone. Without it a word of a library's code is one futex for all who have that file mapped.
+_FUTEX_PRIVATE = 128
 
 
 def _do(code: int, value: int) -> bytes:
@@ -170,6 +172,7 @@ def _program(machine: str, answers: dict[int, str], fd: int) -> bytes:
     answers |= dict.fromkeys(numbers(["mmap", "mprotect"], machine), "NO_EXEC")
     answers |= dict.fromkeys(numbers(["madvise"], machine), "GIVE_BACK")
     answers |= dict.fromkeys(numbers(["clock_gettime", "clock_nanosleep"], machine), "OWN_CLOCK")
+    answers |= dict.fromkeys(numbers(["futex"], machine), "OWN_FUTEX")
     # ENOSYS, not EPERM: glibc then falls back to clone, which is judged by its own line.
     answers |= dict.fromkeys(numbers(["clone3"], machine), "ENOSYS")
     head = [_do(_LD, 4), _jump(_JEQ, _ARCHES[machine][1], 1, 0), _do(_RET, _KILL), _do(_LD, 0)]
@@ -200,6 +203,12 @@ def _program(machine: str, answers: dict[int, str], fd: int) -> bytes:
             _jump(_JGE, _CLOCK_OF_A_PROCESS, 0, 1),
             _do(_RET, _ERRNO | errno.EPERM),
             _do(_RET, _ALLOW),
+        ],
+        "OWN_FUTEX": [
+            _do(_LD, 24),
+            _jump(_JSET, _FUTEX_PRIVATE, 0, 1),
+            _do(_RET, _ALLOW),
+            _do(_RET, _ERRNO | errno.EPERM),
         ],
         # The third argument is prot; its low half lies at offset 32 on both (little endian) machines.
         "NO_EXEC": [_do(_LD, 32), _jump(_JSET, _PROT_EXEC, 0, 1), _do(_RET, _KILL), _do(_RET, _ALLOW)],

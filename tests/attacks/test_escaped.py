@@ -22,7 +22,7 @@ import pytest
 
 from sandbox import seccomp
 from sandbox.ending import ENDED
-from sandbox.service import REQUIRED, Zygote
+from sandbox.service import REQUIRED, Child, Zygote
 from sandbox.service import WANTED as WANTED_LAYERS
 from sandbox.wire import Reader, encode
 from sandbox.zygote import FORK
@@ -255,9 +255,15 @@ class Raw:
 
     def run(self, source: str, wait_s: float = 30.0) -> tuple[dict[str, object] | None, int]:
         """What the child said, if it lived to say it, and its wait status."""
+        return self.heard(self.started(source), wait_s)
+
+    def started(self, source: str) -> Child:
         child = self.zygote.fork(FORK, 1, 128)
+        child.talk.sendall(encode({"source": source}, 1 << 20))
+        return child
+
+    def heard(self, child: Child, wait_s: float = 30.0) -> tuple[dict[str, object] | None, int]:
         try:
-            child.talk.sendall(encode({"source": source}, 1 << 20))
             child.talk.settimeout(wait_s)
             reader = Reader(1 << 20)
             said = None
@@ -440,6 +446,25 @@ def test_a_run_leaves_nothing_in_memory_for_the_next_one(raw: Raw) -> None:
     assert second == first
 
 
+#: A word of a library that every child has mapped, and what stands there.
+SHARED_WORD = (
+    "at = ctypes.cast(libc.malloc, ctypes.c_void_p).value & ~4095\nstands = ctypes.c_int.from_address(at).value\n"
+)
+WAIT_THERE = "call(202, at, 0, stands, struct.pack('qq', 1, 0), None, 0)\nout('PWNED, woken')"
+WAKE_THERE = (
+    "end = time.monotonic() + 0.5\nwhile time.monotonic() < end:\n    if call(202, at, 1, 9): out('PWNED, woke one')"
+)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are x86_64's")
+def test_two_runs_at_once_cannot_signal_each_other_through_the_code_they_share(raw: Raw) -> None:
+    """Read-only as it is: a futex that is not private is known by its file."""
+    both = [raw.started(PRELUDE + SHARED_WORD + one) for one in (WAIT_THERE, WAKE_THERE)]
+    for one in [raw.heard(child)[0] for child in both]:
+        assert one is not None
+        assert (one["printed"], str(one["raised"]).partition(":")[0]) == ([], "PermissionError")
+
+
 # Each system call of the tables, by its number -----------------------------------------------------------------------
 
 
@@ -505,7 +530,7 @@ ABUSE = {
     "getpid": "os.kill(os.getpid(), 0)\nout('PWNED')",
     "exit": "libc.syscall(ctypes.c_long(60), ctypes.c_long(0))\nout('PWNED')",
     "exit_group": "os._exit(0)\nout('PWNED')",
-    "futex": "call(202, ctypes.addressof(ctypes.c_int(1)), 6, 0, struct.pack('QQ', 0, 1), None, 0)\nout('PWNED')",
+    "futex": "call(202, ctypes.addressof(ctypes.c_int(1)), 134, 0, struct.pack('QQ', 0, 1), None, 0)\nout('PWNED')",
     "clock_gettime": "call(228, 99, ctypes.addressof(ctypes.create_string_buffer(16)))\nout('PWNED')",
     "clock_nanosleep": "time.sleep(-1)\nout('PWNED')",
     "nanosleep": "call(35, struct.pack('qq', -1, 0), None)\nout('PWNED')",

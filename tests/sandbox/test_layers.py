@@ -97,6 +97,12 @@ def test_no_process_reads_or_waits_for_the_clock_of_another(program: bytes, mach
         assert {verdict(program, ARCH[machine], call(machine, name), clock) for clock in range(32)} == {ALLOW}
 
 
+def test_a_futex_is_of_one_process_alone(program: bytes, machine: str) -> None:
+    shared = [verdict(program, ARCH[machine], call(machine, "futex"), 0, operation) for operation in range(128)]
+    private = [verdict(program, ARCH[machine], call(machine, "futex"), 0, operation) for operation in range(128, 256)]
+    assert (set(shared), set(private)) == ({EPERM}, {ALLOW})
+
+
 def test_memory_is_given_back_and_nothing_else_is_advised(program: bytes, machine: str) -> None:
     answers = {
         advice: verdict(program, ARCH[machine], call(machine, "madvise"), 0, 4096, advice) for advice in range(128)
