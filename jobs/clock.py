@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from jobs import retention, shadow, timers, undo
+from jobs.intake import AWAY
 from jobs.outbox import longest_pause_s, sendable
 from jobs.queues import Work
 from jobs.services import Services
@@ -117,11 +118,15 @@ _RECKONED: tuple[tuple[Any, Any, ColumnElement[bool]], ...] = (
 )
 
 
-def tick(services: Services) -> set[Work]:
-    """One look; hints what is due."""
-    timers.tick(services, budget_s=TIMERS_S)
-    undo.carry_on(services, budget_s=UNDO_S)
-    shadow.carry_on(services, budget_s=SHADOW_S)
+def tick(services: Services, failing: set[str] | None = None) -> set[Work]:
+    """One look; hints what is due.
+
+    A part that fails, other than for a database that is away, keeps no other from being done. It is told once:
+    `failing` are those of which it was."""
+    failing = set() if failing is None else failing
+    _apart("timers", lambda: timers.tick(services, budget_s=TIMERS_S), failing)
+    _apart("undo", lambda: undo.carry_on(services, budget_s=UNDO_S), failing)
+    _apart("shadow", lambda: shadow.carry_on(services, budget_s=SHADOW_S), failing)
     with services.db.read() as connection:
         found = due(services, connection)
     for work in found:
@@ -129,21 +134,37 @@ def tick(services: Services) -> set[Work]:
     return found
 
 
+def _apart(name: str, do: Callable[[], object], failing: set[str]) -> None:
+    try:
+        do()
+    except AWAY:
+        raise
+    except Exception as error:
+        if name not in failing:
+            log.error("clock.failing", exc_info=error, extra={"part": name})
+        failing.add(name)
+    else:
+        if name in failing:
+            log.warning("clock.works_again", extra={"part": name})
+            failing.discard(name)
+
+
 def run(services: Services, *, stopping: Callable[[], bool]) -> None:
     """Tick until told to stop. A database that is away is logged once, and looked for again."""
     away = False
+    failing: set[str] = set()
     looked_for_stale = 0.0
     prune_at = time.monotonic() + FIRST_PRUNE_S
     while not stopping():
         try:
-            tick(services)
+            tick(services, failing)
             if time.monotonic() - looked_for_stale > STALE_S:
-                services.queues.forget_stale(services.clock.now())
                 looked_for_stale = time.monotonic()
-                mend(services)
+                _apart("stale", lambda: services.queues.forget_stale(services.clock.now()), failing)
+                _apart("mend", lambda: mend(services), failing)
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + PRUNE_S
-                retention.prune(services)
+                _apart("prune", lambda: retention.prune(services), failing)
             if away:
                 log.warning("database.back")
                 away = False

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from jobs.intake import AWAY
 from jobs.preview import beside
 from jobs.services import Services
 from jobs.tables import DecisionRow, ShadowRow
@@ -125,7 +126,15 @@ def carry_on(services: Services, *, budget_s: float) -> int:
         running = connection.execute(select(ShadowRow.code).where(ShadowRow.ended_at.is_(None))).scalars().all()
     for code in running:
         while time.monotonic() <= ends:
-            seen = _look(services, code)
+            try:
+                seen = _look(services, code)
+            except AWAY:
+                raise
+            except Exception as error:
+                # It would fail again with each look, and hold up the others.
+                log.error("shadow.broken", exc_info=error, extra={"entry": code})
+                _give_up(services, code)
+                break
             if seen is None:
                 break
             compared += seen
@@ -179,6 +188,13 @@ def _look(services: Services, code: str) -> int | None:
         },
     )
     return None if over else found.events
+
+
+def _give_up(services: Services, code: str) -> None:
+    """End what cannot be looked at. Its row may be what is wrong, so it is not read."""
+    ended = update(ShadowRow).where(ShadowRow.code == code, ShadowRow.ended_at.is_(None))
+    with services.db.write() as connection:
+        connection.execute(ended.values(ended_at=services.clock.now(), problem=INVALID))
 
 
 def _end(services: Services, row: AnyRow, problem: str, now: datetime) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, not_, select, update
 
+from jobs.intake import AWAY
 from jobs.services import Services
 from jobs.tables import DecisionRow, UndoItemRow, UndoRow
 from tickets import store
@@ -175,7 +176,21 @@ def take_back(connection: Connection, undo_id: int, item_id: int, now: datetime)
 
 def _take_back(connection: Connection, item_id: int, scope: Scope, actor: Actor, now: datetime) -> dict[str, Any]:
     """Take back on one item; what its row then says. A value that is refused now leaves the item as it is."""
-    found = plan(connection, item_id, scope, lock=True)
+    try:
+        with connection.begin_nested():
+            return _done(connection, plan(connection, item_id, scope, lock=True), scope, actor, now)
+    except AWAY:
+        raise
+    except Exception as error:
+        # One that cannot be taken back must not hold up all others for ever.
+        log.error("undo.broken", exc_info=error, extra={"item": item_id, "entry": scope.code})
+        told = {"problem": f"it could not be taken back ({type(error).__name__})"}
+        return {"status": "failed", "outcome": told, "event_id": None}
+
+
+def _done(connection: Connection, found: Plan, scope: Scope, actor: Actor, now: datetime) -> dict[str, Any]:
+    """Do what was planned; what the item's row then says. Raises what nobody foresaw."""
+    item_id = found.item.id
     told: dict[str, JSON] = {
         "kept": [[one.field, one.since, one.member] for one in found.kept],
         "stays": dict(found.stays),

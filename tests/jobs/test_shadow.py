@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from jobs import shadow
 from jobs.services import Services
@@ -113,6 +113,18 @@ def test_once_it_met_its_tickets_it_passed_or_not(
     arrive(desk, "Late")
     shadow.carry_on(desk, budget_s=30)
     assert stands(desk).row.events == counted, "it is over"
+
+
+def test_one_that_cannot_be_looked_at_ends_and_holds_up_nobody(desk: Services, viewer: Viewer) -> None:
+    table(desk, LIVE)
+    drafted(desk, DRAFT)
+    begin(desk, viewer)
+    with desk.db.write() as connection:
+        connection.execute(update(ShadowRow).values(items=5))
+    arrive(desk, "Water")
+    assert shadow.carry_on(desk, budget_s=30) == 0
+    assert stands(desk).standing is Standing.STOPPED
+    assert not held_back(desk)
 
 
 def test_its_time_runs_out_and_without_any_event_it_did_not_pass(desk: Services, viewer: Viewer) -> None:

@@ -392,6 +392,30 @@ def test_a_schedule_comes_for_every_open_ticket_once_per_tick_and_once_after_dow
     assert len(ticks) == 2
 
 
+def test_a_part_of_the_clock_that_fails_keeps_no_other_from_its_work_and_is_told_once(
+    desk: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    table(desk, WAITING)
+    clock.tick(desk)
+    a_ticket(desk.db, status="waiting_team")
+    work(desk)
+    clock_of(desk).forward(hours=72)
+    a_ticket(desk.db)
+    with desk.db.write() as connection:
+        kept = connection.execute(select(TimeTrigger.rule).where(TimeTrigger.entry == "A21")).scalar_one()
+        connection.execute(update(TimeTrigger).where(TimeTrigger.entry == "A21").values(rule={}))
+    failing: set[str] = set()
+    for _ in range(2):
+        assert Work.DRAIN in clock.tick(desk, failing)
+    assert failing == {"timers"}
+    assert [one.message for one in caplog.records if one.name == "jobs.clock"] == ["clock.failing"]
+    with desk.db.write() as connection:
+        connection.execute(update(TimeTrigger).where(TimeTrigger.entry == "A21").values(rule=kept))
+    clock.tick(desk, failing)
+    assert failing == set()
+    assert caplog.records[-1].message == "clock.works_again"
+
+
 def test_a_look_of_the_clock_fires_what_is_due_and_tells_the_workers(desk: Services) -> None:
     table(desk, WAITING)
     clock.tick(desk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from jobs import outbox, undo
 from jobs.services import Services
@@ -185,6 +185,23 @@ def test_a_value_that_is_refused_now_leaves_its_item_whole_and_the_rest_goes_on(
     status, told = outcome(desk, asked, first)
     assert status == "failed"
     assert "gone" in str(told["problem"])
+    assert item(desk, first) == was
+    assert outcome(desk, asked, second)[0] == "done"
+
+
+def test_an_item_whose_history_nobody_can_read_is_named_and_holds_up_no_other(desk: Services, viewer: Viewer) -> None:
+    table(desk, URGENT)
+    first, second = (a_ticket(desk.db).item_id for _ in range(2))
+    work(desk)
+    for one in (first, second):
+        answered(desk, one)
+    with desk.db.write() as connection:
+        line = update(History).where(History.item_id == first, History.field == "priority")
+        connection.execute(line.values(change={"was": "low"}))
+    was = item(desk, first)
+    asked = ask(desk, viewer)
+    assert undo.carry_on(desk, budget_s=30) == 2
+    assert outcome(desk, asked, first) == ("failed", {"problem": "it could not be taken back (KeyError)"})
     assert item(desk, first) == was
     assert outcome(desk, asked, second)[0] == "done"
 

@@ -65,9 +65,16 @@ MUTATIONS = (
     Mutation(
         "the clock looks after timers",
         "jobs/clock.py",
-        "    timers.tick(services, budget_s=TIMERS_S)\n",
+        '    _apart("timers", lambda: timers.tick(services, budget_s=TIMERS_S), failing)\n',
         "",
         TIMERS + "test_a_look_of_the_clock_fires_what_is_due_and_tells_the_workers",
+    ),
+    Mutation(
+        "a part of the clock that fails keeps no other from its work",
+        "jobs/clock.py",
+        "    except AWAY:\n        raise\n",
+        "    except Exception:\n        raise\n",
+        TIMERS + "test_a_part_of_the_clock_that_fails_keeps_no_other_from_its_work_and_is_told_once[sqlite]",
     ),
     Mutation(
         "an episode fires once",

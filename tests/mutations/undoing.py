@@ -46,6 +46,13 @@ MUTATIONS = (
         WORK + "test_the_card_of_a_change_stays_as_the_change_does_and_both_are_said[sqlite]",
     ),
     Mutation(
+        "undo: what cannot be read holds up no other",
+        "jobs/undo.py",
+        "    except AWAY:\n        raise\n",
+        "    except Exception:\n        raise\n",
+        WORK + "test_an_item_whose_history_nobody_can_read_is_named_and_holds_up_no_other[sqlite]",
+    ),
+    Mutation(
         "undo: the cap",
         "jobs/undo.py",
         "    if len(wanted) > MOST_ITEMS:\n",
