@@ -14,7 +14,7 @@ import re as real_re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.child.patterns import FLAGS, Pattern, ReError, compiled
+from sandbox.child.patterns import FLAGS, Match, Pattern, ReError, compiled
 from sandbox.child.values import Forbidden, called, plain
 
 
@@ -161,8 +161,10 @@ class Day(real_datetime.date):
         return super().strftime(pattern)
 
 
-Moment.__name__ = Moment.__qualname__ = "datetime"
+Moment.__name__ = Moment.__qualname__ = Moment.__module__ = "datetime"
 Day.__name__ = Day.__qualname__ = "date"
+Day.__module__ = "datetime"
+Pattern.__module__ = Match.__module__ = "re"
 for _kind in (Moment, Day):
     for _name, _method in vars(_kind).items():
         called(f"{_kind.__name__}.{_name}", _method)

@@ -181,6 +181,9 @@ class Child:
         self._broken_by = ""
         self._scope = _SCOPE
 
+    def __repr__(self) -> str:
+        return "<run>"  # what `print` and `stop` are bound to
+
     def live(self) -> NoReturn:
         """From the first frame to the end of the process."""
         _signal_of(_OUT_OF_CPU, self._out_of_cpu)
@@ -291,7 +294,7 @@ class Child:
                 self._break(Code.OUTPUT_LIMIT, f"The script asked for more than {self._limits.actions} actions")
             self._send({"t": "act", "action": name, "params": bound, "line": _script_line()}, later=True)
 
-        return act
+        return values.called(what, act)
 
     def _operation(self, connection: str, name: str, params: _Params) -> Callable[..., Any]:
         what = f"{connection}.{name}"
@@ -308,7 +311,7 @@ class Child:
                 raise call_error(answer["err"], connection, name)
             return _readable(answer["ok"])
 
-        return ask
+        return values.called(what, ask)
 
     def _bind(self, what: str, params: _Params, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The call's arguments by name, as JSON. Raises `BadArgument` or `BadValue` with a way out."""

@@ -8,11 +8,12 @@ import re
 import sys
 from collections.abc import Mapping
 from types import FrameType, FunctionType
-from typing import Any
+from typing import Any, TypeVar
 
 from sandbox.policy import SCRIPT
 
 _getframe = sys._getframe
+_Named = TypeVar("_Named")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 MAX_COPY_DEPTH = 32
 
@@ -76,6 +77,10 @@ class Ambiguous(Exception):
     connection = ""
     operation = ""
     from_call = False
+
+
+# Scripts know them by these names alone.
+Unavailable.__module__ = Ambiguous.__module__ = "builtins"
 
 
 class CallDenied(Exception):
@@ -160,7 +165,7 @@ def without_addresses(text: str) -> str:
     return _ADDRESS.sub("", text) if " at 0x" in text else text
 
 
-def called(name: str, function: Any) -> Any:
+def called(name: str, function: _Named) -> _Named:
     """The same function, which errors about its arguments call by the name that scripts know."""
     inner = getattr(function, "__func__", function)
     if type(inner) is FunctionType:

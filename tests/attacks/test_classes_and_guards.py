@@ -147,6 +147,34 @@ def test_statements_without_a_rule_are_refused(host: Host, name: str) -> None:
     refused(host, STATEMENTS[name] + '\nprint("PWNED")', "FORBIDDEN", "SYNTAX")
 
 
+ANY_NAME = "class A:\n    def __eq__(self, other): return True\n    def __hash__(self): return 1\n"
+ODD = {
+    "a_name_like_every_name": ANY_NAME + "getattr(ticket, A())",
+    "an_item_like_every_item": ANY_NAME + "ticket[A()]",
+    "asking_for_a_name_like_every_name": ANY_NAME + "hasattr(crm, A())",
+    "an_assignment_in_a_comprehension": "[(_getattr_ := x) for x in [1]]",
+    "an_assignment_in_a_lambda": "(lambda: (__import__ := 1))()",
+    "a_private_name_in_wide_letters": "getattr((), '\uff3f\uff3fclass\uff3f\uff3f')",
+    "a_format_in_a_format": "x = f'{1:{().__class__}}'",
+    "a_format_of_a_connection": "format(crm, '{0.__class__}')",
+    "a_function_for_what_is_no_json": "json.dumps({'a': crm}, default=str)",
+    "a_function_for_each_object": "json.loads('{}', object_hook=print)",
+    "a_codec_by_a_path": "'x'.encode('../../etc/passwd')",
+    "a_codec_that_is_a_module": "b'x'.decode('os')",
+    "a_zone_of_its_own": "class Z:\n    def utcoffset(self, at): print('PWNED')\ndatetime.datetime.now(Z())",
+    "a_file_to_print_to": "print('x', **{'file': ticket})",
+    "the_function_of_a_property": "property(len).fget",
+    "the_precision_of_all_decimals": "decimal.getcontext().prec = 10**9",
+    "a_fact_put_in_disorder": "random.shuffle(ticket.tags)",
+    "the_order_of_a_class": "class A: pass\nA.mro()",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_ways_lead_nowhere(host: Host, name: str) -> None:
+    refused(host, ODD[name] + '\nprint("PWNED")', "FORBIDDEN", "ATTRIBUTE", "RUNTIME")
+
+
 def test_a_decorator_gets_only_what_the_script_has(host: Host) -> None:
     assert harmless(host, "def d(f):\n    return 5\n@d\ndef g(): pass\n@d\nclass A: pass\nprint(g, A)") == ["5 5"]
 

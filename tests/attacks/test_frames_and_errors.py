@@ -144,6 +144,23 @@ def test_an_error_that_lies_about_itself_ends_the_script_like_any_other(host: Ho
     assert "PWNED" not in outcome.error.message + outcome.error.hint
 
 
+SHOWN = (
+    "print, log, stop, now, crm, crm.find_customer, ticket, ticket.add_note, ticket.tags.copy, customer.get, json,"
+    " json.dumps, re.compile('a'), re.match('a', 'a'), random.choice, datetime.datetime, datetime.datetime.now, now().strftime,"
+    " datetime.date, Unavailable, Ambiguous, decimal.Decimal, getattr, str, A, A(), A().f, event, history"
+)
+
+
+def test_what_is_printed_of_a_thing_names_none_of_our_code(host: Host) -> None:
+    source = f"class A:\n    def f(self): pass\nfor one in [{SHOWN}]:\n    print(one, repr(one), f'{{one}}')"
+    lines = host.logged(source)
+    assert len(lines) == SHOWN.count(",") + 1 - 1  # `re.match` has a comma of its own
+    assert [line for line in lines if "sandbox" in line or "<locals>" in line or "Child" in line] == []
+    assert lines[5] == " ".join(["<function crm.find_customer>"] * 3)
+    assert lines[7] == " ".join(["<function ticket.add_note>"] * 3)
+    assert lines[2].startswith("<bound method stop of <run>>")
+
+
 def test_what_a_suspended_generator_would_still_do_is_not_done(host: Host) -> None:
     source = 'def g():\n    try:\n        yield 1\n    finally:\n        ticket.add_note("late")\nx = g()\nnext(x)\n'
     assert harmless(host, source) == []
