@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 import redis as redis_client
 from sqlalchemy import inspect, text
+from werkzeug.exceptions import HTTPException
 
+from tests.environment.applications import lent
 from tests.environment.databases import Kind, MakeDatabase
 from tests.environment.loopback import OutsideThisMachine
 from tests.environment.redis import RedisServer
+from tests.web.desk import a_desk
 from tickets import migrate
 from tickets.db import Database
+from web.context import EXTENSION
 
 
 def test_the_redis_server_is_on_a_socket_only_we_can_reach(
@@ -89,3 +93,24 @@ def test_a_test_cannot_reach_another_machine(address: tuple[str, int]) -> None:
 def test_a_test_can_reach_a_server_on_loopback() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         assert client.getpeername() == server.getsockname()
+
+
+def test_an_application_is_lent_again_unless_a_test_changed_it(
+    make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServer, redis: redis_client.Redis
+) -> None:
+    desks = [a_desk(make_database("sqlite"), tmp_path / str(at), redis_server.url) for at in range(4)]
+    with lent(desks[0].services) as first:
+        # An error of each kind: Flask looks for its handler.
+        assert first.test_client().get("/nonsense").status_code == 404
+        assert first.test_client().post("/sign-in").status_code == 400
+    with lent(desks[1].services) as second:
+        assert second is first
+        assert second.extensions[EXTENSION] is desks[1].services
+        second.error_handler_spec[None][418][HTTPException] = lambda _error: ("tea", 200)
+    with lent(desks[2].services) as third:
+        assert third is not first
+        third.view_functions["signin.page"] = lambda: "nobody signs in"
+    with lent(desks[3].services) as fourth:
+        assert fourth not in (first, third)
+    for desk in desks:
+        desk.services.close()
