@@ -147,7 +147,8 @@ def test_an_error_that_lies_about_itself_ends_the_script_like_any_other(host: Ho
 SHOWN = (
     "print, log, stop, now, crm, crm.find_customer, ticket, ticket.add_note, ticket.tags.copy, customer.get, json,"
     " json.dumps, re.compile('a'), re.match('a', 'a'), random.choice, datetime.datetime, datetime.datetime.now,"
-    " now().strftime, datetime.date, Unavailable, Ambiguous, decimal.Decimal, getattr, str, A, A(), A().f, event, history"
+    " now().strftime, datetime.date, Unavailable, Ambiguous, decimal.Decimal, getattr, str, A, A(), A().f, event,"
+    " history"
 )
 
 
