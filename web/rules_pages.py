@@ -21,6 +21,7 @@ from web import rules_store, rules_words, scripts_content, shipped
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.replays_pages import lab
 from web.rules_counts import counts
 from web.rules_dock import dock
 from web.rules_editor import editor
@@ -35,7 +36,18 @@ from web.undo_pages import undoing
 from web.versions import sent_seen
 
 pages = Blueprint("rules", __name__)
-for part in (editor, dock, counts, versions, exports, imports, report, beside, undoing(EntryKind.TABLE, PERMISSION)):
+for part in (
+    editor,
+    dock,
+    counts,
+    versions,
+    exports,
+    imports,
+    report,
+    lab,
+    beside,
+    undoing(EntryKind.TABLE, PERMISSION),
+):
     pages.register_blueprint(part)
 
 

@@ -73,7 +73,7 @@ MOST_OTHERS = 100
 #: Seconds of work that one item may take, on one side.
 ITEM_S = 10.0
 #: Seconds after which a scratch folder that nobody took away is an orphan.
-ORPHAN_S = 3_600
+ORPHAN_S = 600
 #: Where the rule list of a scratch desk begins before an item does: a moment, so that no clock of its rules is late.
 BEFORE = timedelta(seconds=1)
 #: What a scratch desk takes over from the live one.
@@ -107,14 +107,26 @@ _BLANK: Mapping[str, str] = {"password_hash": "", "sealed": ""}
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """The end of a story on one side. `cut` says why it was left before its end, "" when it was told to its end."""
+    """The end of a story on one side. `cut`: at which bound it was left, None when it was told to its end."""
 
     told: Told
-    cut: str = ""
+    cut: Cut | None = None
 
 
-class _Cut(Exception):
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A bound that was reached. `what`: "seconds" of work, "moments" at which something was due, or "rounds" at one."""
+
+    what: str
+    most: int
+
+
+class _Left(Exception):
     """A bound was reached; what happened until then stands."""
+
+    def __init__(self, what: str, most: float) -> None:
+        super().__init__(what, most)
+        self.cut = Cut(what, int(most))
 
 
 class JumpingClock:
@@ -237,7 +249,7 @@ class Lab:
         self._ends = time.monotonic() + ITEM_S
         self._moments = 0
         self._connectors.tell(story.answers)
-        cut = ""
+        cut: Cut | None = None
         with _quiet():
             item_id = self._begin(story)
             try:
@@ -247,8 +259,8 @@ class Lab:
                     self._happen(item_id, one)
                     self._settle()
                 self._until(story.until)
-            except _Cut as reached:
-                cut = str(reached)
+            except _Left as reached:
+                cut = reached.cut
             with self.services.db.read() as connection:
                 return Played(tell(connection, item_id, story.until, self._connectors.missing), cut)
 
@@ -315,13 +327,13 @@ class Lab:
         for _ in range(MOST_ROUNDS):
             left_s = self._ends - time.monotonic()
             if left_s <= 0:
-                raise _Cut(f"it took longer than {ITEM_S:.0f} s")
+                raise _Left("seconds", ITEM_S)
             done = automation.drain(self.services, budget_s=left_s)
             done += enrichment.enrich(self.services)
             done += runs.run_due(self.services)
             if not done:
                 return
-        raise _Cut(f"it came to no end within {MOST_ROUNDS} rounds")
+        raise _Left("rounds", MOST_ROUNDS)
 
     def _until(self, to: datetime) -> None:
         """Let the time pass up to `to`, stopping wherever something is due."""
@@ -332,7 +344,7 @@ class Lab:
                 return
             self._moments += 1
             if self._moments > MOST_MOMENTS:
-                raise _Cut(f"after {MOST_MOMENTS} moments at which something was due")
+                raise _Left("moments", MOST_MOMENTS)
             self._clock.at = max(self._clock.now(), moment)
             while timers.fire(self.services) + timers.fire_schedules(self.services):
                 pass

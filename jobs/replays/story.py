@@ -26,6 +26,8 @@ from tickets.values import JSON
 
 #: Events from outside that are told of one item, its beginning among them; the rest is left out, and said to be.
 MOST_EVENTS = 20
+#: What is said of an item without a beginning.
+UNTOLD = "How it began is not kept"
 #: Events of one item that are read.
 MOST_READ = 1_000
 #: How the store's own lines begin that end a sleep: they come by themselves when it ends again.
@@ -82,7 +84,7 @@ def story(connection: Connection, item_id: int, until: datetime) -> Story:
     ).all()
     events = [store.event_of(row) for row in rows]
     if not events or events[0].kind is not EventKind.CREATED:
-        raise Untold("How it began is not kept")
+        raise Untold(UNTOLD)
     outside = _outside(connection, events)
     cut = len(outside) > MOST_EVENTS or len(events) == MOST_READ
     if len(outside) > MOST_EVENTS:

@@ -27,7 +27,7 @@ from jobs.preview import FieldChange
 from jobs.queues import Work
 from jobs.replays.lab import ITEM_S, Lab, Played, lab
 from jobs.replays.story import MOST_EVENTS, Story, Untold, story
-from jobs.replays.told import Differs, Told, differs
+from jobs.replays.told import Differs, Line, Told, differs
 from jobs.services import Services
 from jobs.tables import ReplayItemRow, ReplayRow
 from rules import store as rule_list
@@ -62,12 +62,23 @@ TRIES = 3
 HIDDEN_CAP = 1_000
 #: Characters of a sentence that is kept with an item or a replay.
 SENTENCE_CHARS = 200
+#: Why an item was not played, where the store does not say it; `UNTOLD` of `jobs.replays.story` is another.
+NOT_VISIBLE = "It is not visible any more to who asked"
+CUT_OFF = "Whoever played it was cut off, again and again"
+FAILED = "It could not be played again; the log of the workers says why"
 #: Why a replay ended before its time.
 CHANGED, BROKEN, LATE, GONE = "changed", "broken", "late", "gone"
 
 
 class Refused(Exception):
-    """This replay is not begun; the sentence says why. Nothing was written."""
+    """This replay is not begun. Nothing was written.
+
+    `why`: no_draft, broken (both of `code`), none, many, going or nothing (that could be played)."""
+
+    def __init__(self, why: str, sentence: str, code: str = "") -> None:
+        super().__init__(sentence)
+        self.why = why
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,28 +121,28 @@ def start(
     for code in dict.fromkeys(codes):
         stored = rule_list.entry(connection, code)
         if stored.draft is None:
-            raise Refused(f"{code} has no draft")
+            raise Refused("no_draft", f"{code} has no draft", code)
         if stored.kind is EntryKind.TABLE:
             words = words or vocabulary(connection)
             try:
                 parse_table({**stored.draft, "code": code}, words)
             except TableInvalid as error:
-                raise Refused(f"The draft of {code} cannot be read: {error}") from None
+                raise Refused("broken", f"The draft of {code} cannot be read: {error}", code) from None
         drafts[code] = [stored.draft_count, (stored.live_version or 0) + 1]
     if not drafts:
-        raise Refused("No draft was chosen")
+        raise Refused("none", "No draft was chosen")
     if len(drafts) > MOST_DRAFTS:
-        raise Refused(f"{len(drafts)} drafts were chosen; {MOST_DRAFTS} are the most")
+        raise Refused("many", f"{len(drafts)} drafts were chosen; {MOST_DRAFTS} are the most")
     going = select(func.count()).where(ReplayRow.asked_by == viewer.key, ReplayRow.status == "running")
     if connection.execute(going).scalar_one() >= AT_ONCE:
-        raise Refused(f"{AT_ONCE} replays of yours are under way; wait for one or stop it")
+        raise Refused("going", f"{AT_ONCE} replays of yours are under way; wait for one or stop it")
     most = min(max(1, picked.most), MOST_ITEMS)
     items = connection.execute(
         select(WorkItem.id).where(picked.test(), visible(viewer)).order_by(WorkItem.id.desc()).limit(most)
     ).scalars()
     wanted = list(items)
     if not wanted:
-        raise Refused("No ticket that you may see was picked")
+        raise Refused("nothing", "No ticket that you may see was picked")
     unseen = select(WorkItem.id).where(picked.test(), not_(visible(viewer)), WorkItem.id >= wanted[-1])
     hidden = connection.execute(select(func.count()).select_from(unseen.limit(HIDDEN_CAP).subquery())).scalar_one()
     made = insert(ReplayRow).values(
@@ -264,7 +275,7 @@ class _Slice:
             with self._services.db.read() as connection:
                 seen = select(exists().where(WorkItem.id == item_id, visible(viewer)))
                 if not connection.execute(seen).scalar_one():
-                    return "failed", None, {"problem": "It is not visible any more to who asked"}
+                    return "failed", None, {"problem": NOT_VISIBLE}
                 past = story(connection, item_id, self._row.asked_at)
         except (Untold, TicketsError) as error:
             return "failed", None, {"problem": str(error)[:SENTENCE_CHARS]}
@@ -277,7 +288,7 @@ class _Slice:
         except Exception as error:
             # One item that cannot be played is no reason to say nothing about the others.
             log.error("replay.failed", exc_info=error, extra={"replay": self._row.id, "item": item_id})
-            return "failed", None, {"problem": f"It could not be played again ({type(error).__name__})"}
+            return "failed", None, {"problem": FAILED}
 
     def _keep(self, item_id: int, status: str, faithful: bool | None, outcome: Mapping[str, JSON]) -> bool:
         """Write one item's outcome. False when the replay is no longer ours: stopped, or taken up by another."""
@@ -300,7 +311,7 @@ class _Slice:
         item_id = self._next()
         if item_id is not None:
             log.error("replay.cut_off", extra={"replay": self._row.id, "item": item_id})
-            self._keep(item_id, "failed", None, {"problem": "Whoever played it was cut off, again and again"})
+            self._keep(item_id, "failed", None, {"problem": CUT_OFF})
 
     def _give_back(self) -> None:
         with self._services.db.write() as connection:
@@ -330,8 +341,9 @@ def outcome_of(past: Story, live: Played, draft: Played) -> tuple[str, bool | No
     notes: list[JSON] = []
     if past.cut:
         notes.append({"what": "events", "n": MOST_EVENTS})
-    if live.cut or draft.cut:
-        notes.append({"what": "cut", "why": live.cut or draft.cut})
+    cut = live.cut or draft.cut
+    if cut is not None:
+        notes.append({"what": cut.what, "n": cut.most})
     missing = list(dict.fromkeys([*live.told.missing, *draft.told.missing]))
     changed = not between.same or live.told.rows != draft.told.rows
     outcome: dict[str, JSON] = {
@@ -343,12 +355,22 @@ def outcome_of(past: Story, live: Played, draft: Played) -> tuple[str, bool | No
     }
     if changed or not from_real.same:
         outcome["lines"] = {"live": _lines(live.told), "draft": _lines(draft.told)}
-    faithful = None if live.cut else from_real.same
+    faithful = None if live.cut is not None else from_real.same
     return ("changed" if not between.same else "same"), faithful, outcome
 
 
 def _lines(told: Told) -> list[JSON]:
-    return [{key: value for key, value in asdict(one).items() if value not in ("", None, 0)} for one in told.lines]
+    """What happened as it is stored: what a line does not say is left out of it."""
+
+    def says(key: str, value: JSON) -> bool:
+        return value is not None and value != "" and not (key == "version" and value == 0)
+
+    return [{key: value for key, value in asdict(one).items() if says(key, value)} for one in told.lines]
+
+
+def lines_of(outcome: Mapping[str, Any], side: str) -> list[Line]:
+    """What the stored outcome of an item says that happened on the side "live" or "draft"."""
+    return [Line(**one) for one in outcome.get("lines", {}).get(side, ())]
 
 
 # Reading it ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,203 @@
+"""The replay lab's pages: choosing drafts and tickets, how far it is, what it found, and who may see which of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from jobs import automation
+from jobs.replays import work as replays
+from jobs.tables import ReplayRow
+from rules import store as rule_list
+from rules.store import EntryKind
+from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.test_runs_pages import words
+
+#: Behind the live table: what it gave to billing is tagged, and what is tagged is urgent.
+TAGS = {
+    "code": "A02",
+    "name": "Billing is money",
+    "kind": "ticket",
+    "triggers": [{"on": "changed", "field": "ticket.team"}],
+    "columns": [{"id": "c1", "field": "ticket.team", "op": "is"}],
+    "steps": [{"id": "s1", "do": "add_tags"}],
+    "rows": [{"id": "r1", "if": {"c1": {"value": "billing"}}, "then": {"s1": {"tags": ["money"]}}}],
+}
+URGENT = {
+    "code": "A03",
+    "name": "Money is urgent",
+    "kind": "ticket",
+    "triggers": [{"on": "changed", "field": "ticket.tags"}],
+    "columns": [{"id": "c1", "field": "ticket.tags", "op": "has_any"}],
+    "steps": [{"id": "s1", "do": "set_priority"}, {"id": "s2", "do": "post_message"}],
+    "rows": [
+        {
+            "id": "r1",
+            "if": {"c1": {"value": ["money"]}},
+            "then": {"s1": {"priority": "urgent"}, "s2": {"text": "=Money!", "public": False}},
+        }
+    ],
+}
+
+
+@pytest.fixture
+def past(desk: Desk) -> dict[str, int]:
+    """A live table, a ticket it gave to billing, one it did not, one that only some may see, and two drafts."""
+    desk.publish()
+    found = {
+        "refund": desk.ticket("A refund, please"),
+        "hello": desk.ticket("Hello there"),
+    }
+    automation.drain(desk.services)
+    found["secret"] = desk.ticket("Secret refund", team="ethics")
+    desk.clock.move(days=1)
+    now = desk.clock.now()
+    with desk.services.db.write() as connection:
+        for one in (TAGS, URGENT):
+            code, name = str(one["code"]), str(one["name"])
+            rule_list.create(connection, EntryKind.TABLE, name, one, author="ana", now=now, code=code)  # type: ignore[arg-type]
+    return found
+
+
+def begin(browser: FlaskClient, *codes: str, **changed: object) -> tuple[int, str]:
+    """Start one by the form; the status and where it leads."""
+    given = {"draft": list(codes), "kind": "ticket", "days": 30, "tickets": 100, "scripts": "1", **changed}
+    answer = send(browser, "/rules/replay", given)
+    return answer.status_code, answer.headers.get("Location", "") or words(answer.text)
+
+
+def played(desk: Desk, browser: FlaskClient, *codes: str) -> str:
+    """The address of a replay that was carried out."""
+    status, address = begin(browser, *codes)
+    assert status == 303
+    while replays.carry_on(desk.services) is not None:
+        pass
+    return address
+
+
+def count(desk: Desk) -> int:
+    with desk.services.db.read() as connection:
+        return connection.execute(select(func.count()).select_from(ReplayRow)).scalar_one()
+
+
+def test_two_drafts_are_chosen_played_and_shown_ticket_by_ticket(
+    desk: Desk, manager: FlaskClient, past: dict[str, int]
+) -> None:
+    form = manager.get("/rules/replay").text
+    assert re.findall(r'name="draft" value="(\w+)" checked', form) == ["A02", "A03"]
+    status, address = begin(manager, "A02", "A03")
+    assert status == 303
+    waiting = words(manager.get(address).text)
+    assert "0 of 2 tickets are played" in waiting
+    while replays.carry_on(desk.services) is not None:
+        pass
+    page = manager.get(address).text
+    shown = words(page)
+    assert "1 ticket differs" in shown
+    assert "100 % as it really was" in shown
+    assert "Billing is money, row 1 draft 0 1" in shown
+    assert "Money is urgent, row 1 draft 0 1" in shown
+    assert f'href="/tickets/{past["refund"]}"' in page
+    assert "Priority from High to Urgent" in shown
+    assert "Tags from none to money" in shown
+    assert "only with the drafts: internal note =Money!" in shown
+    assert "Hello there" not in shown
+    assert "hx-get" not in page.partition('id="replay"')[2].partition(">")[0]  # it has ended: nothing is asked again
+    everything = words(manager.get(f"{address}?show=all").text)
+    assert "Hello there" in everything
+    assert "1 ticket was left out, since it is hidden from who asked" in everything
+    assert "Secret" not in everything
+    assert "Billing is money" in words(manager.get("/rules/replay").text)
+
+
+def test_a_ticket_that_is_hidden_from_the_reader_is_counted_and_not_shown(
+    desk: Desk, app: APIFlask, manager: FlaskClient, past: dict[str, int]
+) -> None:
+    other = app.test_client()
+    sign_in(other, desk.user("hana", "manager", teams=("ethics",)))
+    address = played(desk, other, "A02")
+    seen = words(other.get(f"{address}?show=all").text)
+    assert "Secret refund" in seen
+    hidden = words(manager.get(f"{address}?show=all").text)
+    assert "Secret" not in hidden
+    assert "1 more is about a ticket that is hidden from you" in hidden
+    assert "Secret" not in manager.get(f"{address}.csv").text
+
+
+def test_the_differences_are_a_file_for_a_spreadsheet_in_which_nothing_is_a_formula(
+    desk: Desk, manager: FlaskClient, past: dict[str, int]
+) -> None:
+    address = played(desk, manager, "A02", "A03")
+    answer = manager.get(f"{address}.csv")
+    assert answer.mimetype == "text/csv"
+    ticket, head = str(past["refund"]), ["A refund, please", "changed", "yes"]
+    assert list(csv.reader(io.StringIO(answer.text))) == [
+        ["Ticket", "Subject", "Outcome", "As it was", "What", "Live", "Draft"],
+        [ticket, *head, "priority", "high", "urgent"],
+        [ticket, *head, "tags", "", "money"],
+        [ticket, *head, "note", "", "'=Money!"],
+        [str(past["hello"]), "Hello there", "same", "yes", "", "", ""],
+    ]
+
+
+def test_it_is_stopped_by_a_button_and_what_it_found_stays(
+    desk: Desk, manager: FlaskClient, past: dict[str, int]
+) -> None:
+    _, address = begin(manager, "A02")
+    replays.carry_on(desk.services, budget_s=0)
+    assert send(manager, f"{address}/stop", {}).status_code == 303
+    assert "It was stopped after 1 of 2 tickets" in words(manager.get(address).text)
+    assert replays.carry_on(desk.services) is None
+    send(manager, f"{address}/stop", {})
+    assert "The replay had ended before. Nothing was changed." in words(manager.get(address).text)
+
+
+def test_what_cannot_be_played_is_refused_with_the_reason_and_nothing_begins(
+    desk: Desk, manager: FlaskClient, past: dict[str, int]
+) -> None:
+    for given, reason in (
+        ({"days": 3}, "Choose one of the offered values"),
+        ({"status": "solved"}, "No ticket that you may see is like that"),
+        ({"draft": []}, "Choose at least one draft"),
+        ({"draft": ["A01"]}, "One of the chosen drafts is not there any more"),
+    ):
+        status, said = begin(manager, "A02", **given)
+        assert (status, reason in said) == (422, True), said
+    assert count(desk) == 0
+    assert manager.get("/rules/replay/1").status_code == 404
+    assert manager.get("/rules/replay/1.csv").status_code == 404
+    assert send(manager, "/rules/replay/1/stop", {}).status_code == 404
+
+
+def test_a_rule_list_that_changed_meanwhile_is_said_with_what_to_do(
+    desk: Desk, manager: FlaskClient, past: dict[str, int]
+) -> None:
+    _, address = begin(manager, "A02")
+    desk.publish({**TRIAGE, "name": "Another"})
+    while replays.carry_on(desk.services) is not None:
+        pass
+    said = words(manager.get(address).text)
+    assert "It ended after 0 of 2 tickets. The rules or one of the drafts were changed meanwhile" in said
+
+
+def test_who_may_not_edit_scripts_is_not_offered_their_drafts_and_cannot_name_them(
+    desk: Desk, manager: FlaskClient, past: dict[str, int]
+) -> None:
+    script = {"code": "S01", "name": "Ask", "source": "log('x')\n"}
+    with desk.services.db.write() as connection:
+        now = desk.clock.now()
+        rule_list.create(connection, EntryKind.SCRIPT, "Ask", script, author="ana", now=now, code="S01")
+    assert 'value="S01"' not in manager.get("/rules/replay").text
+    status, _ = begin(manager, "S01")
+    assert (status, count(desk)) == (422, 0)
+
+
+def test_the_draft_of_an_open_table_leads_to_its_replay(desk: Desk, manager: FlaskClient, past: dict[str, int]) -> None:
+    assert 'href="/rules/replay?draft=A02"' in manager.get("/rules/A02?preview=1").text
+    assert re.findall(r'value="(\w+)" checked', manager.get("/rules/replay?draft=A02").text)[:1] == ["A02"]
