@@ -54,15 +54,19 @@ from tickets.values import JSON, iso
 
 log = logging.getLogger(__name__)
 
+#: Where a run that is tried again keeps how often it was for which reason, beside what came of its last try.
+TRIED = "tried"
 #: Runs one worker drives at the same time, most of them waiting for somebody's answer.
 RUNS_AT_ONCE = 32
 #: Pauses before a run that failed for want of an answer is tried again, in seconds.
 RETRY_S = (60, 300, 1800)
-#: Pauses before a run that ended for a reason of ours (its process or the sandbox service died) is, in seconds. More
-#: than one: a service that is being replaced, or that something kills again, is no reason to give up a ticket's script.
-OURS_RETRY_S = (5, 15, 45)
-#: Outcomes that say nothing about the script: ours to try again.
-OURS = frozenset({"lost", "unavailable"})
+#: Pauses before one whose process was lost is, in seconds. More than one: a host that is being restarted, or what
+#: kills once more, is no reason to give up a ticket's script; a script that ends its own process each time is.
+LOST_RETRY_S = (5, 15, 45)
+#: While no sandbox service answers nothing has begun, so a run waits for one: the shortest and the longest pause, in
+#: seconds, and how long, in hours. An upgrade or a night without the service costs no run.
+AWAY_PAUSE_S = (5, 60)
+AWAY_H = 24
 #: Days after which a compiled script is made anew, so that those of old versions go away.
 KEEP_CODE_DAYS = 30
 #: Problems of a check that say nothing about the script: ours to try again.
@@ -281,6 +285,8 @@ def _claim(services: Services, token: str, limit: int) -> list[AnyRow]:
             RunRow.root_id,
             RunRow.depth,
             RunRow.attempt,
+            RunRow.created_at,
+            RunRow.outcome[TRIED].as_json().label(TRIED),
         ),
     )
 
@@ -336,10 +342,11 @@ def _finish(services: Services, row: AnyRow, token: str, outcome: Outcome) -> No
     with services.db.write() as connection:
         now = services.clock.now()
         item = store.read_item(connection, row.item_id, lock=True)
-        retry_at = _retry_at(row, outcome, now)
+        again = _again(row, outcome, now)
+        retry_at = None if again is None else again[0]
         values: dict[str, Any] = {
             "status": "retrying" if retry_at else outcome.status,
-            "outcome": outcome_json(outcome),
+            "outcome": outcome_json(outcome) if again is None else {**outcome_json(outcome), TRIED: again[1]},
             "due_at": retry_at,
             "lease_until": None,
             "token": None,
@@ -367,16 +374,31 @@ def _finish(services: Services, row: AnyRow, token: str, outcome: Outcome) -> No
         )
 
 
-def _retry_at(row: AnyRow, outcome: Outcome, now: datetime) -> datetime | None:
-    """When to try again: an answer that could not be had, or a failure of ours. Nothing of the run was applied."""
-    if outcome.status in OURS and row.attempt <= len(OURS_RETRY_S):
-        return now + timedelta(seconds=OURS_RETRY_S[row.attempt - 1])
-    unanswered = outcome.error is not None and outcome.error.code == "CONNECTOR"
-    if outcome.status == "failed" and unanswered and row.attempt <= len(RETRY_S):
-        last = outcome.calls[-1].status if outcome.calls else ""
-        if last == "unavailable":
-            return now + timedelta(seconds=RETRY_S[row.attempt - 1])
-    return None
+def _again(row: AnyRow, outcome: Outcome, now: datetime) -> tuple[datetime, Mapping[str, int]] | None:
+    """When to try again, and how often that was for which reason; None for never. Nothing of the run was applied.
+
+    Each reason has tries of its own: those that another one took say nothing about it."""
+    tried: dict[str, int] = dict(row.tried or {})
+    if outcome.status == "unavailable":
+        waited = now - row.created_at
+        shortest, longest = (timedelta(seconds=one) for one in AWAY_PAUSE_S)
+        return (now + min(max(waited / 2, shortest), longest), tried) if waited < timedelta(hours=AWAY_H) else None
+    if outcome.status == "lost":
+        reason, pauses_s = "lost", LOST_RETRY_S
+    elif outcome.status == "failed" and _is_unanswered(outcome):
+        reason, pauses_s = "unanswered", RETRY_S
+    else:
+        return None
+    before = tried.get(reason, 0)
+    if before >= len(pauses_s):
+        return None
+    return now + timedelta(seconds=pauses_s[before]), {**tried, reason: before + 1}
+
+
+def _is_unanswered(outcome: Outcome) -> bool:
+    """Whether it failed for want of an answer of a connected system."""
+    asked = outcome.error is not None and outcome.error.code == "CONNECTOR"
+    return asked and bool(outcome.calls) and outcome.calls[-1].status == "unavailable"
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:

@@ -201,7 +201,7 @@ def children(pid: int) -> set[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-@pytest.mark.parametrize("times", [1, len(runs.OURS_RETRY_S) + 1])
+@pytest.mark.parametrize("times", [1, len(runs.LOST_RETRY_S) + 1])
 def test_a_script_whose_child_is_lost_is_tried_again_and_named_when_it_is_lost_each_time(
     desk: Services, crm: Upstream, sandbox_service: SandboxService, times: int
 ) -> None:
@@ -217,7 +217,7 @@ def test_a_script_whose_child_is_lost_is_tried_again_and_named_when_it_is_lost_e
         return as_json([{"id": "c1", "name": "Camille", "tier": "gold"}])
 
     crm.answer = die
-    for _ in range(len(runs.OURS_RETRY_S) + 2):
+    for _ in range(len(runs.LOST_RETRY_S) + 2):
         work(desk)
         clock_of(desk).forward(minutes=2)
     assert left == [0]
@@ -230,7 +230,7 @@ def test_a_script_whose_child_is_lost_is_tried_again_and_named_when_it_is_lost_e
         assert (run.status, run.attempt, notes) == ("finished", 2, ["once"])
         assert item(desk, ticket.item_id).state["tags"] == ["gold"]
     else:
-        assert (run.status, run.attempt, notes) == ("lost", len(runs.OURS_RETRY_S) + 1, [])
+        assert (run.status, run.attempt, notes) == ("lost", len(runs.LOST_RETRY_S) + 1, [])
         assert "tags" not in item(desk, ticket.item_id).state
         assert run.outcome["error"]["message"] == "The script's process was ended from outside; nothing was applied"
         browser = create_app(desk).test_client()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import marshal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from jobs.services import Services
 from jobs.tables import CompiledScript, RunRow
 from rules import store as rule_list
 from rules.store import EntryKind
+from sandbox.client import Sandbox
 from sandbox.contract import Manifest
 from sandbox.limits import Limits
 from sandbox.stamp import code_key
 from tests.builders import a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_working_desk, clock_of, item, publish, table, work
+from tests.jobs.desk import WALL_S, a_working_desk, clock_of, item, publish, table, work
 from tests.jobs.test_queues import a_worker, until
 from tests.web.desk import Clock, Desk, sign_in
 from tickets.tables import ContextFact, EventRow, History, Message
@@ -294,11 +296,33 @@ def test_scripts_are_refused_loudly_while_the_sandbox_is_away(database_url: str,
         run = the_run(services)
         assert run.status == "retrying"
         assert run.outcome["error"]["code"] == "SANDBOX_UNAVAILABLE"
-        for _ in range(len(runs.OURS_RETRY_S) + 1):
+        for _ in range(5):
             clock_of(services).forward(minutes=10)
             work(services)
+        assert the_run(services).status == "retrying"
+        clock_of(services).forward(hours=runs.AWAY_H)
+        work(services)
         assert the_run(services).status == "unavailable"
         assert "tags" not in item(services, ticket.item_id).state
+
+
+def test_a_run_waits_for_a_sandbox_that_is_away_and_spends_none_of_its_tries_on_it(
+    database_url: str, tmp_path: Path, sandbox_service: SandboxService
+) -> None:
+    with a_working_desk(database_url, tmp_path, sandbox_socket=str(tmp_path / "nobody.sock")) as services:
+        script(services, "ticket.add_tags(['x'])")
+        table(services, RUNS_IT)
+        ticket = a_ticket(services.db)
+        for _ in range(10):
+            work(services)
+            clock_of(services).forward(minutes=1)
+        run = the_run(services)
+        assert (run.status, run.attempt, run.outcome[runs.TRIED]) == ("retrying", 10, {})
+        back = replace(services, sandbox=Sandbox(sandbox_service.socket, Limits(wall_s=WALL_S)))
+        assert "tags" not in item(back, ticket.item_id).state
+        work(back)
+        assert the_run(back).status == "finished"
+        assert item(back, ticket.item_id).state["tags"] == ["x"]
 
 
 def agreed(services: Services, source: str, manifest: Manifest) -> None:

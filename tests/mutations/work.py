@@ -18,6 +18,13 @@ ERASURE = "tests/jobs/test_erasure_everywhere.py::"
 
 MUTATIONS = (
     Mutation(
+        "a run waits for a sandbox that is away",
+        "jobs/runs.py",
+        "if waited < timedelta(hours=AWAY_H) else None\n",
+        "if waited < timedelta(seconds=65) else None\n",
+        RUNS + "test_a_run_waits_for_a_sandbox_that_is_away_and_spends_none_of_its_tries_on_it[sqlite]",
+    ),
+    Mutation(
         "an erased ticket is taken from the worker that has read it",
         "jobs/erasure.py",
         "values(due_at=now, lease_until=None, token=None))",
