@@ -82,10 +82,11 @@ class Skipped(NamedTuple):
     failed: bool = False
 
 
-# Not frozen, though nobody changes it: making a frozen record of nine fields costs as much as deciding ten rows.
-@dataclass(slots=True)
+# Neither frozen nor with slots: most decisions are `nothing`, and making a record of nine fields costs as much as
+# deciding ten rows.
+@dataclass
 class Decision:
-    """What the rule list says about one event.
+    """What the rule list says about one event. Nobody changes it.
 
     `fired` are the keys of all rows that fired, also those whose steps change nothing. `staged` are the state fields
     written so far, with their values then (None = emptied); give them back when resuming after a wait. `stopped` says
@@ -100,3 +101,14 @@ class Decision:
     notes: tuple[str, ...] = ()
     stopped: str = ""
     ended_by: str = ""
+
+
+Decision.planned = Decision.fired = ()
+_NEW = object.__new__
+
+
+def nothing(trace: Trace) -> Decision:
+    """The decision that nothing is done and nothing is to be said, which is what most are: made of what they share."""
+    made = _NEW(Decision)
+    made.trace, made.staged = trace, {}
+    return made

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, cast
 
-from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, Wait
+from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, Wait, nothing
 from rules.errors import RulesError
 from rules.facts import Facts
 from rules.fields import MAX_WORKED_OUT
@@ -41,7 +41,6 @@ __all__ = [
 def decide(
     ruleset: RuleSet,
     facts: Facts,
-    *,
     held: frozenset[str] = frozenset(),
     after: str | None = None,
     staged: Mapping[str, JSON] | None = None,
@@ -58,29 +57,35 @@ def decide(
     again (a late answer): triggers are not asked then, all other rows count as held. At `effects_left` it stops.
     `written_by` are the entries that last wrote the fields in `staged`, for tables that run again when a later one
     did; a field that is not in it was written before the list was gone through."""
-    staged = staged or {}
-    asked = (ruleset, facts, held, staged, wait_over, only_rows, effects_left, written_by)
+    asked = (ruleset, facts, held, staged or {}, wait_over, only_rows, effects_left, written_by)
     known = None
     if not staged and after is None and only_rows is None:
-        kind = facts.event.get("kind")
-        bucket = ruleset.by_kind.get(kind) if isinstance(kind, str) else None
-        left = bucket.left(facts) if bucket is not None else None
-        if bucket is not None and left is not None:
-            plain = not (bucket.special and bucket.concerns(facts))
-            if plain and not left[0]:
-                return Decision((), (), Trace(ruleset.revision, (), (_traced, after, _NONE_BUSY, *asked)), {})
-            sure, open = known = bucket.rows_index().certain(facts, *left)
-            made = fired_straight(ruleset, bucket, facts, sure, held, effects_left) if plain and not open else None
-            if made is not None:
-                planned, fired, wrote = made
-                return Decision(planned, fired, Trace(ruleset.revision, (), (_traced, after, None, *asked)), wrote)
+        try:
+            bucket = ruleset.by_kind[cast(str, facts.event["kind"])]
+            sure, lacking = bucket.look(facts)
+        except Exception:
+            # What cannot be decided a pass says, with the reason.
+            pass
+        else:
+            plain = not bucket.special or not bucket.concerns(facts)
+            if plain and not sure:
+                return nothing(Trace(ruleset.revision, (), (_traced, after, _NONE_BUSY, asked)))
+            index, open = bucket.rows_index(), 0
+            if lacking or sure & index.doubtful:
+                sure, open = index.certain(facts, sure, lacking)
+            known = sure, open
+            if plain and not open and not (facts.ledger and ruleset.rearms):
+                made = fired_straight(ruleset, bucket, facts, sure, held, effects_left)
+                if made is not None:
+                    trace = Trace(ruleset.revision, (), (_traced, after, None, asked))
+                    return Decision(tuple(made[0]), tuple(made[1]), trace, made[2])
     run = Pass(*asked)
     run.known = known
     run.go(after)
     return Decision(
         tuple(run.planned),
         tuple(run.fired),
-        Trace(ruleset.revision, (), (_traced, after, run.busy, *asked)),
+        Trace(ruleset.revision, (), (_traced, after, run.busy, asked)),
         run.staged,
         run.wait,
         tuple(run.skipped),
@@ -95,12 +100,10 @@ _NONE_BUSY: frozenset[int] = frozenset()
 
 def fired_straight(
     ruleset: RuleSet, bucket: Bucket, facts: Facts, sure: int, held: frozenset[str], effects_left: int
-) -> tuple[tuple[Planned, ...], tuple[str, ...], dict[str, JSON]] | None:
+) -> tuple[list[Planned], list[str], dict[str, JSON]] | None:
     """What the rows that certainly match come to, where each gives one field a value that no row looks at.
 
     That is what most decisions are; whatever has more to it is left to a pass, which begins anew: None."""
-    if facts.ledger and ruleset.rearms:
-        return None
     item, swept, read_by = facts.item, bucket.swept, bucket.rows_index().read_by
     kind, behind = item.get("kind"), 0
     planned: list[Planned] = []
@@ -126,10 +129,10 @@ def fired_straight(
             return None
         staged[name] = value
         planned.append(what)
-    return tuple(planned), tuple(fired), staged
+    return planned, fired, staged
 
 
-def _traced(after: str | None, busy: Set[int] | None, *asked: Any) -> Sequence[EntryTrace]:
+def _traced(after: str | None, busy: Set[int] | None, asked: tuple[Any, ...]) -> Sequence[EntryTrace]:
     # Deciding is pure, so the same pass comes to the same once more; most decisions are never asked why.
     traced = TracedPass(*asked)
     traced.known_busy = busy

@@ -109,6 +109,7 @@ class RowIndex:
         self.compared = mask(sorted(self.rests))
         #: Rows with something that only the conditions themselves can say.
         self.open = mask([at for at, _ in rest if at not in self.rests])
+        self.doubtful = self.compared | self.open
         self.whole = {at for at, _ in rest}  # rows that are asked as a whole, if at all
         for part in self.parts:
             part.finish()

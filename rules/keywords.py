@@ -75,26 +75,9 @@ class Keywords:
         """A function from a text to the bits that it sets: `of_brought` of what was found, `missing` without a text.
 
         It raises `Unfit` for a text of nothing but spaces."""
-        search, brings, edges = self._search, self._brings, _EDGES
-        plain = not self._others and not self._texts
-        nothing = of_brought(0)
+        search, brings, edges, nothing = self._search, self._brings, _EDGES, of_brought(0)
 
-        def sets(text: str) -> int:
-            if plain and text.isascii():
-                found = 0
-                # To fold such a text would do no more to it than even out its spaces, and no word has one.
-                data = f"{text} ".lower().encode()
-                for at, begin, end in search(data):
-                    # Before the first byte stands the last, which is a space.
-                    if data[end] in edges and data[begin - 1] in edges:
-                        found |= brings[at]
-                if found:
-                    return of_brought(found)
-                if not text:
-                    return missing
-                if text.isspace():
-                    raise Unfit
-                return nothing
+        def more(text: str) -> int:
             if not text:
                 return missing
             words, others = self._found(text)
@@ -105,7 +88,26 @@ class Keywords:
                 found |= one
             return of_brought(found)
 
-        return sets
+        def sets(text: str) -> int:
+            if not text.isascii():
+                return more(text)
+            # To fold such a text would do no more to it than even out its spaces, and no word has one.
+            data = text.lower().encode()
+            hits = search(data)
+            if hits:
+                found = 0
+                data += b" "  # which is behind the last byte, and before the first
+                for at, begin, end in hits:
+                    if data[end] in edges and data[begin - 1] in edges:
+                        found |= brings[at]
+                return of_brought(found)
+            if not text:
+                return missing
+            if text.isspace():
+                raise Unfit
+            return nothing
+
+        return more if self._others or self._texts else sets
 
     def there(self, text: str) -> frozenset[str]:
         """The keywords that stand in this text. Raises `Unfit` for one of nothing but spaces."""

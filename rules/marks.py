@@ -52,15 +52,15 @@ class ByKey:
     """
 
     def __init__(self, width: int) -> None:
-        self._width, self._whole = width, (1 << width) - 1
+        self._width, self.whole = width, (1 << width) - 1
         #: What each key brings, by (slot, stretch of bits): slot -1 sets bits, the others keep theirs from being set.
         self._brings: dict[tuple[int, int], dict[Hashable, list[int]]] = {}
         self._slots: dict[int, int] = {}  # bit -> how many slots it has taken
         self._by_key: dict[Hashable, int] = {}
         #: How the stretches of such a number become bits: where it begins, the bits of its slot if it is of one, where
         #: they go, and what this and all further ones set when nothing is brought there.
-        self._ways: list[tuple[int, int | None, int, int]] = []
-        self._always = 0
+        self.ways: list[tuple[int, int | None, int, int]] = []
+        self.always = 0
         #: What a value of this one key sets, where that is worked out; and what all other values set.
         self.table: dict[Hashable, int] | None = None
         self.otherwise = 0
@@ -96,8 +96,8 @@ class ByKey:
                 self._by_key[key] = self._by_key.get(key, 0) | mask(places) << begin
             needing = None if slot < 0 else mask([place for places in by_key.values() for place in places])
             behind |= (needing or 0) << to
-            self._ways.insert(0, (begin, needing, to, behind))
-        self._always = always
+            self.ways.insert(0, (begin, needing, to, behind))
+        self.always = always
         self.otherwise = self.of_brought(0)
         self._brings, self._slots = {}, {}
         size = (self.otherwise.bit_length() >> 3) * len(self._by_key)
@@ -124,8 +124,8 @@ class ByKey:
 
     def of_brought(self, brought: int) -> int:
         """The bits that a value sets whose keys bring this."""
-        whole, found, length = self._whole, self._always, brought.bit_length()
-        for begin, needing, to, behind in self._ways:
+        whole, found, length = self.whole, self.always, brought.bit_length()
+        for begin, needing, to, behind in self.ways:
             if begin >= length:
                 return found | behind
             bits = (brought >> begin if begin else brought) & whole

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from functools import reduce
-from operator import or_
 from typing import Any, TypeAlias
 
 from rules.compiled import CompiledCondition
@@ -15,7 +13,7 @@ from rules.forms import FORMS, Form, Unfit, wanted
 from rules.keywords import Keywords
 from rules.look import Look
 from rules.marks import ByKey, ByOrder, ByTest, mask
-from rules.quick import operands
+from rules.quick import Names, made_of, operands
 from tickets.values import JSON
 
 #: Most different tests of one field's change that are made for each event, and how many changes are kept with what
@@ -57,6 +55,23 @@ class Kept(dict[Any, int]):
         return made
 
 
+def unrolled(keys: ByKey) -> Callable[[int], int]:
+    """`keys.of_brought` with its steps one after the other: most of what a text takes beside the search."""
+    names = Names()
+    lines = [f"if not brought: return {names.of(keys.otherwise)}", f"found = {names.of(keys.always)}"]
+    for at, (begin, needing, to, behind) in enumerate(keys.ways):
+        if begin:
+            lines.append(f"if brought < {names.of(1 << begin)}: return found | {names.of(behind)}")
+        bits = f"brought >> {begin}" if begin else "brought"
+        if at + 1 < len(keys.ways):
+            bits = f"({bits} & {names.of(keys.whole)})"
+        bits = bits if needing is None else f"({bits} ^ {names.of(needing)})"
+        lines.append(f"found |= {bits} << {to}" if to else f"found |= {bits}")
+    source = "def put_together(brought):\n" + "".join(f"    {line}\n" for line in (*lines, "return found"))
+    made: Callable[[int], int] = made_of(source, names)["put_together"]
+    return made
+
+
 class Part:
     """What rows say about one field in one form.
 
@@ -72,7 +87,7 @@ class Part:
         self.groups = 0  # of these, those of groups
         self.rows = 0  # that look at it at all, so that must be asked when it is unknown
         #: What a raw value sets; in a set, what one with this only member does, and what each member brings.
-        self.by_value, self._brought = Kept(self._of_raw), Kept(self._raw_brings)
+        self.by_value, self.brought = Kept(self._of_raw), Kept(self._raw_brings)
         self._asking: list[int] = []
         self._missing: list[int] = []
         self._always: list[int] = []
@@ -80,6 +95,8 @@ class Part:
         self._test_keys: set[Hashable] = set()
         self._changes: dict[tuple[JSON, JSON], int] = {}  # some, with what they set
         self._keywords = Keywords()
+        #: What several keys of a value set, from the "or" of what each of them brings.
+        self.put_together: Callable[[int], int]
         #: The bits that a text sets. Raises `Unfit`.
         self.of_text: Callable[[str], int]
 
@@ -185,11 +202,12 @@ class Part:
         self.groups = self.bits >> self._width << self._width
         always = mask(self._always)
         self.keys.finish(always, single=self.form is not Form.TEXT)
+        self.put_together = unrolled(self.keys)
         if self.form is Form.TEXT:
             brings = self.keys.brings()
             whole = {key[1]: bits for key, bits in brings.items() if key.__class__ is tuple}
             self._keywords.finish(brings, whole)
-            self.of_text = self._keywords.sets(self.keys.of_brought, self.missing)
+            self.of_text = self._keywords.sets(self.put_together, self.missing)
         self.order.finish()
         self.tests.finish()
         self._asking = self._missing = self._always = self._bits = []
@@ -254,10 +272,6 @@ class Part:
     def of_number(self, value: float) -> int:
         """The bits that a number with a fraction sets. Raises `Unfit`."""
         return self._of_value(self.make(value))
-
-    def of_members(self, members: Sequence[Any]) -> int:
-        """The bits that a set with several members sets. Raises `Unfit` for a member that is no text."""
-        return self.keys.of_brought(reduce(or_, map(self._brought.__getitem__, members)))
 
     def keywords_in(self, value: str) -> frozenset[str]:
         """The keywords of all rows that stand in this text. Raises `Unfit`."""

@@ -12,10 +12,11 @@ from rules.compiled import CompiledRow, CompiledTable
 from rules.decision import Entry, Ready
 from rules.errors import RulesError
 from rules.facts import Facts
+from rules.forms import Unfit
 from rules.index import RowIndex
 from rules.rearm import rearmed_rows
 from rules.steps import ready_row
-from rules.straight import Left
+from rules.straight import Left, Straight
 from rules.table import EVERY_TIME, HitPolicy
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
@@ -108,9 +109,9 @@ def _compiled(
 Swept: TypeAlias = tuple[Ready, int, int, str, bool]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bucket:
-    """The tables that events of one kind may run, in order, and the index of their rows.
+    """The tables that events of one kind may run, in order, and the index of their rows. Only `look` ever changes.
 
     There is a bit for each row; in a long list one for each otherwise row, too, which is always possible."""
 
@@ -121,7 +122,13 @@ class Bucket:
     begins: tuple[int, ...] = ()  # place in `tables` -> its first bit; one more for the end
     swept: list[Swept | None] = field(default_factory=list)  # by bit, made when first needed
     special: frozenset[int] = frozenset()  # places of tables with more to them than rows and what always triggers them
-    short: list[RowIndex] = field(default_factory=list)  # of a short one, made when first needed
+    short: RowIndex | None = None  # of a short one, made when first needed
+    #: The rows that can match, whatever triggers their table; only for facts on which nothing was staged. Whatever it
+    #: raises, a value is so odd that nothing is said.
+    look: Straight = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.look = self._look_first if self.index is None else self._look_of_many
 
     @classmethod
     def of(cls, tables: tuple[CompiledTable, ...], index_from: int, short_trace_from: int) -> Bucket:
@@ -155,30 +162,24 @@ class Bucket:
         known = self.swept[bit] = ready, table.order, end if simple else 0, table.table.kind, first
         return known
 
-    def left(self, facts: Facts) -> Left | None:
-        """The rows that can match, whatever triggers their table. Only for facts on which nothing was staged.
-
-        None: a value is so odd that nothing is said, or rules write so much of what others of a long list read that
-        this is looked at apart from the rest anyway."""
-        index = self.index
-        if index is None:
-            index = self.short[0] if self.short else self._made_short()
-        elif index.moving[0]:
-            return None
-        try:
-            return index.straight(facts)
-        except Exception:
-            # What cannot be decided the pass itself says, with the reason.
-            return None
-
     def rows_index(self) -> RowIndex:
-        return self.index or (self.short[0] if self.short else self._made_short())
+        if self.index is not None:
+            return self.index
+        if self.short is None:
+            # Two threads may do this at the same time: both come to the same.
+            self.short = RowIndex([row for table in self.tables for row in table.rows])
+        return self.short
 
-    def _made_short(self) -> RowIndex:
-        # Two threads may do this at the same time: both come to the same.
-        made = RowIndex([row for table in self.tables for row in table.rows])
-        self.short[:] = [made]
-        return made
+    def _look_first(self, facts: Facts) -> Left:
+        self.look = self.rows_index().straight
+        return self.look(facts)
+
+    def _look_of_many(self, facts: Facts) -> Left:
+        """Raises `Unfit` when rules write what others of a long list read, which is looked at apart from the rest."""
+        index = self.rows_index()
+        if index.moving[0]:
+            raise Unfit
+        return index.straight(facts)
 
     def concerns(self, facts: Facts) -> bool:
         """Whether a table has something to do, or to say, although no row of it can match."""

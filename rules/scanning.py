@@ -46,6 +46,13 @@ def literals(member: Member, positive: bool) -> list[Literal] | None:
     return found
 
 
+def plain_value(part: Part, names: Names) -> str:
+    """What the value of a field sets that is a choice and stands where one look finds it. Raises for an odd one."""
+    assert part.field.place is not None
+    source, key = part.field.place
+    return f"{names.of(part.by_value)}[{source}.get({names.of(key)})]"
+
+
 def looked_up(part: Part, names: Names, otherwise: str) -> list[str]:
     """How the value of a part sets its bits. Raises something for an odd value.
 
@@ -101,7 +108,11 @@ def _marks(part: Part, names: Names) -> list[str] | None:
                 f"if v is None: sets |= {missing}",
                 "elif v.__class__ is not list and v.__class__ is not tuple: raise Unfit",
                 f"elif len(v) == 1: sets |= {by_value}[v[0]]",
-                f"else: sets |= {names.of(part.of_members)}(v) if v else {missing}",
+                "elif v:",
+                "    brought = 0",
+                f"    for one in v: brought |= {names.of(part.brought)}[one]",
+                f"    sets |= {names.of(part.put_together)}(brought)",
+                f"else: sets |= {missing}",
             ]
     return None
 

@@ -7,23 +7,28 @@ when a row that looks at it is left. What rules stage meanwhile is followed else
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
-from operator import or_
 from typing import Any, TypeAlias
 
 from rules.facts import Facts
 from rules.forms import Form, Unfit
 from rules.look import Look
+from rules.marks import places
 from rules.parts import Part
 from rules.quick import Names, made_of
-from rules.scanning import USED, looked_up
+from rules.scanning import USED, looked_up, plain_value
 from tickets.item import FieldType
 
 #: The bits of the rows that are not out, and the parts of which nobody knows the value: rows that look at these must be
 #: asked. Whatever it raises, an odd value is among the facts and nothing is said of any row.
-Left: TypeAlias = tuple[int, list[Part]]
+Left: TypeAlias = tuple[int, Sequence[Part]]
 Straight: TypeAlias = Callable[[Facts], Left]
 
+
+#: Of how many rows it is seen first whether one that looks at a value is left.
+FEW_ROWS = 6
+#: What looking at a value costs, so that the cheap ones come first.
+_COST = {Form.FLAG: 1, Form.NUMBER: 2, Form.CHANGE: 3, Form.SET: 4}
+_COST_OTHERWISE = 5
 
 #: For each group of rows those that have it, and where its bits begin.
 Groups: TypeAlias = Sequence[tuple[int, int]]
@@ -40,24 +45,33 @@ def straight(parts: Sequence[Part], all_rows: int, groups: Groups, groups_in_tex
     def more(part: Part) -> str:
         return f"sets |= unknown({names.of(part)}, facts, lacking)"
 
-    texts = [part for part in parts if part.form is Form.TEXT and part.bits]
-    changes = [part for part in parts if part.form is Form.CHANGE and part.bits]
-    if changes:
-        lines += ["changes = facts.event.get('changes')", "if changes:"]
-        for part in changes:
-            one = f"{names.of(part.of_change)}(changes[{names.of(part.field.state_key)}])"
-            lines.append(f"    if {names.of(part.field.state_key)} in changes: sets |= {one}")
-            lines += [f"    else: sets |= {names.of(part.missing)}"] if part.missing else []
-        lines.append(f"else: sets |= {names.of(reduce(or_, [part.missing for part in changes]))}")
-    for part in parts:
-        if part.bits and part not in texts and part not in changes:
-            lines += looked_up(part, names, more(part))
-    lines.append(f"rows = {names.of(all_rows)} & ~({' | '.join(['sets', *_fail(groups, names)])})")
+    def guarded(part: Part, lines: Sequence[str]) -> list[str]:
+        # Of a few rows none may be left by now; of many one always is.
+        if len(places(part.rows)) > FEW_ROWS and part.form is not Form.TEXT:
+            return list(lines)
+        return [f"if rows & {names.of(part.rows)}:", *(f"    {line}" for line in (*lines, "rows &= ~sets"))]
+
+    looks = sorted((part for part in parts if part.bits), key=lambda part: _COST.get(part.form, _COST_OTHERWISE))
+    plain = [part for part in looks if part.form is Form.PLAIN and part.field.place is not None]
+    if plain:
+        lines.append(f"sets = {' | '.join(plain_value(part, names) for part in plain)}")
+    lines.append(f"rows = {names.of(all_rows)} & ~sets")
+    texts = [part for part in looks if part.form is Form.TEXT]
+    for part in looks:
+        if part.form is Form.CHANGE:
+            key, missing = names.of(part.field.state_key), names.of(part.missing)
+            seen = f"{names.of(part.of_change)}(changes[{key}]) if {key} in changes else {missing}"
+            lines += guarded(
+                part, ["changes = facts.event.get('changes')", f"sets |= ({seen}) if changes else {missing}"]
+            )
+        elif part not in plain and part not in texts:
+            lines += guarded(part, looked_up(part, names, more(part)))
+    lines.append(f"rows &= ~({' | '.join(['sets', *_fail(groups, names)])})")
     # Subjects before bodies: the shorter may leave no row that looks at the longer.
     for part in sorted(texts, key=lambda part: part.field.type is not FieldType.TEXT):
-        lines += [f"if rows & {names.of(part.rows)}:", *(f"    {line}" for line in looked_up(part, names, more(part)))]
-        lines.append("    rows &= ~sets")
-    lines += [f"rows &= ~({one})" for one in _fail(groups_in_text, names)]
+        lines += guarded(part, looked_up(part, names, more(part)))
+    for (having, _), one in zip(groups_in_text, _fail(groups_in_text, names), strict=True):
+        lines.append(f"if rows & {names.of(having)}: rows &= ~({one})")
     lines.append("return rows, lacking")
     source = "def match(facts):\n" + "".join(f"    {line}\n" for line in lines)
     made: Straight = made_of(source, names, NONE={}, unknown=_unknown, **USED)["match"]

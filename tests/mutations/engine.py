@@ -397,8 +397,8 @@ MUTATIONS = (
     Mutation(
         "a text of nothing but spaces is no text without keywords",
         "rules/keywords.py",
-        "                if text.isspace():\n",
-        "                if False:\n",
+        "            if text.isspace():\n",
+        "            if False:\n",
         KEYWORDS + "test_of_nothing_but_spaces_nothing_is_said",
     ),
     Mutation(
