@@ -112,16 +112,16 @@ def fired_straight(
     for bit in places(sure):
         if bit < behind:
             continue
-        (key, single), _, end, of, first = swept[bit] or bucket.sweeping(bit, ruleset.vocabulary.of(str(kind)))
+        record = swept[bit] or bucket.sweeping(bit, ruleset.vocabulary.of(str(kind)))
+        _, _, end, of, first, key, name, value, what = record
         if of != kind and of != "any":
             continue
         if first:
             behind = end
         if key in held:
             continue
-        if single is None:  # also of a table with more to it than its rows
+        if what is None:  # also of a table with more to it than its rows
             return None
-        name, value, what = single
         fired.append(key)
         if (staged[name] if name in staged else item.get(name)) == value:
             continue

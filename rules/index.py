@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from enum import Enum
 from functools import reduce
 from operator import or_
 from typing import Any, TypeAlias
@@ -68,6 +69,13 @@ def scan(parts: Sequence[Part]) -> Scan:
     return made
 
 
+class Taken(Enum):
+    """How much of what some conditions say the bits say."""
+
+    WHOLE = "whole"
+    IN_PART = "in part"  # bits that are not set are right, the others must be compared
+
+
 class RowIndex:
     """Built once per revision from the rows of a bucket, in order; None stands for a row that is always possible.
 
@@ -91,7 +99,8 @@ class RowIndex:
                     left.append(unit)
                 elif len(some) == 1:
                     left += [] if self._takes(some, False, at, at) else [unit]
-                elif groups < MAX_GROUPS and self._takes(some, True, at, at + (groups + 1) * self.size):
+                elif groups < MAX_GROUPS and (taken := self._takes(some, True, at, at + (groups + 1) * self.size)):
+                    left += [] if taken is Taken.WHOLE else [unit]
                     grouped[groups].append(at)
                     if any(form_of(one) is Form.TEXT for one, _ in some):
                         in_text[groups].add(at)
@@ -133,31 +142,34 @@ class RowIndex:
             self.parts.append(part)
         return part
 
-    def _takes(self, some: Sequence[Literal], when: bool, row: int, bit: int) -> bool:
+    def _takes(self, some: Sequence[Literal], when: bool, row: int, bit: int) -> Taken | None:
         """Take one condition in, its bit set where it does `not` hold, or several, theirs set where one of them does.
 
-        Whether the index knows now all that they say; it knows all of them or none."""
+        How much of what they say the index knows now; None where it knows nothing of it."""
         marks: list[Mark] = []
         slots: Counter[Part] = Counter()
         looked_at = []
+        taken = Taken.WHOLE
         for condition, positive in some:
             form = form_of(condition)
             if form is None or condition.field is None:
-                return False
+                return None
             part = self._part(condition.field, form)
             made = part.mark(condition, when == positive)
+            if made is None and when and positive:
+                made, taken = part.mark_likely(condition), Taken.IN_PART
             if made is None:
-                return False
+                return None
             slots[part] += made[0]
             if slots[part] > part.keys.free(bit):
-                return False
+                return None
             marks.append(made[1])
             looked_at.append(part)
         for mark_at in marks:
             mark_at(bit)
         for part in looked_at:
             part.look_at(row)
-        return True
+        return taken
 
     def _read(self, field: Field, form: Form) -> str:
         """How the rest of a row reads a value: by its place, whether or not other rows look at it, too."""

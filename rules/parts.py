@@ -127,6 +127,26 @@ class Part:
 
         return slots, mark
 
+    def mark_likely(self, condition: CompiledCondition) -> tuple[int, Mark] | None:
+        """What sets a bit on all values of which the condition says yes, and maybe on others; as `mark`."""
+        key, values = condition.operator.key, operands(condition)
+        try:
+            if key in ("has_all", "contains_all"):
+                first = self._member(values[0])
+                slots, on_value = self._keyed([first], True)
+            elif key == "between":
+                slots, on_value = 0, self._limit("greater_or_equal", [wanted(self.form, values[0])], True)
+            else:
+                return None
+        except Unfit:
+            return None
+
+        def mark(bit: int) -> None:
+            self._bits.append(bit)
+            on_value(bit)
+
+        return slots, mark
+
     def _mark(self, condition: CompiledCondition, when: bool) -> tuple[int, Mark] | None:
         key, values = condition.operator.key, operands(condition)
         if self.form is Form.CHANGE:

@@ -207,7 +207,7 @@ class Pass:
         item_kind = self.look.item.get("kind")
         at = bisect_left(bits, self.next_bit)
         while at < len(bits):
-            _, order, end, kind, first = swept[bits[at]] or bucket.sweeping(bits[at], self.vocabulary)
+            _, order, end, kind, first, *_ = swept[bits[at]] or bucket.sweeping(bits[at], self.vocabulary)
             if not end or (kind != item_kind and kind != "any"):
                 return False
             stop = at + 1 if end == bits[at] + 1 else bisect_left(bits, end, at)

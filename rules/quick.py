@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from rules.compiled import All, CompiledCondition, Not
 from rules.fields import Field
-from rules.folding import fold
+from rules.folding import fold, has_keyword
 from rules.forms import FORM_OF, Form, Unfit, wanted
 from rules.operators import Looks
 from tickets.values import JSON
@@ -35,6 +35,13 @@ _KEYWORDS = {
     "contains_none": "{0}.isdisjoint({1})",
     "contains_all": "{0}.issubset({1})",
 }
+#: With so few keywords that they are searched one by one, in the few rows that are left by then.
+_SEARCHES = {
+    "contains_any": "has_any({0}, {1})",
+    "contains_none": "not has_any({0}, {1})",
+    "contains_all": "has_all({0}, {1})",
+}
+MOST_SEARCHED = 8
 #: What comparing costs, so that the cheap ones of a row come first, and of those the ones that most values fail.
 _COST = {Form.TEXT: 100, Form.SET: 40, Form.MONEY: 30, Form.TIME: 30, Form.CHANGE: 9}
 _COST_OF_OPERATOR = {"is": 10, "any_of": 12}
@@ -87,7 +94,7 @@ def said(member: Member, reads: Reads, names: Names, keywords: Keywords) -> tupl
         return None
     assert member.field is not None
     try:
-        if member.operator.key in _KEYWORDS:
+        if member.operator.key in _KEYWORDS and len(operands(member)) > MOST_SEARCHED:
             found, some = keywords(member.field, [str(one) for one in operands(member)])
             return _KEYWORDS[member.operator.key].format(names.of(some), found), 20
         text = _comparison(member, form, reads(member.field, form), names)
@@ -134,7 +141,15 @@ def _text(key: str, x: str, texts: tuple[str, ...], names: Names) -> str | None:
         raise Unfit
     if key in ("starts_with", "ends_with"):
         return f"{x}.{'startswith' if key == 'starts_with' else 'endswith'}({names.of(texts)})"
-    return None
+    return _SEARCHES[key].format(x, names.of(texts)) if key in _SEARCHES else None
+
+
+def _has_any(folded: str, keywords: tuple[str, ...]) -> bool:
+    return any(keyword in folded and has_keyword(folded, keyword) for keyword in keywords)
+
+
+def _has_all(folded: str, keywords: tuple[str, ...]) -> bool:
+    return all(keyword in folded and has_keyword(folded, keyword) for keyword in keywords)
 
 
 # Rows ------------------------------------------------------------------------------------------------------------
@@ -157,7 +172,7 @@ def rests(rows: Iterable[tuple[int, Sequence[Member]]], reads: Reads, keywords: 
 
 def made_of(source: str, names: Names, **more: object) -> dict[str, Any]:
     """What the source defines. Every name in it is one of ours."""
-    made: dict[str, Any] = {**more, **names.values}
+    made: dict[str, Any] = {"has_any": _has_any, "has_all": _has_all, **more, **names.values}
     # Names and operators written here, nothing of a table: what a table says is a constant beside it.
     exec(compile(source, "<rows>", "exec"), made)  # noqa: S102
     return made

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 from rules.compiled import CompiledRow, CompiledTable
-from rules.decision import Entry, Ready
+from rules.decision import Entry, Planned, Ready
 from rules.errors import RulesError
 from rules.facts import Facts
 from rules.forms import Unfit
@@ -20,6 +20,7 @@ from rules.straight import Left, Straight
 from rules.table import EVERY_TIME, HitPolicy
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
+from tickets.values import JSON
 
 #: From how many rows for one kind of event on it pays to follow what rules stage for all rows together; of fewer the
 #: tables that read it are looked at again one by one. For each table there that takes as much longer as for so many
@@ -105,8 +106,9 @@ def _compiled(
 
 
 #: The row ready to fire, the place of its table in the list, the first bit behind the table or 0 when the table has
-#: more to it than its rows, the kind of item it is for, and whether only its first row that matches fires.
-Swept: TypeAlias = tuple[Ready, int, int, str, bool]
+#: more to it than its rows, the kind of item it is for, whether only its first row that matches fires; and what is in
+#: the row ready to fire: its key, and a field, its value and the step when that is all it does, else the step None.
+Swept: TypeAlias = tuple[Ready, int, int, str, bool, str, str, JSON, Planned | None]
 
 
 @dataclass(slots=True)
@@ -159,7 +161,16 @@ class Bucket:
         # Of a *first* table the otherwise row is one more row, which always matches.
         simple = _is_plain(table) and not table.stops and (first or not table.otherwise_key)
         ready = ready_row(table, bit - begin, vocabulary) if simple else ("", None)
-        known = self.swept[bit] = ready, table.order, end if simple else 0, table.table.kind, first
+        single = ready[1] or ("", None, None)
+        known = self.swept[bit] = (
+            ready,
+            table.order,
+            end if simple else 0,
+            table.table.kind,
+            first,
+            ready[0],
+            *single,
+        )
         return known
 
     def rows_index(self) -> RowIndex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -15,7 +15,7 @@ from rules.quick import Member, Names
 #: A condition, and whether it or its opposite must hold.
 Literal: TypeAlias = tuple[CompiledCondition, bool]
 #: What the code of `looked_up` calls.
-USED: Mapping[str, Any] = {"below": bisect_left, "upto": bisect_right, "dig": dig, "Unfit": Unfit}
+USED: Mapping[str, Any] = {"upto": bisect_right, "dig": dig, "Unfit": Unfit}
 
 
 def units(member: Member, positive: bool) -> Iterable[Member]:
@@ -127,5 +127,6 @@ def _by_order(part: Part, names: Names) -> str:
         )
     if not part.order.limits:
         return of_keys
-    by_limit = f"{names.of(part.order.cells)}[below({limits}, v) + upto({limits}, v)]"
+    # Twice the limits up to it, but a limit itself is one side of its own cell: as `ByOrder.of`, with one search.
+    by_limit = f"{names.of(part.order.cells)}[2 * upto({limits}, v) - (v in {names.of(frozenset(part.order.limits))})]"
     return f"{by_limit} | {of_keys}" if table is None or table or part.keys.otherwise else by_limit

@@ -374,11 +374,32 @@ MUTATIONS = (
             ),
             (
                 "the ledger holds rows back",
-                "    if facts.ledger and ruleset.rearms:\n",
-                "    if False:\n",
+                "and not open and not (facts.ledger and ruleset.rearms):",
+                "and not open:",
                 "test_a_row_that_was_done_once_for_this_item_is_not_done_again",
             ),
         )
+    ),
+    Mutation(
+        "what bits say in part is compared",
+        "rules/index.py",
+        "                    left += [] if taken is Taken.WHOLE else [unit]\n",
+        "",
+        INDEX + "test_a_group_is_left_exactly_when_it_holds",
+    ),
+    Mutation(
+        "a value is passed by only when no row that looks at it is left",
+        "rules/straight.py",
+        'f"if rows & {names.of(part.rows)}:"',
+        'f"if rows & {names.of(part.rows)} & 1:"',
+        INDEX + "test_a_group_is_left_exactly_when_it_holds",
+    ),
+    Mutation(
+        "a limit is a limit exactly for numbers with a fraction",
+        "rules/scanning.py",
+        "- (v in {names.of(frozenset(part.order.limits))})]",
+        "]",
+        INDEX + "test_a_row_with_a_limit_is_left_exactly_when_it_matches_however_few_limits_are_known",
     ),
     Mutation(
         "a keyword ends at a word edge in the one pass",
