@@ -253,8 +253,8 @@ MUTATIONS = (
     Mutation(
         "an uncaught failure discards the run",
         "jobs/runs.py",
-        '        if last == "unavailable":',
-        '        if last == "never":',
+        'outcome.calls[-1].status == "unavailable"',
+        'outcome.calls[-1].status == "never"',
         RUNS + "test_an_answer_that_cannot_be_had_discards_the_run_and_it_is_tried_again",
     ),
     Mutation(
