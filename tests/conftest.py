@@ -79,7 +79,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 def redis(redis_server: RedisServer) -> Iterator[redis_client.Redis]:
     """A client of this session's Redis server, which is empty when the test begins."""
     redis_server.start()
-    client = redis_client.Redis.from_url(redis_server.url)
+    client = redis_client.Redis.from_url(redis_server.url, driver_info=None)  # as jobs.services connects
     client.flushall()
     yield client
     client.close()
