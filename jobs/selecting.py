@@ -14,18 +14,35 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
 
-from sqlalchemy import BigInteger, Boolean, Float, Integer, Text, and_, false, literal, not_, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Float,
+    Integer,
+    Text,
+    and_,
+    case,
+    exists,
+    false,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+)
 
-from jobs.sqlwords import Sql, Truth, Words, words
-from rules.asking import Asked, Grade, Shape, Stored
+from jobs.sqlwords import Path, Sql, Truth, Words, words
+from rules.asking import Asked, Grade, Other, Shape, Stored
 from rules.compiled import All, CompiledCondition, CompiledTable, Not
 from rules.folding import fold
 from rules.operands import as_number, as_text, as_time, duration_s, values_of
 from rules.operators import type_for
 from rules.ruleset import RuleSet
+from rules.table import WhenUnknown
 from tickets.db import UtcDateTime, table_of
 from tickets.item import FieldType
-from tickets.tables import Person, PersonAddress, WorkItem
+from tickets.sla import State
+from tickets.tables import ContextFact, Person, PersonAddress, SlaClockRow, WorkItem
 from tickets.values import JSON, iso
 
 #: Conditions and values that one statement asks for, at most: a longer one takes a good part of a second to put
@@ -35,6 +52,9 @@ MOST_CONDITIONS, MOST_VALUES = 100, 5_000
 MAX_INTEGER = 2**63 - 1
 
 _ITEMS, _PERSONS, _ADDRESSES = table_of(WorkItem), table_of(Person), table_of(PersonAddress)
+_CLOCKS, _CARDS = table_of(SlaClockRow), table_of(ContextFact)
+#: What has rows of its own, which are asked where they stand: a value taken out of one would be taken out many times.
+_ROWS = frozenset({Other.CLOCK, Other.CARD})
 _YES, _NO = true(), false()
 
 
@@ -131,11 +151,36 @@ class Selecting:
             return ANY
         if self.now is None and not field.stored.lasting:
             return ANY
+        found = self._found(condition, field.stored, type_for(operator, field.type, operand))
+        return self._in_a_row(condition, field.stored, found) if field.stored.of in _ROWS else found
+
+    def _in_a_row(self, condition: CompiledCondition, stored: Stored, found: Found) -> Found:
+        """What was found of a value in a row of another table, which the item may not have: then it is missing."""
+        clock = stored.of is Other.CLOCK
+        # All clocks of an item are of one policy, so that is asked of any of them.
+        own = [_CLOCKS.c.item_id == _ITEMS.c.id, *([_CLOCKS.c.target == stored.which] if stored.which else [])]
+        if not clock:
+            own = [_CARDS.c.item_id == _ITEMS.c.id, _CARDS.c.key == stored.which, _CARDS.c.current]
+        row = select(literal(1)).where(*own)
+        none = not_(exists(row)) if condition.operator.when_missing else _NO
+        # What could not be fetched is unknown, whatever the card still holds.
+        failed = _NO if clock else _CARDS.c.error != ""
+        settled = clock or condition.unknown in (WhenUnknown.WAIT, WhenUnknown.SKIP)
+        return Found(
+            or_(exists(row.where(found.sure, not_(failed))), none),
+            or_(exists(row.where(or_(found.may, failed))), none),
+            found.narrows,
+            found.finds,
+            found.exact and settled,
+        )
+
+    def _found(self, condition: CompiledCondition, stored: Stored, type: FieldType) -> Found:
+        """The condition on a value that is known or missing."""
+        operator, operand = condition.operator, condition.operand
         if operand == []:
             # An empty named list: the answer is the same with and without a value.
             return ALWAYS if operator.when_missing else NEVER
-        type = type_for(operator, field.type, operand)
-        value = _read(field.stored, type, words(self.dialect))
+        value = _read(stored, type, words(self.dialect), self.now)
         here = _asked(operator.sql, type, operand, value, self.now)
         if operator.sql.opposite:
             here = opposite(here)
@@ -164,7 +209,7 @@ class _Value:
     sql: Sql
     missed: bool = False
     failing: bool = False
-    set_of: tuple[Words, Sql, str] | None = None
+    set_of: tuple[Words, Sql, Path] | None = None
 
     def when(self, test: Truth, *, certain: bool = True) -> Found:
         """The items whose value passes the test; only perhaps, unless `certain`."""
@@ -177,9 +222,17 @@ def _found(sure: Truth, may: Truth, certain: bool, exact: bool = True) -> Found:
     return Found(sure if certain else _NO, may, narrows=True, finds=certain, exact=exact and certain)
 
 
-def _read(stored: Stored, type: FieldType, own: Words) -> _Value:
-    column: Sql = _of_customer(stored.column) if stored.of == "customer" else _ITEMS.c[stored.column]
-    key = stored.key
+def _read(stored: Stored, type: FieldType, own: Words, now: datetime | None) -> _Value:
+    match stored.of:
+        case None:
+            column: Sql = _ITEMS.c[stored.column]
+        case Other.CUSTOMER:
+            column = _of_customer(stored.column)
+        case Other.CLOCK:
+            column = _state(now) if stored.column == "state" else _CLOCKS.c[stored.column]
+        case Other.CARD:
+            column = _CARDS.c[stored.column]
+    key = stored.path
     if type is FieldType.CHOICES:
         return _Value(_there(own.there(column, key)), column, set_of=(own, column, key))
     if not key:
@@ -210,6 +263,18 @@ def _of_customer(name: str) -> Sql:
         .order_by(_ADDRESSES.c.id)
         .limit(1)
         .scalar_subquery()
+    )
+
+
+def _state(now: datetime | None) -> Sql:
+    """How a clock stands now."""
+    due = _CLOCKS.c.due_at
+    return case(
+        (_CLOCKS.c.breached_at.is_not(None), State.BREACHED.value),
+        (_CLOCKS.c.met_at.is_not(None), State.MET.value),
+        (due.is_(None), State.PAUSED.value),
+        (due <= literal(now, UtcDateTime()), State.BREACHED.value),
+        else_=State.RUNNING.value,
     )
 
 
@@ -270,7 +335,7 @@ def _asked(asked: Asked, type: FieldType, operand: JSON, value: _Value, now: dat
     return value.when(test, certain=certain)
 
 
-def _members(asked: Asked, operand: JSON, own: Words, column: Sql, key: str) -> Found:
+def _members(asked: Asked, operand: JSON, own: Words, column: Sql, key: Path) -> Found:
     """The question about the members of a set; what is no list, the engine cannot look into either."""
     listed = own.is_list(column, key)
 

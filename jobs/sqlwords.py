@@ -27,6 +27,7 @@ from sqlalchemy import Text as SqlText
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 Sql: TypeAlias = ColumnElement[Any]
+Path: TypeAlias = tuple[str, ...]
 Truth: TypeAlias = ColumnElement[bool]
 
 #: Numbers beyond these are left to the engine: a double holds whole numbers up to 2**53, and what is nearly nothing may
@@ -44,27 +45,27 @@ _DAY = (
 
 
 class Words(Protocol):
-    """One database's words. A JSON value stands in a column: under `key`, or with "" it is the column itself."""
+    """One database's words. A JSON value stands in a column at a path of names; with () it is the column itself."""
 
-    def there(self, column: Sql, key: str) -> Truth:
+    def there(self, column: Sql, path: Path) -> Truth:
         """Whether there is a value: neither null nor an empty text nor an empty list. Never NULL."""
 
-    def text(self, column: Sql, key: str) -> Sql:
+    def text(self, column: Sql, path: Path) -> Sql:
         """The text that the value is, NULL for anything else."""
 
-    def number(self, column: Sql, key: str) -> Sql:
+    def number(self, column: Sql, path: Path) -> Sql:
         """The number that the value is, or that its text is in plain digits; NULL for anything else."""
 
-    def person(self, column: Sql, key: str) -> Sql:
+    def person(self, column: Sql, path: Path) -> Sql:
         """The whole number that the value is, NULL for anything else."""
 
-    def yes(self, column: Sql, key: str) -> Sql:
+    def yes(self, column: Sql, path: Path) -> Sql:
         """1 for true, 0 for false, NULL for anything else."""
 
-    def is_list(self, column: Sql, key: str) -> Truth:
+    def is_list(self, column: Sql, path: Path) -> Truth:
         """Whether the value is a list. Never NULL."""
 
-    def has(self, column: Sql, key: str, folded: Sequence[str], *, or_odd: bool) -> Truth:
+    def has(self, column: Sql, path: Path, folded: Sequence[str], *, or_odd: bool) -> Truth:
         """Whether a member of the list is one of `folded` without its case; with `or_odd` also if it has a member that
         takes more than that to compare. Never NULL; false for what is no list."""
 
@@ -76,40 +77,40 @@ class Words(Protocol):
 
 
 class SqliteWords:
-    def _kind(self, column: Sql, key: str) -> Sql:
-        return func.json_type(column, _path(key))
+    def _kind(self, column: Sql, path: Path) -> Sql:
+        return func.json_type(column, _json_path(path))
 
-    def _value(self, column: Sql, key: str) -> Sql:
-        return func.json_extract(column, _path(key))
+    def _value(self, column: Sql, path: Path) -> Sql:
+        return func.json_extract(column, _json_path(path))
 
-    def there(self, column: Sql, key: str) -> Truth:
-        kind, value = self._kind(column, key), self._value(column, key)
+    def there(self, column: Sql, path: Path) -> Truth:
+        kind, value = self._kind(column, path), self._value(column, path)
         empty = or_(and_(kind == "text", value == ""), and_(kind == "array", value == "[]"))
         return case((func.coalesce(kind, "null") == "null", false()), (empty, false()), else_=~false())
 
-    def text(self, column: Sql, key: str) -> Sql:
-        return case((self._kind(column, key) == "text", self._value(column, key)))
+    def text(self, column: Sql, path: Path) -> Sql:
+        return case((self._kind(column, path) == "text", self._value(column, path)))
 
-    def number(self, column: Sql, key: str) -> Sql:
-        kind, value = self._kind(column, key), self._value(column, key)
+    def number(self, column: Sql, path: Path) -> Sql:
+        kind, value = self._kind(column, path), self._value(column, path)
         return case(
             (kind.in_(("integer", "real")), case((_ordinary(value), value))),
             (and_(kind == "text", _plain_number(value)), cast(value, Float)),
         )
 
-    def person(self, column: Sql, key: str) -> Sql:
-        return case((self._kind(column, key) == "integer", self._value(column, key)))
+    def person(self, column: Sql, path: Path) -> Sql:
+        return case((self._kind(column, path) == "integer", self._value(column, path)))
 
-    def yes(self, column: Sql, key: str) -> Sql:
-        kind = self._kind(column, key)
+    def yes(self, column: Sql, path: Path) -> Sql:
+        kind = self._kind(column, path)
         return case((kind == "true", literal(1)), (kind == "false", literal(0)))
 
-    def is_list(self, column: Sql, key: str) -> Truth:
-        return func.coalesce(self._kind(column, key), "null") == "array"
+    def is_list(self, column: Sql, path: Path) -> Truth:
+        return func.coalesce(self._kind(column, path), "null") == "array"
 
-    def has(self, column: Sql, key: str, folded: Sequence[str], *, or_odd: bool) -> Truth:
-        each = func.json_each(column, _path(key)).table_valued("value", "type", joins_implicitly=True)
-        return and_(self.is_list(column, key), _some(self, each.c.value, each.c.type != "text", folded, or_odd))
+    def has(self, column: Sql, path: Path, folded: Sequence[str], *, or_odd: bool) -> Truth:
+        each = func.json_each(column, _json_path(path)).table_valued("value", "type", joins_implicitly=True)
+        return and_(self.is_list(column, path), _some(self, each.c.value, each.c.type != "text", folded, or_odd))
 
     def plain(self, text: Sql) -> Sql:
         odd = or_(text.op("GLOB")("*[^ -~]*"), func.trim(text) != text, func.instr(text, "  ") > 0)
@@ -124,45 +125,45 @@ class SqliteWords:
 
 
 class PostgresWords:
-    def _json(self, column: Sql, key: str) -> Sql:
-        return func.jsonb_extract_path(column, key, type_=JSONB) if key else column
+    def _json(self, column: Sql, path: Path) -> Sql:
+        return func.jsonb_extract_path(column, *path, type_=JSONB) if path else column
 
-    def _kind(self, column: Sql, key: str) -> Sql:
-        return func.jsonb_typeof(self._json(column, key), type_=SqlText)
+    def _kind(self, column: Sql, path: Path) -> Sql:
+        return func.jsonb_typeof(self._json(column, path), type_=SqlText)
 
-    def _told(self, column: Sql, key: str) -> Sql:
+    def _told(self, column: Sql, path: Path) -> Sql:
         """The value as text, whatever it is."""
-        return _told(self._json(column, key))
+        return _told(self._json(column, path))
 
-    def there(self, column: Sql, key: str) -> Truth:
-        kind, told = self._kind(column, key), self._told(column, key)
+    def there(self, column: Sql, path: Path) -> Truth:
+        kind, told = self._kind(column, path), self._told(column, path)
         empty = or_(and_(kind == "string", told == ""), and_(kind == "array", told == "[]"))
         return case((func.coalesce(kind, "null") == "null", false()), (empty, false()), else_=~false())
 
-    def text(self, column: Sql, key: str) -> Sql:
-        return case((self._kind(column, key) == "string", self._told(column, key)))
+    def text(self, column: Sql, path: Path) -> Sql:
+        return case((self._kind(column, path) == "string", self._told(column, path)))
 
-    def number(self, column: Sql, key: str) -> Sql:
-        kind, told = self._kind(column, key), self._told(column, key)
+    def number(self, column: Sql, path: Path) -> Sql:
+        kind, told = self._kind(column, path), self._told(column, path)
         read, digits = cast(told, Numeric), f"[0-9]{{1,{DIGITS}}}"
         return case(
             (kind == "number", case((_ordinary(read), read))),
             (and_(kind == "string", _ascii(told).op("~")(f"^{digits}(\\.{digits})?$")), read),
         )
 
-    def person(self, column: Sql, key: str) -> Sql:
-        kind, told = self._kind(column, key), self._told(column, key)
+    def person(self, column: Sql, path: Path) -> Sql:
+        kind, told = self._kind(column, path), self._told(column, path)
         return case((and_(kind == "number", _ascii(told).op("~")("^-?[0-9]+$")), cast(told, Numeric)))
 
-    def yes(self, column: Sql, key: str) -> Sql:
-        told = self._told(column, key)
-        return case((self._kind(column, key) == "boolean", case((told == "true", literal(1)), else_=literal(0))))
+    def yes(self, column: Sql, path: Path) -> Sql:
+        told = self._told(column, path)
+        return case((self._kind(column, path) == "boolean", case((told == "true", literal(1)), else_=literal(0))))
 
-    def is_list(self, column: Sql, key: str) -> Truth:
-        return func.coalesce(self._kind(column, key), "null") == "array"
+    def is_list(self, column: Sql, path: Path) -> Truth:
+        return func.coalesce(self._kind(column, path), "null") == "array"
 
-    def has(self, column: Sql, key: str, folded: Sequence[str], *, or_odd: bool) -> Truth:
-        listed = case((self.is_list(column, key), self._json(column, key)), else_=cast(literal("[]"), JSONB))
+    def has(self, column: Sql, path: Path, folded: Sequence[str], *, or_odd: bool) -> Truth:
+        listed = case((self.is_list(column, path), self._json(column, path)), else_=cast(literal("[]"), JSONB))
         each = func.jsonb_array_elements(listed).table_valued("value", joins_implicitly=True)
         return _some(self, _told(each.c.value), func.jsonb_typeof(each.c.value) != "string", folded, or_odd)
 
@@ -197,8 +198,8 @@ def _ordinary(number: Sql) -> Truth:
     return and_(number < MOST, number > -MOST, or_(number > LEAST, number < -LEAST, number == 0))
 
 
-def _path(key: str) -> Sql:
-    return literal(f'$."{key}"' if key else "$")
+def _json_path(path: Path) -> Sql:
+    return literal("$" + "".join(f'."{name}"' for name in path))
 
 
 def _ascii(text: Sql) -> Sql:

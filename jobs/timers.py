@@ -309,7 +309,7 @@ def _soon(connection: Connection, rule: TimeRule, kind: str, since: datetime, by
         return query.where(_ITEMS.c[name].between(*window))
     custom = name.startswith(CUSTOM)
     own = words(connection.dialect.name)
-    text = own.text(_ITEMS.c.fields, name.removeprefix(CUSTOM)) if custom else _ITEMS.c[name]
+    text = own.text(_ITEMS.c.fields, (name.removeprefix(CUSTOM),)) if custom else _ITEMS.c[name]
     # Dates stand there as they were written, in any zone: their day is at most one off.
     first, last = ((at + off).date().isoformat() for at, off in zip(window, (-ONE_DAY, ONE_DAY), strict=True))
     return query.where(func.substr(text, 1, len(first), type_=Text).between(first, last))

@@ -58,16 +58,26 @@ def exactly_not(shape: Shape) -> Asked:
     return Asked(Grade.EXACT, shape, opposite=True)
 
 
+class Other(StrEnum):
+    """What else of an item is asked than the item itself."""
+
+    CUSTOMER = "customer"
+    CLOCK = "clock"
+    CARD = "card"
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A field's part: the column of `items` that its value stands in, and the key in it for a field of the desk's own.
+    """A field's part: the column of `items` that its value stands in, and the path to it where that holds JSON.
 
     A `loose` one may hold what its type does not say (the JSON of custom fields, dates kept as text): there SQL finds
-    a superset at best. One that is not `lasting` changes without a write that keeps the item's timers. One `of` the
-    "customer" is a column of the item's customer, who is written elsewhere."""
+    a superset at best. One that is not `lasting` changes without a write that keeps the item's timers: all `of` another
+    table, which are the column of the item's customer, of the clock of its service level or of its card called
+    `which`."""
 
     column: str
-    key: str = ""
+    path: tuple[str, ...] = ()
     loose: bool = False
     lasting: bool = True
-    of: str = ""
+    of: Other | None = None
+    which: str = ""

@@ -7,11 +7,12 @@ Besides the fixed ones there are three families, made on demand: `ticket.fields.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
-from rules.asking import Stored
+from rules.asking import Other, Stored
 from rules.errors import UnknownField, no_such
 from rules.facts import Facts, Known, LookupKey, Missing, Reading, Unknown
 from rules.vocabulary import FieldSpec, LookupSpec, Vocabulary
@@ -33,6 +34,9 @@ TICKET = "ticket."
 CONTEXT = "context."
 #: How the menus call the fields of context cards together.
 CONTEXT_GROUP = "Context"
+
+#: A part of a path that every database takes for a name.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 Read: TypeAlias = Callable[[Facts], Reading]
 Options: TypeAlias = Mapping[str, str] | None
@@ -85,6 +89,9 @@ class FieldRecord:
 
     def field(self, vocabulary: Vocabulary) -> Field:
         options = self.options_from(vocabulary) if self.options_from else self.options
+        stored = self.stored
+        if stored is not None and stored.of is Other.CLOCK and not vocabulary.slas:
+            stored = None  # nobody reads the clocks that are left of a policy (`jobs.facts`)
         reads = frozenset({self.state_key}) if self.state_key else frozenset()
         return Field(
             self.key,
@@ -97,7 +104,7 @@ class FieldRecord:
             "",
             reads,
             self.place,
-            self.stored,
+            stored,
         )
 
 
@@ -150,10 +157,18 @@ def _level(target: Target, label: str) -> tuple[FieldRecord, ...]:
     """One clock of the service level: when it is due, and how it stands."""
     due, state = f"{target.value}_due", f"{target.value}_state"
     states = {one.value: words for one, words in STATE_LABELS.items()}
+    when, how = (_of_clock(column, target.value) for column in ("due_at", "state"))
     return (
-        FieldRecord(f"sla.{due}", f"{label} due", "SLA", FieldType.TIME, _clock(due, f"{label} due")),
-        FieldRecord(f"sla.{state}", f"{label} is", "SLA", FieldType.CHOICE, _clock(state, f"{label} is"), states),
+        FieldRecord(f"sla.{due}", f"{label} due", "SLA", FieldType.TIME, _clock(due, f"{label} due"), stored=when),
+        FieldRecord(
+            f"sla.{state}", f"{label} is", "SLA", FieldType.CHOICE, _clock(state, f"{label} is"), states, stored=how
+        ),
     )
+
+
+def _of_clock(column: str, target: str = "") -> Stored:
+    # A changed policy is worked out item by item, without a write to any.
+    return Stored(column, lasting=False, of=Other.CLOCK, which=target)
 
 
 _NO_PART = {
@@ -254,7 +269,7 @@ def _record(
 
 def _of_customer(column: str) -> Stored:
     # Whoever writes it writes no item.
-    return Stored(column, lasting=False, of="customer")
+    return Stored(column, lasting=False, of=Other.CUSTOMER)
 
 
 #: Every fixed field, in the order menus show them.
@@ -285,6 +300,7 @@ _RECORDS: tuple[FieldRecord, ...] = (
         FieldType.CHOICE,
         _clock("policy", "SLA policy that counts"),
         options_from=lambda vocabulary: vocabulary.slas,
+        stored=_of_clock("policy"),
     ),
     _moment("last_modified", "Last modified by a person", column="modified_at"),
     _moment("status_since", "In this status since"),
@@ -419,7 +435,7 @@ def _custom(key: str, vocabulary: Vocabulary) -> Field:
         "",
         frozenset({state_key}),
         ("item", state_key),
-        Stored("fields", key, loose=True),
+        Stored("fields", (key,), loose=True),
     )
 
 
@@ -441,7 +457,11 @@ def _context(path: str, vocabulary: Vocabulary) -> Field:
         return Known(value, str(card.get("source") or f"context.{card_key}"), str(card.get("fetched_at") or ""))
 
     options = spec.options if spec else None
-    return Field(CONTEXT + path, label, CONTEXT_GROUP, spec.type if spec else None, read, options)
+    stored = None
+    if all(_NAME.fullmatch(part) for part in parts):
+        # A number picks from a list, which is more than a path says to a database.
+        stored = Stored("body", ("data", *parts), loose=True, lasting=False, of=Other.CARD, which=card_key)
+    return Field(CONTEXT + path, label, CONTEXT_GROUP, spec.type if spec else None, read, options, stored=stored)
 
 
 def lookup_key(

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, insert, select
 
-from jobs.facts import clock_facts, facts_now
+from jobs.facts import gather
 from jobs.selecting import MOST_CONDITIONS, MOST_VALUES, Found, Selecting
 from rules.asking import Grade
 from rules.compiled import All, CompiledCondition, CompiledTable, Not
@@ -27,15 +27,17 @@ from rules.look import Look
 from rules.operands import list_names
 from rules.operators import OPERATORS, clean_operand, for_values, operators_for, type_for
 from rules.parse import parse_table
-from rules.table import Clause, GroupKind
+from rules.table import Clause, GroupKind, WhenUnknown
 from rules.truth import RowTruth, Undecided
 from rules.vocabulary import NamedList
-from tests.builders import MORNING, a_desk
+from tests.builders import ANA, MORNING, a_desk
 from tests.rules.desk import DESK as RULES_DESK
 from tickets.db import Database, table_of
+from tickets.events import Event, EventKind
 from tickets.item import FieldType, StateField
+from tickets.sla import Target
 from tickets.store import read_item
-from tickets.tables import Person, PersonAddress, WorkItem
+from tickets.tables import ContextFact, Person, PersonAddress, SlaClockRow, WorkItem
 from tickets.values import JSON, iso
 
 CUSTOM = {
@@ -55,31 +57,50 @@ DESK = replace(
     lists={"MONEY": NamedList("Money words", ("refund", "Überweisung")), "NOBODY": NamedList("Nobody", ())},
 )
 HOUR = timedelta(hours=1)
-#: Cards as every item here has them: one that can be read, and one whose facts could not be had.
-CARDS: Mapping[str, Mapping[str, JSON]] = {
-    "payments": {"data": {"duplicate": True, "total": 5}, "title": "Payments", "fetched_at": iso(MORNING), "error": ""},
-    "crm": {"data": None, "title": "CRM", "fetched_at": iso(MORNING), "error": "did not answer"},
-}
-_ITEMS = table_of(WorkItem)
+_ITEMS, _CARDS, _CLOCKS = table_of(WorkItem), table_of(ContextFact), table_of(SlaClockRow)
 
 
-def put(connection: Connection, **given: Any) -> int:
-    """An item with these columns, whatever stands in them."""
+def put(
+    connection: Connection,
+    *,
+    cards: Mapping[str, tuple[JSON, str]] | None = None,
+    clocks: Mapping[str, Mapping[str, Any]] | None = None,
+    **given: Any,
+) -> int:
+    """An item with these columns, whatever stands in them, its cards (data, error) and its clocks by target."""
     stamps = dict.fromkeys(("created_at", "updated_at", "modified_at", "status_since"), MORNING)
     values: dict[str, Any] = {"kind": "ticket", "fields": {}, "version": 1, "last_seq": 0, **stamps, **given}
-    return int(connection.execute(insert(_ITEMS).values(**values).returning(_ITEMS.c.id)).scalar_one())
+    item_id = int(connection.execute(insert(_ITEMS).values(**values).returning(_ITEMS.c.id)).scalar_one())
+    for key, (data, error) in (cards or {}).items():
+        for old in (True, False):
+            # The one it replaced stays, and is not asked.
+            body = {"data": {"tier": "gold", "total": 7} if old else data}
+            connection.execute(
+                insert(_CARDS).values(
+                    item_id=item_id,
+                    key=key,
+                    current=not old,
+                    title=key,
+                    body=body,
+                    source=key,
+                    error="" if old else error,
+                    fetched_at=MORNING,
+                    cause={},
+                    created_at=MORNING,
+                )
+            )
+    for target, clock in (clocks or {}).items():
+        moments = dict.fromkeys(("due_at", "met_at", "breached_at"))
+        row = {"item_id": item_id, "target": target, "policy": "gold", "start": MORNING, **moments, **clock}
+        connection.execute(insert(_CLOCKS).values(**row))
+    return item_id
 
 
 def facts(connection: Connection, item_id: int) -> Facts:
+    """The item as a table that is run by hand sees it."""
     item = read_item(connection, item_id)
-    return Facts(
-        item={"id": item.id, "kind": item.kind.value, "created_at": iso(item.created_at), **item.state},
-        event={"at": iso(MORNING)},
-        now=iso(MORNING),
-        context=CARDS,
-        clock=clock_facts(item),
-        customer=facts_now(connection, item, MORNING).customer,
-    )
+    event = Event(0, item_id, 0, EventKind.RUN_NOW, MORNING, ANA, 0, 0)
+    return gather(connection, event, item, (), DESK, MORNING)
 
 
 def holds(name: str, op: str, value: JSON = None) -> CompiledCondition:
@@ -115,11 +136,16 @@ def picked(connection: Connection, found: Found) -> tuple[set[int], set[int]]:
     return sides[0], sides[1]
 
 
-def compared(connection: Connection, ids: Sequence[int], node: CompiledCondition | All | Not) -> Found:
+def compared(
+    connection: Connection,
+    ids: Sequence[int],
+    node: CompiledCondition | All | Not,
+    seen: Mapping[int, Facts] | None = None,
+) -> Found:
     """SQL's two sides beside the engine's three answers."""
     found = Selecting(connection.dialect.name, MORNING).node(node)
     sure, may = picked(connection, found)
-    answers = {one: truth(node, facts(connection, one)) for one in ids}
+    answers = {one: truth(node, seen[one] if seen else facts(connection, one)) for one in ids}
     true = {one for one, answer in answers.items() if answer is True}
     possible = {one for one, answer in answers.items() if answer is not False}
     assert sure <= true, (answers, sure)
@@ -162,6 +188,8 @@ ITEMS: Mapping[str, Mapping[str, Any]] = {
         "due_at": iso(MORNING - HOUR),
         "status_since": WAITING,
         "unanswered_since": MORNING,
+        "cards": {"crm": ({"tier": "gold", "total": 5, "vip": True, "order": {"id": "a1"}}, ""), "pay": ({}, "")},
+        "clocks": {"first_reply": {"due_at": MORNING}, "resolution": {"due_at": MORNING + HOUR}},
         "fields": {
             "topic": "refund",
             "amount": 10,
@@ -180,6 +208,11 @@ ITEMS: Mapping[str, Mapping[str, Any]] = {
         "published": False,
         "due_at": "2026-11-21T12:00:00+02:00",
         "status_since": WAITING + timedelta(microseconds=1),
+        "cards": {"crm": ({"tier": "silver", "total": "many", "vip": False}, ""), "pay": ({"tier": "gold"}, "")},
+        "clocks": {
+            "first_reply": {"due_at": MORNING + HOUR, "met_at": MORNING - HOUR},
+            "resolution": {"left_s": 60, "policy": "gold"},
+        },
         "fields": {
             "topic": "invoice",
             "amount": 10.5,
@@ -196,6 +229,9 @@ ITEMS: Mapping[str, Mapping[str, Any]] = {
         "subject": " refunded twice",
         "status": "",
         "tags": [],
+        # What it still holds is not believed.
+        "cards": {"crm": ({"tier": "gold", "total": 5, "vip": True}, "did not answer")},
+        "clocks": {"first_reply": {"due_at": MORNING + HOUR, "breached_at": MORNING - HOUR, "met_at": MORNING}},
         "fields": {
             "topic": 5,
             "amount": "9",
@@ -212,6 +248,7 @@ ITEMS: Mapping[str, Mapping[str, Any]] = {
         "status": "Open",
         "tags": ["VIP"],
         "due_at": iso(MORNING),
+        "cards": {"crm": ({"tier": ["gold"], "total": 4.5, "vip": "true"}, "")},
         "fields": {
             "topic": "",
             "amount": None,
@@ -289,11 +326,31 @@ CASES: list[tuple[str, str, JSON, str, str, Grade]] = [
     ("customer.language", "is_not", "fr", "bcde", "bcde", Grade.EXACT),
     ("customer.email", "ends_with", "example.com", "a", "a", Grade.SUPERSET),
     ("customer.email", "ends_with", "old.test", "", "", Grade.SUPERSET),
+    # How its service level stands as of now.
+    ("sla.policy", "is", "gold", "abd", "abd", Grade.EXACT),
+    ("sla.policy", "empty", None, "ce", "ce", Grade.EXACT),
+    ("sla.first_reply_state", "is", "breached", "ad", "ad", Grade.EXACT),
+    ("sla.first_reply_state", "is", "met", "b", "b", Grade.EXACT),
+    ("sla.first_reply_state", "is_not", "breached", "bce", "bce", Grade.EXACT),
+    ("sla.resolution_state", "is", "running", "a", "a", Grade.EXACT),
+    ("sla.resolution_state", "is", "paused", "b", "b", Grade.EXACT),
+    ("sla.resolution_due", "newer_than", "1 h", "a", "a", Grade.EXACT),
+    ("sla.resolution_due", "empty", None, "bcde", "bcde", Grade.EXACT),
+    ("sla.first_reply_due", "less_or_equal", iso(MORNING), "a", "a", Grade.EXACT),
+    # Cards may hold anything; one whose facts could not be had is unknown.
+    ("context.crm.tier", "is", "gold", "a", "ade", Grade.SUPERSET),
+    ("context.crm.tier", "is_not", "gold", "bc", "bcde", Grade.SUPERSET),
+    ("context.crm.tier", "empty", None, "c", "cd", Grade.EXACT),
+    ("context.crm.total", "greater", 4, "ae", "abde", Grade.SUPERSET),
+    ("context.crm.vip", "is", True, "a", "ade", Grade.EXACT),
+    ("context.crm.order.id", "is", "A1", "a", "ad", Grade.SUPERSET),
+    ("context.crm.tier", "any_of", {"list": "NOBODY"}, "", "d", Grade.EXACT),
+    ("context.pay.tier", "is", "gold", "b", "b", Grade.SUPERSET),
     # What stands elsewhere, or is of an event, is not asked.
     ("customer.identity", "is", "claimed", "", "abcde", Grade.NONE),
     ("message.text", "contains_any", "refund", "", "abcde", Grade.NONE),
     ("erp.find_party.tier", "is", "gold", "", "abcde", Grade.NONE),
-    ("context.crm.tier", "is", "gold", "", "abcde", Grade.NONE),
+    ("context.crm.orders.0.id", "is", "a1", "", "abcde", Grade.NONE),
     ("ticket.status", "changed", None, "", "abcde", Grade.NONE),
     ("ticket.created_at", "in_working_time", "office", "", "abcde", Grade.NONE),
 ]
@@ -310,13 +367,31 @@ def test_a_condition_finds_what_the_engine_finds_or_leaves_it_possible(
 ) -> None:
     wrong = []
     with desk.read() as connection:
+        seen = {one: facts(connection, one) for one in letters.values()}
         for name, op, value, sure, may, grade in CASES:
-            found = compared(connection, list(letters.values()), node := holds(name, op, value))
+            found = compared(connection, list(letters.values()), node := holds(name, op, value), seen)
             sides = tuple("".join(x for x in letters if letters[x] in side) for side in picked(connection, found))
             if (*sides, found.grade) != (sure, may, grade):
                 wrong.append((name, op, value, *sides, found.grade.value))
-            compared(connection, list(letters.values()), Not(node))
+            compared(connection, list(letters.values()), Not(node), seen)
     assert not wrong
+
+
+@pytest.mark.parametrize(("unknown", "exact"), [("wait", True), ("skip", True), ("match", False), ("no_match", False)])
+def test_a_column_that_counts_a_card_in_error_as_something_is_left_to_the_engine(
+    desk: Database, letters: Mapping[str, int], unknown: str, exact: bool
+) -> None:
+    node = replace(holds("context.crm.vip", "is", True), unknown=WhenUnknown(unknown))
+    with desk.read() as connection:
+        found = compared(connection, list(letters.values()), node)
+        compared(connection, list(letters.values()), Not(node))
+        assert picked(connection, found) == ({letters["a"]}, {letters[one] for one in "ade"})
+    assert (found.grade is Grade.EXACT) is exact
+
+
+def test_without_a_policy_the_clocks_that_are_left_of_one_are_not_asked() -> None:
+    assert field("sla.policy", DESK).stored is not None
+    assert field("sla.policy", replace(DESK, slas={})).stored is None
 
 
 def test_every_operator_is_asked_about_or_said_not_to_be() -> None:
@@ -359,6 +434,19 @@ STORED = st.fixed_dictionaries(
         "modified_at": MOMENTS,
         "unanswered_since": MAYBE_MOMENT,
         "opened_at": MAYBE_MOMENT,
+        "cards": st.dictionaries(
+            st.sampled_from(["crm", "pay"]),
+            st.tuples(
+                st.dictionaries(st.sampled_from(["tier", "total", "vip"]), VALUES, max_size=3) | VALUES,
+                st.sampled_from(["", "", "did not answer"]),
+            ),
+            max_size=2,
+        ),
+        "clocks": st.dictionaries(
+            st.sampled_from(Target).map(str),
+            st.fixed_dictionaries(dict.fromkeys(("due_at", "met_at", "breached_at"), MAYBE_MOMENT)),
+            max_size=2,
+        ),
         "fields": st.dictionaries(st.sampled_from([*CUSTOM, "other"]), VALUES, max_size=5),
     }
 )
@@ -390,8 +478,10 @@ DURATIONS = st.sampled_from(["1 h", "2 h", "90 min", "1 d"])
 @st.composite
 def conditions(draw: st.DrawFn) -> CompiledCondition:
     """A condition that a table of this desk may hold, on an item's field or on one that is missing or unknown."""
-    elsewhere = ("customer.name", "customer.email", "customer.language", "erp.find_party.tier", "context.crm.tier")
-    names = [*(f"ticket.{name}" for name in NAMES), *elsewhere]
+    elsewhere = ("customer.name", "customer.email", "customer.language", "erp.find_party.tier")
+    cards = tuple(f"context.{path}" for path in ("crm.tier", "crm.total", "crm.vip", "pay.tier", "payments.duplicate"))
+    levels = ("sla.policy", "sla.first_reply_due", "sla.first_reply_state", "sla.resolution_state")
+    names = [*(f"ticket.{name}" for name in NAMES), *elsewhere, *cards, *levels]
     own = field(draw(st.sampled_from(names)), DESK)
     operator = draw(st.sampled_from(operators_for(own.type, outside=own.outside)))
     if operator.key in ("in_working_time", "out_of_working_time"):
@@ -430,7 +520,8 @@ def test_whatever_is_asked_of_whatever_items_sql_contradicts_the_engine_nowhere(
     @given(st.lists(STORED, min_size=1, max_size=4), GROUPS)
     def contradicts_nowhere(items: list[dict[str, Any]], node: CompiledCondition | All | Not) -> None:
         with desk.write() as connection:
-            connection.execute(delete(_ITEMS))
+            for one in (_CARDS, _CLOCKS, _ITEMS):
+                connection.execute(delete(one))
             grades.add(compared(connection, [put(connection, **one) for one in items], node).grade)
 
     contradicts_nowhere()
@@ -500,6 +591,8 @@ def test_a_table_larger_than_one_statement_takes_is_narrowed_by_its_scope_alone(
     ("name", "op", "value"),
     [
         ("ticket.fields.deadline", "older_than", "72 h"),
+        ("context.crm.tier", "is_not", "gold"),
+        ("sla.first_reply_state", "is_not", "breached"),
         ("ticket.fields.labels", "has_none", [str(n) for n in range(MOST_VALUES // MOST_CONDITIONS)]),
     ],
 )
@@ -527,5 +620,9 @@ def test_without_a_moment_only_what_no_passing_of_time_changes_rules_anything_ou
     # Who writes a customer writes no item of theirs, and who opens an item nothing else of it: nobody looks again.
     assert lasting.node(holds("customer.language", "is", "fr")).grade is Grade.NONE
     assert replace(lasting, now=MORNING).node(holds("customer.language", "is", "fr")).grade is Grade.EXACT
+    # A card, and a policy that changes, are no write to the item either.
+    for name, value in (("context.crm.tier", "gold"), ("sla.policy", "gold"), ("sla.first_reply_state", "met")):
+        assert lasting.node(holds(name, "is", value)).grade is Grade.NONE
+        assert replace(lasting, now=MORNING).node(holds(name, "is", value)).grade is not Grade.NONE
     assert lasting.node(holds("ticket.opened_at", "empty")).grade is Grade.NONE
     assert replace(lasting, now=MORNING).node(holds("ticket.opened_at", "empty")).grade is Grade.EXACT
