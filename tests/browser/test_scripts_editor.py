@@ -146,6 +146,57 @@ def test_the_mouse_over_a_name_says_what_it_is(served: Served, built: None, visi
     expect(page.locator(".ed-hover")).to_contain_text("set_priority(priority: str)")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_script_is_written_mended_tried_and_saved_by_keys_alone(
+    served: Served, built: None, visit: Visit, width: int
+) -> None:
+    """Completed, explained, its problem found, tried, saved, and left again; no mouse."""
+    visitor = visit(width=width, height=844 if width == 390 else 800, dark=width == 390)
+    visitor.sign_in("dev@deskhand.test")
+    visitor.go("/scripts/S01")
+    page = visitor.page
+    page.locator("#f-name").focus()
+    page.keyboard.press("Tab")
+    expect(page.locator(".cm-content")).to_be_focused()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("ticket.add_t")
+    expect(page.locator(".cm-tooltip-autocomplete li[aria-selected]")).to_contain_text("add_tags")
+    page.wait_for_timeout(100)  # a list that opened less than 75 ms ago takes Enter for typing
+    page.keyboard.press("Enter")
+    expect(page.locator(".cm-content")).to_contain_text("ticket.add_tags(")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Control+ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Control+Shift+Space")
+    expect(page.locator(".ed-hover")).to_contain_text("set_priority(priority: str)")
+    visitor.picture(f"scripts-explained-{width}")
+    page.keyboard.press("Escape")
+    expect(page.locator(".ed-hover")).to_have_count(0)
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text("log('fine')\nimport os\n")
+    expect(page.locator("#problems button")).to_contain_text("Line 2")
+    page.keyboard.press("Control+m")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("Boolean(document.activeElement.closest('#problems'))"):
+            break
+    expect(page.locator("#problems button")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".cm-content")).to_be_focused()
+    page.keyboard.press("Shift+End")
+    page.keyboard.type("ticket.set_priority('urgent')")
+    expect(page.locator("#problems button")).to_have_count(0)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#tried")).to_contain_text("Urgent")
+    visitor.picture(f"scripts-by-keys-{width}")
+    page.keyboard.press("Control+s")
+    expect(page.locator(".notice.ok")).to_have_text("The draft is saved.")
+    assert (stored(served).draft or {})["source"] == "log('fine')\nticket.set_priority('urgent')\n"
+    assert served.desk.state(1)["priority"] == "normal"
+
+
 def test_the_parameters_of_the_draft_are_completed_and_tried(served: Served, built: None, visit: Visit) -> None:
     with served.desk.services.db.write() as connection:
         draft: dict[str, Any] = {

@@ -6,8 +6,8 @@ import { globalCompletion, localCompletionSource, python } from "@codemirror/lan
 import { HighlightStyle, bracketMatching, foldGutter, foldKeymap, indentOnInput, indentUnit, syntaxHighlighting, syntaxTree } from "@codemirror/language";
 import { lintGutter, lintKeymap, linter } from "@codemirror/lint";
 import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
-import { EditorState } from "@codemirror/state";
-import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, hoverTooltip, keymap, lineNumbers } from "@codemirror/view";
+import { EditorState, StateEffect, StateField } from "@codemirror/state";
+import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, hoverTooltip, keymap, lineNumbers, showTooltip } from "@codemirror/view";
 import { tags as t } from "@lezer/highlight";
 
 const CHECK_AFTER_MS = 350;
@@ -124,6 +124,27 @@ function hover(api, view, pos) {
   return null;
 }
 
+// The same for the name at the cursor, for those without a mouse. It goes away with the next key that moves or types.
+const explain = StateEffect.define();
+const explained = StateField.define({
+  create: () => null,
+  update(shown, transaction) {
+    for (const effect of transaction.effects) if (effect.is(explain)) return effect.value;
+    return transaction.docChanged || transaction.selection ? null : shown;
+  },
+  provide: (field) => showTooltip.from(field),
+});
+const explainAt = (api) => (view) => {
+  const found = hover(api, view, view.state.selection.main.head);
+  view.dispatch({ effects: explain.of(found && { pos: found.pos, create: () => ({ dom: element("div", { role: "status" }, found.create().dom) }) }) });
+  return true;
+};
+const closeExplained = (view) => {
+  if (!view.state.field(explained)) return false;
+  view.dispatch({ effects: explain.of(null) });
+  return true;
+};
+
 // Names and members from api.json, a walk along the types of what stands before the dot.
 function completions(api) {
   const option = (name, member) => {
@@ -226,6 +247,7 @@ class Editor {
       theme,
       autocompletion({ override: [(context) => completions(this.api)(context), localCompletionSource, globalCompletion] }),
       hoverTooltip((view, pos) => hover(this.api, view, pos)),
+      explained,
       textarea.dataset.check ? [lintGutter(), linter((view) => this.check(view), { delay: CHECK_AFTER_MS })] : [],
       EditorView.contentAttributes.of(attributes),
       EditorView.updateListener.of((update) => {
@@ -237,6 +259,8 @@ class Editor {
         { key: "Mod-s", preventDefault: true, run: () => (textarea.form?.requestSubmit(document.getElementById(textarea.dataset.save ?? "")), true) },
         { key: "Mod-Enter", preventDefault: true, run: press(textarea.dataset.try) },
         { key: "Ctrl-m", run: toggleTabFocusMode },
+        { key: "Ctrl-Shift-Space", preventDefault: true, run: (view) => explainAt(this.api)(view) },
+        { key: "Escape", run: closeExplained },
         ...closeBracketsKeymap,
         ...defaultKeymap,
         ...searchKeymap,
