@@ -24,6 +24,8 @@ def configure(*, as_json: bool, level: int = logging.INFO) -> None:
     root.setLevel(level)
     # Its debug lines hold addresses with their queries, which may hold what nobody should read.
     logging.getLogger("urllib3").setLevel(logging.WARNING)
+    # Six lines about its own parts before each answer of a command, which an operator reads as trouble.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 
 
 def facts(record: logging.LogRecord) -> dict[str, object]:

@@ -138,11 +138,13 @@ def test_a_fact_on_a_line_is_short_and_cannot_make_a_second_line() -> None:
     assert len(json.loads(JsonLines().format(record))["error"]) == FACT_CHARS
 
 
-def test_debug_lines_of_the_network_stay_off_whatever_the_level() -> None:
+def test_lines_that_say_too_much_or_nothing_stay_off_whatever_the_level() -> None:
     before = logging.getLogger().handlers[:], logging.getLogger().level
     try:
         configure(as_json=False, level=logging.DEBUG)
         assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.DEBUG)
+        assert not logging.getLogger("alembic.runtime.plugins.setup").isEnabledFor(logging.INFO)
+        assert logging.getLogger("alembic.runtime.migration").isEnabledFor(logging.INFO)
     finally:
         logging.getLogger().handlers[:] = before[0]
         logging.getLogger().setLevel(before[1])
