@@ -206,6 +206,7 @@ def test_a_worker_that_is_killed_in_the_middle_is_followed_by_one_that_goes_on_w
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # two thousand plays: half a minute alone, and ten times that on a machine of others
 def test_n1_five_hundred_tickets_come_to_the_known_differences_twice_and_nobody_is_asked(
     desk: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
