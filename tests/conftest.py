@@ -107,11 +107,11 @@ def make_database(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixt
     For modules that share one database over their tests; a test that wants its own takes `database`."""
     sqlite = SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
 
-    def make(kind: Kind, *, migrated: bool = True) -> str:
+    def make(kind: Kind, *, migrated: bool = True, like: str = "") -> str:
         if kind == "sqlite":
-            return sqlite.make(migrated=migrated)
+            return sqlite.make(migrated=migrated, like=like)
         postgres: PostgresDatabases = request.getfixturevalue("postgres_databases")
-        return postgres.make(migrated=migrated)
+        return postgres.make(migrated=migrated, like=like)
 
     return make
 

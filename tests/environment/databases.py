@@ -25,9 +25,10 @@ Kind = Literal["sqlite", "postgres"]
 
 
 class MakeDatabase(Protocol):
-    """Makes a database of a kind and returns its URL: migrated, or with nothing in it."""
+    """Makes a database of a kind and returns its URL: migrated, with nothing in it, or a copy of another one that
+    nobody is connected to (`like` is its URL)."""
 
-    def __call__(self, kind: Kind, *, migrated: bool = True) -> str: ...
+    def __call__(self, kind: Kind, *, migrated: bool = True, like: str = "") -> str: ...
 
 
 #: The modules that map tables on tickets.db.Base.
@@ -42,9 +43,11 @@ class SqliteDatabases:
         self._numbers = itertools.count(1)
         self._template: Path | None = None
 
-    def make(self, *, migrated: bool = True) -> str:
+    def make(self, *, migrated: bool = True, like: str = "") -> str:
         path = self._folder / f"test_{next(self._numbers)}.db"
-        if migrated:
+        if like:
+            shutil.copyfile(like.removeprefix("sqlite:///"), path)
+        elif migrated:
             if self._template is None:
                 template = self._folder / "template.db"
                 upgrade(f"sqlite:///{template}")
@@ -69,7 +72,9 @@ class PostgresDatabases:
         self._template = ""
         self._made: list[str] = []
 
-    def make(self, *, migrated: bool = True) -> str:
+    def make(self, *, migrated: bool = True, like: str = "") -> str:
+        if like:
+            return self._url(self._create(str(make_url(like).database)))
         if migrated and not self._template:
             self._template = self._create("template0")
             upgrade(self._url(self._template))

@@ -56,9 +56,15 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "٣"])
 def test_a_port_that_is_none_is_refused(port: str, tmp_path: Path) -> None:
-    done = run(env={"DESKHAND_PORT": port, "DESKHAND_DATA_DIR": str(tmp_path / "data")})
+    with pytest.raises(CannotGoOn, match=f"DESKHAND_PORT is '{port}'"):
+        desk_from({"DESKHAND_PORT": port, "DESKHAND_DATA_DIR": str(tmp_path / "data")})
+    assert not (tmp_path / "data").exists()
+
+
+def test_what_is_refused_is_said_and_nothing_is_started(tmp_path: Path) -> None:
+    done = run(env={"DESKHAND_PORT": "٣", "DESKHAND_DATA_DIR": str(tmp_path / "data")})
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"DESKHAND_PORT is '{port}'" in done.stderr
+    assert "DESKHAND_PORT is '٣'" in done.stderr
     assert not (tmp_path / "data").exists()
 
 
