@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rq.timeouts import BaseTimeoutException
@@ -38,6 +39,11 @@ log = logging.getLogger(__name__)
 #: Characters of an error kept with its event.
 ERROR_CHARS = 2_000
 #: The error of an event whose workers never came back to say one.
+#: Seconds that a commit waited for its turn and the disk from which on SQLite lanes are committed together: about what
+#: an event takes of the processor. Below it, each by itself is as quick, and answers sooner.
+TOGETHER_FROM_S = 0.001
+#: Seconds of the processor for deciding, and for writing, after which what is left of such a round waits for the next.
+TOGETHER_S = 0.05
 CUT_OFF = "The process that handled it was cut off, again and again: it died, or took too long"
 
 
@@ -54,18 +60,117 @@ def drain(services: Services, *, budget_s: float | None = None) -> int:
             claim = lanes.claim(db, services.clock.now(), lease_s=services.settings.lease_s)
             if not claim.items:
                 break
-            for item_id in claim.items:
-                try:
-                    handled += work_lane(services, claim.token, item_id, suspect=item_id in claim.suspects, db=db)
-                except Fenced:
-                    log.warning("lane.fenced", extra={"item": item_id})
-                except Exception:
-                    # What we do not come to is for others at once; the lane in hand keeps its lease, and counts as
-                    # cut off. By a connection of its own: the one in hand may be what went wrong.
-                    with suppress(SQLAlchemyError), services.db.write() as connection:
-                        lanes.give_back(connection, claim.token, but=item_id)
-                    raise
+            hand = Hand()
+            try:
+                handled += _work(services, db, claim, hand)
+            except Exception:
+                # What we do not come to is for others at once; the lane in hand keeps its lease, and counts as
+                # cut off. By a connection of its own: the one in hand may be what went wrong.
+                with suppress(SQLAlchemyError), services.db.write() as connection:
+                    lanes.give_back(connection, claim.token, but=hand.item_id)
+                raise
     return handled
+
+
+@dataclass(slots=True)
+class Hand:
+    """The lane that is being worked on; 0 while none is."""
+
+    item_id: int = 0
+
+
+def _work(services: Services, db: Transactions, claim: lanes.Claim, hand: Hand) -> int:
+    """Handle the lanes of a claim, together where waiting is what takes the time. Returns the events handled."""
+    handled, rest = 0, claim.items
+    # PostgreSQL locks item by item: two workers with several items each could wait for each other.
+    if db.is_sqlite and len(rest) > 1 and services.db.waited_s >= TOGETHER_FROM_S:
+        handled, rest = work_together(services, db, claim, hand)
+    for item_id in rest:
+        hand.item_id = item_id
+        try:
+            handled += work_lane(services, claim.token, item_id, suspect=item_id in claim.suspects, db=db)
+        except Fenced:
+            log.warning("lane.fenced", extra={"item": item_id})
+    return handled
+
+
+def work_together(services: Services, db: Transactions, claim: lanes.Claim, hand: Hand) -> tuple[int, tuple[int, ...]]:
+    """Handle lanes side by side: one event of each is decided, then all are committed at once, until none has more.
+
+    Returns the events handled and the lanes that are left to be worked off one by one: those that end, wait or fail
+    here, and those of which a worker was cut off. What is done with an event is the same: its own fence, its own look
+    at what changed since, its own savepoint. So one that fails takes nothing with it, and fails again by itself, where
+    it is counted."""
+    going, alone = [one for one in claim.items if one not in claim.cut_off], [*claim.cut_off]
+    handled = 0
+    while going:
+        made, later = _decided_together(services, db, going, alone, hand)
+        if not made:
+            break  # nothing is left but what goes alone
+        done: list[Made] = []
+        left: list[int] = []
+        end = time.thread_time() + TOGETHER_S
+        with db.write() as connection:
+            for one in made:
+                item_id = hand.item_id = one.read.event.item_id
+                if done and time.thread_time() >= end:
+                    left.append(item_id)  # decided again in the next round, on what is true then
+                    continue
+                try:
+                    with connection.begin_nested():
+                        _settle(services, connection, claim.token, one)
+                except (OperationalError, BaseTimeoutException):
+                    raise
+                except Exception as error:
+                    if isinstance(error, DBAPIError) and error.connection_invalidated:
+                        raise
+                    alone.append(item_id)
+                else:
+                    done.append(one)
+            hand.item_id = 0
+        for one in done:
+            _tell(services, one)
+        handled += len(done)
+        going = [*(one.read.event.item_id for one in done if one.more), *left, *later]
+    return handled, tuple(sorted(alone, key=claim.items.index))
+
+
+def _decided_together(
+    services: Services, db: Transactions, going: list[int], alone: list[int], hand: Hand
+) -> tuple[list[Made], list[int]]:
+    """The next event of each of these lanes, decided, and the lanes for which there was no time.
+
+    What cannot be decided like this is added to `alone`."""
+    reads: list[Read] = []
+    with db.read() as connection:
+        for item_id in going:
+            hand.item_id = item_id
+            try:
+                following = lanes.next_with_item(connection, item_id)
+                read = None if following is None else read_next(services, connection, following, services.clock.now())
+            except (OperationalError, BaseTimeoutException):
+                raise
+            except Exception as error:
+                if isinstance(error, DBAPIError) and error.connection_invalidated:
+                    raise
+                read = None
+            if read is None or read.awaited is not None:
+                alone.append(item_id)
+            else:
+                reads.append(read)
+    made: list[Made] = []
+    end = time.thread_time() + TOGETHER_S
+    for at, read in enumerate(reads):
+        if made and time.thread_time() >= end:
+            return made, [one.event.item_id for one in reads[at:]]
+        hand.item_id = read.event.item_id
+        try:
+            made.append(_make(read))
+        except BaseTimeoutException:
+            raise
+        except Exception:
+            alone.append(read.event.item_id)
+    return made, []
 
 
 def work_lane(
@@ -119,44 +224,72 @@ def _handle(services: Services, db: Transactions, token: str, read: Read) -> boo
     """Decide and commit one event. True when the lane may hold more to do at once."""
     if read.awaited is not None and not wait_is_over(services, read):
         return _wait_on(services, db, token, read)
+    made = _make(read)
+    with db.write() as connection:
+        _settle(services, connection, token, made)
+    _tell(services, made)
+    return made.more
+
+
+@dataclass(slots=True)
+class Made:
+    """A decision about one event, and what its commit came to."""
+
+    read: Read
+    outcomes: list[Outcome]
+    decision: Decision
+    held: Held | None
+    decide_us: int
+    hints: set[Work] = field(default_factory=set)
+    waits: bool = False
+    more: bool = False
+
+
+def _make(read: Read) -> Made:
     started = time.perf_counter_ns()
     outcomes, decision, held = decided(read)
-    decide_us = (time.perf_counter_ns() - started) // 1000
-    hints: set[Work] = set()
-    with db.write() as connection:
-        now = services.clock.now()
-        item = store.read_item(connection, read.event.item_id, lock=True)
-        lane = lanes.fence(connection, item.id, token, now, lease_s=services.settings.lease_s)
-        if lane.revision != read.desk.revision:
-            raise RevisionChanged
-        if (decision.skipped or decision.wait is not None) and item.last_seq != read.item.last_seq:
-            # An answer that came since we read found nobody waiting for it, and would never be looked at.
-            raise RevisionChanged
-        if read.event.kind is EventKind.TIMER and item.last_seq != read.item.last_seq:
-            raise RevisionChanged  # what the timer waited for may have ended since: look again
-        applied = apply_outcomes(services, connection, read, item, outcomes, now, hints)
-        waiting_until = finish_event(services, connection, read, decision, held, outcomes, now, hints)
-        waits = waiting_until is not None
-        skipped = record(connection, read, decision, outcomes, applied, decide_us, now, waits=waits)
-        if skipped:
-            hints.add(Work.ENRICHMENT)
-        if waiting_until is not None:
-            lanes.release(connection, item.id, token, due_at=waiting_until)
-            more = False
-        else:
-            # Once the event is decided to its end, so that a rule that moves the job comes before.
-            automove.tell_owners(connection, read, now, longest=services.settings.depth_per_root)
-            moved = automove.consider(connection, read, now, longest=services.settings.depth_per_root)
-            more = moved or applied is not None or lane.last_seq > read.event.seq
-            if not more:
-                lanes.release(connection, item.id, token, due_at=None)
+    return Made(read, outcomes, decision, held, (time.perf_counter_ns() - started) // 1000)
+
+
+def _settle(services: Services, connection: Connection, token: str, made: Made) -> None:
+    """Write what was decided, in the transaction of the caller. Raises `Fenced`, `RevisionChanged`."""
+    read, outcomes, decision, hints = made.read, made.outcomes, made.decision, made.hints
+    now = services.clock.now()
+    item = store.read_item(connection, read.event.item_id, lock=True)
+    lane = lanes.fence(connection, item.id, token, now, lease_s=services.settings.lease_s)
+    if lane.revision != read.desk.revision:
+        raise RevisionChanged
+    if (decision.skipped or decision.wait is not None) and item.last_seq != read.item.last_seq:
+        # An answer that came since we read found nobody waiting for it, and would never be looked at.
+        raise RevisionChanged
+    if read.event.kind is EventKind.TIMER and item.last_seq != read.item.last_seq:
+        raise RevisionChanged  # what the timer waited for may have ended since: look again
+    applied = apply_outcomes(services, connection, read, item, outcomes, now, hints)
+    waiting_until = finish_event(services, connection, read, decision, made.held, outcomes, now, hints)
+    made.waits = waiting_until is not None
+    skipped = record(connection, read, decision, outcomes, applied, made.decide_us, now, waits=made.waits)
+    if skipped:
+        hints.add(Work.ENRICHMENT)
+    if waiting_until is not None:
+        lanes.release(connection, item.id, token, due_at=waiting_until)
+    else:
+        # Once the event is decided to its end, so that a rule that moves the job comes before.
+        automove.tell_owners(connection, read, now, longest=services.settings.depth_per_root)
+        moved = automove.consider(connection, read, now, longest=services.settings.depth_per_root)
+        made.more = moved or applied is not None or lane.last_seq > read.event.seq
+        if not made.more:
+            lanes.release(connection, item.id, token, due_at=None)
+
+
+def _tell(services: Services, made: Made) -> None:
+    """Once it is committed: a line in the log, and a hint for whoever has work by it."""
+    event = made.read.event
     log.info(
-        "event.done" if waiting_until is None else "event.waits",
-        extra={"event": read.event.id, "item": read.event.item_id, "steps": len(outcomes), "decide_us": decide_us},
+        "event.waits" if made.waits else "event.done",
+        extra={"event": event.id, "item": event.item_id, "steps": len(made.outcomes), "decide_us": made.decide_us},
     )
-    for work in hints:
+    for work in made.hints:
         services.queues.hint(work)
-    return more
 
 
 def decided(read: Read) -> tuple[list[Outcome], Decision, Held | None]:

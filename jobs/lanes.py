@@ -32,11 +32,13 @@ SUSPECT = 3
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Lanes that are ours for the lease. Of `suspects` the workers before us did not live to commit anything."""
+    """Lanes that are ours for the lease. Of `suspects` the workers before us did not live to commit anything, again and
+    again; of those `cut_off` the last one did not."""
 
     token: str
     items: tuple[int, ...]
     suspects: frozenset[int] = frozenset()
+    cut_off: frozenset[int] = frozenset()
 
 
 _LANES, _EVENTS, _ITEMS = table_of(Lane), table_of(EventRow), table_of(WorkItem)
@@ -114,6 +116,7 @@ def claim(db: Transactions, now: datetime, *, lease_s: float, lanes: int = CLAIM
         token,
         tuple(row.item_id for row in taken),
         frozenset(row.item_id for row in taken if row.cut_off >= SUSPECT),
+        frozenset(row.item_id for row in taken if row.cut_off),
     )
 
 

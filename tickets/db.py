@@ -120,6 +120,8 @@ class Database:
             url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        #: Seconds the last durable write over a held connection waited for its turn and for the disk.
+        self.waited_s = 0.0
         self.engine: Engine = create_engine(
             url,
             pool_size=pool_size,
@@ -157,7 +159,7 @@ class Database:
 
         To take a connection for each costs a worker in full flow as much as the statements of a small transaction."""
         with self.engine.connect() as connection:
-            yield Held(connection, is_sqlite=self.is_sqlite)
+            yield Held(self, connection)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -180,9 +182,10 @@ class Transactions(Protocol):
 class Held:
     """One connection: its transactions follow one another, and are of the same two kinds as those of a `Database`."""
 
-    def __init__(self, connection: Connection, *, is_sqlite: bool) -> None:
+    def __init__(self, database: Database, connection: Connection) -> None:
+        self._database = database
         self._connection = connection
-        self.is_sqlite = is_sqlite
+        self.is_sqlite = database.is_sqlite
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -207,13 +210,18 @@ class Held:
         else:
             # What a transaction before this one set stays with the connection.
             connection.execution_options(isolation_level=connection.default_isolation_level)
+        started = time.perf_counter()
         transaction = connection.begin()
+        begun = time.perf_counter()
         try:
             yield connection
+            done = time.perf_counter()
             transaction.commit()
         except BaseException:
             transaction.rollback()
             raise
+        if durable:
+            self._database.waited_s = begun - started + time.perf_counter() - done
 
 
 def _to_json(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 AUTOMATION = "tests/jobs/test_automation.py::"
+TOGETHER = "tests/jobs/test_together.py::"
 LOOKUPS = "tests/jobs/test_enrichment.py::"
 RUNS = "tests/jobs/test_runs.py::"
 FAULTS = "tests/jobs/test_fault_points.py::"
@@ -186,6 +187,20 @@ MUTATIONS = (
         "                enabled=one.enabled,\n                table=table,",
         "                enabled=True,\n                table=table,",
         AUTOMATION + "test_a_switched_off_table_does_nothing",
+    ),
+    Mutation(
+        "an event that cannot be written takes none of those with it that are committed together",
+        "jobs/automation.py",
+        "                    with connection.begin_nested():",
+        "                    with suppress():",
+        TOGETHER + "test_an_event_that_cannot_be_written_takes_nothing_with_it",
+    ),
+    Mutation(
+        "a lane of which a worker was cut off is not committed with others",
+        "jobs/automation.py",
+        "[one for one in claim.items if one not in claim.cut_off], [*claim.cut_off]",
+        "[*claim.items], []",
+        TOGETHER + "test_a_lane_of_which_a_worker_was_cut_off_goes_alone",
     ),
     Mutation(
         "a poison event is parked",
@@ -436,8 +451,8 @@ MUTATIONS = (
     Mutation(
         "what is published while an event is decided decides it",
         "jobs/automation.py",
-        "        if lane.revision != read.desk.revision:",
-        "        if False:",
+        "    if lane.revision != read.desk.revision:",
+        "    if False:",
         TWINS + "test_a_version_published_while_an_event_is_decided_decides_it_and_one_published_after_does_not",
     ),
 )
