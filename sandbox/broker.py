@@ -564,19 +564,20 @@ def start_frame(kind: str, request: RunRequest, limits: Limits) -> bytes:
         trouble = wire.problem(value, name, depth=limits.depth, values=limits.values * 4)
         if trouble is not None:
             raise ProtocolError(f"The facts of this run cannot be sent: {trouble}")
-    frame = wire.encode(
-        {
-            "t": kind,
-            "source": request.source,
-            "api": request.api.to_json(),
-            # Those that are not as usual: what a child is not told, it has since before its fork.
-            "limits": {name: value for name in _USUAL if (value := getattr(limits, name)) != _USUAL[name]},
-            "now": request.now,
-            "seed": request.seed,
-            "code": len(request.code),
-            "stamp": STAMP if request.code else "",
-            **facts,
-        },
-        max(0, limits.start_kb * 1024 - len(request.code)),
-    )
+    words = {
+        "t": kind,
+        "source": request.source,
+        "api": request.api.to_json(),
+        # Those that are not as usual: what a child is not told, it has since before its fork.
+        "limits": {name: value for name in _USUAL if (value := getattr(limits, name)) != _USUAL[name]},
+        "now": request.now,
+        "seed": request.seed,
+        "code": len(request.code),
+        "stamp": STAMP if request.code else "",
+        **facts,
+    }
+    try:
+        frame = wire.encode(words, max(0, limits.start_kb * 1024 - len(request.code)))
+    except ProtocolError as error:
+        raise ProtocolError(f"Source and facts are larger than {limits.start_kb} kB together") from error
     return frame + request.code

@@ -144,6 +144,7 @@ def test_what_is_too_much_to_be_sent_to_a_child_is_a_problem_and_no_error(host: 
     long = "x = 1" + "\ny = 2" * 300
     [problem] = small.check(long, API).problems
     assert (problem.code, problem.severity) == ("VALUE", "error")
+    assert translated(problem.message, "fr") == "La source et les faits dépassent ensemble 1 ko"
     assert small.compiled(long) is None
     assert small.compiled("x = 1") is not None
 
