@@ -61,7 +61,7 @@ class Health:
     reversed: int = 0
     runs: int = 0
     failed: int = 0
-    cpu_ms: float = 0.0
+    cpu_ms: int = 0
     calls: int = 0
 
     @property
@@ -107,18 +107,20 @@ def report(connection: Connection, now: datetime) -> Report:
             row = str(steps[0]["row"])
             if row and "/run" not in key:
                 one.rows[row] = one.rows.get(row, 0) + 1
+    # Not the whole outcome: a month of logs and answers would not fit into the memory of a web process.
+    used = RunRow.outcome["usage"]
     runs = connection.execute(
-        select(RunRow.script, RunRow.status, RunRow.outcome)
+        select(RunRow.script, RunRow.status, used["cpu_ms"].as_integer(), used["calls"].as_integer())
         .where(RunRow.created_at >= since, RunRow.finished_at.is_not(None))
         .order_by(RunRow.id.desc())
         .limit(MOST_RUNS)
     ).all()
-    for script, status, outcome in runs:
+    for script, status, cpu_ms, calls in runs:
         one = health(script)
         one.runs += 1
         one.failed += status not in ("finished", "stopped")
-        one.cpu_ms += float((outcome.get("usage") or {}).get("cpu_ms") or 0)
-        one.calls += len(outcome.get("calls") or ())
+        one.cpu_ms += cpu_ms or 0
+        one.calls += calls or 0
     lines = changed(connection, since)
     for code, (changes, gone) in reversals(lines).items():
         health(code).changes, health(code).reversed = changes, gone

@@ -6,15 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from jobs import health, undo
 from jobs.health import Changed, Health, reversals
 from jobs.services import Services
+from jobs.tables import RunRow
 from jobs.undo import Scope
 from rules import store as rule_list
+from rules.store import EntryKind
 from tests.builders import a_ticket
-from tests.jobs.desk import ana, clock_of, table, work
+from tests.jobs.desk import ana, clock_of, publish, table, work
 from tests.jobs.test_automation import by_hand
 from tickets.effects import AddTo, RemoveFrom, SetField
 from tickets.tables import EventRow
@@ -112,6 +114,27 @@ def test_the_report_counts_what_really_happened(desk: Services) -> None:
 def entry_since(desk: Services) -> datetime:
     with desk.db.read() as connection:
         return min(one.published_at for one in rule_list.versions(connection, "A01"))
+
+
+def test_what_runs_cost_is_summed_and_one_that_was_erased_cost_nothing(desk: Services) -> None:
+    publish(desk, EntryKind.SCRIPT, {"code": "S01", "name": "Looks", "source": "log(1)"})
+    ticket = a_ticket(desk.db)
+    now = desk.clock.now()
+    run: dict[str, Any] = {"item_id": ticket.item_id, "event_id": ticket.event_id, "root_id": ticket.event_id}
+    run |= {"script": "S01", "version": 1, "params": {}, "cause": {}, "depth": 0, "attempt": 1, "created_at": now}
+    used = {"usage": {"cpu_ms": 40, "calls": 3}, "calls": [{"answer": "x"}], "log": ["long"]}
+    with desk.db.write() as connection:
+        for key, status, outcome in (
+            ("one", "finished", used),
+            ("two", "failed", used),
+            ("erased", "stopped", {}),
+        ):
+            values = {**run, "key": key, "status": status, "outcome": outcome, "finished_at": now}
+            connection.execute(insert(RunRow).values(values))
+        connection.execute(insert(RunRow).values({**run, "key": "waits", "status": "retrying", "outcome": used}))
+    with desk.db.read() as connection:
+        found = health.report(connection, now).of["S01"]
+    assert (found.runs, found.failed, found.cpu_ms, found.calls) == (3, 1, 80, 6)
 
 
 def test_what_is_older_than_the_time_looked_at_does_not_count(desk: Services) -> None:
