@@ -214,8 +214,7 @@ def request(
         for key, value in ((key, ticket.pop(f"fields.{key}", None)) for key in words.custom_fields)
         if manifest.reads(f"ticket.fields.{key}")
     }
-    if facts.message is not None:
-        ticket["message"] = facts.message
+    ticket["message"] = facts.message
     ticket = _chosen("ticket", ticket, manifest)
     ticket["fields"] = custom
     whole_customer = manifest.reads("ticket.customer")

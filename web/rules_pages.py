@@ -30,6 +30,7 @@ from web.rules_grid import check
 from web.rules_health import report
 from web.rules_import import imports
 from web.rules_open import PERMISSION, in_list, table_or_404
+from web.rules_python import shown as python
 from web.rules_shadow import beside
 from web.rules_versions import versions
 from web.undo_pages import undoing
@@ -46,6 +47,7 @@ for part in (
     report,
     lab,
     beside,
+    python,
     undoing(EntryKind.TABLE, PERMISSION),
 ):
     pages.register_blueprint(part)

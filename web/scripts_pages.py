@@ -30,6 +30,7 @@ from web.names_store import names
 from web.refusals import full_stop, said
 from web.rules_document import EditRefused
 from web.rules_forms import given_widget, read_given
+from web.rules_python import folded
 from web.scripts_api import completion
 from web.scripts_content import plain, source_of
 from web.scripts_settings import settings
@@ -44,6 +45,7 @@ pages.register_blueprint(settings)
 pages.register_blueprint(versions)
 
 PERMISSION = Permission.EDIT_SCRIPTS
+pages.register_blueprint(folded)
 pages.register_blueprint(undoing(EntryKind.SCRIPT, PERMISSION))
 RUNS_SHOWN = 20
 #: A check while somebody types, and a try, per person and minute.

@@ -14,6 +14,7 @@ import re as real_re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sandbox.child import cells
 from sandbox.child.patterns import FLAGS, Match, Pattern, ReError, compiled
 from sandbox.child.values import Forbidden, called, plain
 
@@ -227,4 +228,5 @@ FACADES = {
         | {n: getattr(real_decimal, n) for n in dir(real_decimal) if n.startswith("ROUND_")},
     ),
     "random": _random(),
+    "cells": Namespace("cells", cells.members(lambda: _clock.now)),
 }

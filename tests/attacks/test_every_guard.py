@@ -192,6 +192,10 @@ FACADES = {
     "random.shuffle": ("random.shuffle(history)\nprint('PWNED')", "FORBIDDEN"),
     "random.uniform": ("random.uniform(crm, 1)", "RUNTIME"),
     "random.gauss": ("random.gauss(crm, 1)", "RUNTIME"),
+    **{name: (f"{name}(crm, [1, 2])", "RUNTIME") for name in MEMBERS if name.startswith("cells.")},
+    "cells.one_of": ("cells.one_of(1)", "RUNTIME"),
+    "cells.none_of": ("cells.none_of(1)", "RUNTIME"),
+    "cells.unknown": ("print('PWNED', cells.unknown.mro)", "ATTRIBUTE"),
     # What only computes with numbers is given something else; what is a number or a word shows nothing of its class.
     **{name: (f"{name}(crm)", "RUNTIME") for name in MEMBERS if name.startswith("math.") and callable(MEMBERS[name])},
     **{

@@ -253,7 +253,7 @@ def test_a_table_is_edited_and_published_without_scripts(triage: Served, visit: 
 def test_every_page_of_the_editor_fits_its_screen(triage: Served, visit: Visit, width: int, dark: bool) -> None:
     visitor = visit(width=width, height=844 if width == 390 else 800, dark=dark)
     visitor.sign_in("ana@deskhand.test")
-    for path in ("", "/A01", "/A01/rows/r2", "/A01/settings", "/A01/review", "/A01/versions?version=1"):
+    for path in ("", "/A01", "/A01/rows/r2", "/A01/settings", "/A01/review", "/A01/versions?version=1", "/A01/python"):
         visitor.go(f"/rules{path}")
         if path == "/A01":
             expect(visitor.page.locator("#dock .dock")).to_be_visible()

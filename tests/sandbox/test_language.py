@@ -177,6 +177,31 @@ FACADES = {
         "print(math.floor(1.7), math.ceil(1.2), math.sqrt(9), round(math.pi, 2), math.isclose(0.1 + 0.2, 0.3))",
         ["1 2 3.0 3.14 True"],
     ),
+    "cells_text": (
+        "print(cells.contains_any('No refund, thanks', ['Réfund']), cells.contains_any('refunded', ['refund']),"
+        " cells.same('  ÉTÉ ', 'ete'), cells.other(None, 'a'), cells.starts_with('Re: x', ['re:']),"
+        " cells.matches('Order 42', '[0-9]+'), cells.has_none([], ['a']))",
+        ["True False True True True True True"],
+    ),
+    "cells_numbers": (
+        "print(cells.equal('1.50', 1.5), cells.between(3, [3, 4]), cells.greater(None, 1), cells.less('0.1', '0.10'),"
+        " cells.older_than('2026-11-22T11:00:00+00:00', '1 h'), cells.newer_than(now(), '1 h'))",
+        ["True True False False True True"],
+    ),
+    "cells_unknown": (
+        "x = cells.greater(cells.unknown, 5)\nprint(bool(x), x is False, x, cells.at({'a': [{'b': 1}]}, 'a.0.b'),"
+        " cells.at(cells.unknown, 'a'), cells.empty(cells.unknown) or 'nobody knows')",
+        ["False False <unknown> 1 <unknown> nobody knows"],
+    ),
+    "cells_changes": (
+        "print(cells.changed(None), cells.after(['a', 'b']), cells.before(['a', 'a']),"
+        " cells.after([['A'], ['a', 'b']]), cells.before([['x'], None]))",
+        ["False b None ['b'] ['x']"],
+    ),
+    "cells_filled": (
+        "print(cells.filled('Hello {{name}}, {{n}} and {{tags}}.', {'name': None, 'n': 5, 'tags': ['a', 'b']}))",
+        ["Hello, 5 and a, b."],
+    ),
     "random": (
         "x = [1, 2, 3]\nrandom.shuffle(x)\n"
         "print(sorted(x), random.choice('a'), 0 <= random.random() < 1, random.randint(4, 4))",

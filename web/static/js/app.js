@@ -175,3 +175,18 @@ for (const form of document.querySelectorAll("form[data-autosave]")) {
     if (busy) { event.preventDefault(); event.stopPropagation(); sends = event.submitter; }
   });
 }
+
+// A button that copies a text of the page. Where the browser keeps its clipboard, the text is chosen instead.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const text = document.getElementById(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(text.textContent);
+    say(button.dataset.copied);
+    button.lastChild.textContent = ` ${button.dataset.copied}`;
+  } catch {
+    getSelection().selectAllChildren(text);
+    text.focus();
+  }
+});

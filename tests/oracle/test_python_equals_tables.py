@@ -1,0 +1,117 @@
+"""N10: a table, the same table as Python, and that Python read back as a table come to the same, whatever the facts."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.actions import plan_calls, staged_by
+from rules.as_python import Written, as_python
+from rules.engine import Entry, compile_ruleset, decide
+from rules.facts import Facts
+from rules.from_python import from_python
+from rules.operators import OPERATORS, Looks, Takes
+from rules.parse import parse_table
+from rules.table import Table
+from tests.environment.selection import examples
+from tests.oracle import scripts
+from tests.oracle.lists import facts, tables
+from tests.rules.desk import DESK
+from tickets.values import JSON
+
+#: What scripts have no words for; `test_every_operator_has_a_word_or_is_named` says that there is nothing else.
+WORDLESS = {key for key, one in OPERATORS.items() if one.takes is Takes.CALENDAR or one.looks is Looks.FETCHED}
+#: What no number or moment is: comparing it is an error, which ends a script and only skips a row.
+_WRONG = {"soon", "many", "much"}
+
+
+def sayable(data: Any, *, empty_lists: bool = True) -> Any:
+    """The table without what a script cannot say: a ledger, a wait of a day, operators without a word.
+
+    A named list with nothing in it is a plain True or False in Python, which is no cell again."""
+    if isinstance(data, list):
+        return [sayable(one, empty_lists=empty_lists) for one in data]
+    if not isinstance(data, dict):
+        return data
+    if data.get("op") in WORDLESS or (not empty_lists and "NOBODY" in str(data.get("value"))):
+        data = {key: value for key, value in data.items() if key != "value"} | {"op": "not_empty"}
+    made = {
+        key: sayable(value, empty_lists=empty_lists) for key, value in data.items() if key not in ("rearm", "run_again")
+    }
+    return {**made, "wait_s": 0} if "wait_s" in made else made
+
+
+def _right(data: Any) -> Any:
+    return data and {key: None if value in _WRONG else value for key, value in data.items()}
+
+
+def right(given: Facts) -> Facts:
+    """The facts without values of the wrong sort."""
+    lookups = {name: {**answer, "data": _right(answer.get("data"))} for name, answer in given.lookups.items()}
+    item = {key: value for key, value in given.item.items() if value not in ("soon", "many")}
+    return scripts.whole(replace(given, item=item, lookups=lookups, ledger={}), DESK)
+
+
+def shape(source: str) -> str:
+    return ast.dump(ast.parse(source))
+
+
+def of_table(table: Table, before: Facts) -> tuple[dict[str, JSON], bool]:
+    """What the table writes, and whether it ends the list."""
+    decision = decide(compile_ruleset(1, [Entry(table.code, table.name, 1, 0, table=table)], DESK), before)
+    return dict(decision.staged), bool(decision.ended_by)
+
+
+def of_script(written: Written, before: Facts) -> tuple[dict[str, JSON], bool]:
+    ran = scripts.run(written.source, before, DESK)
+    planned = plan_calls(ran.calls, before, DESK)
+    return staged_by([effect for one in planned for effect in one.effects], before), ran.stopped
+
+
+@examples(250)
+@given(tables("T0"), facts())
+def test_a_table_and_its_python_come_to_the_same(data: dict[str, Any], given_facts: Facts) -> None:
+    # The scope stands in the script's place in the list, where the same code reads it.
+    table = parse_table({**sayable(data), "scope": []}, DESK)
+    before = right(given_facts)
+    written = as_python(table, DESK)
+    assert written.missing == ()
+    assert of_script(written, before) == of_table(table, before), written.source
+
+
+@examples(250)
+@given(tables("T0"), facts())
+def test_python_of_a_table_read_back_is_that_table(data: dict[str, Any], given_facts: Facts) -> None:
+    table = parse_table(sayable(data, empty_lists=False), DESK)
+    written = as_python(table, DESK)
+    around: dict[str, JSON] = {key: data[key] for key in ("code", "name", "triggers", "scope") if key in data}
+    again = parse_table({**from_python(written.source, around, DESK), "wait_s": 0}, DESK)
+    # A group of one is read as what stands in it, so only what Python makes of both texts is the same.
+    assert shape(as_python(again, DESK).source) == shape(written.source)
+    before = right(given_facts)
+    assert of_table(again, before) == of_table(table, before), written.source
+
+
+DRAWN = {"is False", "is not False", "is True", "not (", " or ", "else:", "row_1 = ", "stop(", "cells.after("}
+
+
+def test_the_generator_draws_what_is_compared_here() -> None:
+    """Groups, unknown answers, named rows and the last row: what goes wrong first must be drawn."""
+    seen: set[str] = set()
+
+    @examples(300)
+    @given(st.data())
+    def draw(data: st.DataObject) -> None:
+        source = as_python(parse_table(sayable(data.draw(tables("T0"))), DESK), DESK).source
+        seen.update(
+            word
+            for word in ("is False", "is not False", "not (", " or ", "else:", "row_1", "stop(", "cells.after")
+            if word in source
+        )
+
+    draw()
+    assert seen >= {"is not False", "not (", " or ", "else:", "row_1", "stop("}
