@@ -116,9 +116,22 @@ def _begin_with_defaults(supervisor: Supervisor, flask: tuple[str, ...]) -> None
         complain(str(error))
 
 
+def _places(desk: Desk) -> Path:
+    return desk.data / "demo" / "backoffice.json"
+
+
+def _ports_of_the_demo(desk: Desk) -> set[int]:
+    """Those that its back office will take, none where there is no demo or nothing readable about it."""
+    try:
+        found = json.loads(_places(desk).read_text())
+        return {int(port) for port in (*found["ports"].values(), found["control_port"])}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return set()  # what is wrong with the file is said where it is needed
+
+
 def _let_the_demo_be_reached(supervisor: Supervisor, desk: Desk) -> None:
     """Only the environment opens private addresses to connectors: here those of the demo's own back office."""
-    places = desk.data / "demo" / "backoffice.json"
+    places = _places(desk)
     try:
         ports = json.loads(places.read_text())["ports"].values()
     except (OSError, ValueError, KeyError, AttributeError) as error:
@@ -189,6 +202,11 @@ def _only_one(desk: Desk) -> Iterator[None]:
 
 
 def _port_is_free(desk: Desk) -> None:
+    if desk.port in _ports_of_the_demo(desk):
+        raise CannotGoOn(
+            f"Port {desk.port} is one of the demo's back office ({_places(desk)}). Nothing was started. "
+            "Choose another DESKHAND_PORT."
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -59,7 +59,7 @@ def load(
             said("An earlier load was cut short; beginning anew")
             _empty(connection)
         _only_into_an_empty_desk(connection, settings.data)
-    found = places.make(settings.data, today=now.date())
+    found = places.make(settings.data, today=now.date(), but=settings.port)
     password = "-".join(secrets.choice(_WORDS) for _ in range(4))
     began = now - timedelta(days=DAYS + 1)
     office = BackOffice(found)

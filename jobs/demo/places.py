@@ -81,8 +81,10 @@ def read(data: Path) -> Places:
     )
 
 
-def make(data: Path, *, today: date) -> Places:
+def make(data: Path, *, today: date, but: int = 0) -> Places:
     """Choose ports and keys and write the file, readable by its owner alone; an existing one keeps its ports.
+
+    `but` is the port of the desk's own pages: while a demo is loaded nobody may be listening there yet.
 
     A new day begins with it: what the back office knows is dated relative to `today`. Raises `PortsTaken`."""
     file = path(data)
@@ -90,7 +92,7 @@ def make(data: Path, *, today: date) -> Places:
         kept = read(data)
         ports, control_port = kept.ports, kept.control_port
     else:
-        control_port, *others = _free_ports()
+        control_port, *others = _free_ports(but)
         ports = dict(zip(SystemName, others, strict=True))
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = Places(
@@ -118,11 +120,11 @@ def make(data: Path, *, today: date) -> Places:
     return made
 
 
-def _free_ports() -> tuple[int, int, int, int]:
+def _free_ports(but: int) -> tuple[int, int, int, int]:
     """Four ports in a row that nobody listens on: the default ones if they are free. Raises `PortsTaken`."""
     for first in range(FIRST_PORT, FIRST_PORT + 10 * BLOCKS, 10):
         block = (first, first + 1, first + 2, first + 3)
-        if all(_is_free(port) for port in block):
+        if but not in block and all(_is_free(port) for port in block):
             return block
     raise PortsTaken(
         f"The back office found no four free ports in a row on 127.0.0.1 from {FIRST_PORT} to "

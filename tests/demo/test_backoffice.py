@@ -204,3 +204,12 @@ def test_the_program_serves_until_sigterm(found: Places) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_the_back_office_leaves_the_port_of_the_desks_own_pages_alone(tmp_path: Path) -> None:
+    """Nobody listens there while a first start loads the demo."""
+    first = places.make(tmp_path / "one", today=NOW.date())
+    taken = {first.control_port, *first.ports.values()}
+    for port in sorted(taken):
+        other = places.make(tmp_path / str(port), today=NOW.date(), but=port)
+        assert taken & {other.control_port, *other.ports.values()} == set()

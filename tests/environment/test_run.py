@@ -54,6 +54,17 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["run.lock"]
 
 
+def test_the_port_of_the_demos_back_office_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    kept = tmp_path / "data" / "demo" / "backoffice.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text('{"ports": {"crm": 18471, "erp": 18472, "billing": 18473}, "control_port": 18470}')
+    for port in ("18470", "18473"):
+        done = run(env={"DESKHAND_PORT": port, "DESKHAND_DATA_DIR": str(tmp_path / "data")})
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"Port {port} is one of the demo's back office ({kept}). Nothing was started." in done.stderr
+    assert names(tmp_path / "data") == {"run.lock", "demo", "demo/backoffice.json"}
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "٣"])
 def test_a_port_that_is_none_is_refused(port: str, tmp_path: Path) -> None:
     with pytest.raises(CannotGoOn, match=f"DESKHAND_PORT is '{port}'"):
