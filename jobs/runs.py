@@ -351,6 +351,9 @@ def _finish(services: Services, row: AnyRow, token: str, outcome: Outcome) -> No
             "token": None,
             "finished_at": None if retry_at else now,
         }
+        if retry_at is not None:
+            # From when its pause counts, by the clock that reckoned it: one that was ahead is known by that.
+            values["started_at"] = now
         kept = connection.execute(update(RunRow).where(RunRow.id == row.id, RunRow.token == token).values(**values))
         if kept.rowcount != 1:
             log.warning("run.fenced", extra=_ids(row))

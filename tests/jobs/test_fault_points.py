@@ -425,6 +425,30 @@ def test_a_lookup_whose_worker_was_cut_off_while_the_clock_was_ahead_is_asked_wh
     assert clock.mend(desk) == 0
 
 
+def test_a_run_that_was_put_off_by_a_clock_that_went_ahead_meanwhile_is_tried_again_after_its_own_pause(
+    desk: Services, crm: Upstream
+) -> None:
+    script(desk, "ticket.add_tags([crm.find_customer(email=customer.email).tier])")
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    right = desk.clock.now()
+
+    def late(_: Asked) -> Reply:
+        clock_of(desk).at = right + timedelta(hours=1)
+        return Reply(503)
+
+    usual, crm.answer = crm.answer, late
+    work(desk)
+    clock_of(desk).at = right
+    with desk.db.read() as connection:
+        assert connection.execute(select(RunRow.status)).scalar_one() == "retrying"
+    assert clock.mend(desk) >= 1
+    crm.answer = usual
+    clock_of(desk).forward(seconds=runs.RETRY_S[0])
+    work(desk)
+    assert item(desk, ticket.item_id).state["tags"] == ["gold"]
+
+
 def test_a_lookup_that_failed_while_the_clock_was_ahead_is_asked_again_after_its_own_pause(desk: Services) -> None:
     table(desk, BY_TIER)
     a_ticket(desk.db)

@@ -19,6 +19,14 @@ ERASURE = "tests/jobs/test_erasure_everywhere.py::"
 
 MUTATIONS = (
     Mutation(
+        "a run that was put off by a clock that went ahead meanwhile",
+        "jobs/runs.py",
+        '            values["started_at"] = now\n',
+        "            pass\n",
+        FAULTS
+        + "test_a_run_that_was_put_off_by_a_clock_that_went_ahead_meanwhile_is_tried_again_after_its_own_pause[sqlite]",
+    ),
+    Mutation(
         "a run waits for a sandbox that is away",
         "jobs/runs.py",
         "if waited < timedelta(hours=AWAY_H) else None\n",
