@@ -399,7 +399,7 @@ MUTATIONS = (
         "rules/scanning.py",
         "- (v in {names.of(frozenset(part.order.limits))})]",
         "]",
-        INDEX + "test_a_row_with_a_limit_is_left_exactly_when_it_matches_however_few_limits_are_known",
+        INDEX + "test_a_limit_is_a_limit_for_numbers_with_a_fraction_too",
     ),
     Mutation(
         "a keyword ends at a word edge in the one pass",

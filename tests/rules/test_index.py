@@ -167,6 +167,12 @@ def test_a_row_with_a_limit_is_left_exactly_when_it_matches_however_few_limits_a
         assert OPERATORS[op].test(FieldType.NUMBER, value)(amount) == (at in rows)
 
 
+@pytest.mark.parametrize(("amount", "rows"), [(2.5, [2, 3]), (5, [1, 3]), (5.0, [1, 3]), (5.5, [0, 1]), (-5.0, [2, 3])])
+def test_a_limit_is_a_limit_for_numbers_with_a_fraction_too(amount: float, rows: list[int]) -> None:
+    limits = [[("ticket.fields.amount", op, 5)] for op in ("greater", "greater_or_equal", "less", "less_or_equal")]
+    assert left(limits, {"fields.amount": amount}) == rows
+
+
 def test_a_staged_write_lets_later_rows_that_read_it_match() -> None:
     rows = [tagging(f"r{at}", c1={"value": [f"t{at}"]}) for at in range(400)]
     columns = [{"id": "c1", "field": "ticket.tags"}]
