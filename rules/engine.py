@@ -58,11 +58,11 @@ def decide(
     `written_by` are the entries that last wrote the fields in `staged`, for tables that run again when a later one
     did; a field that is not in it was written before the list was gone through."""
     asked = (ruleset, facts, held, staged or {}, wait_over, only_rows, effects_left, written_by)
-    known = None
+    known = left = None
     if not staged and after is None and only_rows is None:
         try:
             bucket = ruleset.by_kind[cast(str, facts.event["kind"])]
-            sure, lacking = bucket.look(facts)
+            sure, lacking, _ = left = bucket.look(facts)
         except Exception:
             # What cannot be decided a pass says, with the reason.
             pass
@@ -80,7 +80,7 @@ def decide(
                     trace = Trace(ruleset.revision, (), (_traced, after, None, asked))
                     return Decision(tuple(made[0]), tuple(made[1]), trace, made[2])
     run = Pass(*asked)
-    run.known = known
+    run.known, run.left = known, left
     run.go(after)
     return Decision(
         tuple(run.planned),

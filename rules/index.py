@@ -9,11 +9,11 @@ whose value makes no sense, rules out nothing: its rows are asked.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from enum import Enum
 from functools import reduce
 from operator import or_
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from rules.compiled import All, CompiledCondition, CompiledRow
 from rules.facts import Facts
@@ -35,8 +35,16 @@ TEXT_FROM_ROWS = 100
 #: For how many rows it is kept what of them looks at fields that are unknown together.
 MAX_LACKING = 50_000
 
-#: What a row lacks; and where that is one condition, what it has in common with others that lack the same, else "".
-Lacking: TypeAlias = tuple[All, str]
+
+class Lacking(NamedTuple):
+    """What must hold together in a row and looks at what nobody knows."""
+
+    left: All
+    #: Where that is one condition: it, the same words for all that say the same while their field is unknown, and when
+    #: it stands in a group the bit of that group.
+    one: CompiledCondition | None = None
+    words: str = ""
+    group: int | None = None
 
 
 #: The bits that what a decision sees sets; what is not usual is said by `Possible.sets`.
@@ -87,13 +95,14 @@ class RowIndex:
         self.all_rows = (1 << len(rows)) - 1
         self._by_field: dict[tuple[str, Form], Part] = {}
         self.parts: list[Part] = []
+        self._group_bits: dict[tuple[int, int], int] = {}  # by row and unit
         grouped: list[list[int]] = [[] for _ in range(MAX_GROUPS)]
         in_text: list[set[int]] = [set() for _ in range(MAX_GROUPS)]
         rest: list[tuple[int, list[Member]]] = []
         for at, row in enumerate(rows):
             left: list[Member] = []
             groups = 0
-            for unit in [] if row is None else units(row.all, True):
+            for number, unit in enumerate([] if row is None else units(row.all, True)):
                 some = literals(unit, True)
                 if some is None:
                     left.append(unit)
@@ -101,6 +110,7 @@ class RowIndex:
                     left += [] if self._takes(some, False, at, at) else [unit]
                 elif groups < MAX_GROUPS and (taken := self._takes(some, True, at, at + (groups + 1) * self.size)):
                     left += [] if taken is Taken.WHOLE else [unit]
+                    self._group_bits[at, number] = at + (groups + 1) * self.size
                     grouped[groups].append(at)
                     if any(form_of(one) is Form.TEXT for one, _ in some):
                         in_text[groups].add(at)
@@ -192,12 +202,21 @@ class RowIndex:
         if known is None:
             names = {self.parts[place].field.key for place in unknown}
             row = self.rows[bit]
-            members = () if row is None else row.all.members
-            left = tuple(one for one in members if not _names(one).isdisjoint(names))
-            known = All(left), _lack(left[0]) if len(left) == 1 else ""
+            known = Lacking(All(())) if row is None else self._lacks(bit, row, names)
             if len(self._lacking) < MAX_LACKING:
                 self._lacking[bit, unknown] = known
         return known
+
+    def _lacks(self, bit: int, row: CompiledRow, names: Set[str]) -> Lacking:
+        left = All(tuple(one for one in row.all.members if not _names(one).isdisjoint(names)))
+        lacking = [(at, one) for at, one in enumerate(units(row.all, True)) if not _names(one).isdisjoint(names)]
+        some = literals(lacking[0][1], True) if len(lacking) == 1 else None
+        asking = [one for one in some or () if one[0].name in names]
+        group = self._group_bits.get((bit, lacking[0][0]))
+        if len(asking) != 1 or not asking[0][1] or (some and len(some) > 1 and group is None):
+            return Lacking(left)
+        one = asking[0][0]
+        return Lacking(left, one, f"{one.name} {one.operator.looks.value} {one.unknown.value}", group)
 
     def certain(self, facts: Facts, rows: int, lacking: Sequence[Part]) -> tuple[int, int]:
         """Of the rows that are left on these facts those that certainly match, and those that must be asked."""
@@ -220,13 +239,6 @@ class RowIndex:
         for having, begin in (*self.groups, *self.groups_in_text):
             out |= having & ~(sets >> begin)
         return self.all_rows & ~out
-
-
-def _lack(member: Member) -> str:
-    """The same for all conditions that say the same while their field is unknown; "" for a group."""
-    if not isinstance(member, CompiledCondition):
-        return ""
-    return f"{member.name} {member.operator.looks.value} {member.unknown.value}"
 
 
 def _names(member: Member) -> frozenset[str]:

@@ -21,6 +21,7 @@ from rules.possible import Possible
 from rules.rearm import held_by_ledger
 from rules.ruleset import Bucket, RuleSet, index_of
 from rules.steps import RowPlan, plan_row, ready_row
+from rules.straight import Left
 from rules.table import HitPolicy
 from rules.trace import RowVerdict, cut
 from rules.truth import FAILED, NO, UNCLEAR, YES, Open, RowTruth, awaited, certainly_failed, could_match, may_become
@@ -68,7 +69,8 @@ class Pass:
     sweeps = True  # whether simple tables may be decided many at a time
     possible: Possible | None = None  # set once the tables of an indexed bucket are gone through
     first_bit = next_bit = 0  # of the table being decided, and of the one behind it
-    known: tuple[int, int] | None = None  # of a short list, what is found before anything is staged
+    left: Left | None = None  # the rows that can match before anything is staged, if that is known
+    known: tuple[int, int] | None = None  # of these, of a short list, those that match and those to be asked
 
     def __init__(
         self,
@@ -168,7 +170,7 @@ class Pass:
                 return
             yield from [one for one in tables if one.order >= least] if least else tables
             return
-        possible = self.possible = Possible(bucket.index, self.look)
+        possible = self.possible = Possible(bucket.index, self.look, self.left)
         self.short_trace = bucket.short_trace
         orders = [one.order for one in bucket.tables] if least else []
         place = bisect_left(orders, least)
@@ -317,7 +319,8 @@ class Pass:
         else:
             index, facts = index_of(compiled), self.look.facts
             try:
-                sure, asked = index.certain(facts, *index.straight(facts))
+                rows, lacking, _ = index.straight(facts)
+                sure, asked = index.certain(facts, rows, lacking)
             except Exception:
                 # A value that no quick form knows: what it means, or what is wrong with it, the conditions say.
                 return [], list(range(len(compiled.rows)))

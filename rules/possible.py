@@ -5,12 +5,11 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Sequence
 
-from rules.compiled import CompiledCondition
 from rules.index import RowIndex
 from rules.look import Look
 from rules.marks import places
 from rules.parts import Part
-from rules.straight import Found, Values
+from rules.straight import Found, Left, Values
 from rules.truth import Open, RowTruth
 
 _NO_BITS: frozenset[int] = frozenset()
@@ -22,19 +21,31 @@ class Possible:
     `bits` are their places. Of these, `open` must be asked; those with a rest must have it compared on `values`; all
     others match."""
 
-    def __init__(self, index: RowIndex, look: Look) -> None:
+    def __init__(self, index: RowIndex, look: Look, left: Left | None = None) -> None:
+        """`left` is what `index.straight` said of the same facts, where it was asked."""
         self.index, self._look = index, look
         self._values, self._found = Values(index.parts, look), Found(index.parts, look)
         self._unknown: dict[int, Part] = {}  # by place
         self._lacking: dict[tuple[str, bool], Open] = {}
         self.dirty: set[Part] = set()  # what `refresh` has to look at again
-        moving, scan = index.moving
-        self._others = scan(self, look)  # what the parts set that nobody writes to
-        self._sets = {part: self.sets(part) for part in moving}  # and each of the others
         self._base: int | None = None  # the rows left by `_others` and those of the others that groups look at
-        self._rows = self._left() if moving else index.left(self._others)
+        self._others = 0  # what the parts set that nobody writes to
+        self._sets: dict[Part, int] = {}  # and each of the others
+        #: What all of them set, as long as they were looked at together and nothing was staged.
+        self._found_sets: int | None = None
+        if left is None:
+            self._look_at_all()
+            self._rows = self._left()
+        else:
+            self._rows, lacking, self._found_sets = left
+            self._unknown = {part.place: part for part in lacking}
         self.bits = places(self._rows)
         self.open = self._open()
+
+    def _look_at_all(self) -> None:
+        moving, scan = self.index.moving
+        self._others = scan(self, self._look)
+        self._sets = {part: self.sets(part) for part in moving}
 
     def sets(self, part: Part) -> int:
         """The bits that the value of this part sets."""
@@ -68,16 +79,16 @@ class Possible:
             if not matches:
                 return row.truth(self._look) if matches is None else False
         # All that looks at other fields holds: the bits and the rest have said so.
-        left, lack = self.index.lacking(bit, self._lacked)
-        if not lack:
+        left, one, words, group = self.index.lacking(bit, self._lacked)
+        if one is None or (group is not None and self._found_sets is None):
             return left.truth(self._look)
+        if group is not None and self._found_sets is not None and self._found_sets >> group & 1:
+            return True  # by a member that everybody knows
         # Most rows are left for this one reason, and one answer does for all that lack the same.
-        lacking = lack, self._look.may_wait
+        lacking = words, self._look.may_wait
         known = self._lacking.get(lacking)
         if known is None:
-            [condition] = left.members
-            assert isinstance(condition, CompiledCondition)
-            answer = condition.ask(self._look)
+            answer = one.ask(self._look)
             if isinstance(answer, bool):
                 return answer
             known = Open.leaf(answer)
@@ -124,6 +135,9 @@ class Possible:
 
     def refresh(self, after: int) -> None:
         """Look again at what was written, for the rows from bit `after` on."""
+        if self._found_sets is not None:
+            self._found_sets = None
+            self._look_at_all()
         for part in self.dirty - self._sets.keys():
             self.index.moves(part)
             # This decision has looked at it together with the others, once: all of them again, by themselves.

@@ -7,6 +7,8 @@ when a row that looks at it is left. What rules stage meanwhile is followed else
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, TypeAlias
 
 from rules.facts import Facts
@@ -20,7 +22,8 @@ from tickets.item import FieldType
 
 #: The bits of the rows that are not out, and the parts of which nobody knows the value: rows that look at these must be
 #: asked. Whatever it raises, an odd value is among the facts and nothing is said of any row.
-Left: TypeAlias = tuple[int, Sequence[Part]]
+#: Last the bits that were set, for `index.lacking`.
+Left: TypeAlias = tuple[int, Sequence[Part], int]
 Straight: TypeAlias = Callable[[Facts], Left]
 
 
@@ -66,30 +69,37 @@ def straight(parts: Sequence[Part], all_rows: int, groups: Groups, groups_in_tex
             )
         elif part not in plain and part not in texts:
             lines += guarded(part, looked_up(part, names, more(part)))
-    lines.append(f"rows &= ~({' | '.join(['sets', *_fail(groups, names)])})")
+    either = "either = sets | groups_of(lacking) if lacking else sets"
+    lines += [either, f"rows &= ~({' | '.join(['sets', *_fail(groups, names)])})"]
     # Subjects before bodies: the shorter may leave no row that looks at the longer.
     for part in sorted(texts, key=lambda part: part.field.type is not FieldType.TEXT):
         lines += guarded(part, looked_up(part, names, more(part)))
+    lines += [either] if groups_in_text else []
     for (having, _), one in zip(groups_in_text, _fail(groups_in_text, names), strict=True):
         lines.append(f"if rows & {names.of(having)}: rows &= ~({one})")
-    lines.append("return rows, lacking")
+    lines.append("return rows, lacking, sets")
     source = "def match(facts):\n" + "".join(f"    {line}\n" for line in lines)
-    made: Straight = made_of(source, names, NONE={}, unknown=_unknown, **USED)["match"]
+    made: Straight = made_of(source, names, NONE={}, unknown=_unknown, groups_of=_groups_of, **USED)["match"]
     return made
 
 
 def _fail(groups: Groups, names: Names) -> list[str]:
     """The rows of which a group does not hold, group by group."""
-    return [f"{names.of(having)} & ~(sets >> {begin})" for having, begin in groups]
+    return [f"{names.of(having)} & ~(either >> {begin})" for having, begin in groups]
 
 
 def _unknown(part: Part, facts: Facts, lacking: list[Part]) -> int:
-    """What a value sets that takes more than a look; when nobody knows it, it is lacking, and rules nothing out."""
+    """What a value sets that takes more than a look; when nobody knows it, it is lacking, and sets nothing."""
     try:
         return part.sets(part.read(Look(facts, {})))
     except Exception:
         lacking.append(part)
-        return part.groups
+        return 0
+
+
+def _groups_of(lacking: Sequence[Part]) -> int:
+    """The groups that may hold by what nobody knows: they rule nothing out."""
+    return reduce(or_, [part.groups for part in lacking])
 
 
 class Values(dict[int, Any]):

@@ -242,7 +242,7 @@ MUTATIONS = (
         "rules/possible.py",
         "            self._unknown[part.place] = part\n",
         "",
-        INDEX + "test_a_row_is_asked_when_its_lookup_is_unknown_and_left_out_when_another_cell_is_false",
+        INDEX + "test_an_error_in_one_row_is_none_in_another_that_looks_at_the_same_field",
     ),
     Mutation(
         "the index follows what is staged",
@@ -282,8 +282,8 @@ MUTATIONS = (
     Mutation(
         "a group with something unknown in it is left to be asked",
         "rules/straight.py",
-        "        return part.groups\n",
-        "        return 0\n",
+        "    return reduce(or_, [part.groups for part in lacking])\n",
+        "    return 0\n",
         INDEX + "test_a_group_with_an_unknown_lookup_is_asked_and_one_that_holds_without_it_matches",
     ),
     Mutation(
@@ -291,7 +291,7 @@ MUTATIONS = (
         "rules/possible.py",
         "            return part.groups\n",
         "            return 0\n",
-        INDEX + "test_a_group_with_an_unknown_lookup_is_asked_and_one_that_holds_without_it_matches",
+        INDEX + "test_a_group_that_held_before_a_rule_wrote_is_asked_again_when_the_rest_of_it_is_unknown",
     ),
     Mutation(
         "an error in one row is none in another",
@@ -400,6 +400,20 @@ MUTATIONS = (
         "- (v in {names.of(frozenset(part.order.limits))})]",
         "]",
         INDEX + "test_a_limit_is_a_limit_for_numbers_with_a_fraction_too",
+    ),
+    Mutation(
+        "a group that holds by what everybody knows lacks nothing",
+        "rules/possible.py",
+        "self._found_sets >> group & 1:",
+        "False:",
+        INDEX + "test_a_group_with_an_unknown_lookup_is_asked_and_one_that_holds_without_it_matches",
+    ),
+    Mutation(
+        "what held before a rule wrote is looked at again",
+        "rules/possible.py",
+        "            self._found_sets = None\n",
+        "            pass\n",
+        INDEX + "test_a_group_that_held_before_a_rule_wrote_is_asked_again_when_the_rest_of_it_is_unknown",
     ),
     Mutation(
         "a keyword ends at a word edge in the one pass",

@@ -52,7 +52,7 @@ def left(
     possible = Possible(rows_index, Look(facts, {}))
     said = {bit: possible.matches(bit) for bit in possible.bits if possible.matches(bit) is not False}
     with contextlib.suppress(Unfit):  # of an odd value the straight way says nothing at all
-        sure, asked = rows_index.certain(facts, *rows_index.straight(facts))
+        sure, asked = rows_index.certain(facts, *rows_index.straight(facts)[:2])
         assert said == {**dict.fromkeys(marks.places(sure), True), **dict.fromkeys(marks.places(asked))}
     return list(said)
 
@@ -220,6 +220,21 @@ def test_a_group_with_an_unknown_lookup_is_asked_and_one_that_holds_without_it_m
     decision = decided(some_facts({"channel": "email"}), table)
     assert decision.fired == ("A01/mail",)
     assert [one.row_key for one in decision.skipped] == ["A01/form"]
+
+
+def test_a_group_that_held_before_a_rule_wrote_is_asked_again_when_the_rest_of_it_is_unknown() -> None:
+    low = {"field": "ticket.priority", "op": "is", "value": "low"}
+    gold = {"field": "erp.find_party.tier", "op": "is", "value": "gold"}
+    row = {**tagging("either"), "groups": [{"any": [low, gold]}]}
+    raises = {"id": "r1", "if": {"c1": {"value": ["email"]}}, "then": {"p": {"priority": "high"}}}
+    entries, _ = _many(
+        a_table([row], code="BEFORE", hit="every", wait_s=0),
+        a_table([raises], steps=[{"id": "p", "do": "set_priority"}], code="RAISES"),
+        a_table([row], code="AFTER", hit="every", wait_s=0),
+    )
+    decision = decide(compile_ruleset(1, entries, DESK), some_facts({"channel": "email", "priority": "low"}))
+    assert decision.fired == ("BEFORE/either", "RAISES/r1")
+    assert [one.row_key for one in decision.skipped] == ["AFTER/either"]
 
 
 def test_an_error_in_one_row_is_none_in_another_that_looks_at_the_same_field() -> None:
