@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import platform
+import resource
 import select
 import signal
 import socket
@@ -51,6 +52,10 @@ RESTART_S = (0.2, 1.0, 5.0, 30.0)
 #: So many failures in a row are taken for an accident: callers wait. After that they are told.
 PATIENCE = 2
 REQUEST_BYTES = 4096
+#: Descriptors of a child that is ready or lent: its socket, the pipe that tells its end, its pidfd.
+FDS_OF_A_CHILD = 3
+#: And of everything that is neither caller nor child: logs, zygotes, what is open while one is forked.
+FDS_BESIDES = 64
 _HOST, _SCRIPT = HostLimits(), Limits()
 REQUIRED = ("fresh exec", "rlimits", "no new privileges", "seccomp")
 WANTED = ("namespaces", "landlock", "no capabilities", "undumpable")
@@ -320,7 +325,7 @@ class Service:
                 self._serve_waiting()
             else:
                 self._hang_up(caller)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             log.warning("sandbox.bad_request")
             self._hang_up(caller)
 
@@ -367,7 +372,7 @@ class Service:
         if (cpu_s, memory_mb) == (self._per_script.cpu_s, self._per_script.memory_mb):
             while self._ready:
                 child = self._ready.popleft()
-                if not select.select([child.pidfd], [], [], 0)[0]:
+                if not _ended(child.pidfd):
                     return child
                 child.end()
         return self._fork(cpu_s, memory_mb)
@@ -539,6 +544,30 @@ def _answer(talk: socket.socket, frame: dict[str, Any], fds: list[int] | None = 
     return True
 
 
+def _ended(pidfd: int) -> bool:
+    poll = select.poll()  # `select` takes no descriptor beyond 1023
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _allow_open_files(limits: HostLimits) -> None:
+    """Raise our own limit to what so many children take. Raises `SandboxError` where the machine does not allow it: a
+    service that ran out of them in the middle of its work would end, and all runs with it."""
+    needed = MAX_CALLERS + FDS_OF_A_CHILD * (limits.children + limits.ready) + FDS_BESIDES
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except OSError as error:
+        log.warning("sandbox.open_files_unknown reason=%s", error)  # its zygote will say that limits are missing
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise SandboxError(
+            f"{limits.children} scripts at one time need {needed} open files, and this process may have {hard}; "
+            "raise its limit or set DESKHAND_SANDBOX_CHILDREN lower"
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
 def _wait_status(ended_fd: int, most_s: float) -> int | None:
     poll = select.poll()
     poll.register(ended_fd, select.POLLIN)
@@ -575,6 +604,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         host = HostLimits(**_from_environment("SANDBOX", HostLimits()))
+        _allow_open_files(host)
         # Ready children fit what callers will ask for, who read the same settings.
         per_script = Limits(**_from_environment("SCRIPT", Limits()))
         Service(arguments.socket.absolute(), host, per_script).serve()

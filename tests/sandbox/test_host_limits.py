@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -130,6 +131,36 @@ def test_a_setting_that_makes_no_sense_is_said_in_one_line(name: str, value: str
         assert ended.returncode == 1
         assert ended.stderr.endswith(f"sandbox.cannot_start {says}\n")
         assert not Path(folder, "s.sock").exists()
+
+
+@pytest.mark.parametrize(("allowed", "children", "serves"), [("200:4000", 400, True), ("200:1000", 400, False)])
+def test_as_many_files_may_be_open_as_so_many_children_take(allowed: str, children: int, serves: bool) -> None:
+    """Run out of them, the service would end in the middle of everybody's runs."""
+    soft, hard = map(int, allowed.split(":"))
+    set_limit = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard})); "
+    with tempfile.TemporaryDirectory(prefix="dh-sb-") as folder:
+        arguments = ["sandbox.service", "--socket", f"{folder}/s.sock"]
+        program = (
+            f"{set_limit}import sys; sys.argv = {arguments!r}; runpy.run_module('sandbox.service', run_name='__main__')"
+        )
+        env = {**os.environ, "DESKHAND_SANDBOX_CHILDREN": str(children)}
+        with subprocess.Popen(
+            [sys.executable, "-c", program], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            try:
+                if serves:
+                    wait_until(Path(folder, "s.sock").exists, 15)
+                    [open_files] = re.findall(r"^Max open files +(\d+) +(\d+)", limits(process.pid), re.MULTILINE)
+                    assert (int(open_files[0]) >= 3 * children, int(open_files[1])) == (True, hard)
+                else:
+                    assert process.wait(10) == 1
+                    assert "400 scripts at one time need 1526 open files, and this process may have 1000" in (
+                        process.stderr.read()
+                    )
+                    assert not Path(folder, "s.sock").exists()
+            finally:
+                process.terminate()
 
 
 def test_the_product_and_the_service_read_the_same_settings_with_the_same_defaults() -> None:

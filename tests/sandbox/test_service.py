@@ -236,7 +236,18 @@ def test_a_folder_open_to_others_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [b"", b"x", b"[]", b'{"t":"exec"}', b'{"t":"lease"}', b'{"t":"lease","cpu_s":"x","memory_mb":1}', b"x" * 9000],
+    [
+        b"",
+        b"x",
+        b"[]",
+        b"[" * 4000,
+        b'{"t":"exec"}',
+        b'{"t":"lease"}',
+        b'{"t":"lease","cpu_s":"x","memory_mb":1}',
+        b'{"t":"lease","cpu_s":1e999,"memory_mb":1}',
+        b'{"t":"lease","cpu_s":1,"memory_mb":NaN}',
+        b"x" * 9000,
+    ],
 )
 def test_a_caller_that_talks_nonsense_is_hung_up_on(host: Host, said: bytes) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
