@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
@@ -22,6 +23,8 @@ from connectors.store import OperationInfo
 from connectors.system import Input
 from jobs.live import Desk
 from jobs.preview import LAST_EVENTS, MOST_EVENTS, Preview, preview
+from jobs.replays import work as replays
+from jobs.replays.work import Picked
 from jobs.runs import outcome_json, script_api
 from jobs.tryout import Mode, RecordedGateway, Tried, answers_of, try_on, try_script
 from rules import files
@@ -47,7 +50,7 @@ MAX_BYTES = 20_000_000
 #: Registers the commands with the application; it has no pages.
 pages = Blueprint("commands_rules", __name__, cli_group=None)
 
-rules = AppGroup("rules", help="The rule list: import, export, lint, decide, replay.")
+rules = AppGroup("rules", help="The rule list: import, export, lint, decide, replay, play.")
 script = AppGroup("script", help="Scripts: check and try.")
 connection = AppGroup("connection", help="Connections to other systems.")
 for group in (rules, script, connection):
@@ -294,6 +297,41 @@ def replay(code: str, last: int, as_json: bool) -> None:
         _print(data)
     else:
         _print_preview(made)
+
+
+@rules.command("play")
+@click.option("--draft", "codes", multiple=True, help="An entry whose draft is put in place; may be repeated.")
+@click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3650), help="Tickets created since then.")
+@click.option("--tickets", default=replays.ITEMS, show_default=True, type=click.IntRange(1, replays.MOST_ITEMS))
+@click.option("--scripts/--no-scripts", default=True, help="Run scripts, too, with the answers that were recorded.")
+@JSON_FLAG
+@in_english
+def play(codes: tuple[str, ...], days: int, tickets: int, scripts: bool, as_json: bool) -> None:
+    """Let past tickets happen again from their beginning, with drafts in place; without one, to see whether the live
+    rules end where it really ended. Changes, sends and asks nothing."""
+    now = services().clock.now()
+    picked = Picked(now - timedelta(days=days), now, most=tickets)
+    try:
+        played = list(replays.play_now(services(), codes, picked, _everything(), scripts=scripts))
+    except (EntryNotFound, replays.Refused) as error:
+        _stop([f"{error}."], as_json=as_json)
+    if as_json:
+        _print([asdict(one) for one in played])
+        return
+    changed = sum(one.status == "changed" for one in played)
+    compared = [one.faithful for one in played if one.faithful is not None]
+    click.echo(
+        f"{len(played)} tickets: {changed} would differ. "
+        f"The live rules end where it really ended on {sum(compared)} of {len(compared)}."
+    )
+    for one in played:
+        found = replays.difference_of(one.outcome)
+        parts = [f"{change.field}: {change.live} -> {change.draft}" for change in found.fields]
+        parts += [f"+ {kind} {what}" for kind, what in found.more] + [f"- {kind} {what}" for kind, what in found.less]
+        parts += [f"{name} is not recorded" for name in one.outcome.get("missing", ())]
+        parts += [one.outcome["problem"]] if "problem" in one.outcome else []
+        if parts:
+            click.echo(f"  ticket {one.item_id}: {'; '.join(parts)}")
 
 
 def _print_preview(made: Preview) -> None:

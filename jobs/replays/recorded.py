@@ -18,7 +18,7 @@ from sandbox.contract import CallFailed
 from tickets.db import Database
 from tickets.values import JSON, from_iso
 
-#: How much later than its question an answer may have been fetched and still be the one that was given to it.
+#: How much later than its question an answer may have come and still be the one that was given to it.
 ANSWERED_WITHIN = timedelta(minutes=10)
 #: Decisions and runs of one item that are looked through for answers, the oldest first.
 SEARCHED = 200
@@ -32,7 +32,7 @@ class NotRecorded(Permanent):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One answer of then. `state`: known, missing, ambiguous or failed, as of a lookup."""
+    """One answer of then. `at`: when the item knew it; `state`: known, missing, ambiguous or failed, as of a lookup."""
 
     at: datetime
     state: str
@@ -52,10 +52,14 @@ class Answers:
         self.by_question.setdefault(question(connection, operation, args), []).append(said)
 
     def to(self, asked: str, at: datetime) -> Said | None:
-        """What this question was answered at that moment: the newest answer of then, else the first one after it."""
+        """What this question was answered at that moment: the first answer that came from then on and soon, else the
+        newest one that was there before, else the first that came at all."""
         told = sorted(self.by_question.get(asked, ()), key=lambda one: one.at)
-        then = [one for one in told if one.at <= at + ANSWERED_WITHIN]
-        return then[-1] if then else told[0] if told else None
+        since = [one for one in told if one.at >= at]
+        if since and since[0].at <= at + ANSWERED_WITHIN:
+            return since[0]
+        before = [one for one in told if one.at < at]
+        return before[-1] if before else since[0] if since else None
 
 
 def answers_about(connection: Connection, item_id: int) -> Answers:
@@ -69,7 +73,7 @@ def answers_about(connection: Connection, item_id: int) -> Answers:
         asked[name, row.args_key] = row.args
         if row.answered_at is not None and row.state != "asked":
             said = Said(
-                row.fetched_at or row.answered_at,
+                row.answered_at,
                 row.state,
                 row.answer.get("data"),
                 row.reason,
@@ -98,9 +102,9 @@ def answers_about(connection: Connection, item_id: int) -> Answers:
 
 
 def _of_fact(fact: Mapping[str, Any], decided_at: datetime) -> Said:
-    fetched, fresh = str(fact.get("fetched_at") or ""), str(fact.get("fresh_until") or "")
+    fresh = str(fact.get("fresh_until") or "")
     return Said(
-        from_iso(fetched) if fetched else decided_at,
+        decided_at,
         str(fact["state"]),
         fact.get("data"),
         str(fact.get("reason") or ""),

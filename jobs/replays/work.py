@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ from jobs.tables import ReplayItemRow, ReplayRow
 from rules import store as rule_list
 from rules.errors import RulesError, TableInvalid
 from rules.parse import parse_table
-from rules.store import EntryKind
+from rules.store import EntryKind, Stored
 from rules.vocabulary import Vocabulary
 from tickets import people
 from tickets.errors import TicketsError
@@ -116,31 +116,16 @@ def start(
     """Ask for a replay with the drafts of these entries in place, over the picked items that `viewer` may see.
 
     Returns its number. Raises `Refused`, `EntryNotFound`."""
-    drafts: dict[str, JSON] = {}
-    words: Vocabulary | None = None
-    for code in dict.fromkeys(codes):
-        stored = rule_list.entry(connection, code)
-        if stored.draft is None:
-            raise Refused("no_draft", f"{code} has no draft", code)
-        if stored.kind is EntryKind.TABLE:
-            words = words or vocabulary(connection)
-            try:
-                parse_table({**stored.draft, "code": code}, words)
-            except TableInvalid as error:
-                raise Refused("broken", f"The draft of {code} cannot be read: {error}", code) from None
-        drafts[code] = [stored.draft_count, (stored.live_version or 0) + 1]
+    drafts: dict[str, JSON] = {
+        code: [stored.draft_count, (stored.live_version or 0) + 1]
+        for code, stored in drafts_of(connection, codes).items()
+    }
     if not drafts:
         raise Refused("none", "No draft was chosen")
-    if len(drafts) > MOST_DRAFTS:
-        raise Refused("many", f"{len(drafts)} drafts were chosen; {MOST_DRAFTS} are the most")
     going = select(func.count()).where(ReplayRow.asked_by == viewer.key, ReplayRow.status == "running")
     if connection.execute(going).scalar_one() >= AT_ONCE:
         raise Refused("going", f"{AT_ONCE} replays of yours are under way; wait for one or stop it")
-    most = min(max(1, picked.most), MOST_ITEMS)
-    items = connection.execute(
-        select(WorkItem.id).where(picked.test(), visible(viewer)).order_by(WorkItem.id.desc()).limit(most)
-    ).scalars()
-    wanted = list(items)
+    wanted = items_of(connection, picked, viewer)
     if not wanted:
         raise Refused("nothing", "No ticket that you may see was picked")
     unseen = select(WorkItem.id).where(picked.test(), not_(visible(viewer)), WorkItem.id >= wanted[-1])
@@ -163,6 +148,66 @@ def start(
     rows = [{"replay_id": replay_id, "item_id": one, "status": "waiting", "outcome": {}} for one in wanted]
     connection.execute(insert(ReplayItemRow), rows)
     return replay_id
+
+
+def drafts_of(connection: Connection, codes: Sequence[str]) -> dict[str, Stored]:
+    """The entries with these codes, whose drafts can be put in place. Raises `Refused`, `EntryNotFound`."""
+    found: dict[str, Stored] = {}
+    words: Vocabulary | None = None
+    for code in dict.fromkeys(codes):
+        stored = rule_list.entry(connection, code)
+        if stored.draft is None:
+            raise Refused("no_draft", f"{code} has no draft", code)
+        if stored.kind is EntryKind.TABLE:
+            words = words or vocabulary(connection)
+            try:
+                parse_table({**stored.draft, "code": code}, words)
+            except TableInvalid as error:
+                raise Refused("broken", f"The draft of {code} cannot be read: {error}", code) from None
+        found[code] = stored
+    if len(found) > MOST_DRAFTS:
+        raise Refused("many", f"{len(found)} drafts were chosen; {MOST_DRAFTS} are the most")
+    return found
+
+
+def items_of(connection: Connection, picked: Picked, viewer: Viewer) -> list[int]:
+    """The picked items that this viewer may see, the newest first."""
+    most = min(max(1, picked.most), MOST_ITEMS)
+    query = select(WorkItem.id).where(picked.test(), visible(viewer)).order_by(WorkItem.id.desc())
+    return list(connection.execute(query.limit(most)).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedItem:
+    """One item that was played at once: as a row of `replay_items` says it."""
+
+    item_id: int
+    status: str
+    faithful: bool | None
+    outcome: Mapping[str, Any]
+
+
+def play_now(
+    services: Services, codes: Sequence[str], picked: Picked, viewer: Viewer, *, scripts: bool = True
+) -> Iterator[PlayedItem]:
+    """Play at once, in this process, and write nothing: for the command line. Without codes only the live list is.
+
+    What is left after `WORK_S` is named as not played. Raises `Refused`, `EntryNotFound`."""
+    ends = time.monotonic() + WORK_S
+    with services.db.read() as connection:
+        drafts = {code: stored.draft or {} for code, stored in drafts_of(connection, codes).items()}
+        items = items_of(connection, picked, viewer)
+    with lab(services, {}, scripts=scripts) as live, lab(services, drafts, scripts=scripts) as draft:
+        for item_id in items:
+            if time.monotonic() >= ends:
+                yield PlayedItem(item_id, "failed", None, {"problem": f"The {WORK_S:.0f} seconds of work were over"})
+                continue
+            try:
+                with services.db.read() as connection:
+                    past = story(connection, item_id, picked.until)
+                yield PlayedItem(item_id, *outcome_of(past, live.play(past), draft.play(past)))
+            except (Untold, TicketsError, RulesError) as error:
+                yield PlayedItem(item_id, "failed", None, {"problem": str(error)[:SENTENCE_CHARS]})
 
 
 def stop(connection: Connection, replay_id: int, now: datetime) -> bool:

@@ -20,7 +20,7 @@ from rules.store import EntryKind
 from tests.builders import a_ticket
 from tests.connectors.upstream import Upstream, as_json
 from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, a_working_desk, clock_of, publish, table, work
+from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, a_working_desk, clock_of, item, publish, table, work
 from tests.jobs.lab_desk import (
     ask,
     carry_out,
@@ -32,6 +32,7 @@ from tests.jobs.lab_desk import (
     replay,
     row,
 )
+from tests.jobs.test_timers import say
 
 #: The same question as the live table's, and more to do with its answer.
 GOLD = """
@@ -99,6 +100,29 @@ def test_a_recorded_answer_is_given_again_and_one_that_nobody_had_is_unknown_and
     assert [one["text"] for one in found[before].outcome["lines"]["draft"] if one["what"] == "unknown"] != []
     with desk.db.read() as connection:
         assert replays.totals(connection, replay_id).missing == {"crm.find_customer": 1}
+
+
+def test_an_answer_that_changed_is_given_as_it_was_at_each_time(desk: Services, crm: Upstream) -> None:
+    table(
+        desk,
+        BY_TIER.replace("[{on: created}]", "[{on: created}, {on: message}]").replace(
+            "rows: [", "rows: [{id: r2, if: {c1: {value: silver}}, then: {s1: {priority: low}}}, "
+        ),
+    )
+    item_id = a_ticket(desk.db).item_id
+    work(desk)
+    clock_of(desk).forward(minutes=5)
+    crm.answer = lambda _: as_json([{"id": "7", "name": "Camille", "tier": "silver"}])
+    say(desk, item_id, "customer")
+    work(desk)
+    assert (len(crm.asked), item(desk, item_id).state["priority"]) == (2, "low")
+    clock_of(desk).forward(days=1)
+    draft(desk, GOLD)
+    [one] = outcomes(desk, replay(desk, "A02")).values()
+    assert len(crm.asked) == 2
+    assert one.faithful is True
+    assert one.outcome["rows"]["live"] == {"A01/r1": 1, "A01/r2": 1}
+    assert one.outcome["more"] == [["message", "Dear gold"]]
 
 
 def test_what_would_be_sent_stays_in_the_scratch_database(desk: Services) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 
 import pytest
 from apiflask import APIFlask
+from click.testing import Result
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
@@ -16,6 +18,7 @@ from jobs.replays import work as replays
 from jobs.tables import ReplayRow
 from rules import store as rule_list
 from rules.store import EntryKind
+from tests.jobs.test_preview import dump
 from tests.web.desk import TRIAGE, Desk, send, sign_in
 from tests.web.test_runs_pages import words
 
@@ -79,6 +82,10 @@ def played(desk: Desk, browser: FlaskClient, *codes: str) -> str:
     while replays.carry_on(desk.services) is not None:
         pass
     return address
+
+
+def flask(app: APIFlask, *arguments: object) -> Result:
+    return app.test_cli_runner().invoke(args=[str(one) for one in arguments])
 
 
 def count(desk: Desk) -> int:
@@ -201,3 +208,31 @@ def test_who_may_not_edit_scripts_is_not_offered_their_drafts_and_cannot_name_th
 def test_the_draft_of_an_open_table_leads_to_its_replay(desk: Desk, manager: FlaskClient, past: dict[str, int]) -> None:
     assert 'href="/rules/replay?draft=A02"' in manager.get("/rules/A02?preview=1").text
     assert re.findall(r'value="(\w+)" checked', manager.get("/rules/replay?draft=A02").text)[:1] == ["A02"]
+
+
+def test_the_command_plays_at_once_and_changes_nothing(desk: Desk, app: APIFlask, past: dict[str, int]) -> None:
+    before = dump(desk.services.db)
+    # The third has really not been decided yet.
+    live = flask(app, "rules", "play")
+    assert (live.exit_code, live.output) == (
+        0,
+        "3 tickets: 0 would differ. The live rules end where it really ended on 2 of 3.\n",
+    )
+    shown = flask(app, "rules", "play", "--draft", "A02", "--draft", "A03", "--no-scripts")
+    assert (
+        f"  ticket {past['refund']}: priority: high -> urgent; tags: None -> ['money']; + note =Money!" in shown.output
+    )
+    data = json.loads(flask(app, "rules", "play", "--draft", "A02", "--tickets", 1, "--json").output)
+    assert [(one["item_id"], one["status"]) for one in data] == [(past["secret"], "changed")]
+    for code, reason in (("A01", "A01 has no draft."), ("A99", "There is no A99.")):
+        refused = flask(app, "rules", "play", "--draft", code)
+        assert (refused.exit_code, refused.output) == (1, f"{reason}\n")
+    assert dump(desk.services.db) == before
+
+
+def test_what_the_command_has_no_time_for_is_named(
+    desk: Desk, app: APIFlask, past: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replays, "WORK_S", 0)
+    said = flask(app, "rules", "play").output
+    assert said.count("The 0 seconds of work were over") == 3
