@@ -164,7 +164,6 @@ KERNEL = {
     "call(10, at, 4096, 3)\nctypes.c_char.from_address(at).value = b'x'\ncall(10, at, 4096, 5); out('PWNED')",
     "standard_stream_as_memory": "call(9, 0, 4096, 3, 1, 0, 0); out('PWNED')",
     "socket_as_memory": "call(9, 0, 4096, 3, 1, fd, 0); out('PWNED')",
-    "locked_mapping": "call(9, 0, 1 << 20, 3, 0x2022, -1, 0); out('PWNED')",
     "a_handler_for_the_filters_signal": "signal.signal(signal.SIGSYS, lambda *_: out('PWNED'))\ncall(9999)",
     "pkey_mprotect": "call(329, 0, 4096, 5, 0); out('PWNED')",
     "remap_file_pages": "call(216, 0, 4096, 0, 0, 0); out('PWNED')",
