@@ -162,6 +162,34 @@ def test_a_condition_and_a_step_are_added_from_searchable_menus(triage: Served, 
     assert rows(triage)[0]["if"]["c3"] == {"value": ["fr", "pl"]}
 
 
+def test_on_a_phone_a_condition_and_a_step_are_added_below_the_rows(triage: Served, visit: Visit) -> None:
+    """Its cards have no heads of columns, where the buttons stand otherwise."""
+    page = opened(visit, width=390)
+    for words, found, key, left in (
+        ("Add a condition", "Language ticket.language", "columns", "c3"),
+        ("Add a step", "Add tags", "steps", "s3"),
+    ):
+        page.get_by_role("link", name=words).click()
+        page.locator("#pop").get_by_role("button", name=found).click()
+        expect(page.locator("#pop")).to_be_hidden()
+        expect(page.get_by_role("link", name=words)).to_be_focused()
+        saved(page)
+        assert [one["id"] for one in stored(triage).working[key]][-1] == left
+
+
+def test_enter_on_a_cell_of_words_begins_with_the_words(triage: Served, visit: Visit) -> None:
+    page = opened(visit)
+    cell(page, "r3", "c2").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#pop textarea")).to_be_focused()
+    page.keyboard.type("parcel")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#pop")).to_be_hidden()
+    expect(cell(page, "r3", "c2")).to_contain_text("parcel")
+    saved(page)
+    assert rows(triage)[2]["if"] == {"c2": {"value": ["parcel"]}}
+
+
 def test_two_people_see_that_they_met_and_choose(triage: Served, visit: Visit) -> None:
     ana, ion = opened(visit), opened(visit, "ion")
     cell(ana, "r2", "s2").click()

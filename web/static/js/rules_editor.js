@@ -170,7 +170,9 @@ async function open(link, opener) {
   pop.style.left = `${Math.max(8, Math.min(at.left, innerWidth - pop.offsetWidth - 8))}px`;
   const below = at.bottom + 4;
   pop.style.top = `${below + pop.offsetHeight > innerHeight - 8 ? Math.max(8, Math.min(below, innerHeight - pop.offsetHeight - 8)) : below}px`;
-  (pop.querySelector("[data-finder]:not([hidden])") || pop.querySelector("textarea, input:not([type=hidden]):not([hidden]), select, button, a"))?.focus();
+  // A cell begins with its value: that is what somebody types who pressed Enter on it.
+  const value = [...pop.querySelectorAll(".cellform .pb :is(textarea, input:not([type=hidden]))")].find((one) => one.checkVisibility());
+  (pop.querySelector("[data-finder]:not([hidden])") || value || pop.querySelector("textarea, input:not([type=hidden]):not([hidden]), select, button, a"))?.focus();
 }
 function close(refocus = true) {
   if (!pop.matches(":popover-open")) return;
@@ -243,7 +245,7 @@ document.addEventListener("click", (event) => {
     close(false);
     const cell = link.closest("td[data-column]");
     if (cell) { rove(cell); cell.focus(); open(link, { row: cell.dataset.row, column: cell.dataset.column, element: cell }); }
-    else open(link, { element: link, selector: link.dataset.head ? `[data-head="${CSS.escape(link.dataset.head)}"]` : link.classList.contains("addcol") ? `a.addcol[href="${link.getAttribute("href")}"]` : "#facts a" });
+    else open(link, { element: link, selector: link.dataset.head ? `[data-head="${CSS.escape(link.dataset.head)}"]` : link.classList.contains("addcol") ? `${link.closest(".addrow") ? ".addrow" : ".band"} a.addcol[href="${link.getAttribute("href")}"]` : "#facts a" });
     return;
   }
   if (event.target.closest("[data-dismiss]")) { if (ask.open) { ask.close(); focusOpener(); } else close(); return; }
