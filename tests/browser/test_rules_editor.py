@@ -331,3 +331,18 @@ def test_on_a_phone_a_duration_is_read_whole_and_a_second_value_is_asked_only_be
     expect(upper).to_be_hidden()
     page.locator('select[name="c3.op"]').select_option("between")
     expect(upper).to_be_visible()
+
+
+def test_the_python_of_a_table_is_reached_and_copied_by_keyboard(triage: Served, visit: Visit) -> None:
+    page = opened(visit)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("link", name="As Python").focus()
+    page.keyboard.press("Enter")
+    text = page.get_by_role("region", name="As Python")
+    expect(text).to_contain_text('ticket.assign_team(team="sales")')
+    page.get_by_role("button", name="Copy").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == text.text_content()
+    page.keyboard.press("Tab")
+    expect(text).to_be_focused()  # a long line is read by the arrow keys

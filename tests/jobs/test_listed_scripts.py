@@ -21,6 +21,9 @@ from rules.trace import Verdict
 from tests.builders import a_ticket
 from tests.environment.sandbox import SandboxService
 from tests.jobs.desk import a_working_desk, clock_of, decisions, item, publish, table, work
+from tickets import store as items
+from tickets.events import Actor, ActorKind
+from tickets.item import ItemKind
 from tickets.tables import EventRow
 
 TAGGING = """
@@ -67,6 +70,16 @@ def test_a_listed_script_runs_on_its_own_trigger_without_any_table(desk: Service
     assert tags(desk, ticket.item_id) == ["ran"]
     [run] = ran(desk)
     assert (run.script, run.cause["code"], run.cause["row"]) == ("S01", "S01", "listed")
+
+
+def test_where_no_message_came_a_script_reads_none_and_not_an_error(desk: Services) -> None:
+    listed(desk, "ticket.add_tags(['silent' if ticket.message is None else 'said'])")
+    with desk.db.write() as connection:
+        ana = Actor(ActorKind.AGENT, "ana", "Ana")
+        state = {"subject": "A note to ourselves"}
+        ticket = items.create_item(connection, kind=ItemKind.TICKET, state=state, actor=ana, now=desk.clock.now())
+    work(desk)
+    assert tags(desk, ticket.item_id) == ["silent"]
 
 
 def test_an_event_that_is_none_of_its_triggers_does_not_run_it(desk: Services) -> None:
