@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, delete, select, tuple_
 
 from connectors.store import CallTable, RecordTable
 from jobs.outbox import GIVEN_UP
+from jobs.replays.scratch import take_away_orphans
 from jobs.services import Services
 from jobs.tables import (
     DecisionRow,
@@ -64,6 +65,7 @@ def prune(services: Services) -> Mapping[str, int]:
         "undone": _drop(services, UndoItemRow, UndoItemRow.undo_id.in_(_old_undos(decided_before))),
         "undos": _drop(services, UndoRow, UndoRow.id.in_(_old_undos(decided_before)) & ~_left_to_undo().exists()),
         "replayed": _drop(services, ReplayItemRow, ReplayItemRow.replay_id.in_(old_replays)),
+        "scratch": take_away_orphans(services),
         "replays": _drop(services, ReplayRow, ReplayRow.id.in_(old_replays) & ~of_replays.exists()),
         # A run that has not ended has no finished_at and is never dropped.
         "runs": _drop(services, RunRow, RunRow.finished_at < decided_before),

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import logging
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from redis import Redis
@@ -26,6 +24,7 @@ from jobs import automation, enrichment, runs, timers
 from jobs.live import Live
 from jobs.queues import Queues, Work
 from jobs.replays.recorded import RecordedConnectors
+from jobs.replays.scratch import new_folder
 from jobs.replays.story import Happening, Story
 from jobs.replays.told import Told, tell
 from jobs.services import Services
@@ -72,8 +71,6 @@ MOST_ROUNDS = 50
 MOST_OTHERS = 100
 #: Seconds of work that one item may take, on one side.
 ITEM_S = 10.0
-#: Seconds after which a scratch folder that nobody took away is an orphan.
-ORPHAN_S = 600
 #: Where the rule list of a scratch desk begins before an item does: a moment, so that no clock of its rules is late.
 BEFORE = timedelta(seconds=1)
 #: What a scratch desk takes over from the live one.
@@ -155,10 +152,7 @@ def lab(services: Services, drafts: Mapping[str, Mapping[str, Any]], *, scripts:
     """A scratch desk with the live rule list and these drafts, by code, in the place of what is live.
 
     `scripts` False leaves scripts out: where a row would run one, the step says that it is switched off."""
-    home = services.settings.data / "replays"
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _take_away_orphans(home)
-    folder = Path(tempfile.mkdtemp(prefix="lab-", dir=home))
+    folder = new_folder(services)
     db = Database(f"sqlite:///{folder}/scratch.db", synchronous="NORMAL")
     try:
         Base.metadata.create_all(db.engine)
@@ -179,13 +173,6 @@ def lab(services: Services, drafts: Mapping[str, Mapping[str, Any]], *, scripts:
     finally:
         db.close()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _take_away_orphans(home: Path) -> None:
-    """What processes left that were killed: a scratch database holds customers' words."""
-    for folder in home.glob("lab-*"):
-        if time.time() - folder.stat().st_mtime > ORPHAN_S:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _furnish(live: Connection, scratch: Connection, drafts: Mapping[str, Mapping[str, Any]], *, scripts: bool) -> None:
@@ -214,7 +201,7 @@ def _furnish(live: Connection, scratch: Connection, drafts: Mapping[str, Mapping
                 content=content,
                 author="",
                 note="",
-                published_at=stored.draft_at or datetime.fromtimestamp(0).astimezone(),
+                published_at=stored.draft_at or datetime.fromtimestamp(0, UTC),
             )
         )
         # On even when the switch is off: who edits a table wants to see what it would do.

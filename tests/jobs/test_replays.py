@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import select, update
 
 from jobs import retention
 from jobs.erasure import erase
-from jobs.replays import lab, story
+from jobs.replays import lab, scratch, story
 from jobs.replays import work as replays
 from jobs.replays.work import Refused
 from jobs.services import Services
@@ -368,3 +369,13 @@ def test_who_is_erased_while_their_ticket_is_played_is_in_no_outcome(desk: Servi
     erase(desk, person, by="a test")
     assert under_way._keep(fire, "changed", None, {"more": [["message", "Camille"]]})
     assert outcomes(desk, replay_id) == {}
+
+
+def test_what_a_killed_worker_left_is_taken_away_and_what_one_works_in_stays(desk: Services) -> None:
+    orphan, working = scratch.new_folder(desk), scratch.new_folder(desk)
+    assert orphan.stat().st_mode & 0o077 == 0
+    (orphan / "scratch.db").write_bytes(b"Camille")
+    old = orphan.stat().st_mtime - scratch.ORPHAN_S - 60
+    os.utime(orphan, (old, old))
+    assert retention.prune(desk)["scratch"] == 1
+    assert (orphan.exists(), working.exists()) == (False, True)
