@@ -268,4 +268,11 @@ MUTATIONS = (
         'line.cause.get("kind") == ""',
         T9 + "test_t9_a_jobs_own_status_goes_back_to_active_within_its_stage[toggle on]",
     ),
+    Mutation(
+        "the demo's back office leaves the port of the pages alone",
+        "jobs/demo/places.py",
+        "        if but not in block and all(",
+        "        if all(",
+        "tests/demo/test_backoffice.py::test_the_back_office_leaves_the_port_of_the_desks_own_pages_alone",
+    ),
 )

@@ -32,6 +32,13 @@ def _unseen(what: str, file: str, old: str, new: str, test: str) -> Mutation:
 MUTATIONS = (
     # Doors
     Mutation(
+        "the menu counts for the person as they are now",
+        "web/shell_store.py",
+        "    key = connection.dialect.name, who, cap\n",
+        "    key = connection.dialect.name, who.key, cap\n",
+        "tests/web/test_visibility.py::test_the_menu_counts_by_the_teams_that_a_person_is_in_at_that_moment",
+    ),
+    Mutation(
         "pipelines: jobs one may not see are counted as hidden",
         "web/pipelines_pages.py",
         "connection.execute(every.where(visible(viewer)))",
