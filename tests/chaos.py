@@ -1,13 +1,15 @@
 """./run chaos: the product's real processes under load while they are killed; then everything is counted.
 
 Outside processes hand in changes, through the store and over HTTP (`chaos_feed`), and keep a ledger of what was
-accepted; tables answer, ask a CRM, run a script that asks it, too, tell a receiver of webhooks, and wait for a time.
+accepted; tables answer, ask a CRM, run a script that asks it, too, tell a receiver of webhooks, write into the books,
+and wait for a time.
 Meanwhile at least one process a second is killed (-9), workers of every kind, the web, the sandbox service and the
 clock; Redis is flushed and killed, PostgreSQL is crashed, SQLite finds no room to write, drain workers are paused
 beyond their lease, clocks jump an hour ahead and half an hour back, and one commit in ten is never announced.
 Afterwards: every accepted event has had its effect exactly once, in its item's order; every e-mail it caused reached a
-real SMTP server at least once under one Message-ID, and every webhook its receiver under one id; every time came once;
-nothing of ours is left running. An ordinary RQ handler, one job per event, goes through the same, and must show losses.
+real SMTP server at least once under one Message-ID, every webhook its receiver under one id and every change its system
+under one key; every time came once; nothing of ours is left running. An ordinary RQ handler, one job per event, goes
+through the same, and must show losses.
 """
 
 from __future__ import annotations
@@ -25,33 +27,29 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from jobs.tables import LookupRow, OutboxRow, RunRow
-from rules.store import EntryKind
 from run_tool.commands import children_of_this_process, die_with_parent, inherit_orphans, kill_group, tail
 from run_tool.places import ROOT
 from run_tool.postgres_server import NOBODY, _initdb, _stop, _wait_for, postgres_binaries
 from tests import chaos_plain
 from tests.chaos_count import Found, count
-from tests.chaos_feed import MAILBOX, SECRET
+from tests.chaos_desk import fill
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.redis import RedisServer
-from tests.jobs.desk import a_desk_with_a_crm, connect_hooks, free_port, publish, table
+from tests.jobs.desk import free_port
 from tests.jobs.sink import MailSink, a_mail_sink
 from tickets.db import Database
 from tickets.events import EventKind
 from tickets.migrate import upgrade
-from tickets.tables import EventRow, Lane, Mailbox, Timer
-from tickets.values import utc_now
-from web import api_store
+from tickets.tables import EventRow, Lane, Timer
 
 WORKERS = ("drain", "drain", "scripts", "enrichment", "outbox", "clock", "sandbox", "web")
 MAIL_FROM = "help@chaos.example"
@@ -85,66 +83,6 @@ CONTROL_S = 10
 #: come that were reckoned by a clock which was ahead.
 FED_S = 60
 LATER_S = 7200
-
-ANSWER_ALL = """
-code: C01
-name: Answer everything
-kind: ticket
-triggers: [{on: created}, {on: message, by: customer, visibility: public}]
-hit: every
-steps: [{id: s1, do: post_message}]
-rows:
-  - id: r1
-    then: {s1: {text: "We answer you about {{ticket.subject}}.", public: true}}
-"""
-#: What every new ticket asks of the sandbox and of the CRM.
-SCRIPT = """
-try:
-    known = crm.find_customer(email=customer.email)
-    ticket.add_note("S01: " + known.name)
-except Unavailable:
-    ticket.add_note("S01: the CRM is away")
-"""
-RUN_ALL = """
-code: C02
-name: Run a script about everything new
-kind: ticket
-triggers: [{on: created}]
-hit: every
-steps: [{id: s1, do: run_script}]
-rows: [{id: r1, then: {s1: {script: S01}}}]
-"""
-ASK_ALL = """
-code: C03
-name: Tag by tier
-kind: ticket
-triggers: [{on: created}]
-hit: first
-wait_s: 60
-columns: [{id: c1, field: crm.find_customer.tier, op: is}]
-steps: [{id: s1, do: add_tags}]
-rows: [{id: r1, if: {c1: {value: gold}}, then: {s1: {tags: [gold]}}}]
-"""
-TELL_ALL = """
-code: C04
-name: Tell the receiver
-kind: ticket
-triggers: [{on: created}]
-hit: every
-steps: [{id: s1, do: webhook}]
-rows: [{id: r1, then: {s1: {connection: hooks, event: ticket.created}}}]
-"""
-#: What a ticket that waits for a time does when it comes.
-TIME = "T05: its time has come"
-AT_ITS_TIME = f"""
-code: C05
-name: When its time comes
-kind: ticket
-triggers: [{{on: after_date, field: ticket.due_at}}]
-hit: every
-steps: [{{id: s1, do: add_note}}]
-rows: [{{id: r1, then: {{s1: {{text: "{TIME}"}}}}}}]
-"""
 
 
 # The servers and the processes -----------------------------------------------------------------------------------
@@ -341,7 +279,9 @@ def rampage(folder: Path, kind: str, seconds: float, seed: int) -> Found:
         stack.callback(crm.close)
         hooks = Upstream(lambda _: Reply(status=204))
         stack.callback(hooks.close)
-        token = _desk(folder, url, redis.url, crm, hooks)
+        books = Upstream(lambda asked: as_json({"id": asked.headers["idempotency-key"]}))
+        stack.callback(books.close)
+        token = fill(folder, url, redis.url, crm=crm.url, hooks=hooks.url, books=books.url)
         fleet = _fleet(folder, url, redis.url, sink)
         try:
             fleet.keep_up()
@@ -363,7 +303,7 @@ def rampage(folder: Path, kind: str, seconds: float, seed: int) -> Found:
                 found.faults.append(f"times that did not come: {_left(db, times=True)}")
             _let_the_control_finish(redis.url, folder, fleet)
             found.faults += [f"{one} did not end on SIGTERM" for one in fleet.stop()]
-            count(found, db, sink, folder, MAIL_FROM, hooks.asked)
+            count(found, db, sink, folder, MAIL_FROM, hooks.asked, books.asked)
             db.close()
         finally:
             fleet.stop()
@@ -377,22 +317,6 @@ def rampage(folder: Path, kind: str, seconds: float, seed: int) -> Found:
                 print(f"--- {log.stem}\n{tail(log.read_text(errors='replace'), 8)}")
     found.faults += _orphans()
     return found
-
-
-def _desk(folder: Path, url: str, redis_url: str, crm: Upstream, hooks: Upstream) -> str:
-    """Fill the desk; returns a token for its API."""
-    with a_desk_with_a_crm(url, folder, crm.url, "", redis_url=redis_url) as services:
-        with services.db.write() as connection:
-            digest = sha256(SECRET.encode()).hexdigest()
-            connection.execute(
-                insert(Mailbox).values(key=MAILBOX, address="support@shop.example", secret_sha256=digest)
-            )
-            connect_hooks(connection, services, hooks.url)
-            token = api_store.new_token(connection, user="ana", name="", now=utc_now(), days=None)
-        publish(services, EntryKind.SCRIPT, {"code": "S01", "name": "Ask the CRM", "source": SCRIPT})
-        for content in (ANSWER_ALL, RUN_ALL, ASK_ALL, TELL_ALL, AT_ITS_TIME):
-            table(services, content)
-    return token
 
 
 def _fleet(folder: Path, url: str, redis_url: str, sink: MailSink) -> Fleet:
@@ -410,6 +334,7 @@ def _fleet(folder: Path, url: str, redis_url: str, sink: MailSink) -> Fleet:
         "DESKHAND_LEASE_S": str(LEASE_S),
         "DESKHAND_OUTBOX_LEASE_S": str(LEASE_S),
         "DESKHAND_RUN_LEASE_S": "10",
+        "DESKHAND_CHANGES_PER_HOUR": "100000",
         "DESKHAND_LOOKUP_DEADLINE_S": "2",
         "DESKHAND_LOOKUP_RETRY_S": "2",
         "DESKHAND_ADDRESS_CEILING": "127.0.0.0/8",

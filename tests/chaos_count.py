@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from sqlalchemy import func, select
 
 from jobs.letters import header_id
 from jobs.tables import DecisionRow, OutboxRow, RunRow
+from tests.chaos_desk import ENTERED
 from tests.chaos_feed import NUMBERS, ledger
 from tests.connectors.upstream import Asked
 from tests.jobs.sink import MailSink
 from tickets.db import Database
 from tickets.events import EventKind
 from tickets.store import AnyRow
-from tickets.tables import EventRow, Message, WorkItem
+from tickets.tables import ContextFact, EventRow, Message, WorkItem
 
 _MARK = re.compile(r"\[c(\d+)\]")
 
@@ -37,10 +39,18 @@ class Found:
     faults: list[str] = field(default_factory=list)
 
 
-def count(found: Found, db: Database, sink: MailSink, folder: Path, mail_from: str, told: list[Asked]) -> None:
+def count(
+    found: Found,
+    db: Database,
+    sink: MailSink,
+    folder: Path,
+    mail_from: str,
+    told: list[Asked],
+    entered: list[Asked],
+) -> None:
     """Count, print what can be told, and add a sentence to `faults` for everything that is not as promised.
 
-    `told` is what the receiver of webhooks was asked."""
+    `told` is what the receiver of webhooks was asked, `entered` what the books were."""
     lines = ledger(folder)
     tried = {int(line[1]) for line in lines if line[0] == "try"}
     accepted = {int(line[1]) for line in lines if line[0] == "ok"}
@@ -69,6 +79,9 @@ def count(found: Found, db: Database, sink: MailSink, folder: Path, mail_from: s
         came = Counter(connection.execute(select(EventRow.item_id).where(EventRow.kind == EventKind.TIMER)).scalars())
         runs = Counter(connection.execute(select(RunRow.item_id).where(RunRow.status == "finished")).scalars())
         ended_badly = Counter(connection.execute(select(RunRow.status).where(RunRow.status != "finished")).scalars())
+        cards = connection.execute(
+            select(ContextFact.item_id, ContextFact.error).where(ContextFact.key == ENTERED)
+        ).all()
     tags = {row.id: row.tags or [] for row in items}
     asked = [row for row in rows if row.author_kind == "customer"]
     answers = [row for row in rows if row.author_kind == "bot" and row.public]
@@ -115,6 +128,7 @@ def count(found: Found, db: Database, sink: MailSink, folder: Path, mail_from: s
         found.faults.append(f"{events} events, but {decided} of them have a decision")
     _count_mails(found, sink, {f"<{header_id(row.item_id, row.id, mail_from)}>" for row in answers}, unsent)
     _count_hooks(found, told, set(tags))
+    _count_changes(found, entered, cards, set(tags))
     _count_control(found, lines, folder)
 
 
@@ -129,6 +143,19 @@ def _count_hooks(found: Found, told: list[Asked], tickets: set[int]) -> None:
     wrong = [one for one in told if one.headers["idempotency-key"] != one.headers["webhook-id"]]
     _say(found, "webhooks whose key is not their id", {one.headers["webhook-id"] for one in wrong})
     print(f"{len(ids)} webhooks arrived, each under one id; {len(told) - len(ids)} copies after a kill", flush=True)
+
+
+def _count_changes(found: Found, entered: list[Asked], cards: Sequence[AnyRow], tickets: set[int]) -> None:
+    """What was written into the books: of each ticket at least once, under one key; its answer stands there once."""
+    keys: dict[int, set[str]] = {}
+    for one in entered:
+        keys.setdefault(int(one.json["ticket"]), set()).add(one.headers["idempotency-key"])
+    _say(found, "tickets that are not in the books", tickets - set(keys))
+    _say(found, "tickets in the books that are none", set(keys) - tickets)
+    _say(found, "tickets entered under more than one key", {one for one, of_it in keys.items() if len(of_it) != 1})
+    stands = Counter(row.item_id for row in cards if not row.error)
+    _say(found, "tickets on which the entry stands more than once, or not", {t for t in tickets if stands[t] != 1})
+    print(f"{len(keys)} changes made, each under one key; {len(entered) - len(keys)} copies after a kill", flush=True)
 
 
 def _count_mails(found: Found, sink: MailSink, expected: set[str], statuses: Counter[str]) -> None:

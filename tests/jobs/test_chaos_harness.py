@@ -47,6 +47,7 @@ def test_everything_accepted_is_applied_once_in_order_while_processes_are_killed
     assert number(r"submitted, (\d+) lost", said) > 0  # the control
     assert number(r"(\d+) of them were accepted over HTTP", said) > 0
     assert number(r"(\d+) webhooks arrived, each under one id", said) > BLOWS_S / 2
+    assert number(r"(\d+) changes made, each under one key", said) > BLOWS_S / 2
     assert number(r"(\d+) of them while the blows fell, each once", said) > 0
     assert re.search(r"deaths: .*\d web\b", said), said
 
