@@ -65,7 +65,7 @@ RETRY_S = (60, 300, 1800)
 LOST_RETRY_S = (5, 15, 45)
 #: While no sandbox service answers nothing has begun, so a run waits for one: the shortest and the longest pause, in
 #: seconds, and how long, in hours. An upgrade or a night without the service costs no run.
-AWAY_PAUSE_S = (5, 60)
+AWAY_PAUSE_S = (5, 30)
 AWAY_H = 24
 #: Days after which a compiled script is made anew, so that those of old versions go away.
 KEEP_CODE_DAYS = 30
