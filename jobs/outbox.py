@@ -18,7 +18,7 @@ from rq.timeouts import JobTimeoutException
 from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
 
 from connectors.channels.smtp import TIMEOUT_S, MailNotTaken, MailRefused, MailServer, send
-from jobs.bounces import BOUNCED, held
+from jobs.bounces import BOUNCED, held, well
 from jobs.changes import (
     ChangeCapped,
     ChangeNotNeeded,
@@ -158,12 +158,16 @@ def undelivered(connection: Connection) -> list[Undelivered]:
 def retry(connection: Connection, now: datetime, ids: Sequence[int] | None = None) -> int:
     """Try these given-up deliveries again (None: all of them), as if they were new; how many.
 
-    What came back is tried again only by its number: the same address would send all of it back once more. What is
-    unclear is not tried again here at all: whether it was carried out is for a person to find out, one by one."""
+    What came back is tried again only by its number: the same address would send all of it back once more. Who names
+    a number says that its address takes mail. What is unclear is not tried again here at all: whether it was carried
+    out is for a person to find out, one by one."""
     gone = ("failed", "capped", HELD) if ids is None else ("failed", "capped", HELD, BOUNCED)
     query = update(OutboxRow).where(OutboxRow.status.in_(gone))
     if ids is not None:
         query = query.where(OutboxRow.id.in_(ids))
+        chosen = select(OutboxRow.recipient).where(OutboxRow.id.in_(ids), OutboxRow.status.in_(gone))
+        for address in connection.execute(chosen).scalars().all():
+            well(connection, address)
     return connection.execute(
         query.values(status="due", due_at=now, created_at=now, tries=0, lease_until=None, token=None)
     ).rowcount

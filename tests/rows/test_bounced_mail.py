@@ -242,6 +242,19 @@ def test_who_sends_a_held_mail_again_says_that_the_address_is_well(mail_desk: Ma
     assert to_customer(mail_desk.work()) == [CUSTOMER]
 
 
+def test_who_names_a_held_mail_by_its_number_says_so_too(mail_desk: MailDesk, ana: FlaskClient) -> None:
+    mail_desk.desk.user("tea", "agent")
+    _, mail = answered(mail_desk, ana)
+    comes_back(mail_desk, report(mail))
+    mail_desk.desk.publish(GREETS)
+    mail_desk.receive("Hello?", sender=CUSTOMER, In_Reply_To=str(mail["Message-ID"]))
+    mail_desk.work()
+    row = 1 + [status for _, status, _ in mail_desk.outbox()].index("held")
+    with mail_desk.services.db.write() as connection:
+        assert retry(connection, mail_desk.services.clock.now(), [row]) == 1
+    assert to_customer(mail_desk.deliver()) == [CUSTOMER]
+
+
 @pytest.mark.parametrize("why", ["5.2.2 mailbox full", "5.7.1 looks like spam"])
 def test_a_mailbox_that_is_full_or_one_mail_that_is_refused_holds_nothing_back(
     why: str, mail_desk: MailDesk, ana: FlaskClient
