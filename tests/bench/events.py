@@ -26,7 +26,7 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 from sqlalchemy import event, func, make_url, select
 
-from jobs import automation
+from jobs import automation, lanes
 from jobs.queues import Work
 from jobs.services import Services, build
 from jobs.settings import Settings
@@ -62,6 +62,8 @@ LONG_LANES = 8
 MEMORY_S = 20
 SETTLED_EVENTS = 5_000
 SETTLED = 0.34
+#: Tickets that are handled one by one, to know what one event takes inline.
+ALONE = 20
 #: Seconds of half load, in as many parts as there are rounds.
 HALF_LOAD_S = 12
 WORKERS = 4
@@ -328,8 +330,8 @@ def ceiling(redis: RedisServer) -> list[Figure]:
 def half_load(kind: Kind, maker: Any, folder: Path, redis: RedisServer) -> list[Figure]:
     """Accepted -> applied with a real worker process and real hints, at half of what one worker gets through.
 
-    In rounds: what an event takes inline just now, on a desk of its own, then the load that is half of that. On a
-    machine that others use, too, the two can be compared only side by side."""
+    In rounds: what an event takes inline just now, on a desk of its own, alone and where many wait, then the load that
+    is half of the latter. On a machine that others use, too, the two can be compared only side by side."""
     here, there = folder / f"{kind}-inline", folder / f"{kind}-half"
     lags: list[float] = []
     ratios: list[float] = []
@@ -344,9 +346,10 @@ def half_load(kind: Kind, maker: Any, folder: Path, redis: RedisServer) -> list[
             time.sleep(0.05)
         handled_one(services)  # the worker has read the rules: what is measured is its way, not its start
         for _ in range(ROUNDS):
+            inline_s = inline(alone)
             _, measured = measure(alone, one_per_lane)
-            inline_s = measured.drain_s / measured.events
-            found = under_load(services, 2 * 2 * inline_s)  # a ticket is two events; half load leaves as much again
+            # A ticket is two events; half load leaves as much again.
+            found = under_load(services, 2 * 2 * measured.drain_s / measured.events)
             ratios.append(percentile(found, 0.95) / inline_s)
             lags += found
         services.redis.flushall()
@@ -357,6 +360,19 @@ def half_load(kind: Kind, maker: Any, folder: Path, redis: RedisServer) -> list[
         Figure(f"{kind}: accepted -> applied at half load, p95", p95, "ms", "lower", "budget"),
         Figure(f"{kind}: that p95 / decide and commit inline", ratio, "x", "lower", "ratio", LAG_RATIO),
     ]
+
+
+def inline(services: Services) -> float:
+    """Seconds to decide and commit one event, each by itself: where many wait, several may share a commit."""
+    took_s, handled = 0.0, 0
+    for _ in range(ALONE):
+        a_ticket(services.db)
+        claim = lanes.claim(services.db, services.clock.now(), lease_s=10)
+        begun = time.perf_counter()
+        handled += sum(automation.work_lane(services, claim.token, item_id) for item_id in claim.items)
+        took_s += time.perf_counter() - begun
+    assert handled == 2 * ALONE, f"{handled} events were handled, not {2 * ALONE}"
+    return took_s / handled
 
 
 def under_load(services: Services, pause_s: float) -> list[float]:
