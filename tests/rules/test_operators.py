@@ -227,6 +227,29 @@ def test_a_pattern_that_is_none_or_takes_too_much_is_refused(pattern: str) -> No
         clean_operand(OPERATORS["matches"], T, pattern)
 
 
+@pytest.mark.parametrize(
+    ("key", "operand", "piece"),
+    [
+        ("contains_any", ["a" * 20], "a"),  # found everywhere, and nowhere a word of its own
+        ("contains_all", ["x", "y"], "xa "),
+        ("contains_any", ["x"], "\u1e9b\u0323"),  # to be folded letter by letter
+        ("ends_with", ["x"], "  e\u0301"),
+    ],
+)
+def test_keywords_take_time_in_proportion_to_the_text(key: str, operand: list[str], piece: str) -> None:
+    """A megabyte of what is worst for them takes some ten times as long as a tenth of it; a hundred times would be
+    what strangers can do to a desk."""
+    test = OPERATORS[key].test(L, operand)
+
+    def seconds(length: int) -> float:
+        text = piece * (length // len(piece)) + "b"
+        began = time.process_time()
+        assert test(text) is False
+        return time.process_time() - began
+
+    assert seconds(1_000_000) < 40 * max(seconds(100_000), 0.005)
+
+
 def test_a_pattern_takes_time_in_proportion_to_the_text() -> None:
     test = OPERATORS["matches"].test(L, r"(a|aa)+(b+)+$")
 
