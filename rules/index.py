@@ -40,11 +40,14 @@ class Lacking(NamedTuple):
     """What must hold together in a row and looks at what nobody knows."""
 
     left: All
-    #: Where that is one condition: it, the same words for all that say the same while their field is unknown, and when
-    #: it stands in a group the bit of that group.
+    #: Where all conditions that do look at one field and say the same while it is unknown: one of them, whether there
+    #: are more, and words for that, the same for all rows.
     one: CompiledCondition | None = None
+    several: bool = False
     words: str = ""
-    group: int | None = None
+    #: The bits of the groups that they stand in; and whether one stands in no group.
+    groups: tuple[int, ...] = ()
+    alone: bool = True
 
 
 #: The bits that what a decision sees sets; what is not usual is said by `Possible.sets`.
@@ -209,14 +212,25 @@ class RowIndex:
 
     def _lacks(self, bit: int, row: CompiledRow, names: Set[str]) -> Lacking:
         left = All(tuple(one for one in row.all.members if not _names(one).isdisjoint(names)))
-        lacking = [(at, one) for at, one in enumerate(units(row.all, True)) if not _names(one).isdisjoint(names)]
-        some = literals(lacking[0][1], True) if len(lacking) == 1 else None
-        asking = [one for one in some or () if one[0].name in names]
-        group = self._group_bits.get((bit, lacking[0][0]))
-        if len(asking) != 1 or not asking[0][1] or (some and len(some) > 1 and group is None):
+        asking: list[CompiledCondition] = []
+        groups: list[int] = []
+        alone = False
+        for at, unit in enumerate(units(row.all, True)):
+            if _names(unit).isdisjoint(names):
+                continue
+            some, group = literals(unit, True), self._group_bits.get((bit, at))
+            if some is None or (len(some) > 1 and group is None):
+                return Lacking(left)
+            asked = [(one, positive) for one, positive in some if one.name in names]
+            if not all(positive for _, positive in asked):
+                return Lacking(left)
+            asking += [one for one, _ in asked]
+            alone = alone or len(some) == 1
+            groups += [group] if group is not None and len(some) > 1 else []
+        words = {f"{one.name} {one.operator.looks.value} {one.unknown.value}" for one in asking}
+        if len(words) != 1:
             return Lacking(left)
-        one = asking[0][0]
-        return Lacking(left, one, f"{one.name} {one.operator.looks.value} {one.unknown.value}", group)
+        return Lacking(left, asking[0], len(asking) > 1, words.pop(), tuple(groups), alone)
 
     def certain(self, facts: Facts, rows: int, lacking: Sequence[Part]) -> tuple[int, int]:
         """Of the rows that are left on these facts those that certainly match, and those that must be asked."""

@@ -79,16 +79,19 @@ class Possible:
             if not matches:
                 return row.truth(self._look) if matches is None else False
         # All that looks at other fields holds: the bits and the rest have said so.
-        left, one, words, group = self.index.lacking(bit, self._lacked)
-        if one is None or (group is not None and self._found_sets is None):
+        left, one, several, words, groups, alone = self.index.lacking(bit, self._lacked)
+        sets = self._found_sets
+        if one is None or (groups and sets is None):
             return left.truth(self._look)
-        if group is not None and self._found_sets is not None and self._found_sets >> group & 1:
-            return True  # by a member that everybody knows
+        if sets is not None and not alone and all(sets >> group & 1 for group in groups):
+            return True  # each by a member that everybody knows
         # Most rows are left for this one reason, and one answer does for all that lack the same.
         lacking = words, self._look.may_wait
         known = self._lacking.get(lacking)
         if known is None:
             answer = one.ask(self._look)
+            if several and (isinstance(answer, bool) or answer.failed):
+                return left.truth(self._look)  # an odd value, of which each says something else
             if isinstance(answer, bool):
                 return answer
             known = Open.leaf(answer)
