@@ -93,6 +93,7 @@ DOORS = {
 WITHOUT = {
     "web/items_store.py:progress": "counts the parts of items that `_lines` gave, which went through the door",
     "web/outbox_store.py:suggestions": "of one item, which its caller read with a viewer",
+    "web/replays_store.py:_items": "`items` and `all_items` narrow it by `visible`; the opposite is only counted",
     # Workers act for nobody and decide about every item.
     "jobs/applying.py:_sent_already": "whether the automation itself has sent the same on this item",
     "jobs/erasure.py:_items": "what has to go when a person is erased, on every team's items",
