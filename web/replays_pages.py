@@ -286,6 +286,7 @@ def _why_not(problem: str) -> str:
     words = {
         replays.NOT_VISIBLE: gettext("Who asked may not see it any more."),
         replays.CUT_OFF: gettext("Whoever played it was cut off, again and again."),
+        replays.UNKNOWN_NAMES: gettext("Its past names a team, a person or a place that is not there any more."),
         replays.FAILED: gettext("It could not be played again; the log of the workers says why."),
         story.UNTOLD: gettext("How it began is not kept."),
     }

@@ -19,7 +19,7 @@ from typing import Any
 
 from rq.timeouts import BaseTimeoutException
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, insert, not_, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from jobs.claims import claim
 from jobs.live import vocabulary
@@ -65,6 +65,7 @@ SENTENCE_CHARS = 200
 #: Why an item was not played, where the store does not say it; `UNTOLD` of `jobs.replays.story` is another.
 NOT_VISIBLE = "It is not visible any more to who asked"
 CUT_OFF = "Whoever played it was cut off, again and again"
+UNKNOWN_NAMES = "Its past names a team, a person or a place that is not there any more"
 FAILED = "It could not be played again; the log of the workers says why"
 #: Why a replay ended before its time.
 CHANGED, BROKEN, LATE, GONE = "changed", "broken", "late", "gone"
@@ -208,6 +209,8 @@ def play_now(
                 yield PlayedItem(item_id, *outcome_of(past, live.play(past), draft.play(past)))
             except (Untold, TicketsError, RulesError) as error:
                 yield PlayedItem(item_id, "failed", None, {"problem": str(error)[:SENTENCE_CHARS]})
+            except IntegrityError:
+                yield PlayedItem(item_id, "failed", None, {"problem": UNKNOWN_NAMES})
 
 
 def stop(connection: Connection, replay_id: int, now: datetime) -> bool:
@@ -328,6 +331,8 @@ class _Slice:
             return outcome_of(past, live.play(past), draft.play(past))
         except (TicketsError, RulesError) as error:
             return "failed", None, {"problem": str(error)[:SENTENCE_CHARS]}
+        except IntegrityError:
+            return "failed", None, {"problem": UNKNOWN_NAMES}
         except BaseTimeoutException:
             raise  # RQ's time is up
         except Exception as error:

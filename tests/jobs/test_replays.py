@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from jobs import retention
 from jobs.erasure import erase
@@ -320,16 +321,24 @@ def test_a_draft_that_cannot_be_read_is_refused_by_name_and_nothing_is_written(d
         assert connection.execute(select(ReplayRow.id)).all() == []
 
 
+def changes_of(connection: Connection, item_id: int) -> list[Any]:
+    query = select(EventRow.changes).where(EventRow.item_id == item_id, EventRow.seq == 1)
+    return connection.execute(query).scalar_one()
+
+
 def test_an_item_whose_past_fits_the_desk_no_more_is_named_and_the_others_are_played(desk: Services) -> None:
     fire, water = the_past(desk)
     with desk.db.write() as connection:
-        changes = connection.execute(select(EventRow.changes).where(EventRow.item_id == fire, EventRow.seq == 1))
-        gone = [*changes.scalar_one(), {"field": "fields.gone", "before": None, "after": "x"}]
+        gone = [*changes_of(connection, fire), {"field": "fields.gone", "before": None, "after": "x"}]
         connection.execute(update(EventRow).where(EventRow.item_id == fire, EventRow.seq == 1).values(changes=gone))
+        team = [*changes_of(connection, water), {"field": "team", "before": None, "after": "dissolved"}]
+        connection.execute(update(EventRow).where(EventRow.item_id == water, EventRow.seq == 1).values(changes=team))
+    third = a_ticket(desk.db, subject="More water").item_id
     draft(desk, TAGS)
     found = outcomes(desk, replay(desk, "A02"))
-    assert (found[fire].status, found[water].status) == ("failed", "changed")
+    assert [found[one].status for one in (fire, water, third)] == ["failed", "failed", "changed"]
     assert "fields.gone" in found[fire].outcome["problem"]
+    assert found[water].outcome == {"problem": replays.UNKNOWN_NAMES}
 
 
 def test_a_person_who_left_has_nothing_played_for_them(desk: Services) -> None:
