@@ -357,6 +357,16 @@ def _by_key(records: tuple[FieldRecord, ...]) -> Mapping[str, FieldRecord]:
 
 
 FIELDS: Mapping[str, FieldRecord] = _by_key(_RECORDS)
+#: The moments that the desk keeps of every ticket, by the name that scripts read them by: `ticket.status_since`.
+MOMENTS: Mapping[str, FieldRecord] = {
+    key.removeprefix(TICKET): record
+    for key, record in FIELDS.items()
+    if key.startswith(TICKET)
+    and record.type is FieldType.TIME
+    and not record.state_key
+    and record.place is None
+    and key != "ticket.created_at"
+}
 
 
 def field(key: str, vocabulary: Vocabulary) -> Field:

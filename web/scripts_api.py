@@ -13,7 +13,7 @@ from flask_babel import gettext
 
 from jobs.live import Desk
 from jobs.runs import script_api
-from rules.fields import FIELDS
+from rules.fields import FIELDS, MOMENTS
 from rules.vocabulary import ScriptParam
 from sandbox.child import names
 from sandbox.contract import Method, Param
@@ -69,6 +69,8 @@ def completion(desk: Desk, takes: Sequence[ScriptParam] = ()) -> dict[str, Any]:
     ticket: dict[str, Member] = {}
     for key, field in STATE_FIELDS.items():
         ticket[key] = {"kind": "property", "type": field.type.value, "doc": _said(field.label)}
+    for key, record in MOMENTS.items():
+        ticket[key] = {"kind": "property", "type": record.type.value, "doc": _said(record.label)}
     ticket["id"] = {"kind": "property", "type": "number", "doc": gettext("The ticket's number")}
     ticket["customer"] = {"kind": "object", "type": "Customer", "doc": facts["customer"]}
     ticket["message"] = {"kind": "object", "type": "Message", "doc": gettext("The message of this event, or None.")}

@@ -109,8 +109,8 @@ def test_one_row_of_the_triage_table_is_never_reached_and_nothing_else_is_wrong(
     assert "gold-twice" not in {cause["row"] for cause in fired}
 
 
-#: What ships and no script can say: rows that do not fire every time, and the clocks of a ticket.
-NOT_AS_SCRIPTS = {"O27_due_date_moved", "W12_time_in_status", "W13_no_action", "W15_not_opened"}
+#: What ships and no script can say: rows that do not fire every time.
+NOT_AS_SCRIPTS = {"O27_due_date_moved", "W12_time_in_status"}
 
 
 def test_what_ships_is_python_that_the_sandbox_takes_and_reads_back_as_the_same(desk: Services) -> None:

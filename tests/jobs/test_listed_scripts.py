@@ -82,6 +82,13 @@ def test_where_no_message_came_a_script_reads_none_and_not_an_error(desk: Servic
     assert tags(desk, ticket.item_id) == ["silent"]
 
 
+def test_a_script_reads_the_moments_that_the_desk_keeps(desk: Services) -> None:
+    listed(desk, "ticket.add_tags([cells.newer_than(ticket.status_since, '1 h') and 'new', str(ticket.replied_at)])")
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert tags(desk, ticket.item_id) == ["None", "new"]
+
+
 def test_an_event_that_is_none_of_its_triggers_does_not_run_it(desk: Services) -> None:
     listed(desk, "ticket.add_tags(['ran'])", triggers=[{"on": "changed", "field": "ticket.priority"}])
     ticket = a_ticket(desk.db)
