@@ -76,7 +76,10 @@ def from_python(source: str, around: Mapping[str, JSON], vocabulary: Vocabulary)
         raise NotATable([Line(getattr(error, "lineno", None) or 1, Why.PYTHON)]) from None
     kind = str(around.get("kind") or "ticket")
     reader = _Reader(source.splitlines(), vocabulary.of(kind), kind)
-    document = {**around, **reader.table(tree.body)}
+    try:
+        document = {**around, **reader.table(tree.body)}
+    except RecursionError:
+        raise NotATable([Line(1, Why.PYTHON)]) from None
     if reader.lines:
         raise NotATable(reader.lines[:MAX_REASONS])
     try:

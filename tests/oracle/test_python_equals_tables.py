@@ -6,6 +6,7 @@ import ast
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from rules.actions import plan_calls, staged_by
 from rules.as_python import Written, as_python
 from rules.engine import Entry, compile_ruleset, decide
 from rules.facts import Facts
-from rules.from_python import from_python
+from rules.from_python import NotATable, from_python
 from rules.operators import OPERATORS, Looks, Takes
 from rules.parse import parse_table
 from rules.table import Table
@@ -115,3 +116,10 @@ def test_the_generator_draws_what_is_compared_here() -> None:
 
     draw()
     assert seen >= {"is not False", "not (", " or ", "else:", "row_1", "stop("}
+
+
+@pytest.mark.parametrize("deep", ["not " * 600 + "ticket.archived", "not (" * 90 + "ticket.archived" + ")" * 90])
+def test_what_is_nested_too_deep_is_refused_and_not_an_error(deep: str) -> None:
+    around: dict[str, JSON] = {"code": "T0", "name": "T0", "triggers": [{"on": "created"}]}
+    with pytest.raises(NotATable):
+        from_python(f"if {deep}:\n    pass\n", around, DESK)
