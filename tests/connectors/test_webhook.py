@@ -13,10 +13,10 @@ import pytest
 from connectors.errors import BadConfig, NotGranted, Unavailable
 from connectors.systems.webhook import signature
 from tests.connectors.desk import Desk
+from tests.connectors.upstream import HOOKS_SECRET as SECRET
 from tests.connectors.upstream import Asked, Reply, Upstream, as_json
 
 Serve = Callable[..., Upstream]
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the standard's own example
 
 
 def hooks(desk: Desk, server: Upstream, *, allow_write: bool = True) -> None:

@@ -22,7 +22,7 @@ from rules.store import EntryKind
 from sandbox.client import Sandbox
 from sandbox.limits import Limits
 from tests.builders import FrozenClock, a_desk
-from tests.connectors.test_webhook import SECRET as HOOKS_SECRET
+from tests.connectors.upstream import HOOKS_SECRET
 from tickets import people, store
 from tickets.item import Item
 from tickets.people import Viewer
