@@ -235,7 +235,9 @@ def test_n1_five_hundred_tickets_come_to_the_known_differences_twice_and_nobody_
     desk: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replays, "WORK_S", 3_600)  # however slow the machine is
-    table(desk, BY_TIER)
+    # Only for orders the CRM is asked: each question is an event more, and makes the same thing longer.
+    orders = BY_TIER.replace("columns: [", "columns: [{id: c0, field: ticket.subject, op: contains_any}, ")
+    table(desk, orders.replace("if: {", "if: {c0: {value: [order]}, "))
     gold = {a_ticket(desk.db, subject=f"Order {number}").item_id for number in range(0, 500, 5)}
     work(desk)
     plain = {
