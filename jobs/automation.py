@@ -20,10 +20,22 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from jobs import automove, lanes
 from jobs.applying import apply_outcomes
-from jobs.deciding import AWAITED, Outcome, Read, decide_rows, go_on, outcome_of, read_next, run_outcomes, wait_is_over
+from jobs.deciding import (
+    AWAITED,
+    Outcome,
+    Read,
+    decide_rows,
+    go_on,
+    outcome_of,
+    read_next,
+    run_outcomes,
+    wait_is_over,
+    with_cards,
+)
 from jobs.holding import Held
 from jobs.queues import Work
 from jobs.recording import finish_event, record
+from jobs.scripts_at_work import look_again
 from jobs.services import Services
 from jobs.telling import tell_of_parked
 from rules.engine import Decision
@@ -247,7 +259,7 @@ class Made:
 
 def _make(read: Read) -> Made:
     started = time.perf_counter_ns()
-    outcomes, decision, held = decided(read)
+    read, outcomes, decision, held = decided(read)
     return Made(read, outcomes, decision, held, (time.perf_counter_ns() - started) // 1000)
 
 
@@ -276,7 +288,8 @@ def _settle(services: Services, connection: Connection, token: str, made: Made) 
         # Once the event is decided to its end, so that a rule that moves the job comes before.
         automove.tell_owners(connection, read, now, longest=services.settings.depth_per_root)
         moved = automove.consider(connection, read, now, longest=services.settings.depth_per_root)
-        made.more = moved or applied is not None or lane.last_seq > read.event.seq
+        again = look_again(connection, read.event, now) if read.desk.ruleset.looks_at_cards else False
+        made.more = moved or again or applied is not None or lane.last_seq > read.event.seq
         if not made.more:
             lanes.release(connection, item.id, token, due_at=None)
 
@@ -292,11 +305,14 @@ def _tell(services: Services, made: Made) -> None:
         services.queues.hint(work)
 
 
-def decided(read: Read) -> tuple[list[Outcome], Decision, Held | None]:
-    """What is to be done about one event: the steps of a run it waited for first, then those of the rule list."""
+def decided(read: Read) -> tuple[Read, list[Outcome], Decision, Held | None]:
+    """What is to be done about one event: the steps of a run it waited for first, then those of the rule list.
+
+    Returns what was looked at, too: the cards of the run are part of it."""
     outcomes, staged = run_outcomes(read)
+    read = with_cards(read, outcomes)
     decision, held = go_on(read, staged, outcomes) if read.awaited is not None else decide_rows(read, staged)
-    return [*outcomes, *(outcome_of(one) for one in decision.planned)], decision, held
+    return read, [*outcomes, *(outcome_of(one) for one in decision.planned)], decision, held
 
 
 def _wait_on(services: Services, db: Transactions, token: str, read: Read) -> bool:

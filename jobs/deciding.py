@@ -13,9 +13,10 @@ from typing import Any, cast
 from sqlalchemy import Connection, bindparam, select
 
 from jobs import lanes
-from jobs.facts import gather, ledger
+from jobs.facts import card_fact, gather, ledger
 from jobs.holding import Held, first_wait, hold, planned_again
 from jobs.live import Desk
+from jobs.scripts_at_work import at_work, run_key, without
 from jobs.services import Services
 from jobs.tables import DecisionRow, Fired, Root, RunRow
 from rules.actions import Call, plan, plan_calls, staged_by
@@ -26,7 +27,7 @@ from rules.ruleset import RuleSet
 from rules.trace import Trace
 from tickets import clocks, store
 from tickets.db import table_of
-from tickets.effects import AddTo, Effect, RemoveFrom, SetField
+from tickets.effects import AddTo, Effect, RemoveFrom, SetContext, SetField
 from tickets.events import SECOND_LOOKS, Cause, Event, EventKind
 from tickets.item import Item
 from tickets.prepared import Prepared
@@ -116,6 +117,8 @@ def _read(
         facts = replace(facts, event={**facts.event, "payload": payload})
     if desk.ruleset.rearms:
         facts = replace(facts, ledger=ledger(connection, item.id))
+    if desk.ruleset.looks_at_cards:
+        facts = replace(facts, writing=at_work(connection, desk, event, later))
     read = Read(
         event=event,
         item=item,
@@ -160,13 +163,8 @@ def _collected(read: Read, run: store.AnyRow) -> tuple[Cause, tuple[Mapping[str,
     """The cause of a run's actions, and the actions; none when they were applied before, or are not to be."""
     script = read.desk.scripts.get(run.script)
     cause = Cause("script", run.script, run.version, "", run.id, None, script.name if script else run.script)
-    well = run.status in ("finished", "stopped") and run_key(cause) not in read.held
+    well = run.status in ("finished", "stopped") and run_key(cause.code, cause.run_id) not in read.held
     return cause, tuple(run.outcome.get("actions", ())) if well else ()
-
-
-def run_key(cause: Cause) -> str:
-    """What says in the ledger of the chain that a run's actions were applied: by the event that waited, or its own."""
-    return f"{cause.code}/run{cause.run_id}"
 
 
 def run_row_key(event: Event, row_key: str, step: str) -> str:
@@ -178,6 +176,9 @@ def _with_awaited(connection: Connection, read: Read) -> Read:
     """An event that waits for a run applies, once that has ended, what it collected."""
     run = connection.execute(AWAITED, {"key": read.progress["run"]}).one()
     cause, actions = _collected(read, run)
+    if run.finished_at is not None:
+        # Its own event comes later, but what it collected is applied now.
+        read = replace(read, facts=replace(read.facts, writing=without(read.facts.writing, run.id)))
     return replace(read, run_actions=actions, run_cause=cause, awaited=run)
 
 
@@ -198,7 +199,7 @@ def _with_original(connection: Connection, read: Read, now: datetime) -> Read:
     answers = {**then.lookups, **read.facts.lookups}
     return replace(
         read,
-        facts=replace(then, lookups=answers, context=read.facts.context, now=iso(now)),
+        facts=replace(then, lookups=answers, context=read.facts.context, writing=read.facts.writing, now=iso(now)),
         only_rows=frozenset(cast(Sequence[str], read.event.payload["rows"])),
         since=original.seq,
     )
@@ -321,6 +322,18 @@ def _resume(read: Read) -> tuple[str | None, frozenset[str] | None]:
     return (rest[0].code, read.only_rows) if rest else (None, frozenset())
 
 
+def with_cards(read: Read, outcomes: Sequence[Outcome]) -> Read:
+    """With the cards that a finished run writes by these steps: the rules of the same event see what it found."""
+    cards = {
+        effect.key: card_fact(effect, one.cause, read.facts.now)
+        for one in outcomes
+        if one.result == "done"
+        for effect in one.effects
+        if isinstance(effect, SetContext)
+    }
+    return replace(read, facts=replace(read.facts, context={**read.facts.context, **cards})) if cards else read
+
+
 def run_outcomes(read: Read) -> tuple[list[Outcome], dict[str, JSON]]:
     """The collected actions of a finished run, through the tables' own door, and the state they stage.
 
@@ -341,7 +354,7 @@ def run_outcomes(read: Read) -> tuple[list[Outcome], dict[str, JSON]]:
         refusal = f"{error} Nothing of this run was applied."
     outcomes = [
         Outcome(
-            row_key=run_key(cause),
+            row_key=run_key(cause.code, cause.run_id),
             code=cause.code,
             version=cause.version,
             row="",

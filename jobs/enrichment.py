@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection, select, update
 
@@ -21,11 +20,12 @@ from connectors.errors import Ambiguous, ConnectorError, RateLimited, Retryable
 from jobs import lanes
 from jobs.claims import claim
 from jobs.queues import Work
+from jobs.second_looks import decide_again
 from jobs.services import Services
 from jobs.tables import LookupRow, SkippedRow
 from tickets import store
 from tickets.cards import NewContext
-from tickets.events import AUTOMATION, Cause, EventKind
+from tickets.events import AUTOMATION, Cause
 from tickets.store import AnyRow
 from tickets.tables import ContextFact
 from tickets.values import JSON
@@ -216,15 +216,4 @@ def _late(connection: Connection, item_id: int, row: AnyRow, seq: int, now: date
     rows: dict[int, list[str]] = {}
     for one in skipped:
         rows.setdefault(one.event_id, []).append(one.row_key)
-    for event_id, keys in rows.items():
-        original = store.event(connection, event_id)
-        payload: dict[str, Any] = {"event_id": event_id, "rows": keys, "lookup": row.id}
-        store.change_item(
-            connection,
-            store.read_item(connection, item_id, lock=True),
-            lines=(),
-            actor=AUTOMATION,
-            now=now,
-            kind=EventKind.LATE_ANSWER,
-            chain=store.Chain(root_id=original.root_id, depth=original.depth, payload=payload),
-        )
+    decide_again(connection, item_id, rows, {"lookup": row.id}, now)

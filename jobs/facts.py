@@ -20,7 +20,8 @@ from rules.fields import lookup_key
 from rules.vocabulary import Vocabulary
 from tickets import levels, people
 from tickets.db import table_of
-from tickets.events import Event, EventKind, undo
+from tickets.effects import SetContext
+from tickets.events import Cause, Event, EventKind, undo
 from tickets.item import FINISHED, Item
 from tickets.prepared import Prepared
 from tickets.tables import ContextFact, EventRow, Message, WorkItem
@@ -217,8 +218,22 @@ def _context(connection: Connection, item_id: int) -> dict[str, dict[str, JSON]]
             "fetched_at": iso(row.fetched_at),
             "fresh_until": iso(row.fresh_until) if row.fresh_until else "",
             "error": row.error,
+            **({"script": row.cause["code"]} if row.cause.get("kind") == "script" else {}),
         }
         for row in _READ_CONTEXT.all(connection, {"item": item_id})
+    }
+
+
+def card_fact(effect: SetContext, cause: Cause, now: str) -> dict[str, JSON]:
+    """A card that is about to be written, as the fact it will be."""
+    return {
+        "data": effect.data,
+        "title": effect.title or effect.key,
+        "source": effect.source,
+        "fetched_at": effect.fetched_at or now,
+        "fresh_until": effect.fresh_until,
+        "error": effect.error,
+        **({"script": cause.code} if cause.kind == "script" else {}),
     }
 
 
@@ -291,7 +306,10 @@ _OPEN_OTHERS = (
 _READ_CUSTOMER = Prepared(people.A_PERSON.add_columns(_OPEN_OTHERS.scalar_subquery().label("open_others")))
 _READ_CONTEXT = Prepared(
     select(
-        *(_CONTEXT.c[name] for name in ("key", "title", "body", "source", "fetched_at", "fresh_until", "error"))
+        *(
+            _CONTEXT.c[name]
+            for name in ("key", "title", "body", "source", "fetched_at", "fresh_until", "error", "cause")
+        )
     ).where(_CONTEXT.c.item_id == bindparam("item"), _CONTEXT.c.current)
 )
 _LEDGER = table_of(LedgerRow)

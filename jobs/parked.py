@@ -130,7 +130,7 @@ def _rehearse_rows(services: Services, aside: rows_set_aside.RowsAside) -> Rehea
             if again is not None:
                 row = connection.execute(select(*lanes.OPEN_COLUMNS).where(EventRow.id == again)).one()
                 read = read_event(services, connection, row, now)
-                outcomes, decision, _ = decided(read)
+                read, outcomes, decision, _ = decided(read)
                 item = store.read_item(connection, aside.event.item_id, lock=True)
                 apply_outcomes(services, connection, read, item, outcomes, now, set())
                 found.outcomes = outcomes
@@ -160,7 +160,7 @@ def _rehearse(services: Services, event: Parked) -> Rehearsal:
 
 
 def _apply(services: Services, read: Read, found: Rehearsal) -> None:
-    outcomes, decision, _ = decided(read)
+    read, outcomes, decision, _ = decided(read)
     found.asks = tuple(key.name for key in decision.wait.lookups) if decision.wait is not None else ()
     try:
         with services.db.write() as connection:

@@ -13,10 +13,11 @@ from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from jobs import rows_set_aside
 from jobs.asking import ask
-from jobs.deciding import Outcome, Read, run_key, run_row_key, written_by
+from jobs.deciding import Outcome, Read, run_row_key, written_by
 from jobs.facts import args_key
 from jobs.holding import Held
 from jobs.queues import Work
+from jobs.scripts_at_work import noted, run_key
 from jobs.services import Services
 from jobs.tables import DecisionRow, Fired, LedgerRow, LookupRow, SkippedRow
 from rules.engine import Decision
@@ -90,7 +91,7 @@ def finish_event(
         raise Fenced(f"Event {read.event.id} was already handled")
     fired = list(decision.fired)
     if read.run_cause is not None and read.run_actions:
-        fired.append(run_key(read.run_cause))
+        fired.append(run_key(read.run_cause.code, read.run_cause.run_id))
     if fired:
         _INSERT_FIRED.run_many(connection, [{"root_id": read.event.root_id, "row_key": row_key} for row_key in fired])
     _enter(connection, read, decision.fired, now)
@@ -155,7 +156,12 @@ def record(
             "trace": decision.trace.to_text(),
             "done": [one.summary() for one in outcomes],
             "skipped": [
-                {"row": one.row_key, "lookups": [key.name for key in one.lookups], "reason": one.reason}
+                {
+                    "row": one.row_key,
+                    "lookups": [key.name for key in one.lookups],
+                    "reason": one.reason,
+                    **(noted(read.facts) if not one.failed else {}),
+                }
                 for one in decision.skipped
             ],
             "notes": list(decision.notes),

@@ -75,6 +75,8 @@ class Facts:
     run: Mapping[str, JSON] | None = None
     clock: Mapping[str, JSON] = field(default_factory=dict)
     ledger: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
+    #: Scripts at work on the item that may write cards, by code: {"name": what people call it, "runs": ids}.
+    writing: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
 
     def with_state(self, staged: Mapping[str, JSON]) -> Facts:
         """The same facts with these state fields written over; None empties a field."""
@@ -101,6 +103,8 @@ class Facts:
             "ledger": {key: dict(line) for key, line in self.ledger.items()},
             "now": self.now,
         }
+        if self.writing:
+            data["writing"] = {code: dict(script) for code, script in self.writing.items()}
         problem = json_problem(data, "facts")
         if problem:
             raise FactsInvalid(problem)
@@ -134,6 +138,7 @@ class Facts:
             run=_part(data, "run"),
             clock=_part(data, "clock") or {},
             ledger=cast("Mapping[str, Mapping[str, JSON]]", _part(data, "ledger", of_mappings=True) or {}),
+            writing=cast("Mapping[str, Mapping[str, JSON]]", _part(data, "writing", of_mappings=True) or {}),
         )
 
 

@@ -457,6 +457,9 @@ def _context(path: str, vocabulary: Vocabulary) -> Field:
 
     def read(facts: Facts) -> Reading:
         card = facts.context.get(card_key)
+        if facts.writing and (card is None or card.get("script") in facts.writing):
+            code = str(card["script"]) if card else next(iter(facts.writing))
+            return Unknown(f"the card that {facts.writing[code].get('name') or code} may be writing")
         if card is None:
             return Missing(f"The ticket has no card {card_key!r}")
         if card.get("error"):

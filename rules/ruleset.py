@@ -12,12 +12,13 @@ from rules.compiled import CompiledRow, CompiledTable
 from rules.decision import Entry, Planned, Ready
 from rules.errors import RulesError
 from rules.facts import Facts
+from rules.fields import CONTEXT
 from rules.forms import Unfit
 from rules.index import RowIndex
 from rules.rearm import rearmed_rows
 from rules.steps import ready_row
 from rules.straight import Left, Straight
-from rules.table import EVERY_TIME, HitPolicy
+from rules.table import EVERY_TIME, Clause, HitPolicy, Member, Table
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
 from tickets.values import JSON
@@ -46,6 +47,8 @@ class RuleSet:
     rearms: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     #: The tables that run again when what they read changes.
     again: tuple[CompiledTable, ...] = field(default=(), repr=False, compare=False)
+    #: Whether any condition looks at a card of the ticket.
+    looks_at_cards: bool = field(default=False, repr=False, compare=False)
 
 
 def compile_ruleset(
@@ -102,7 +105,20 @@ def _compiled(
         by_kind[kind.value] = buckets[orders]
     rearms = {key: how for one in compiled for key, how in rearmed_rows(one.entry.code, one.table) if how != EVERY_TIME}
     again = tuple(one for one in compiled if one.table.run_again)
-    return RuleSet(revision, ordered, vocabulary, compiled, by_kind, rearms, again)
+    cards = any(name.startswith(CONTEXT) for one in compiled for name in _outside_scope(one.table))
+    return RuleSet(revision, ordered, vocabulary, compiled, by_kind, rearms, again, cards)
+
+
+def _outside_scope(table: Table) -> Iterator[str]:
+    """The fields that its columns and groups look at; a scope looks at nothing from outside."""
+    yield from (column.field for column in table.columns)
+    members: list[Member] = [group for row in table.rows for group in row.groups]
+    while members:
+        member = members.pop()
+        if isinstance(member, Clause):
+            yield member.field
+        else:
+            members += member.members
 
 
 #: The row ready to fire, the place of its table in the list, the first bit behind the table or 0 when the table has

@@ -20,7 +20,44 @@ LANGUAGE = "tests/web/test_scripts_language.py::"
 
 CHECK = "tests/sandbox/test_check.py::"
 
+AT_WORK = "tests/jobs/test_scripts_at_work.py::"
+
 MUTATIONS = (
+    Mutation(
+        "cards: one that a script is at work on is unknown",
+        "rules/fields.py",
+        'if facts.writing and (card is None or card.get("script") in facts.writing):',
+        "if False:",
+        AT_WORK + "test_rows_on_a_card_that_a_script_is_at_work_on_are_decided_when_it_has_ended[sqlite]",
+    ),
+    Mutation(
+        "cards: only a script that writes them keeps rows from being decided",
+        "jobs/scripts_at_work.py",
+        " and not _writes_cards(script.content):",
+        " and False:",
+        AT_WORK + "test_a_script_that_writes_no_cards_keeps_no_row_from_being_decided[sqlite]",
+    ),
+    Mutation(
+        "cards: rows that a script kept from being decided are decided when it has failed, too",
+        "jobs/automation.py",
+        "made.more = moved or again or applied",
+        "made.more = moved or applied",
+        AT_WORK + "test_a_script_that_fails_leaves_the_card_missing[sqlite]",
+    ),
+    Mutation(
+        "cards: a run that an event waited for is no longer at work",
+        "jobs/deciding.py",
+        "writing=without(read.facts.writing, run.id)",
+        "writing=read.facts.writing",
+        AT_WORK + "test_rules_behind_a_step_that_waited_for_a_script_see_the_card_it_wrote[sqlite]",
+    ),
+    Mutation(
+        "cards: rules see those of the run whose end they decide",
+        "jobs/automation.py",
+        "    read = with_cards(read, outcomes)\n",
+        "",
+        AT_WORK + "test_rules_that_run_when_a_script_has_ended_see_the_card_it_wrote[sqlite]",
+    ),
     Mutation(
         "scripts: a scope looks at nothing from outside",
         "web/scripts_settings.py",

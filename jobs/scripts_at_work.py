@@ -1,0 +1,117 @@
+"""Scripts that are at work on an item: a card that one of them may write is unknown until it has ended.
+
+A run's end stands behind the events that came meanwhile, so these do not wait for it: their rows that look at such a
+card are skipped, and decided again when the run's own event has been (docs/decisions/0012).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, bindparam, select
+
+from jobs.live import Desk
+from jobs.second_looks import decide_again
+from jobs.tables import DecisionRow, Fired, RunRow
+from rules.facts import Facts
+from tickets.db import table_of
+from tickets.events import SECOND_LOOKS, Event, EventKind
+from tickets.prepared import Prepared
+from tickets.tables import EventRow
+from tickets.values import JSON
+
+#: Runs of one item that are looked at, the oldest first.
+RUNS = 100
+#: Decisions of one item that are looked through for rows that a run kept from being decided, the newest first.
+DECISIONS = 200
+
+
+def at_work(
+    connection: Connection, desk: Desk, event: Event, later: Sequence[Event]
+) -> Mapping[str, Mapping[str, JSON]]:
+    """The scripts that may still write cards of this event's item, as `rules.facts.Facts.writing`.
+
+    Those that are queued or run, and those that have ended but whose own event, among `later`, was not handled yet."""
+    found: dict[str, dict[str, Any]] = {}
+    runs = [(row.id, row.script, row.version) for row in _UNFINISHED.all(connection, {"item": event.item_id})]
+    ended = [one for one in later if one.kind is EventKind.SCRIPT]
+    if ended:
+        roots, keys = {one.root_id for one in ended}, {_key(one): one for one in ended}
+        done = connection.execute(select(Fired.row_key).where(Fired.root_id.in_(roots), Fired.row_key.in_(keys)))
+        for row in done:  # the event that waited for this run has applied it
+            keys.pop(row.row_key, None)
+        runs += [(cast(int, one.payload["run_id"]), str(one.payload["script"]), None) for one in keys.values()]
+    for run_id, code, version in runs:
+        script = desk.scripts.get(code)
+        if script is not None and version in (None, script.version) and not _writes_cards(script.content):
+            continue
+        line = found.setdefault(code, {"name": script.name if script else code, "runs": []})
+        line["runs"].append(run_id)
+    return found
+
+
+def without(writing: Mapping[str, Mapping[str, JSON]], run_id: int) -> Mapping[str, Mapping[str, JSON]]:
+    """The scripts at work but for this run."""
+    left = {
+        code: {**script, "runs": [one for one in cast(Sequence[int], script["runs"]) if one != run_id]}
+        for code, script in writing.items()
+    }
+    return {code: script for code, script in left.items() if script["runs"]}
+
+
+def run_key(script: str, run_id: JSON) -> str:
+    """What says in the ledger of the chain that a run's actions were applied: by the event that waited, or its own."""
+    return f"{script}/run{run_id}"
+
+
+def _key(ended: Event) -> str:
+    return run_key(str(ended.payload["script"]), ended.payload["run_id"])
+
+
+def _writes_cards(content: Mapping[str, Any]) -> bool:
+    """Whether the script may: a version whose manifest nobody wrote down may do anything."""
+    manifest = content.get("manifest")
+    actions = manifest.get("actions") if isinstance(manifest, Mapping) else None
+    return not isinstance(actions, list) or "set_context" in actions or "*" in actions
+
+
+def noted(facts: Facts) -> dict[str, JSON]:
+    """What is kept with a row that could not be decided: the runs that were at work then."""
+    runs = [run for script in facts.writing.values() for run in cast(Sequence[int], script["runs"])]
+    return {"runs": list(runs)} if runs else {}
+
+
+def look_again(connection: Connection, event: Event, now: datetime) -> bool:
+    """Once the event of a run's end is handled: have the rows decided that could not be while it was at work.
+
+    True when there are such rows."""
+    if event.kind is not EventKind.SCRIPT:
+        return False
+    run_id = event.payload["run_id"]
+    rows: dict[int, list[str]] = {}
+    decisions = connection.execute(
+        select(DecisionRow.skipped, EventRow.id, EventRow.kind, EventRow.payload)
+        .join(EventRow, EventRow.id == DecisionRow.event_id)
+        .where(DecisionRow.item_id == event.item_id, EventRow.status == "done")
+        .order_by(DecisionRow.id.desc())
+        .limit(DECISIONS)
+    )
+    for one in decisions:
+        event_id = cast(int, one.payload["event_id"]) if one.kind in SECOND_LOOKS else one.id
+        for skipped in one.skipped:
+            keys = rows.setdefault(event_id, []) if run_id in skipped.get("runs", ()) else None
+            if keys is not None and skipped["row"] not in keys:
+                keys.append(skipped["row"])
+    decide_again(connection, event.item_id, dict(sorted(rows.items())), {"run": run_id}, now)
+    return bool(rows)
+
+
+_RUNS = table_of(RunRow)
+_UNFINISHED = Prepared(
+    select(_RUNS.c.id, _RUNS.c.script, _RUNS.c.version)
+    .where(_RUNS.c.item_id == bindparam("item"), _RUNS.c.finished_at.is_(None))
+    .order_by(_RUNS.c.id)
+    .limit(RUNS)
+)

@@ -1,0 +1,158 @@
+"""A card that a script is at work on is unknown to rules: neither there nor missing, until the script has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from jobs import automation
+from jobs.services import Services
+from jobs.tables import RunRow
+from rules.store import EntryKind
+from tests.builders import a_ticket
+from tests.environment.sandbox import SandboxService
+from tests.jobs.desk import a_working_desk, decisions, item, publish, table, work
+from tickets import store
+from tickets.effects import SetField
+from tickets.events import Actor, ActorKind, Cause
+
+RUNS_IT = """
+code: A01
+name: Asks the script
+kind: ticket
+triggers: [{on: created}]
+hit: first
+steps: [{id: s1, do: run_script}]
+rows: [{id: r1, then: {s1: {script: S01}}}]
+"""
+READS_IT = """
+code: A02
+name: Reads its card
+kind: ticket
+triggers: [{on: changed, field: priority}]
+hit: every
+columns:
+  - {id: c1, field: context.billing.charges, op: empty}
+  - {id: c2, field: context.billing.charges, op: greater}
+steps: [{id: s1, do: add_tags}]
+rows:
+  - {id: r1, if: {c1: {}}, then: {s1: {tags: [no-charges]}}}
+  - {id: r2, if: {c2: {value: 1}}, then: {s1: {tags: [charged-twice]}}}
+"""
+WRITES = "ticket.set_context('billing', {'charges': 2}, title='Billing')"
+
+
+@pytest.fixture
+def desk(database_url: str, tmp_path: Path, sandbox_service: SandboxService) -> Iterator[Services]:
+    with a_working_desk(database_url, tmp_path, sandbox_socket=str(sandbox_service.socket)) as services:
+        yield services
+
+
+def script(desk: Services, source: str, actions: list[str], **more: object) -> None:
+    manifest = {"fields_read": [], "actions": actions, "operations": []}
+    content = {"code": "S01", "name": "Find charges", "source": source, "manifest": manifest, **more}
+    publish(desk, EntryKind.SCRIPT, content)
+
+
+def changed(desk: Services, item_id: int) -> None:
+    """A colleague changes the priority, and the rules decide that; no script runs meanwhile."""
+    with desk.db.write() as connection:
+        store.change_item(
+            connection,
+            store.read_item(connection, item_id, lock=True),
+            lines=[store.Lines((SetField("priority", "high"),), Cause("person"))],
+            actor=Actor(ActorKind.AGENT, "ana", "Ana"),
+            now=desk.clock.now(),
+        )
+    automation.drain(desk)
+
+
+def tags(desk: Services, item_id: int) -> list[str]:
+    found = item(desk, item_id).state.get("tags", [])
+    assert isinstance(found, list)
+    return [str(one) for one in found]
+
+
+def while_it_works(desk: Services) -> int:
+    """A ticket whose script is queued, and which has changed since. Returns its number."""
+    table(desk, RUNS_IT)
+    table(desk, READS_IT)
+    ticket = a_ticket(desk.db)
+    automation.drain(desk)
+    with desk.db.read() as connection:
+        assert connection.execute(select(RunRow.status)).scalars().all() == ["queued"]
+    changed(desk, ticket.item_id)
+    return ticket.item_id
+
+
+def test_rows_on_a_card_that_a_script_is_at_work_on_are_decided_when_it_has_ended(desk: Services) -> None:
+    script(desk, WRITES, ["set_context"])
+    ticket = while_it_works(desk)
+    assert tags(desk, ticket) == []
+    skipped = decisions(desk, ticket)[-1].skipped
+    assert {one["row"]: one["reason"] for one in skipped} == {
+        "A02/r1": "the card that Find charges may be writing",
+        "A02/r2": "the card that Find charges may be writing",
+    }
+    work(desk)
+    assert tags(desk, ticket) == ["charged-twice"]
+    assert [one.skipped for one in decisions(desk, ticket)[2:]] == [[]] * len(decisions(desk, ticket)[2:])
+
+
+def test_a_script_that_writes_no_cards_keeps_no_row_from_being_decided(desk: Services) -> None:
+    script(desk, "ticket.add_tags(['seen'])", ["add_tags"])
+    ticket = while_it_works(desk)
+    assert tags(desk, ticket) == ["no-charges"]
+    work(desk)
+    assert tags(desk, ticket) == ["no-charges", "seen"]
+
+
+def test_a_script_that_fails_leaves_the_card_missing(desk: Services) -> None:
+    script(desk, f"{WRITES}\nticket.set_priority(1 // 0)", ["set_context", "set_priority"])
+    ticket = while_it_works(desk)
+    assert tags(desk, ticket) == []
+    work(desk)
+    assert tags(desk, ticket) == ["no-charges"]
+
+
+def test_a_card_is_unknown_while_the_script_that_wrote_it_is_at_work_again(desk: Services) -> None:
+    script(desk, WRITES, ["set_context"])
+    table(desk, RUNS_IT.replace("{on: created}", "{on: created}, {on: changed, field: status}"))
+    ticket = a_ticket(desk.db).item_id
+    work(desk)
+    table(desk, READS_IT)
+    with desk.db.write() as connection:
+        store.change_item(
+            connection,
+            store.read_item(connection, ticket, lock=True),
+            lines=[store.Lines((SetField("status", "waiting_team"),), Cause("person"))],
+            actor=Actor(ActorKind.AGENT, "ana", "Ana"),
+            now=desk.clock.now(),
+        )
+    automation.drain(desk)
+    changed(desk, ticket)
+    assert tags(desk, ticket) == []
+    work(desk)
+    assert tags(desk, ticket) == ["charged-twice"]
+
+
+def test_rules_that_run_when_a_script_has_ended_see_the_card_it_wrote(desk: Services) -> None:
+    script(desk, WRITES, ["set_context"])
+    table(desk, RUNS_IT)
+    table(desk, READS_IT.replace("{on: changed, field: priority}", "{on: script_finished}"))
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert tags(desk, ticket.item_id) == ["charged-twice"]
+
+
+def test_rules_behind_a_step_that_waited_for_a_script_see_the_card_it_wrote(desk: Services) -> None:
+    script(desk, WRITES, ["set_context"], wait_s=60)
+    table(desk, RUNS_IT)
+    table(desk, READS_IT.replace("{on: changed, field: priority}", "{on: created}"))
+    ticket = a_ticket(desk.db)
+    work(desk)
+    assert tags(desk, ticket.item_id) == ["charged-twice"]
+    assert all(one.skipped == [] for one in decisions(desk, ticket.item_id))
