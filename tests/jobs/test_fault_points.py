@@ -489,7 +489,7 @@ def test_an_answer_that_comes_between_reading_and_committing_is_not_missed(
 
     def answered_meanwhile(read: automation.Read) -> object:
         result = decided(read)
-        if not answered and (result[1].skipped if when == "it goes on without" else result[1].wait is not None):
+        if not answered and (result[2].skipped if when == "it goes on without" else result[2].wait is not None):
             answered.append(enrichment.enrich(desk))
         return result
 

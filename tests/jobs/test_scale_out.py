@@ -22,7 +22,8 @@ from sqlalchemy import func, insert, select
 from jobs.outbox import header_id
 from jobs.tables import DecisionRow, OutboxRow
 from run_tool.redis_server import redis_arguments, redis_server
-from tests.chaos import ANSWER_ALL, MAIL_FROM, Postgres
+from tests.chaos import MAIL_FROM, Postgres
+from tests.chaos_desk import ANSWER_ALL
 from tests.environment.hosts import Host, Network, some_hosts
 from tests.jobs.desk import a_working_desk, free_port, table
 from tests.jobs.sink import MailSink, a_mail_sink
