@@ -110,7 +110,12 @@ class Settings(BaseSettings):
     script_values: int = Field(20000, gt=0, le=200000, description="Parts one value may have.")
     script_problems: int = Field(50, gt=0, description="Problems one check reports.")
     script_error_chars: int = Field(1000, gt=0, description="Characters of the message of a script's error.")
-    sandbox_children: int = Field(40, gt=0, description="Scripts that run at the same time on one host.")
+    sandbox_children: int = Field(
+        40,
+        gt=0,
+        description="Scripts that run at the same time on one host. Each takes three open files of the sandbox service, "
+        "which raises its own limit as far as it may and otherwise does not start.",
+    )
     sandbox_ready: int = Field(2, gt=0, description="Children kept ready for the next script, on one host.")
     sandbox_recycle_runs: int = Field(10000, gt=0, description="Children of one zygote until it is replaced.")
     sandbox_recycle_s: float = Field(3600, gt=0, description="Seconds until a zygote is replaced.")
