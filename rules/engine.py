@@ -15,10 +15,12 @@ from rules.errors import RulesError
 from rules.facts import Facts
 from rules.fields import MAX_WORKED_OUT
 from rules.marks import places
-from rules.passes import Outcome, Pass
+from rules.passes import MAX_NOTES, Outcome, Pass, waits
+from rules.possible import Lacked
 from rules.ruleset import INDEX_FROM_ROWS, NO_INDEX, Bucket, RuleSet, compile_ruleset
 from rules.trace import EntryTrace, Trace, Verdict, cut
 from rules.tracing import TracedPass
+from rules.truth import Lack, RowTruth
 from rules.vocabulary import Vocabulary
 from tickets.values import JSON
 
@@ -69,16 +71,17 @@ def decide(
         else:
             plain = not bucket.special or not bucket.concerns(facts)
             if plain and not sure:
-                return nothing(Trace(ruleset.revision, (), (_traced, after, _NONE_BUSY, asked)))
-            index, open = bucket.rows_index(), 0
+                return nothing(Trace(ruleset.revision, (), (_traced, after, _NONE, asked)))
+            index, open, whole = bucket.rows_index(), 0, 0
             if lacking or sure & index.doubtful:
-                sure, open = index.certain(facts, sure, lacking)
+                sure, open, whole = index.certain(facts, sure, lacking)
             known = sure, open
-            if plain and not open and not (facts.ledger and ruleset.rearms):
-                made = fired_straight(ruleset, bucket, facts, sure, held, effects_left)
+            if plain and not (facts.ledger and ruleset.rearms):
+                lacked = Lacked.of(index, facts, left, whole) if open else None
+                made = fired_straight(ruleset, bucket, facts, sure, open, lacked, held, wait_over, effects_left)
                 if made is not None:
-                    trace = Trace(ruleset.revision, (), (_traced, after, None, asked))
-                    return Decision(tuple(made[0]), tuple(made[1]), trace, made[2])
+                    made.trace = Trace(ruleset.revision, (), (_traced, after, None, asked))
+                    return made
     run = Pass(*asked)
     run.known, run.left = known, left
     run.go(after)
@@ -95,27 +98,65 @@ def decide(
     )
 
 
-_NONE_BUSY: frozenset[int] = frozenset()
+_NONE: frozenset[int] = frozenset()
+_NO_TRACE = Trace(0)
+_NOTHING_LACKS = Lack((), "", "", ())
+#: Makes one in half the time: an answer that is unknown is lacking in many rows.
+_SKIPPED = tuple.__new__
 
 
 def fired_straight(
-    ruleset: RuleSet, bucket: Bucket, facts: Facts, sure: int, held: frozenset[str], effects_left: int
-) -> tuple[list[Planned], list[str], dict[str, JSON]] | None:
-    """What the rows that certainly match come to, where each gives one field a value that no row looks at.
+    ruleset: RuleSet,
+    bucket: Bucket,
+    facts: Facts,
+    sure: int,
+    open: int,
+    lacked: Lacked | None,
+    held: frozenset[str],
+    wait_over: frozenset[str],
+    effects_left: int,
+) -> Decision | None:
+    """What the rows that certainly match come to, where each gives one field a value that no row looks at, and the
+    `open` ones, where their tables wait for nothing that they lack. Its trace says nothing yet.
 
     That is what most decisions are; whatever has more to it is left to a pass, which begins anew: None."""
-    item, swept, read_by = facts.item, bucket.swept, bucket.rows_index().read_by
+    item, swept, read_by = facts.item, bucket.swept, bucket.rows_index().reads
     kind, behind = item.get("kind"), 0
     planned: list[Planned] = []
     fired: list[str] = []
     staged: dict[str, JSON] = {}
-    for bit in places(sure):
+    skipped: list[Skipped] = []
+    without: dict[str, dict[str, None]] = {}
+    asked = frozenset(places(open)) if open else _NONE
+    last: RowTruth = False
+    lack, table_end, some = _NOTHING_LACKS, 0, dict[str, None]()
+    for bit in places(sure | open):
         if bit < behind:
             continue
         record = swept[bit] or bucket.sweeping(bit, ruleset.vocabulary.of(str(kind)))
         _, _, end, of, first, key, name, value, what = record
         if of != kind and of != "any":
             continue
+        if bit in asked and lacked is not None:
+            if not end or end != table_end:
+                table = bucket.tables[bucket.owner[bit]]
+                if not end or waits(table, wait_over):
+                    return None
+                table_end, last = end, False
+                some = without[table.entry.code] = {}
+            truth = lacked.truth(bit)
+            if truth is False:
+                continue
+            if truth is not True:
+                if truth is not last:
+                    # Many rows lack the same, and share what says so.
+                    last, lack = truth, Lack.of(truth)
+                    if lack.error:
+                        return None
+                    some |= dict.fromkeys(lack.without)
+                if key not in held:
+                    skipped.append(_SKIPPED(Skipped, (key, lack.lookups, lack.reason, False)))
+                continue
         if first:
             behind = end
         if key in held:
@@ -129,7 +170,10 @@ def fired_straight(
             return None
         staged[name] = value
         planned.append(what)
-    return planned, fired, staged
+    if len(without) > MAX_NOTES:
+        return None
+    notes = tuple([cut(f"{code} was decided without {', '.join(one)}") for code, one in without.items() if one])
+    return Decision(tuple(planned), tuple(fired), _NO_TRACE, staged, skipped=tuple(skipped), notes=notes)
 
 
 def _traced(after: str | None, busy: Set[int] | None, asked: tuple[Any, ...]) -> Sequence[EntryTrace]:

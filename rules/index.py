@@ -9,7 +9,7 @@ whose value makes no sense, rules out nothing: its rows are asked.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from enum import Enum
 from functools import reduce
 from operator import or_
@@ -80,6 +80,22 @@ def scan(parts: Sequence[Part]) -> Scan:
     return made
 
 
+class LackingRows(dict[int, Lacking]):
+    """What rows lack while some fields are unknown together; worked out when first asked for and kept while there is
+    room."""
+
+    def __init__(self, index: RowIndex, names: Set[str]) -> None:
+        super().__init__()
+        self._index, self._names = index, names
+
+    def __missing__(self, bit: int) -> Lacking:
+        made = self._index.lacks(bit, self._names)
+        if self._index.lacking_left > 0:
+            self._index.lacking_left -= 1
+            self[bit] = made
+        return made
+
+
 class Taken(Enum):
     """How much of what some conditions say the bits say."""
 
@@ -139,11 +155,14 @@ class RowIndex:
         self.straight = straight(self.parts, self.all_rows, self.groups, self.groups_in_text)
         #: The parts that rules were seen to write to, and the look at all others.
         self.moving: tuple[tuple[Part, ...], Scan] = ((), scan(self.parts))
-        self._lacking: dict[tuple[int, frozenset[int]], Lacking] = {}
+        self._lacking: dict[frozenset[int], LackingRows] = {}
+        self.lacking_left = MAX_LACKING
         self.read_by: dict[str, list[Part]] = {}
         for part in self.parts:
             for state_key in part.field.reads if part.form is not Form.CHANGE else ():
                 self.read_by.setdefault(state_key, []).append(part)
+        #: The state fields that a row looks at, whichever way.
+        self.reads = frozenset(self.read_by).union(*(_reads(rows[at]) for at in places(self.open)))
 
     def _groups(self, rows: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
         return tuple((mask(some), (at + 1) * self.size) for at, some in enumerate(rows) if some)
@@ -199,18 +218,21 @@ class RowIndex:
         # Two threads may do this at the same time: one of the parts is then taken in by a later decision.
         self.moving = moving, scan([one for one in self.parts if one not in moving])
 
-    def lacking(self, bit: int, unknown: frozenset[int]) -> Lacking:
-        """What must hold together in a row and looks at one of these parts, by place."""
-        known = self._lacking.get((bit, unknown))
+    def lacking(self, unknown: frozenset[int]) -> LackingRows:
+        """By row what must hold together in it and looks at one of these parts, by place."""
+        known = self._lacking.get(unknown)
         if known is None:
-            names = {self.parts[place].field.key for place in unknown}
-            row = self.rows[bit]
-            known = Lacking(All(())) if row is None else self._lacks(bit, row, names)
-            if len(self._lacking) < MAX_LACKING:
-                self._lacking[bit, unknown] = known
+            known = LackingRows(self, {self.parts[place].field.key for place in unknown})
+            if self.lacking_left > 0:
+                self.lacking_left -= 1
+                self._lacking[unknown] = known
         return known
 
-    def _lacks(self, bit: int, row: CompiledRow, names: Set[str]) -> Lacking:
+    def lacks(self, bit: int, names: Set[str]) -> Lacking:
+        """What must hold together in a row and looks at one of these fields."""
+        row = self.rows[bit]
+        if row is None:
+            return Lacking(All(()))
         left = All(tuple(one for one in row.all.members if not _names(one).isdisjoint(names)))
         asking: list[CompiledCondition] = []
         groups: list[int] = []
@@ -232,10 +254,12 @@ class RowIndex:
             return Lacking(left)
         return Lacking(left, asking[0], len(asking) > 1, words.pop(), tuple(groups), alone)
 
-    def certain(self, facts: Facts, rows: int, lacking: Sequence[Part]) -> tuple[int, int]:
-        """Of the rows that are left on these facts those that certainly match, and those that must be asked."""
+    def certain(self, facts: Facts, rows: int, lacking: Iterable[Part]) -> tuple[int, int, int]:
+        """Of the rows that are left on these facts those that certainly match, and those that must be asked.
+
+        Last those of the second that must be asked as a whole: of the others all holds that looks at what is known."""
         asked = rows & reduce(or_, [part.rows for part in lacking], self.open)
-        compared = rows & self.compared & ~asked
+        compared, whole = rows & self.compared, asked & self.open
         if compared:
             look = Look(facts, {})
             values, found = Values(self.parts, look), Found(self.parts, look)
@@ -245,7 +269,8 @@ class RowIndex:
                 except Exception:
                     # An odd value, or one that nobody knows: what it means the conditions say.
                     asked |= 1 << bit
-        return rows & ~asked, asked
+                    whole |= 1 << bit
+        return rows & ~asked, asked & rows, whole
 
     def left(self, sets: int) -> int:
         """The rows that are not out, given the bits that the values set."""
@@ -253,6 +278,14 @@ class RowIndex:
         for having, begin in (*self.groups, *self.groups_in_text):
             out |= having & ~(sets >> begin)
         return self.all_rows & ~out
+
+
+def _reads(row: CompiledRow | None) -> frozenset[str]:
+    """The state fields that the row looks at."""
+    if row is None:
+        return frozenset()
+    leaves = [*row.conditions, *(one for group in row.groups for one, _, _ in group.leaves)]
+    return frozenset().union(*(one.field.reads for one in leaves if one.field is not None))
 
 
 def _names(member: Member) -> frozenset[str]:

@@ -24,7 +24,19 @@ from rules.steps import RowPlan, plan_row, ready_row
 from rules.straight import Left
 from rules.table import HitPolicy
 from rules.trace import RowVerdict, cut
-from rules.truth import FAILED, NO, UNCLEAR, YES, Open, RowTruth, awaited, certainly_failed, could_match, may_become
+from rules.truth import (
+    FAILED,
+    NO,
+    UNCLEAR,
+    YES,
+    Lack,
+    Open,
+    RowTruth,
+    awaited,
+    certainly_failed,
+    could_match,
+    may_become,
+)
 from rules.vocabulary import Vocabulary
 from tickets.values import JSON
 
@@ -57,6 +69,12 @@ class Fired(NamedTuple):
     verdict: RowVerdict
     plan: RowPlan
     reason: str
+
+
+def waits(compiled: CompiledTable, wait_over: frozenset[str]) -> bool:
+    """Whether an answer to come, or the lack of one, keeps rows of the table that certainly match from firing."""
+    wait_s = compiled.table.wait_s
+    return wait_s is None or (wait_s != 0 and compiled.entry.code not in wait_over)
 
 
 class Pass:
@@ -275,7 +293,7 @@ class Pass:
             elif compiled.otherwise_key:
                 self.fire_all(compiled, (len(rows),))
             return
-        if compiled.table.hit is not HitPolicy.FIRST and not self.waits(compiled):
+        if compiled.table.hit is not HitPolicy.FIRST and not waits(compiled, self.wait_over):
             self.pass_over(compiled, sure, asked)
             return
         looked_at = sorted((*sure, *asked))
@@ -284,11 +302,6 @@ class Pass:
         self.fire_all(compiled, [row.number - 1 for row in outcome.fires])
         if outcome.otherwise:
             self.fire_all(compiled, (len(rows),))
-
-    def waits(self, compiled: CompiledTable) -> bool:
-        """Whether an answer to come, or the lack of one, keeps rows that certainly match from firing."""
-        wait_s = compiled.table.wait_s
-        return wait_s is None or (wait_s != 0 and compiled.entry.code not in self.wait_over)
 
     def pass_over(self, compiled: CompiledTable, sure: Sequence[int], asked: Sequence[int]) -> None:
         """Decide a table of which every row counts for itself and that waits for nothing: the same as `settle`."""
@@ -320,7 +333,7 @@ class Pass:
             index, facts = index_of(compiled), self.look.facts
             try:
                 rows, lacking, _ = index.straight(facts)
-                sure, asked = index.certain(facts, rows, lacking)
+                sure, asked, _ = index.certain(facts, rows, lacking)
             except Exception:
                 # A value that no quick form knows: what it means, or what is wrong with it, the conditions say.
                 return [], list(range(len(compiled.rows)))
@@ -474,26 +487,19 @@ class Pass:
 
     def report_skipped(self, compiled: CompiledTable, rows: Iterable[tuple[CompiledRow, Open]], done: str) -> None:
         """Say which rows could not be decided, and that the table was `done` without an answer."""
-        without: dict[str, str] = {}
-        said: dict[int, tuple[tuple[LookupKey, ...], str, str]] = {}
+        without: dict[str, None] = {}
+        said: dict[int, Lack] = {}
         every = not self.held and self.only_rows is None
         for row, truth in rows:
             # Many rows lack the same, and share what says so.
             known = said.get(id(truth))
             if known is None:
-                failed = truth.failed
-                reasons = [one.reason for one in truth.leaves if one.failed or not failed]
-                lookups = tuple(dict.fromkeys(one.lookup for one in truth.leaves if one.lookup is not None))
-                reason = cut("; ".join(dict.fromkeys(reasons)))
-                known = said[id(truth)] = lookups, reason, reasons[0] if failed else ""
-                if not failed:
-                    for one in truth.leaves:
-                        without.setdefault(one.lookup.name if one.lookup else one.reason, one.reason)
-            lookups, reason, error = known
+                known = said[id(truth)] = Lack.of(truth)
+                without |= dict.fromkeys(known.without)
             if every or self.can_fire(row.key):
-                self.skipped.append(Skipped(row.key, lookups, reason, bool(error)))
-            if error:
-                self.note(f"{row.key} could not be decided: {error}")
+                self.skipped.append(Skipped(row.key, known.lookups, known.reason, bool(known.error)))
+            if known.error:
+                self.note(f"{row.key} could not be decided: {known.error}")
         if without:
             self.note(f"{compiled.entry.code} was {done} {', '.join(without)}")
 

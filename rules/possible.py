@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Sequence
 
+from rules.facts import Facts
 from rules.index import RowIndex
 from rules.look import Look
 from rules.marks import places
@@ -13,6 +14,52 @@ from rules.straight import Found, Left, Values
 from rules.truth import Open, RowTruth
 
 _NO_BITS: frozenset[int] = frozenset()
+
+
+class Lacked:
+    """What rows say of which all holds that looks at other fields than the unknown ones (by the place of their part).
+
+    Those in `whole` are asked as they are. `sets` are the bits that the known parts set, as long as nothing was staged;
+    once something was, this is asked no more, until what was staged is looked at again."""
+
+    __slots__ = ("_index", "_known", "_look", "_rows", "_sets", "_whole")
+
+    def __init__(self, index: RowIndex, look: Look, unknown: frozenset[int], sets: int | None, whole: int = 0) -> None:
+        self._index, self._look, self._sets, self._whole = index, look, sets, whole
+        self._rows = index.lacking(unknown)
+        self._known: dict[tuple[str, bool], Open] = {}
+
+    @classmethod
+    def of(cls, index: RowIndex, facts: Facts, left: Left, whole: int) -> Lacked:
+        """What they say before anything is staged. `left` is what `index.straight` said of these facts."""
+        _, lacking, sets = left
+        # Whoever found out that nobody knows has read why.
+        look = next(iter(lacking.values()), None) or Look(facts, {})
+        return cls(index, look, frozenset([part.place for part in lacking]), sets, whole)
+
+    def truth(self, bit: int) -> RowTruth:
+        """What the conditions of this row say."""
+        if self._whole and self._whole >> bit & 1:
+            row = self._index.rows[bit]
+            return True if row is None else row.truth(self._look)
+        left, one, several, words, groups, alone = self._rows[bit]
+        look, sets = self._look, self._sets
+        if one is None or (groups and sets is None):
+            return left.truth(look)
+        if sets is not None and not alone and all(sets >> group & 1 for group in groups):
+            return True  # each by a member that everybody knows
+        # Most rows are left for this one reason, and one answer does for all that lack the same.
+        known = self._known.get((words, look.may_wait))
+        if known is None:
+            answer = one.ask(look)
+            if several and (isinstance(answer, bool) or answer.failed):
+                return left.truth(look)  # an odd value, of which each says something else
+            if isinstance(answer, bool):
+                return answer
+            known = Open.leaf(answer)
+            if not known.failed:  # an error is the condition's own
+                self._known[words, look.may_wait] = known
+        return known
 
 
 class Possible:
@@ -26,7 +73,6 @@ class Possible:
         self.index, self._look = index, look
         self._values, self._found = Values(index.parts, look), Found(index.parts, look)
         self._unknown: dict[int, Part] = {}  # by place
-        self._lacking: dict[tuple[str, bool], Open] = {}
         self.dirty: set[Part] = set()  # what `refresh` has to look at again
         self._base: int | None = None  # the rows left by `_others` and those of the others that groups look at
         self._others = 0  # what the parts set that nobody writes to
@@ -60,7 +106,8 @@ class Possible:
         return sets
 
     def _open(self) -> frozenset[int]:
-        self._lacked = frozenset(self._unknown)
+        # What they say changes with what was looked at; nobody else asks for it.
+        self._lacked = Lacked(self.index, self._look, frozenset(self._unknown), self._found_sets)
         rows = self.index.open
         for part in self._unknown.values():
             rows |= part.rows
@@ -78,26 +125,7 @@ class Possible:
             matches = self._rest(bit)
             if not matches:
                 return row.truth(self._look) if matches is None else False
-        # All that looks at other fields holds: the bits and the rest have said so.
-        left, one, several, words, groups, alone = self.index.lacking(bit, self._lacked)
-        sets = self._found_sets
-        if one is None or (groups and sets is None):
-            return left.truth(self._look)
-        if sets is not None and not alone and all(sets >> group & 1 for group in groups):
-            return True  # each by a member that everybody knows
-        # Most rows are left for this one reason, and one answer does for all that lack the same.
-        lacking = words, self._look.may_wait
-        known = self._lacking.get(lacking)
-        if known is None:
-            answer = one.ask(self._look)
-            if several and (isinstance(answer, bool) or answer.failed):
-                return left.truth(self._look)  # an odd value, of which each says something else
-            if isinstance(answer, bool):
-                return answer
-            known = Open.leaf(answer)
-            if not known.failed:  # an error is the condition's own
-                self._lacking[lacking] = known
-        return known
+        return self._lacked.truth(bit)
 
     def doubtful(self, bits: Sequence[int]) -> frozenset[int]:
         """Those of these rows of which their bit alone does not say that they match."""
@@ -153,7 +181,6 @@ class Possible:
                 if part.bits > self.index.all_rows:
                     self._base = None
         self.dirty = set()
-        self._lacking.clear()
         rows = self._left()
         new, self._rows = (rows ^ self._rows) >> after, rows
         for place in places(new):

@@ -6,7 +6,7 @@ when a row that looks at it is left. What rules stage meanwhile is followed else
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, TypeAlias
@@ -20,10 +20,11 @@ from rules.quick import Names, made_of
 from rules.scanning import USED, looked_up, plain_value
 from tickets.item import FieldType
 
-#: The bits of the rows that are not out, and the parts of which nobody knows the value: rows that look at these must be
-#: asked. Whatever it raises, an odd value is among the facts and nothing is said of any row.
+#: The bits of the rows that are not out, and the parts of which nobody knows the value, each with the look that found
+#: this: rows that look at these must be asked. Whatever it raises, an odd value is among the facts and nothing is said
+#: of any row.
 #: Last the bits that were set, for `index.lacking`.
-Left: TypeAlias = tuple[int, Sequence[Part], int]
+Left: TypeAlias = tuple[int, Mapping[Part, Look], int]
 Straight: TypeAlias = Callable[[Facts], Left]
 
 
@@ -43,7 +44,7 @@ def straight(parts: Sequence[Part], all_rows: int, groups: Groups, groups_in_tex
     lines: list[str] = []
     for source in sorted({part.field.place[0] for part in parts if part.field.place}):
         lines.append(f"{source} = facts.{source}" + ("" if source in ("item", "event") else " or NONE"))
-    lines += ["lookups = facts.lookups", "sets = 0", "lacking = []"]
+    lines += ["lookups = facts.lookups", "sets = 0", "lacking = {}"]
 
     def more(part: Part) -> str:
         return f"sets |= unknown({names.of(part)}, facts, lacking)"
@@ -88,16 +89,17 @@ def _fail(groups: Groups, names: Names) -> list[str]:
     return [f"{names.of(having)} & ~(either >> {begin})" for having, begin in groups]
 
 
-def _unknown(part: Part, facts: Facts, lacking: list[Part]) -> int:
+def _unknown(part: Part, facts: Facts, lacking: dict[Part, Look]) -> int:
     """What a value sets that takes more than a look; when nobody knows it, it is lacking, and sets nothing."""
+    look = Look(facts, {})
     try:
-        return part.sets(part.read(Look(facts, {})))
+        return part.sets(part.read(look))
     except Exception:
-        lacking.append(part)
+        lacking[part] = look
         return 0
 
 
-def _groups_of(lacking: Sequence[Part]) -> int:
+def _groups_of(lacking: Iterable[Part]) -> int:
     """The groups that may hold by what nobody knows: they rule nothing out."""
     return reduce(or_, [part.groups for part in lacking])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from rules.facts import LookupKey
-from rules.trace import Truth
+from rules.trace import Truth, cut
 
 
 # Tuples, which are made several times as fast as frozen records.
@@ -44,6 +44,26 @@ class Open(NamedTuple):
 
     def opposite(self) -> Open:
         return Open(self.leaves, opposite(self.may), opposite(self.may_at_last))
+
+
+class Lack(NamedTuple):
+    """What is said of a row that could not be decided."""
+
+    lookups: tuple[LookupKey, ...]
+    reason: str
+    error: str  # "" when nothing went wrong
+    without: tuple[str, ...]  # what the table went without: names of lookups, or why there is no value
+
+    @classmethod
+    def of(cls, truth: Open) -> Lack:
+        failed = truth.failed
+        reasons = [one.reason for one in truth.leaves if one.failed or not failed]
+        return cls(
+            tuple(dict.fromkeys(one.lookup for one in truth.leaves if one.lookup is not None)),
+            cut("; ".join(dict.fromkeys(reasons))),
+            reasons[0] if failed else "",
+            () if failed else tuple(one.lookup.name if one.lookup else one.reason for one in truth.leaves),
+        )
 
 
 def opposite(may: int) -> int:

@@ -233,7 +233,7 @@ MUTATIONS = (
     Mutation(
         "a row whose field is unknown is asked",
         "rules/straight.py",
-        "        lacking.append(part)\n",
+        "        lacking[part] = look\n",
         "        pass\n",
         ENGINE + "test_a_table_waits_for_the_lookup_that_could_still_change_what_fires",
     ),
@@ -374,11 +374,42 @@ MUTATIONS = (
             ),
             (
                 "the ledger holds rows back",
-                "and not open and not (facts.ledger and ruleset.rearms):",
-                "and not open:",
+                "            if plain and not (facts.ledger and ruleset.rearms):",
+                "            if plain:",
                 "test_a_row_that_was_done_once_for_this_item_is_not_done_again",
             ),
+            (
+                "a table that waits is left to a pass",
+                "not end or waits(table, wait_over):",
+                "not end:",
+                "test_a_table_that_waits_does_and_goes_on_without_the_answer_when_its_wait_is_over",
+            ),
+            (
+                "a table that the event is not for lacks nothing",
+                "not end or waits(table, wait_over):",
+                "waits(table, wait_over):",
+                "test_a_table_that_the_event_is_not_for_lacks_nothing",
+            ),
+            (
+                "a held row that lacks an answer is not told of",
+                "                if key not in held:\n",
+                "                if True:\n",
+                "test_a_held_row_that_lacks_an_answer_is_not_told_of",
+            ),
+            (
+                "an error is left to a pass",
+                "                    if lack.error:\n",
+                "                    if False:\n",
+                "test_an_answer_without_sense_is_an_error_and_told_as_one",
+            ),
         )
+    ),
+    Mutation(
+        "what only a pattern looks at is not written without a pass",
+        "rules/index.py",
+        "frozenset(self.read_by).union(*(_reads(rows[at]) for at in places(self.open)))",
+        "frozenset(self.read_by)",
+        STRAIGHT + "test_a_pattern_is_compared_with_what_was_written_before",
     ),
     Mutation(
         "what bits say in part is compared",

@@ -52,7 +52,7 @@ def left(
     possible = Possible(rows_index, Look(facts, {}))
     said = {bit: possible.matches(bit) for bit in possible.bits if possible.matches(bit) is not False}
     with contextlib.suppress(Unfit):  # of an odd value the straight way says nothing at all
-        sure, asked = rows_index.certain(facts, *rows_index.straight(facts)[:2])
+        sure, asked, _ = rows_index.certain(facts, *rows_index.straight(facts)[:2])
         assert said == {**dict.fromkeys(marks.places(sure), True), **dict.fromkeys(marks.places(asked))}
     return list(said)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from rules.engine import Entry, compile_ruleset, decide
+from rules.engine import Decision, Entry, RuleSet, Skipped, Wait, compile_ruleset, decide
+from rules.facts import LookupKey
 from rules.table import Table
 from tests.rules.desk import DESK, a_table, some_facts, tagging
 
@@ -30,12 +31,22 @@ def a_setting_table(rows: list[dict[str, Any]], code: str = "A", field: str = "t
 
 def said(index_from: int, *tables: Table, facts: Any = EMAIL, **how: Any) -> tuple[list[str], dict[str, Any], int]:
     """The rows that fired, what was staged, how many steps are planned."""
-    entries = [Entry(one.code, one.name, 1, at, table=one) for at, one in enumerate(tables)]
-    decision = decide(compile_ruleset(1, entries, DESK, index_from=index_from), facts, **how)
-    again = decide(compile_ruleset(1, entries, DESK, index_from=index_from), facts, after=tables[0].code, **how)
-    assert (decision.fired, decision.planned, decision.staged) == (again.fired, again.planned, again.staged)
-    assert (decision.stopped, decision.notes) == (again.stopped, again.notes)
+    decision = as_a_pass(index_from, *tables, facts=facts, **how)
     return list(decision.fired), dict(decision.staged), len(decision.planned)
+
+
+def as_a_pass(index_from: int, *tables: Table, facts: Any = EMAIL, **how: Any) -> Decision:
+    """What is decided, which is what a pass decides: whoever says where to begin gets one."""
+    decision = decide(compiled(index_from, *tables), facts, **how)
+    again = decide(compiled(index_from, *tables), facts, after=tables[0].code, **how)
+    assert replace(decision, trace=again.trace) == again
+    assert decision.trace == again.trace
+    return decision
+
+
+def compiled(index_from: int, *tables: Table) -> RuleSet:
+    entries = [Entry(one.code, one.name, 1, at, table=one) for at, one in enumerate(tables)]
+    return compile_ruleset(1, entries, DESK, index_from=index_from)
 
 
 @LISTS
@@ -140,3 +151,145 @@ def test_a_text_is_looked_through_only_for_rows_that_are_left_and_says_what_a_pa
 
 def _contains(keyword: str) -> dict[str, Any]:
     return {"field": "ticket.subject", "op": "contains_any", "value": [keyword]}
+
+
+# Unknown answers -----------------------------------------------------------------------------------------------------
+
+PARTY = LookupKey("erp", "find_party", (("email", "camille@example.com"),))
+LACKED = "ERP party has not answered yet"
+
+
+def gold(id: str, priority: str, channel: str = "email", **more: Any) -> dict[str, Any]:
+    """A row about a channel and what only a lookup knows that sets the priority."""
+    conditions = {"c1": {"value": [channel]}, "tier": {"value": ["gold"]}}
+    return {"id": id, "if": conditions, "then": {"p": {"priority": priority}}, **more}
+
+
+def an_asking_table(rows: list[dict[str, Any]], code: str = "A", **more: Any) -> Table:
+    columns = [{"id": "c1", "field": "ticket.channel"}, {"id": "tier", "field": "erp.find_party.tier"}]
+    steps = [{"id": "p", "do": "set_priority"}]
+    return a_table(rows, columns=columns, steps=steps, code=code, **{"hit": "every", "wait_s": 0, **more})
+
+
+MIXED = [gold("r1", "high"), setting("r2", "normal"), gold("r3", "urgent"), gold("no", "urgent", "chat")]
+
+
+@LISTS
+def test_rows_that_lack_an_answer_are_skipped_in_order_and_the_others_fire(index_from: int) -> None:
+    table, behind = an_asking_table(MIXED), an_asking_table([gold("r1", "low")], "B")
+    decision = as_a_pass(index_from, table, behind)
+    assert decision.fired == ("A/r2",)
+    assert decision.skipped == tuple(Skipped(key, (PARTY,), LACKED) for key in ("A/r1", "A/r3", "B/r1"))
+    assert decision.notes == tuple(f"{code} was decided without erp.find_party" for code in "AB")
+    known = replace(EMAIL, lookups={"erp.find_party": {"state": "known", "data": {"tier": "gold"}, "fetched_at": ""}})
+    assert as_a_pass(index_from, table, behind, facts=known).fired == ("A/r1", "A/r2", "A/r3", "B/r1")
+
+
+@LISTS
+def test_a_held_row_that_lacks_an_answer_is_not_told_of(index_from: int) -> None:
+    decision = as_a_pass(index_from, an_asking_table(MIXED), held=frozenset({"A/r1"}))
+    assert [one.row_key for one in decision.skipped] == ["A/r3"]
+
+
+@LISTS
+def test_a_first_table_skips_what_lacks_an_answer_up_to_the_row_that_fires(index_from: int) -> None:
+    decision = as_a_pass(index_from, an_asking_table(MIXED, hit="first"))
+    assert ([one.row_key for one in decision.skipped], decision.fired) == (["A/r1"], ("A/r2",))
+
+
+@LISTS
+def test_a_table_that_waits_does_and_goes_on_without_the_answer_when_its_wait_is_over(index_from: int) -> None:
+    table = an_asking_table(MIXED, wait_s=60)
+    decision = as_a_pass(index_from, table)
+    assert (decision.wait, decision.fired, decision.skipped) == (Wait("A", (PARTY,), 60), (), ())
+    over = as_a_pass(index_from, table, wait_over=frozenset({"A"}))
+    assert (over.wait, over.fired, len(over.skipped)) == (None, ("A/r2",), 2)
+
+
+@LISTS
+def test_an_answer_without_sense_is_an_error_and_told_as_one(index_from: int) -> None:
+    rich = [{"all": [{"field": "erp.find_party.receivable", "op": "greater", "value": "100"}]}]
+    table = an_asking_table([setting("r1", "high", groups=rich), setting("r2", "low")])
+    odd: dict[str, Any] = {"erp.find_party": {"state": "known", "data": {"receivable": "much"}, "fetched_at": ""}}
+    decision = as_a_pass(index_from, table, facts=replace(EMAIL, lookups=odd))
+    assert [(one.row_key, one.failed) for one in decision.skipped] == [("A/r1", True)]
+    assert (decision.fired, len(decision.notes)) == (("A/r2",), 1)
+    assert decision.notes[0].startswith("A/r1 could not be decided: ")
+
+
+@LISTS
+def test_a_group_that_holds_by_what_is_known_lacks_nothing(index_from: int) -> None:
+    either = [{"field": "ticket.channel", "op": "any_of", "value": ["email"]}]
+    either += [{"field": "erp.find_party.tier", "op": "any_of", "value": ["gold"]}]
+    rows = [
+        {"id": id, "then": {"p": {"priority": "high"}}, "groups": [{"any": some}]}
+        for id, some in (("both", either), ("one", [{**either[0], "value": ["chat"]}, either[1]]))
+    ]
+    decision = as_a_pass(index_from, an_asking_table(rows))
+    assert (decision.fired, [one.row_key for one in decision.skipped]) == (("A/both",), ["A/one"])
+
+
+@LISTS
+def test_a_table_that_the_event_is_not_for_lacks_nothing(index_from: int) -> None:
+    changed = some_facts({"channel": "email"}, kind="changed", changes={"subject": ["a", "b"]})
+    fitting = an_asking_table([gold("r1", "high")], triggers=[{"on": "changed", "field": "ticket.subject"}])
+    other = an_asking_table([gold("r1", "high")], "B", triggers=[{"on": "changed", "field": "ticket.priority"}])
+    assert [one.row_key for one in as_a_pass(index_from, fitting, other, facts=changed).skipped] == ["A/r1"]
+
+
+@LISTS
+def test_a_pattern_is_compared_with_what_was_written_before(index_from: int) -> None:
+    step = [{"id": "p", "do": "set_field"}]
+    write = {"id": "r1", "if": {"c1": {"value": ["email"]}}, "then": {"p": {"field": "subject", "value": "new"}}}
+    writes = a_table([write], columns=[{"id": "c1", "field": "ticket.channel"}], steps=step, code="A")
+    pattern = [{"field": "ticket.subject", "op": "matches", "value": "^n.w$"}]
+    reads = a_setting_table(
+        [{"id": "r1", "then": {"p": {"priority": "high"}}, "groups": [{"all": pattern}]}], "B", wait_s=0
+    )
+    assert as_a_pass(index_from, writes, reads).fired == ("A/r1", "B/r1")
+    assert as_a_pass(index_from, reads, writes).fired == ("A/r1",)
+
+
+@LISTS
+def test_ordinary_facts_are_looked_at_straight(index_from: int) -> None:
+    """What the look raises leaves everything to a pass, which decides the same: nothing but the time would tell."""
+    compared = [
+        ("ticket.channel", "any_of", ["email"]),
+        ("ticket.subject", "contains_any", ["refund"]),
+        ("ticket.tags", "has_any", ["vip"]),
+        ("ticket.fields.amount", "greater", 5),
+        ("ticket.fields.price", "greater", "5"),
+        ("ticket.priority", "changed", None),
+        ("ticket.created_at", "not_empty", None),
+        ("message.text", "contains_none", ["spam"]),
+        ("message.public", "is", True),
+        ("customer.email", "not_empty", None),
+        ("erp.find_party.receivable", "greater", "100"),
+        ("erp.find_party.groups", "has_any", ["a"]),
+        ("crm.get_account.vip", "is", True),
+        ("crm.get_account.score", "greater", 3),
+        ("payments.duplicate", "is", True),
+    ]
+    rows: list[dict[str, Any]] = []
+    for at, (name, op, value) in enumerate(compared):
+        field = f"context.{name}" if name.startswith("payments") else name
+        clause = {"field": field, "op": op} | ({} if value is None else {"value": value})
+        group = [{"all": [clause]}]
+        rows += [
+            {"id": f"r{at}", "then": {"p": {"priority": "high"}}, "groups": group},
+            {"id": f"g{at}", "then": {"p": {"priority": "high"}}, "groups": [{"any": [clause, *group[0]["all"]]}]},
+        ]
+    bucket = compiled(index_from, an_asking_table(rows)).by_kind["created"]
+    answers = {
+        "erp.find_party": {"state": "known", "data": {"receivable": "120.5", "groups": ["a", "b"]}, "fetched_at": ""},
+        "crm.get_account": {"state": "known", "data": {"vip": True, "score": 4.5}, "fetched_at": ""},
+    }
+    state = {"channel": "email", "subject": "A refund", "tags": ["vip", "x"], "fields.amount": 7.5, "fields.price": "6"}
+    changes = {"priority": ["low", "high"]}
+    for message in (None, {"new_text": "Please", "text": "Please", "public": True}):
+        for lookups in (answers, {}, {**answers, "erp.find_party": {"state": "failed", "reason": "down"}}):
+            facts = some_facts(state, changes=changes, message=message, lookups=lookups)
+            left, lacking, _ = bucket.look(facts)
+            assert left
+            assert {part.field.lookup for part in lacking} <= {"erp.find_party", "crm.get_account"} | {""}
+            assert bool(lacking) == (lookups is not answers)
