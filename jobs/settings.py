@@ -113,8 +113,8 @@ class Settings(BaseSettings):
     sandbox_children: int = Field(
         40,
         gt=0,
-        description="Scripts that run at the same time on one host. Each takes three open files of the sandbox service, "
-        "which raises its own limit as far as it may and otherwise does not start.",
+        description="Scripts that run at the same time on one host. Each takes three open files of the sandbox "
+        "service, which raises its own limit as far as it may and otherwise does not start.",
     )
     sandbox_ready: int = Field(2, gt=0, description="Children kept ready for the next script, on one host.")
     sandbox_recycle_runs: int = Field(10000, gt=0, description="Children of one zygote until it is replaced.")
