@@ -50,12 +50,12 @@ log = logging.getLogger(__name__)
 
 #: Characters of an error kept with its event.
 ERROR_CHARS = 2_000
-#: The error of an event whose workers never came back to say one.
-#: Seconds that a commit waited for its turn and the disk from which on SQLite lanes are committed together: about what
-#: an event takes of the processor. Below it, each by itself is as quick, and answers sooner.
-TOGETHER_FROM_S = 0.001
+#: Seconds that a commit waited for its turn and the disk from which on SQLite lanes are committed together: twice what
+#: an event takes of the processor. Below it, each by itself is about as quick, and the first of them are done sooner.
+TOGETHER_FROM_S = 0.002
 #: Seconds of the processor for deciding, and for writing, after which what is left of such a round waits for the next.
 TOGETHER_S = 0.05
+#: The error of an event whose workers never came back to say one.
 CUT_OFF = "The process that handled it was cut off, again and again: it died, or took too long"
 
 
