@@ -154,8 +154,9 @@ def fired_straight(
                     if lack.error:
                         return None
                     some |= dict.fromkeys(lack.without)
+                    lookups, reason, _, _ = lack
                 if key not in held:
-                    skipped.append(_SKIPPED(Skipped, (key, lack.lookups, lack.reason, False)))
+                    skipped.append(_SKIPPED(Skipped, (key, lookups, reason, False)))
                 continue
         if first:
             behind = end

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from enum import Enum
 from functools import reduce
 from operator import or_
+from sys import intern
 from typing import Any, NamedTuple, TypeAlias
 
 from rules.compiled import All, CompiledCondition, CompiledRow
@@ -252,7 +253,8 @@ class RowIndex:
         words = {f"{one.name} {one.operator.looks.value} {one.unknown.value}" for one in asking}
         if len(words) != 1:
             return Lacking(left)
-        return Lacking(left, asking[0], len(asking) > 1, words.pop(), tuple(groups), alone)
+        # One text for all rows that say the same: no look at its letters then.
+        return Lacking(left, asking[0], len(asking) > 1, intern(words.pop()), tuple(groups), alone)
 
     def certain(self, facts: Facts, rows: int, lacking: Iterable[Part]) -> tuple[int, int, int]:
         """Of the rows that are left on these facts those that certainly match, and those that must be asked.

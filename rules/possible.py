@@ -27,7 +27,7 @@ class Lacked:
     def __init__(self, index: RowIndex, look: Look, unknown: frozenset[int], sets: int | None, whole: int = 0) -> None:
         self._index, self._look, self._sets, self._whole = index, look, sets, whole
         self._rows = index.lacking(unknown)
-        self._known: dict[tuple[str, bool], Open] = {}
+        self._known: tuple[dict[str, Open], dict[str, Open]] = {}, {}  # the second while answers may be waited for
 
     @classmethod
     def of(cls, index: RowIndex, facts: Facts, left: Left, whole: int) -> Lacked:
@@ -49,7 +49,7 @@ class Lacked:
         if sets is not None and not alone and all(sets >> group & 1 for group in groups):
             return True  # each by a member that everybody knows
         # Most rows are left for this one reason, and one answer does for all that lack the same.
-        known = self._known.get((words, look.may_wait))
+        known = self._known[look.may_wait].get(words)
         if known is None:
             answer = one.ask(look)
             if several and (isinstance(answer, bool) or answer.failed):
@@ -58,7 +58,7 @@ class Lacked:
                 return answer
             known = Open.leaf(answer)
             if not known.failed:  # an error is the condition's own
-                self._known[words, look.may_wait] = known
+                self._known[look.may_wait][words] = known
         return known
 
 
