@@ -44,6 +44,7 @@ from jobs.mailboxes import server_for
 from jobs.portal_mail import NotWanted, is_reminder, portal_letter
 from jobs.queues import Work
 from jobs.rechecking import NotKnownNow
+from jobs.recipients import assignees, who_may_see
 from jobs.services import Services
 from jobs.suggestions import publish_itself
 from jobs.tables import MailAccount, OutboxRow
@@ -473,8 +474,8 @@ def _give_up(services: Services, row: AnyRow, token: str, status: str, reason: s
         writer = connection.execute(
             select(Message.author_user).where(Message.id == row.payload.get("message_id", 0), ~Message.automatic)
         ).scalar_one_or_none()
-        assignees = store.read_item(connection, row.item_id).state.get("assignees")
-        told = [writer] if writer else [str(one) for one in assignees[:20]] if isinstance(assignees, list) else []
+        have_it = [writer] if writer else assignees(store.read_item(connection, row.item_id))
+        told = [one.key for one in who_may_see(connection, have_it, row.item_id)]
         came = "may have been made, or not; please look" if status == "unclear" else "was not delivered"
         text = f"{WHAT.get(row.kind, WHAT['email'])} {came}: {reason}"
         key = f"outbox:{row.id}:{row.created_at.timestamp():.0f}"

@@ -27,6 +27,8 @@ from tests.jobs.sink import TAKEN, MailSink, a_mail_sink
 from tests.jobs.test_queues import a_worker, until
 from tickets import store
 from tickets.attachments import NewAttachment
+from tickets.effects import SetField
+from tickets.events import Actor, ActorKind, Cause
 from tickets.store import AnyRow, NewMessage
 from tickets.tables import Mailbox, Message, Notification
 from tickets.values import utc_now
@@ -196,6 +198,24 @@ def test_a_refused_address_is_given_up_at_once_and_its_writer_is_told(desk: Serv
     found = [one for one in examine(desk) if one.name == "e-mail" and one.state is State.WARNING]
     assert len(found) == 1
     assert "550 no such user" in found[0].detail
+
+
+def test_who_may_no_longer_see_the_ticket_is_not_told_of_its_mail(desk: Services, sink: MailSink) -> None:
+    """Ana wrote to the customer, then the restricted team took the ticket over."""
+    ticket = a_ticket(desk.db)
+    sink.refused_recipients["camille@example.com"] = "550 no such user"
+    message = a_reply(desk, ticket.item_id)
+    with desk.db.write() as connection:
+        store.change_item(
+            connection,
+            store.read_item(connection, ticket.item_id, lock=True),
+            lines=[store.Lines([SetField("team", "hr")], Cause("person"))],
+            actor=Actor(ActorKind.AGENT, "hania", "Hania"),
+            now=desk.clock.now(),
+        )
+    assert deliver(desk) == 0
+    assert row_of(desk, message).status == "failed"
+    assert bells(desk) == []
 
 
 def test_what_was_given_up_can_be_tried_again_and_keeps_its_message_id(desk: Services, sink: MailSink) -> None:
