@@ -100,7 +100,6 @@ def decide(
 
 _NONE: frozenset[int] = frozenset()
 _NO_TRACE = Trace(0)
-_NOTHING_LACKS = Lack((), "", "", ())
 #: Makes one in half the time: an answer that is unknown is lacking in many rows.
 _SKIPPED = tuple.__new__
 
@@ -125,11 +124,14 @@ def fired_straight(
     planned: list[Planned] = []
     fired: list[str] = []
     staged: dict[str, JSON] = {}
-    skipped: list[Skipped] = []
-    without: dict[str, dict[str, None]] = {}
-    asked = frozenset(places(open)) if open else _NONE
-    last: RowTruth = False
-    lack, table_end, some = _NOTHING_LACKS, 0, dict[str, None]()
+    asked = _NONE
+    if lacked is not None:
+        asked = frozenset(places(open))
+        skipped: list[Skipped] = []
+        without: dict[str, dict[str, None]] = {}
+        some: dict[str, None] = {}
+        last: RowTruth = False
+        table_end = 0
     for bit in places(sure | open):
         if bit < behind:
             continue
@@ -137,7 +139,7 @@ def fired_straight(
         _, _, end, of, first, key, name, value, what = record
         if of != kind and of != "any":
             continue
-        if bit in asked and lacked is not None:
+        if lacked is not None and bit in asked:
             if not end or end != table_end:
                 table = bucket.tables[bucket.owner[bit]]
                 if not end or waits(table, wait_over):
@@ -171,6 +173,8 @@ def fired_straight(
             return None
         staged[name] = value
         planned.append(what)
+    if lacked is None:
+        return Decision(tuple(planned), tuple(fired), _NO_TRACE, staged)
     if len(without) > MAX_NOTES:
         return None
     notes = tuple([cut(f"{code} was decided without {', '.join(one)}") for code, one in without.items() if one])
