@@ -309,7 +309,7 @@ class _Reader:
         values = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
         parts = tuple(self._condition(one) for one in values)
         depth = max((one.depth for one in parts if isinstance(one, _Group)), default=0)
-        if len(values) > 1 and (depth > MAX_GROUP_DEPTH or all(_denial(one) is not None for one in values)):
+        if len(values) > 1 and (depth > MAX_GROUP_DEPTH or _none_of(values)):
             parts = (self._condition(test),)
         first_group = next((at for at, one in enumerate(parts) if isinstance(one, _Group)), len(parts))
         for at, part in enumerate(parts):
@@ -325,7 +325,7 @@ class _Reader:
         """What must hold."""
         match node:
             case ast.BoolOp(op=ast.And(), values=values):
-                if all(_denial(one) is not None for one in values):
+                if _none_of(values):
                     return self._none(values)
                 together = _Group("all", tuple(self._condition(one) for one in values))
                 if together.depth <= MAX_GROUP_DEPTH:
@@ -529,6 +529,12 @@ def _cells(row: _Row) -> list[_Leaf]:
 def _equal(word: str, operand: JSON) -> str:
     one, several = _WORDS.get(word, (word, word))
     return several if isinstance(operand, list) else one
+
+
+def _none_of(values: Sequence[ast.expr]) -> bool:
+    """Whether together they are how a group "none" is written. One of nothing but what is certainly known would be
+    one `not` of all its members, so several plain ones are groups of their own."""
+    return all(_denial(one) is not None for one in values) and not all(isinstance(one, ast.UnaryOp) for one in values)
 
 
 def _denial(node: ast.expr) -> ast.expr | None:

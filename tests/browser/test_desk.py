@@ -273,7 +273,7 @@ def test_following_and_linking_work_without_scripts(busy: Served, visit: Visit) 
 def test_on_a_phone_the_open_queue_and_what_to_do_with_the_chosen_ones_stay_in_sight(
     busy: Served, visit: Visit
 ) -> None:
-    visitor = signed_in(visit, width=390, height=500)
+    visitor = signed_in(visit, width=390, height=400)
     visitor.go("/?queue=any")
     expect(visitor.page.get_by_role("link", name="Everything")).to_be_in_viewport(ratio=0.9)
     do = visitor.page.get_by_label("With the chosen ones:")

@@ -87,7 +87,8 @@ def test_a_table_and_its_python_come_to_the_same(data: dict[str, Any], given_fac
 @examples(250)
 @given(tables("T0"), facts())
 def test_python_of_a_table_read_back_is_that_table(data: dict[str, Any], given_facts: Facts) -> None:
-    table = parse_table(sayable(data, empty_lists=False), DESK)
+    data = sayable(data, empty_lists=False)
+    table = parse_table(data, DESK)
     written = as_python(table, DESK)
     around: dict[str, JSON] = {key: data[key] for key in ("code", "name", "triggers", "scope") if key in data}
     again = parse_table({**from_python(written.source, around, DESK), "wait_s": 0}, DESK)
