@@ -52,17 +52,22 @@ def test_the_zygote_holds_no_module_that_no_child_needs_and_nothing_that_runs_af
 
 
 def test_once_the_holes_are_filled_what_is_made_lies_together() -> None:
-    """Between imports there are holes; a child that filled them would copy a page for each."""
+    """Between imports there are holes; a child that filled them would copy a page for each.
+
+    Of each size, what is made lies on no more than a page that it shares, behind those it fills: 58 pages where this
+    was written, on 3.11 and 3.13, and 86 to 90 before the holes were filled."""
     program = (
         "import ast, dataclasses, decimal, typing\nfrom sandbox.packing import fill_holes\ntaken = fill_holes()\n"
-        "for size in (96, 480, 2000):\n"
-        "    ids = [id(one) for one in [bytes(size - 33) for _ in range(20)]]\n"
-        "    print(taken, max(ids) - min(ids) <= 20 * (size + 16))\n"
+        "sizes = range(48, 513, 16)\n"
+        "made = [[bytes(size - 33) for _ in range(20)] for size in sizes]\n"
+        "pages = {id(one) // 4096 for ones in made for one in ones}\n"
+        "larger = [id(one) for one in [bytes(2000 - 33) for _ in range(20)]]\n"
+        "print(taken, len(pages) <= 20 * sum(sizes) // 4096 + len(sizes), max(larger) - min(larger) <= 20 * 2016)\n"
     )
     done = where_a_zygote_begins(program)
-    taken, together = zip(*(line.split() for line in done.stdout.splitlines()), strict=True)
-    assert together == ("True", "True", "True")
-    assert 0 < int(taken[0]) < 8_000_000
+    taken, *together = done.stdout.split()
+    assert together == ["True", "True"]
+    assert 0 < int(taken) < 8_000_000
 
 
 def test_the_code_of_functions_that_ran_is_laid_side_by_side_and_does_the_same() -> None:
