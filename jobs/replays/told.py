@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, func, select
+from sqlalchemy import Connection, Integer, bindparam, exists, func, select
 
 from jobs.preview import FieldChange
 from jobs.tables import DecisionRow, Fired, OutboxRow, RowSetAside, RunRow
+from rules.store import EntryKind, EntryRow
 from tickets import store
 from tickets.db import UtcDateTime, table_of
 from tickets.events import Cause, EventKind, undo
@@ -109,15 +110,10 @@ def tell(connection: Connection, item_id: int, until: datetime, missing: Sequenc
     return Told(
         fields=state,
         said=tuple(_said(connection, asked)),
-        rows={row_key: n for row_key, n in connection.execute(_FIRED, asked) if not _is_run(row_key)},
+        rows=dict(iter(connection.execute(_FIRED, asked))),
         lines=tuple(_lines(connection, asked)[:LINES]),
         missing=tuple(missing),
     )
-
-
-def _is_run(row_key: str) -> bool:
-    """Whether what stands in the ledger of a chain is a run whose actions were applied, and no row."""
-    return row_key.partition("/")[2].startswith("run")
 
 
 def _said(connection: Connection, asked: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -252,10 +248,12 @@ def short(text: str) -> str:
 
 _ITEM, _UNTIL = bindparam("item", type_=Integer), bindparam("until", type_=UtcDateTime)
 _AFTER = select(*store.EVENT_COLUMNS).where(EventRow.item_id == _ITEM, EventRow.at > _UNTIL).order_by(EventRow.seq)
+#: What stands in the ledger of a chain is a row, or a script's run whose actions were applied (jobs.scripts_at_work).
+_IS_RUN = exists().where(EntryRow.kind == EntryKind.SCRIPT, Fired.row_key.like(EntryRow.code + "/run%"))
 _FIRED = (
     select(Fired.row_key, func.count())
     .join(EventRow, EventRow.id == Fired.root_id)
-    .where(EventRow.item_id == _ITEM, EventRow.at <= _UNTIL)
+    .where(EventRow.item_id == _ITEM, EventRow.at <= _UNTIL, ~_IS_RUN)
     .group_by(Fired.row_key)
     .order_by(Fired.row_key)
 )

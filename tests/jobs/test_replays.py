@@ -112,6 +112,13 @@ def test_one_draft_sets_off_the_row_of_another_and_neither_does_anything_alone(d
     ]
 
 
+def test_a_row_that_is_called_like_a_run_is_counted_as_the_row_it_is(desk: Services) -> None:
+    _, water = the_past(desk)
+    draft(desk, TAGS.replace("id: r1", "id: run1"))
+    found = outcomes(desk, replay(desk, "A02"))
+    assert found[water].outcome["rows"] == {"live": {}, "draft": {"A02/run1": 1}}
+
+
 def test_a_timer_fires_under_the_new_list_alone_where_nobody_answered_in_time(desk: Services) -> None:
     fire, water = the_past(desk)
     draft(desk, SILENT)
