@@ -16,7 +16,7 @@ from jobs import lanes
 from jobs.facts import card_fact, gather, ledger
 from jobs.holding import Held, first_wait, hold, planned_again
 from jobs.live import Desk
-from jobs.scripts_at_work import at_work, run_key, without
+from jobs.scripts_at_work import run_key, with_scripts_at_work, without
 from jobs.services import Services
 from jobs.tables import DecisionRow, Fired, Root, RunRow
 from rules.actions import Call, plan, plan_calls, staged_by
@@ -117,8 +117,7 @@ def _read(
         facts = replace(facts, event={**facts.event, "payload": payload})
     if desk.ruleset.rearms:
         facts = replace(facts, ledger=ledger(connection, item.id))
-    if desk.ruleset.looks_at_cards:
-        facts = replace(facts, writing=at_work(connection, desk, event, later))
+    facts = with_scripts_at_work(facts, connection, desk, event, later)
     read = Read(
         event=event,
         item=item,

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobs.facts import gather
+from jobs.scripts_at_work import with_scripts_at_work
 from jobs.services import Services
 from rules.engine import decide
 from rules.errors import RulesError
@@ -19,7 +20,8 @@ from tickets.item import Item
 
 
 class NotKnownNow(Exception):
-    """A connected system is being asked again for what the row depends on: look once more when it has answered."""
+    """What the row depends on is being found out, by a connected system that is asked again or a script at work: look
+    once more when that has answered."""
 
 
 def row_says_no(
@@ -38,12 +40,14 @@ def row_says_no(
     event = store.event(connection, int(payload["event"]))
     own = _own_changes(store.later_events(connection, item.id, event.seq), event)
     facts = gather(connection, event, item, own, desk.vocabulary, now)
+    facts = with_scripts_at_work(facts, connection, desk, event, ())
     try:
         decision = decide(desk.ruleset, facts, only_rows=frozenset({row_key}))
     except RulesError as error:
         return f"{code}, which {did}, cannot be decided any more: {error}"
     if row_key not in decision.fired:
-        if decision.wait is not None:
+        undecided = any(one.row_key == row_key and not one.failed for one in decision.skipped)
+        if decision.wait is not None or (undecided and facts.writing):
             raise NotKnownNow(f"the row of {code} that {did} depends on an answer that is awaited")
         return f"the row of {code} that {did} does not match any more"
     return ""

@@ -7,6 +7,7 @@ card are skipped, and decided again when the run's own event has been (docs/deci
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -28,10 +29,17 @@ RUNS = 100
 DECISIONS = 200
 
 
-def at_work(
+def with_scripts_at_work(
+    facts: Facts, connection: Connection, desk: Desk, event: Event, later: Sequence[Event]
+) -> Facts:
+    """The facts of `event` with the scripts that may still write cards of its item, where any table looks at cards."""
+    return replace(facts, writing=_at_work(connection, desk, event, later)) if desk.ruleset.looks_at_cards else facts
+
+
+def _at_work(
     connection: Connection, desk: Desk, event: Event, later: Sequence[Event]
 ) -> Mapping[str, Mapping[str, JSON]]:
-    """The scripts that may still write cards of this event's item, as `rules.facts.Facts.writing`.
+    """The scripts, as `rules.facts.Facts.writing`.
 
     Those that are queued or run, and those that have ended but whose own event, among `later`, was not handled yet."""
     found: dict[str, dict[str, Any]] = {}

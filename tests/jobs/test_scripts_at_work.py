@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from jobs import automation
+from jobs.rechecking import NotKnownNow, row_says_no
 from jobs.services import Services
 from jobs.tables import RunRow
 from rules.store import EntryKind
@@ -137,6 +138,28 @@ def test_a_card_is_unknown_while_the_script_that_wrote_it_is_at_work_again(desk:
     assert tags(desk, ticket) == []
     work(desk)
     assert tags(desk, ticket) == ["charged-twice"]
+
+
+def test_what_leaves_by_such_a_row_waits_for_the_script_and_is_cancelled_by_its_card(desk: Services) -> None:
+    script(desk, WRITES, ["set_context"])
+    table(desk, RUNS_IT.replace("{on: created}", "{on: changed, field: priority}"))
+    table(desk, READS_IT.replace("{on: changed, field: priority}", "{on: created}"))
+    ticket = a_ticket(desk.db).item_id
+    automation.drain(desk)
+    assert tags(desk, ticket) == ["no-charges"]
+    wrote = {"event": decisions(desk, ticket)[0].event_id, "row_key": "A02/r1"}
+
+    def no() -> str:
+        with desk.db.write() as connection:
+            found = store.read_item(connection, ticket)
+            return row_says_no(desk, connection, found, wrote, desk.clock.now(), did="wrote it")
+
+    assert no() == ""
+    changed(desk, ticket)
+    with pytest.raises(NotKnownNow):
+        no()
+    work(desk)
+    assert no() == "the row of A02 that wrote it does not match any more"
 
 
 def test_rules_that_run_when_a_script_has_ended_see_the_card_it_wrote(desk: Services) -> None:

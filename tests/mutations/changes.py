@@ -21,8 +21,8 @@ MUTATIONS = (
     Mutation(
         "change: what its row depends on is awaited",
         "jobs/rechecking.py",
-        "        if decision.wait is not None:\n",
-        "        if False:\n",
+        "if decision.wait is not None or (undecided and facts.writing):\n",
+        "if undecided and facts.writing:\n",
         ANSWERS + "test_a_change_whose_row_depends_on_what_is_being_asked_again_waits_for_the_answer[sqlite]",
     ),
     Mutation(

@@ -45,6 +45,13 @@ MUTATIONS = (
         AT_WORK + "test_a_script_that_fails_leaves_the_card_missing[sqlite]",
     ),
     Mutation(
+        "cards: what leaves waits for a script at work",
+        "jobs/rechecking.py",
+        " or (undecided and facts.writing)",
+        "",
+        AT_WORK + "test_what_leaves_by_such_a_row_waits_for_the_script_and_is_cancelled_by_its_card[sqlite]",
+    ),
+    Mutation(
         "cards: a run that an event waited for is no longer at work",
         "jobs/deciding.py",
         "writing=without(read.facts.writing, run.id)",
