@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +18,12 @@ from tickets.values import JSON
 MORNING = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 ANA = Actor(ActorKind.AGENT, "ana", "Ana Nowak")
 BY_ANA = Cause("person", label="Ana Nowak")
+
+
+def an_object(data: JSON) -> Mapping[str, JSON]:
+    """Data that must be one object: a record, a row, a step. Its values are looked up by name."""
+    assert isinstance(data, Mapping)
+    return data
 
 
 @dataclass

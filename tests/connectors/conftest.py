@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from tests.backoffice.fixtures import back_office, localstripe, tryton
 from tests.connectors.desk import Desk
-from tests.connectors.upstream import Asked, Reply, Upstream
+from tests.connectors.upstream import Serve, upstreams
 from tickets.db import Database
 
 __all__ = ["back_office", "localstripe", "tryton"]
@@ -26,17 +25,10 @@ def desk(db: Database) -> Desk:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Upstream]]:
+def serve() -> Iterator[Serve]:
     """Start an upstream that answers what the function says."""
-    servers: list[Upstream] = []
-
-    def start(answer: Callable[[Asked], Reply], **more: Any) -> Upstream:
-        servers.append(Upstream(answer, **more))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
+    with upstreams() as start:
+        yield start
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -24,11 +24,11 @@ from connectors.errors import (
 )
 from connectors.records import AnswerType
 from connectors.registry import CONNECTORS, by_kind
+from tests.builders import an_object
 from tests.connectors.desk import FIND, Desk, http_json
-from tests.connectors.upstream import Asked, Reply, Stopwatch, Upstream, as_json
+from tests.connectors.upstream import Asked, Reply, Serve, Stopwatch, Upstream, as_json
 from tickets.values import from_iso, json_problem
 
-Serve = Callable[..., Upstream]
 EMAIL = "ada@example.net"
 People = list[dict[str, Any]]
 
@@ -149,7 +149,7 @@ def test_several_are_ambiguous_with_candidates_and_nothing_is_stored(desk: Desk,
     desk.connect("crm", kind, CASES[kind].config(server.url))
     with pytest.raises(Ambiguous) as caught:
         find(desk)
-    assert [one["name"] for one in caught.value.candidates] == ["Ada", "Ada Two"]
+    assert [an_object(one)["name"] for one in caught.value.candidates] == ["Ada", "Ada Two"]
     assert desk.records() == []
 
 
@@ -220,7 +220,8 @@ def test_a_name_that_turns_private_between_calls_is_refused_then(desk: Desk, ser
 
 def test_reads_are_repeated_after_an_outage_of_a_moment(crm: tuple[Desk, Upstream], kind: str) -> None:
     desk, server = crm
-    speak, failed = server.answer, []
+    speak = server.answer
+    failed: list[Asked] = []
 
     def answer(asked: Asked) -> Reply:
         if not failed:

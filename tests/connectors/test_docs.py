@@ -13,7 +13,7 @@ from connectors.registry import CONNECTORS
 from connectors.store import form
 from connectors.system import InputType
 from tests.connectors.desk import Desk
-from tests.connectors.upstream import as_json
+from tests.connectors.upstream import Asked, Reply, Serve, as_json
 
 DOCS = (Path(__file__).parents[2] / "docs" / "connectors.md").read_text()
 
@@ -54,7 +54,7 @@ def test_every_type_is_named() -> None:
     assert " ".join(AnswerType) in DOCS
 
 
-def test_the_example_is_a_connection_that_works(desk: Desk, serve) -> None:
+def test_the_example_is_a_connection_that_works(desk: Desk, serve: Serve) -> None:
     config = yaml.safe_load(DOCS.split("```yaml\n")[1].split("```")[0])
     row = {"id": 7, "full_name": "Ada", "segment": {"name": "gold"}, "balance": {"open": 64.90, "currency": "EUR"}}
     pages = {
@@ -62,7 +62,7 @@ def test_the_example_is_a_connection_that_works(desk: Desk, serve) -> None:
         "b": {"data": [{"id": 2, "title": "Again"}], "paging": {}},
     }
 
-    def answer(asked):
+    def answer(asked: Asked) -> Reply:
         if asked.path == "/api/v2/customers":
             return as_json({"items": [row]})
         return as_json(pages[asked.query.get("after")])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -29,11 +28,11 @@ from connectors.errors import (
 )
 from connectors.gateway import Gateway
 from tests.connectors.desk import FIND, LOOPBACK, Desk, http_json
-from tests.connectors.upstream import Asked, Reply, Stopwatch, Upstream, as_json
+from tests.connectors.upstream import Asked, Reply, Serve, Stopwatch, Upstream, answers, as_json
 from tests.environment.redis import RedisServer
 from tickets.db import Database
+from tickets.values import JSON
 
-Serve = Callable[..., Upstream]
 ADA = {"id": 7, "full_name": "Ada", "email": "ada@example.net", "balance": {"open": 64.90}}
 
 
@@ -217,7 +216,7 @@ def test_redis_that_goes_away_breaks_no_call(
 
 
 def test_inputs_are_checked_before_anything_is_sent(connected: Desk, server: Upstream) -> None:
-    for args, words in (
+    wrong: tuple[tuple[dict[str, JSON], str], ...] = (
         ({}, "email is missing"),
         ({"email": None}, "email is missing"),
         ({"email": "nobody"}, "email is not an e-mail address"),
@@ -225,7 +224,8 @@ def test_inputs_are_checked_before_anything_is_sent(connected: Desk, server: Ups
         ({"email": ["a@example.net"]}, "email must be text"),
         ({"email": "x" * 2_000}, "email is longer than 1000 characters"),
         ({"email": "a@example.net", "limit": 5}, "there is no input 'limit'"),
-    ):
+    )
+    for args, words in wrong:
         with pytest.raises(BadRequest, match=words):
             connected.gateway.call("crm", "find_customer", args, deadline_s=5, cause="test")
     assert server.asked == []
@@ -381,7 +381,8 @@ def test_an_amount_that_is_no_plain_number_is_refused_and_not_sent(
 
 
 def test_an_amount_is_sent_in_plain_digits(writable: Desk, server: Upstream) -> None:
-    for number, amount in enumerate([" 64.90 ", "1E+2", "1_000.5", 7]):
+    amounts: list[JSON] = [" 64.90 ", "1E+2", "1_000.5", 7]
+    for number, amount in enumerate(amounts):
         writable.gateway.call(
             "crm", "refund", {"charge": "ch_1", "amount": amount}, deadline_s=5, cause="t", allow_write=True,
             idempotency_key=f"k{number}",
@@ -600,7 +601,7 @@ def test_an_operations_own_timeout_bounds_a_generous_caller(desk: Desk, serve: S
 
 def test_an_error_carries_nothing_of_the_http_library(connected: Desk, server: Upstream) -> None:
     for reply in (as_json({}, 500), Reply(b"x", delay_s=9), Reply(b"nope")):
-        server.answer = lambda _asked, reply=reply: reply
+        server.answer = answers(reply)
         with pytest.raises(ConnectorError) as caught:
             ask(connected, deadline_s=0.3)
         assert caught.value.__cause__ is None

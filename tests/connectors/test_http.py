@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,9 +34,8 @@ from connectors.errors import (
 )
 from connectors.http import MAX_ANSWER_BYTES, Deadline, Http, Way, base_url_problem
 from tests.connectors.desk import LOOPBACK
-from tests.connectors.upstream import Reply, Stopwatch, Upstream, as_json
+from tests.connectors.upstream import Reply, Serve, Stopwatch, Upstream, answers, as_json
 
-Serve = Callable[..., Upstream]
 OK = as_json({"ok": True})
 
 
@@ -45,12 +44,6 @@ def way_out(url: str, deadline_s: float = 5, *, repeatable: bool = True, **more:
     way = Way("the ERP", url, more.pop("ceiling", AddressCeiling(LOOPBACK)), **more)
     with Http(way, Deadline(deadline_s), repeatable=repeatable) as http:
         yield http
-
-
-def answers(*replies: Reply) -> Callable[[Any], Reply]:
-    """Each reply once, the last one for ever."""
-    left = list(replies)
-    return lambda _asked: left.pop(0) if len(left) > 1 else left[0]
 
 
 def test_an_answer_is_read(serve: Serve) -> None:

@@ -9,9 +9,8 @@ import pytest
 
 from connectors.errors import Ambiguous, BadAnswer, BadConfig, BadRequest, Unavailable
 from tests.connectors.desk import FIND, Desk, http_json
-from tests.connectors.upstream import Asked, Reply, Upstream, as_json
+from tests.connectors.upstream import Asked, Reply, Serve, Upstream, as_json
 
-Serve = Callable[..., Upstream]
 ORDER = {
     "name": "get_order",
     "inputs": [{"name": "number"}, {"name": "lang", "required": False}],

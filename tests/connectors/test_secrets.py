@@ -17,10 +17,10 @@ from connectors.errors import BadConfig, ConnectorError, SecretsUnreadable
 from connectors.registry import CONNECTORS
 from connectors.secrets import Scrubber, SecretBox
 from tests.connectors.desk import FIND, Desk, http_json
-from tests.connectors.upstream import Asked, Reply, Upstream, as_json
+from tests.connectors.upstream import Asked, Reply, Serve, as_json
 from tickets.db import Database
+from tickets.values import JSON
 
-Serve = Callable[..., Upstream]
 #: Every way of writing it differs from the others, and repr() leaves it as it is.
 CANARY = "cana/ry+Secret=97&%?x"
 FORMS = [
@@ -230,7 +230,7 @@ def test_a_session_is_scrubbed_like_the_password_it_came_from(desk: Desk, serve:
 
 
 def test_scrubbing_leaves_everything_else_alone() -> None:
-    data = {"a": [1, True, None, 2.5, "text"], "b": {}}
+    data: JSON = {"a": [1, True, None, 2.5, "text"], "b": {}}
     assert Scrubber([CANARY]).data(data) == data
     assert Scrubber([]).data(data) is data
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from connectors import store
 from connectors.errors import BadConfig, UnknownConnection
@@ -158,8 +158,9 @@ def test_every_connection_is_described_in_order_and_a_broken_one_has_no_operatio
     desk.connect("billing", "stripe", STRIPE)
     broken = desk.connect("erp", "http_json", http_json("https://erp.test"))
     with desk.db.write() as db:
-        table = ConnectionTable.__table__
-        db.execute(table.update().where(table.c.id == broken.id).values(config={"base_url": "nonsense"}))
+        db.execute(
+            update(ConnectionTable).where(ConnectionTable.id == broken.id).values(config={"base_url": "nonsense"})
+        )
     with desk.db.read() as db:
         described = store.describe(store.connections(db))
     assert [(one.connection, one.name) for one in described] == [

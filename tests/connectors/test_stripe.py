@@ -11,8 +11,9 @@ from connectors.errors import Ambiguous, BadRequest, CredentialsRejected, Unavai
 from connectors.gateway import Record
 from connectors.records import from_minor, to_minor
 from tests.backoffice.servers import LocalStripe, a_person, an_amount
+from tests.builders import an_object
 from tests.connectors.desk import Desk
-from tests.connectors.upstream import Asked, Reply, as_json
+from tests.connectors.upstream import Asked, Reply, Serve, as_json
 from tickets.values import from_iso
 
 
@@ -42,7 +43,7 @@ def test_two_customers_with_one_address_are_ambiguous_and_told_apart(billing: De
     for operation in ("find_customer", "list_charges"):
         with pytest.raises(Ambiguous) as caught:
             billing.call("billing", operation, email=person.email)
-        assert {one["id"] for one in caught.value.candidates} == {first, second}
+        assert {an_object(one)["id"] for one in caught.value.candidates} == {first, second}
     assert billing.records() == []
 
 
@@ -128,8 +129,8 @@ def test_minor_units_become_exact_decimal_text(minor: int, currency: str, text: 
     assert Decimal(text) == Decimal(from_minor(minor, currency))
 
 
-def test_paging_stops_at_a_cursor_that_repeats_and_says_so(desk: Desk, serve) -> None:
-    def answer(asked):
+def test_paging_stops_at_a_cursor_that_repeats_and_says_so(desk: Desk, serve: Serve) -> None:
+    def answer(asked: Asked) -> Reply:
         if asked.path == "/v1/customers":
             return as_json({"data": [{"id": "cus_1", "email": "a@example.net"}], "has_more": False})
         return as_json({"data": [{"id": "ch_1", "amount": 1, "currency": "eur"}], "has_more": True})
@@ -141,10 +142,10 @@ def test_paging_stops_at_a_cursor_that_repeats_and_says_so(desk: Desk, serve) ->
     assert len([asked for asked in server.asked if asked.path == "/v1/charges"]) == 2
 
 
-def test_paging_stops_after_five_pages_and_says_so(desk: Desk, serve) -> None:
+def test_paging_stops_after_five_pages_and_says_so(desk: Desk, serve: Serve) -> None:
     counter = iter(range(1000))
 
-    def answer(asked):
+    def answer(asked: Asked) -> Reply:
         if asked.path == "/v1/customers":
             return as_json({"data": [{"id": "cus_1", "email": "a@example.net"}], "has_more": False})
         return as_json({"data": [{"id": f"ch_{next(counter)}", "amount": 1, "currency": "eur"}], "has_more": True})
@@ -179,11 +180,12 @@ def test_a_payment_is_refunded_once_per_key_even_when_our_memory_of_it_is_lost(
 ) -> None:
     desk, charge, email = refunding
     first = refund(desk, charge, amount="10.00", currency="eur")
-    assert (first.data["amount"], first.data["currency"], first.data["charge"]) == ("10.00", "EUR", charge)
+    paid_back = an_object(first.data)
+    assert (paid_back["amount"], paid_back["currency"], paid_back["charge"]) == ("10.00", "EUR", charge)
     # Saved anew, the connection has no answers any more: what Stripe itself holds must tell.
     desk.connect("billing", "stripe", {"base_url": localstripe.url, "api_key": localstripe.api_key}, allow_write=True)
     again = refund(desk, charge, amount="10.00", currency="EUR")
-    assert (again.cache, again.data["id"]) == ("miss", first.data["id"])
+    assert (again.cache, an_object(again.data)["id"]) == ("miss", paid_back["id"])
     refund(desk, charge, key="another", amount="5", currency="EUR")
     (paid,) = desk.call("billing", "list_charges", email=email).data
     assert paid["refunded"] == "15.00"
@@ -191,7 +193,7 @@ def test_a_payment_is_refunded_once_per_key_even_when_our_memory_of_it_is_lost(
 
 def test_without_an_amount_all_of_it_is_paid_back(refunding: tuple[Desk, str, str]) -> None:
     desk, charge, _ = refunding
-    assert refund(desk, charge).data["amount"] == "64.90"
+    assert an_object(refund(desk, charge).data)["amount"] == "64.90"
 
 
 @pytest.mark.parametrize(
@@ -213,7 +215,7 @@ def test_a_wrong_amount_pays_nothing_back(refunding: tuple[Desk, str, str], more
     assert paid["refunded"] == "0.00"
 
 
-def test_a_refund_whose_answer_was_lost_is_found_and_not_paid_twice(desk: Desk, serve) -> None:
+def test_a_refund_whose_answer_was_lost_is_found_and_not_paid_twice(desk: Desk, serve: Serve) -> None:
     made: list[dict[str, object]] = []
 
     def answer(asked: Asked) -> Reply:
@@ -231,7 +233,7 @@ def test_a_refund_whose_answer_was_lost_is_found_and_not_paid_twice(desk: Desk, 
     desk.connect("billing", "stripe", {"base_url": server.url, "api_key": "sk_test_123456"}, allow_write=True)
     with pytest.raises(Unavailable):
         refund(desk, "ch_1")
-    assert refund(desk, "ch_1").data["id"] == "re_1"
+    assert an_object(refund(desk, "ch_1").data)["id"] == "re_1"
     assert [asked.method for asked in server.asked].count("POST") == 1
     assert len(made) == 1
 

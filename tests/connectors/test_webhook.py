@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,9 +13,7 @@ from connectors.errors import BadConfig, NotGranted, Unavailable
 from connectors.systems.webhook import signature
 from tests.connectors.desk import Desk
 from tests.connectors.upstream import HOOKS_SECRET as SECRET
-from tests.connectors.upstream import Asked, Reply, Upstream, as_json
-
-Serve = Callable[..., Upstream]
+from tests.connectors.upstream import Asked, Reply, Serve, Upstream, as_json
 
 
 def hooks(desk: Desk, server: Upstream, *, allow_write: bool = True) -> None:

@@ -6,10 +6,11 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 #: What webhooks to a receiver are signed with: the example of Standard Webhooks.
@@ -47,6 +48,12 @@ class Reply:
 
 def as_json(data: Any, status: int = 200, **how: Any) -> Reply:
     return Reply(json.dumps(data).encode(), status, **how)
+
+
+def answers(*replies: Reply) -> Callable[[Asked], Reply]:
+    """Each reply once, the last one for ever."""
+    left = list(replies)
+    return lambda _asked: left.pop(0) if len(left) > 1 else left[0]
 
 
 class Upstream:
@@ -124,6 +131,32 @@ class Upstream:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+
+class Serve(Protocol):
+    """Starts a server that answers what the function says."""
+
+    def __call__(
+        self, answer: Callable[[Asked], Reply], address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> Upstream: ...
+
+
+@contextmanager
+def upstreams() -> Iterator[Serve]:
+    """Starts servers, and closes them all at the end."""
+    started: list[Upstream] = []
+
+    def start(
+        answer: Callable[[Asked], Reply], address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> Upstream:
+        started.append(Upstream(answer, address, tls))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for one in started:
+            one.close()
 
 
 class Stopwatch:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from tests.connectors.upstream import Asked, Reply, Upstream
+from tests.connectors.upstream import Serve, upstreams
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.rows.maildesk import MailDesk, a_mail_desk
@@ -36,14 +36,7 @@ def open_mail_desk(
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Upstream]]:
+def serve() -> Iterator[Serve]:
     """Starts real HTTP servers and stops them afterwards."""
-    started: list[Upstream] = []
-
-    def start(answer: Callable[[Asked], Reply]) -> Upstream:
-        started.append(Upstream(answer))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
+    with upstreams() as start:
+        yield start

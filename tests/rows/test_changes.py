@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,14 +14,12 @@ from jobs.erasure import erase
 from jobs.preview import preview
 from jobs.tables import DecisionRow
 from rules import store as rule_list
-from tests.connectors.upstream import Reply, Upstream, as_json
+from tests.connectors.upstream import Reply, Serve, as_json
 from tests.rows.changes import NOTE, Crm, cards, connect, kept, noting
 from tests.rows.maildesk import MailDesk
 from tests.web.desk import send
 from tickets import people
 from tickets.tables import EventRow, WorkItem
-
-Serve = Callable[..., Upstream]
 
 
 @pytest.fixture

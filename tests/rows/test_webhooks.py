@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from tests.connectors.upstream import Reply, Upstream
+from tests.connectors.upstream import Reply, Serve
 from tests.jobs.desk import connect_hooks
 from tests.rows.maildesk import MailDesk, a_table
 from tests.web.desk import send
@@ -17,9 +15,7 @@ def connect(mail_desk: MailDesk, url: str) -> None:
         connect_hooks(connection, mail_desk.services, url)
 
 
-def test_it_is_told_once_and_tried_again_under_the_same_id(
-    open_mail_desk: MailDesk, serve: Callable[..., Upstream]
-) -> None:
+def test_it_is_told_once_and_tried_again_under_the_same_id(open_mail_desk: MailDesk, serve: Serve) -> None:
     replies = [Reply(status=500), Reply(status=500), Reply(status=500), Reply(status=200)]
     server = serve(lambda _asked: replies.pop(0))
     connect(open_mail_desk, server.url)
@@ -42,7 +38,7 @@ def test_it_is_told_once_and_tried_again_under_the_same_id(
 
 
 def test_one_that_is_refused_for_good_stands_in_the_outbox_and_can_be_tried_again(
-    open_mail_desk: MailDesk, serve: Callable[..., Upstream]
+    open_mail_desk: MailDesk, serve: Serve
 ) -> None:
     ana = open_mail_desk.browser("ana")
     server = serve(lambda _asked: Reply(status=404))
