@@ -8,6 +8,7 @@ parse, Python's parser can be given here, too.
 from __future__ import annotations
 
 import ast
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -75,7 +76,9 @@ def from_python(source: str, around: Mapping[str, JSON], vocabulary: Vocabulary)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NotATable([Line(getattr(error, "lineno", None) or 1, Why.PYTHON)]) from None
     kind = str(around.get("kind") or "ticket")
-    reader = _Reader(source.splitlines(), vocabulary.of(kind), kind)
+    # Lines as Python counts them: `splitlines` would end one at a form feed or a U+2028 within a text, too.
+    lines = io.StringIO(source, newline=None).read().split("\n")
+    reader = _Reader(lines, vocabulary.of(kind), kind)
     try:
         document = {**around, **reader.table(tree.body)}
     except RecursionError:

@@ -13,6 +13,8 @@ from typing import Any
 from jobs.system_texts import SYSTEM_TEXTS
 from rules.store import EntryKind, Stored
 from rules.table import OTHERWISE
+from sandbox.source import lines_of
+from web.scripts_content import source_of
 
 #: Characters of a text that the list shows, and lines at most.
 EXCERPT_CHARS = 120
@@ -108,7 +110,7 @@ def _own(entry: Stored, place: str, action: str, cell: Mapping[str, Any]) -> Lin
 
 
 def _script(entry: Stored) -> Iterator[Line]:
-    for number, line in enumerate(str(entry.working.get("source", "")).splitlines(), 1):
+    for number, line in enumerate(lines_of(source_of(entry.working)), 1):
         for match in _CALL.finditer(line.partition("#")[0]):
             yield Line(
                 f"{entry.code}:{number}",

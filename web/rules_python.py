@@ -240,7 +240,8 @@ def _why(line: Line) -> str:
 def coloured(source: str) -> Markup:
     """Python text that we wrote, with its comments, texts and words of the language marked."""
     found, at = [], (1, 0)
-    lines = source.splitlines(keepends=True)
+    # Lines as Python counts them: a text may hold other characters that `splitlines` takes for the end of one.
+    lines = io.StringIO(source).readlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         kind = "c" if token.type == tokenize.COMMENT else "s" if token.type == tokenize.STRING else ""
         if not kind and token.type == tokenize.NAME and keyword.iskeyword(token.string):

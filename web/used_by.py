@@ -23,6 +23,7 @@ from rules.store import EntryKind, Stored
 from rules.table import OTHERWISE
 from rules.triggers import TRIGGERS
 from rules.vocabulary import Vocabulary
+from sandbox.source import lines_of
 from tickets.item import CUSTOM
 from tickets.snooze import FOR, awaited
 from web.rules_document import IF, THEN, tidy
@@ -298,6 +299,6 @@ def _of_script(source: str, named: Named) -> list[str]:
     word = re.compile(pattern)
     return [
         gettext("line %(number)s", number=number)
-        for number, line in enumerate(source.splitlines(), 1)
+        for number, line in enumerate(lines_of(source), 1)
         if word.search(line)
     ]

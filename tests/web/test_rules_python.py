@@ -51,6 +51,17 @@ def test_a_table_is_shown_as_python(desk: Desk, manager: FlaskClient) -> None:
     assert scripts(desk) == []
 
 
+@pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\x85", "\U0001f642"])
+def test_python_is_shown_whole_whatever_characters_its_texts_hold(desk: Desk, manager: FlaskClient, odd: str) -> None:
+    rows = [{"id": "r1", "if": {"c1": {"value": "chat"}}, "then": {"s1": {"text": f"One{odd}two", "public": False}}}]
+    code = desk.publish({**TRIAGE, "steps": [{"id": "s1", "do": "post_message"}], "rows": rows, "otherwise": None})  # type: ignore[dict-item]
+    assert python_of(manager, code) == (
+        "# New ticket triage.\n\n# Row 1\n"
+        'if ticket.channel == "chat":\n'
+        f'    ticket.post_message(text="One{odd}two", public=False)\n'
+    )
+
+
 def test_a_script_is_made_behind_the_table_and_nothing_goes_live(desk: Desk, both: FlaskClient) -> None:
     code = desk.publish()
     later = desk.publish({**TRIAGE, "name": "Later"})
@@ -78,6 +89,20 @@ def test_the_script_is_made_a_table_again(desk: Desk, both: FlaskClient) -> None
     assert python_of(both, again) == python_of(both, code)
     assert [one.code for one in entries(desk)] == [code, script.code, again]
     assert entries(desk)[2].live_version is None
+
+
+def test_the_notes_of_rows_are_read_from_their_own_lines(desk: Desk, both: FlaskClient) -> None:
+    rows = [
+        {"id": "r1", "if": {"c2": {"value": ["one\u2028two", "three\x85four"]}}, "then": {"s1": {"team": "billing"}}},
+        {"id": "r2", "note": "What chats ask", "if": {"c1": {"value": "chat"}}, "then": {"s1": {"team": "sales"}}},
+    ]
+    code = desk.publish({**TRIAGE, "rows": rows})  # type: ignore[dict-item]
+    send(both, f"/rules/{code}/python")
+    [script] = scripts(desk)
+    send(both, f"/scripts/{script.code}/table")
+    draft = entries(desk)[2].draft
+    assert draft is not None
+    assert [one.get("note", "") for one in draft["rows"]] == ["", "What chats ask"]
 
 
 @pytest.mark.parametrize(

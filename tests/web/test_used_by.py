@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from apiflask import APIFlask
@@ -73,3 +74,12 @@ def test_a_calendar_is_used_by_conditions_wherever_they_stand(
         assert use.places[0].startswith(place)
         assert uses([entry(content)], "calendar", "another", DESK) == []
         assert uses([entry(content)], "sla", "office", DESK) == []
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_line_of_a_script_is_the_one_its_editor_shows(app: APIFlask, end: str) -> None:
+    source = end.join(["log('one\u2028two\x0cthree')", "ticket.assign_team(team='billing')"])
+    script = replace(entry({"source": source}), code="S01", kind=EntryKind.SCRIPT)
+    with app.test_request_context():
+        (use,) = uses([script], "team", "billing", DESK)
+        assert use.places == ("line 2",)
