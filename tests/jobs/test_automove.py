@@ -15,6 +15,7 @@ from tests.jobs.test_beside import a_pipeline, a_rule, change, make
 from tickets import linking, people, requests, store
 from tickets.item import ItemKind
 from tickets.kinds import PAYMENT
+from tickets.questions import questions_from
 from tickets.tables import EventRow, PipelineRow, QuestionList, RequestRow, StageRow
 from web import items_store
 
@@ -49,7 +50,7 @@ def a_job(services: Services, stage: str = "collect") -> int:
 
 def ask(services: Services, job: int, title: str = "Papers") -> int:
     with services.db.write() as connection:
-        questions = requests.questions_from([{"key": "year", "label": "Which year?"}])
+        questions = questions_from([{"key": "year", "label": "Which year?"}])
         made = requests.send(
             connection,
             requests.QuestionsToAsk(title, questions),

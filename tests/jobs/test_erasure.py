@@ -25,6 +25,7 @@ from tickets.db import Base
 from tickets.effects import SetField
 from tickets.errors import PersonNotFound
 from tickets.events import Cause
+from tickets.questions import questions_from
 from tickets.store import NewMessage
 from tickets.tables import Mailbox, Notification
 from web import create_app
@@ -81,9 +82,7 @@ def dana(desk: Services) -> int:
     with desk.db.write() as connection:
         person = people.person_by_email(connection, address)
         assert person is not None
-        questions = requests.questions_from(
-            [{"key": "plan", "label": "What for?"}, {"key": "f", "label": "F", "type": "file"}]
-        )
+        questions = questions_from([{"key": "plan", "label": "What for?"}, {"key": "f", "label": "F", "type": "file"}])
         request = requests.send(
             connection,
             requests.QuestionsToAsk("About IBAN-4711", questions),

@@ -53,6 +53,7 @@ from tickets import requests, store, tokens
 from tickets.db import Base
 from tickets.effects import SetField
 from tickets.events import Actor, ActorKind, Cause
+from tickets.questions import questions_from
 from tickets.store import AnyRow, NewMessage
 from tickets.tables import CustomField, EventRow, History, Message, PersonAddress, Seen, SlaClockRow, Timer
 
@@ -403,7 +404,7 @@ def test_what_somebody_else_was_asked_about_their_ticket_goes(desk: Services, da
     camille = item(desk, other.item_id).state["customer"]
     assert isinstance(camille, int)
     with desk.db.write() as connection:
-        questions = requests.questions_from([{"key": "plan", "label": "What for?"}])
+        questions = questions_from([{"key": "plan", "label": "What for?"}])
         for number, (title, about) in enumerate((("zq of Dana", dana), ("Your parcel", other.item_id))):
             asked = requests.QuestionsToAsk(title, questions)
             made = requests.send(

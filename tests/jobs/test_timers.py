@@ -16,6 +16,7 @@ from tests.jobs.desk import clock_of, decisions, item, table, work
 from tickets import requests, store
 from tickets.effects import SetField
 from tickets.events import AUTOMATION, Actor, ActorKind
+from tickets.questions import questions_from
 from tickets.tables import CustomField, EventRow, Timer, TimeTrigger
 
 CAMILLE = Actor(ActorKind.CUSTOMER, "1", "Camille Laurent")
@@ -132,9 +133,9 @@ def test_after_downtime_late_timers_fire_once_the_oldest_first(desk: Services) -
     tick(desk)
     tick(desk)
     with desk.db.read() as connection:
-        fired = connection.execute(select(EventRow.payload).where(EventRow.kind == "timer")).scalars().all()
-    assert len(fired) == 3
-    assert {one["late_s"] for one in fired} == {7 * 86_400 - hours * 3_600 for hours in range(3)}
+        told = connection.execute(select(EventRow.payload).where(EventRow.kind == "timer")).scalars().all()
+    assert len(told) == 3
+    assert {one["late_s"] for one in told} == {7 * 86_400 - hours * 3_600 for hours in range(3)}
     assert [tags(desk, one) for one in ids] == [["too-long"]] * 3
 
 
@@ -241,7 +242,7 @@ def test_a_date_that_a_customer_answers_comes_at_midnight_in_the_zone_of_the_bra
     tick(desk)
     item_id = a_ticket(desk.db, brand=brand).item_id
     with desk.db.write() as connection:
-        asked = requests.questions_from([{"key": "leaves", "label": "When do you leave?", "type": "date"}])
+        asked = questions_from([{"key": "leaves", "label": "When do you leave?", "type": "date"}])
         made = requests.send(
             connection,
             requests.QuestionsToAsk("Travel", asked),

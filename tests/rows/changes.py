@@ -14,8 +14,9 @@ from tests.connectors.upstream import Asked, Reply, Upstream, as_json
 from tests.rows.maildesk import MailDesk, a_table
 from tickets.store import AnyRow
 from tickets.tables import ContextFact
+from tickets.values import JSON
 
-ADD_NOTE = {
+ADD_NOTE: dict[str, JSON] = {
     "name": "add_note",
     "label": "Add a note",
     "kind": "write",
@@ -29,7 +30,7 @@ ADD_NOTE = {
     "body": {"email": "{email}", "text": "{text}", "amount": "{amount}"},
     "map": {"id": {"path": "id", "type": "text"}},
 }
-FIND = {
+FIND: dict[str, JSON] = {
     "name": "find_customer",
     "inputs": [{"name": "email", "type": "email", "bind": "customer.email"}],
     "path": "/customers",
@@ -64,7 +65,7 @@ class Crm:
 
 def connect(mail_desk: MailDesk, server: Upstream, *, careful: bool = True, allow_write: bool = True) -> None:
     """The connection `crm` to this server; `careful`: it promises to carry out a key once."""
-    config = {"base_url": server.url, "operations": [FIND, ADD_NOTE], "idempotent": careful}
+    config: dict[str, JSON] = {"base_url": server.url, "operations": [FIND, ADD_NOTE], "idempotent": careful}
     with mail_desk.services.db.write() as connection:
         connections.save_connection(
             connection,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from sqlalchemy import insert, select
 
@@ -13,17 +14,30 @@ from tests.web.desk import NOW, Desk
 from tickets.tables import Brand, Message, PipelineRow, StageRow, WorkItem
 from tickets.values import JSON
 
-__all__ = ["NOW", "Brand", "a_pipeline", "a_rule", "item_named", "said_to_customer", "shown_messages", "switch"]
+__all__ = [
+    "NOW",
+    "Brand",
+    "Steps",
+    "a_pipeline",
+    "a_rule",
+    "item_named",
+    "said_to_customer",
+    "shown_messages",
+    "switch",
+]
 
 _ARTICLE = re.compile(r'<article class="msg( internal)?"[^>]*>(.*?)</article>', re.DOTALL)
 _AUTHOR = re.compile(r"<b>(.*?)</b>", re.DOTALL)
 
+#: Actions with their parameters.
+Steps: TypeAlias = Sequence[tuple[str, Mapping[str, JSON]]]
+
 
 def a_rule(
     desk: Desk,
-    *triggers: dict[str, JSON],
-    when: dict[str, tuple[str, JSON]] | None = None,
-    then: list[tuple[str, dict[str, Any]]],
+    *triggers: Mapping[str, JSON],
+    when: Mapping[str, tuple[str, JSON]] | None = None,
+    then: Steps,
     kind: str = "ticket",
     name: str = "Rule",
 ) -> str:

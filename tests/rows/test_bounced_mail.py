@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.message import EmailMessage
+from typing import TypedDict
 
 import pytest
 from flask.testing import FlaskClient
@@ -14,6 +15,14 @@ from tests.rows.maildesk import MailDesk, a_table, recipient
 from tests.web.desk import send
 
 CUSTOMER = "camille@customer.test"
+
+
+class Said(TypedDict, total=False):
+    """What a report says about a mail, where it is not what `report` says by itself."""
+
+    action: str
+    to: str
+    message_id: str
 
 
 def report(
@@ -145,7 +154,7 @@ def test_what_is_no_address_is_refused_and_nothing_is_sent(to: str, mail_desk: M
     ids=lambda changed: next(iter(changed.values())),
 )
 def test_a_report_about_something_else_marks_nothing_and_rings_nowhere(
-    changed: dict[str, str], mail_desk: MailDesk, ana: FlaskClient
+    changed: Said, mail_desk: MailDesk, ana: FlaskClient
 ) -> None:
     _, mail = answered(mail_desk, ana)
     comes_back(mail_desk, report(mail, **changed))

@@ -72,7 +72,7 @@ def test_h17_a_rule_looks_at_a_field_before_its_change_and_now(mail_desk: MailDe
 
 
 def test_h17_the_first_row_that_matches_ends_its_table(mail_desk: MailDesk) -> None:
-    rows = [
+    rows: list[JSON] = [
         {"id": f"r{n}", "if": {"c2": {"value": ["refund"]}}, "then": {"s1": {"team": team}}}
         for n, team in enumerate(("billing", "sales"), 1)
     ]

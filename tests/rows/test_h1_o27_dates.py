@@ -10,11 +10,12 @@ from sqlalchemy import update
 
 from jobs import timers
 from rules import files
-from tests.rows.desk import a_rule, item_named, shown_messages, switch
+from tests.rows.desk import Steps, a_rule, item_named, shown_messages, switch
 from tests.rows.maildesk import MailDesk, recipient
 from tests.rows.test_o17_send_template import template
 from tests.web.desk import send
 from tickets.tables import Brand
+from tickets.values import JSON
 
 RECIPES = Path(__file__).resolve().parents[2] / "docs" / "examples" / "recipes"
 
@@ -136,9 +137,9 @@ def test_o27_a_message_as_oneself_stays_in_the_house_and_a_template_goes_out(mai
     ana = mail_desk.browser("ana", "manager", "agent", name="Ana Nowak")
     moved = {"en": {"subject": "{{ticket.subject}} moves", "body": "It is due on {{ticket.due_at}}."}}
     template(mail_desk, {"texts": moved}, "Moved")
-    note = {"text": "The schedule has changed.", "public": False, "poster": "ana"}
+    note: dict[str, JSON] = {"text": "The schedule has changed.", "public": False, "poster": "ana"}
     trigger = {"on": "changed", "field": "ticket.due_at"}
-    then = [("post_message", note), ("send_template", {"template": "E01", "to": ["customer"]})]
+    then: Steps = [("post_message", note), ("send_template", {"template": "E01", "to": ["customer"]})]
     code = a_rule(mail_desk.desk, trigger, then=then, kind="project")
     switch(mail_desk.desk, code, on=on)
     for kind in ("project", "task"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -84,7 +85,7 @@ def test_h8_a_script_weighs_many_factors_and_tables_go_on_with_what_it_found(scr
 
 
 #: What alone is too little to reach six, and what makes it six together.
-FACTORS = {
+FACTORS: dict[str, dict[str, Any]] = {
     "words": {"text": "A refund, for the third time"},
     "tag": {"tags": ["vip"]},
     "field": {"fields.topic": "warranty"},
@@ -119,7 +120,7 @@ def test_h8_tags_fields_history_and_the_customer_count_together(
     publish(script_desk.services, EntryKind.SCRIPT, {"name": "Weigh", "source": WEIGHS, **weighs_later})
     chosen = [FACTORS[one] for one in factors]
     state = {key: value for one in chosen for key, value in one.items() if key in ("tags", "fields.topic")}
-    ticket = script_desk.desk.ticket(email=KIM, name="Kim", **state)  # type: ignore[arg-type]
+    ticket = script_desk.desk.ticket(email=KIM, name="Kim", **state)
     work(script_desk.services)
     if "history" in factors:
         send(ana, f"/tickets/{ticket}/fields/team", {"value": "billing"})

@@ -36,7 +36,7 @@ OWN: dict[str, dict[str, Any]] = {
     "project": {"sponsor": "The board\nof Acme", "signed": True},
 }
 #: (kind, key, what it takes) of the desk's own fields.
-CUSTOM = (
+CUSTOM: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("timesheet", "mileage", "number", {}),
     ("job", "period", "text", {}),
     ("task", "effort", "choice", {"small": "Small", "large": "Large"}),
@@ -67,6 +67,7 @@ def how_many(desk: Desk) -> int:
 def made(api: Api, kind: str, **given: Any) -> dict[str, Any]:
     answer = api.post("tickets", {"kind": kind, **COMMON, **given})
     assert answer.status_code == 201, answer.json
+    assert answer.json is not None
     found: dict[str, Any] = answer.json
     return found
 

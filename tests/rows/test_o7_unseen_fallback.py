@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rows.desk import a_rule
+from tests.rows.desk import Steps, a_rule
 from tests.rows.maildesk import MailDesk, html_of, text_of
 from tests.web.desk import send
 
@@ -95,7 +95,7 @@ def test_o2_a_rules_message_is_e_mailed_only_when_it_was_not_seen(mail_desk: Mai
 def test_a_message_of_a_rule_that_publishes_the_ticket_leaves_its_customer_the_minute_too(
     mail_desk: MailDesk, seen: bool
 ) -> None:
-    steps = [("post_message", {"text": "We look into it."}), ("set_published", {"published": True})]
+    steps: Steps = [("post_message", {"text": "We look into it."}), ("set_published", {"published": True})]
     a_rule(mail_desk.desk, {"on": "created"}, then=steps)
     ticket = mail_desk.desk.ticket("A refund")
     assert mail_desk.work() == []
@@ -109,7 +109,7 @@ def test_a_message_of_a_rule_that_publishes_the_ticket_leaves_its_customer_the_m
 
 
 def test_a_message_of_a_rule_that_hides_the_ticket_is_e_mailed_at_once(mail_desk: MailDesk) -> None:
-    steps = [("set_published", {"published": False}), ("post_message", {"text": "We look into it."})]
+    steps: Steps = [("set_published", {"published": False}), ("post_message", {"text": "We look into it."})]
     a_rule(mail_desk.desk, {"on": "created"}, then=steps)
     mail_desk.desk.ticket("A refund", published=True)
     assert [text_of(one).splitlines()[0] for one in mail_desk.work()] == ["We look into it."]

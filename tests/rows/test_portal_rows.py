@@ -52,7 +52,7 @@ def test_o24_every_time_in_the_portal_is_in_the_customers_zone(
 ) -> None:
     ticket = desk.ticket("Parcel", published=True)
     enter(desk, client)
-    assert post(client, "/portal/settings", {"language": "en", "zone": zone}).status_code == 303  # type: ignore[attr-defined]
+    assert post(client, "/portal/settings", {"language": "en", "zone": zone}).status_code == 303
     for path in ("/portal/", f"/portal/items/{ticket}"):
         page = client.get(path).get_data(as_text=True)
         times = re.findall(r'<time datetime="([^"]+)"[^>]*>([^<]*)<', page)
@@ -127,7 +127,7 @@ def test_w9_an_anonymous_reporter_answers_in_the_portal_and_no_mail_leaves_the_h
     assert entered.status_code == 303
     assert "We have your report." in back.get("/portal/items/1").get_data(as_text=True)
     sent = post(back, "/portal/items/1", {"text": "It was on Friday.", "files": (io.BytesIO(b"x"), "till.txt")})
-    assert sent.location == "/portal/items/1"  # type: ignore[attr-defined]
+    assert sent.location == "/portal/items/1"
     send(ana, "/tickets/1/messages", {"text": "Who else knows?", "kind": "reply"})
     assert mail_desk.work() == []
     read = back.get("/portal/items/1").get_data(as_text=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from argon2 import PasswordHasher
 from flask.testing import FlaskClient
@@ -30,7 +32,7 @@ PASSWORD = "a long enough password"
 # The cheapest argon2 there is: checking takes what the stored hash says, and tests sign in often.
 _HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
-TRIAGE: dict[str, JSON] = {
+TRIAGE: dict[str, Any] = {
     "name": "New ticket triage",
     "kind": "ticket",
     "enabled": True,
@@ -148,7 +150,7 @@ class Desk:
                 self.clock.now(),
             )
 
-    def publish(self, table: dict[str, JSON] = TRIAGE) -> str:
+    def publish(self, table: Mapping[str, JSON] = TRIAGE) -> str:
         """Make a table live; its code."""
         with self.services.db.write() as connection:
             code = rule_list.create(
@@ -196,7 +198,7 @@ def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> TestRe
     return client.post("/sign-in", data={"csrf_token": token(form), "email": email, "password": password})
 
 
-def send(client: FlaskClient, path: str, data: dict[str, object] | None = None, **more: object) -> TestResponse:
+def send(client: FlaskClient, path: str, data: Mapping[str, object] | None = None, **more: object) -> TestResponse:
     """Send a form with the session's token, taken from the smallest page that carries it, whoever is signed in."""
     page = client.get("/portal/sign-in")
     return client.post(path, data={"csrf_token": token(page), **(data or {})}, **more)

@@ -26,7 +26,7 @@ ENRICH = {"code": "S01", "name": "Enrich", "source": 'ticket.add_note("Looked at
 TABLE: dict[str, Any] = {
     **TRIAGE,
     "code": "A01",
-    "steps": [*TRIAGE["steps"], {"id": "s3", "do": "post_message"}, {"id": "s4", "do": "run_script"}],  # type: ignore[misc]
+    "steps": [*TRIAGE["steps"], {"id": "s3", "do": "post_message"}, {"id": "s4", "do": "run_script"}],
     "rows": [
         {"id": "r1", "if": {"c1": "chat"}, "then": {"s1": {"team": "sales"}, "s3": {"template": "E01"}}},
         {"id": "r2", "if": {"c2": {"value": ["refund"]}}, "then": {"s1": {"team": "billing"}, "s4": {"script": "S01"}}},

@@ -45,7 +45,7 @@ def the_list(desk: Desk, key: str = "VIPS") -> ListSpec:
         return lists.lists(connection)[key]
 
 
-def save(client: FlaskClient, members: str, *, seen: int, label: str = "VIPs", key: str = "VIPS"):  # type: ignore[no-untyped-def]
+def save(client: FlaskClient, members: str, *, seen: int, label: str = "VIPs", key: str = "VIPS"):
     return send(client, f"/lists/{key}", {"label": label, "members": members, "seen": seen})
 
 

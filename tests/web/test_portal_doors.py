@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
+from werkzeug.test import TestResponse
 
 from jobs.tables import OutboxRow
 from tests.web.desk import Desk, send, token
@@ -16,6 +18,8 @@ from tickets import people, requests, tokens
 from tickets import store as items
 from tickets.attachments import NewAttachment
 from tickets.events import Actor, ActorKind, Cause
+from tickets.item import ItemKind
+from tickets.questions import questions_from
 from tickets.tables import (
     Attachment,
     Blob,
@@ -52,7 +56,7 @@ def enter(desk: Desk, client: FlaskClient, email: str = CAMILLE) -> None:
     assert client.post(link, data={"csrf_token": token(client.get(link))}).location == "/portal/"
 
 
-def post(client: FlaskClient, path: str, data: dict[str, object] | None = None) -> object:
+def post(client: FlaskClient, path: str, data: Mapping[str, object] | None = None) -> TestResponse:
     page = client.get("/portal/report")
     return client.post(path, data={"csrf_token": token(page), **(data or {})})
 
@@ -68,7 +72,7 @@ def a_request(
         person = people.person_for(connection, email=email, name="", language="en", now=desk.clock.now())
         made = requests.send(
             connection,
-            requests.QuestionsToAsk("Papers", requests.questions_from(questions), sign_in=sign_in),
+            requests.QuestionsToAsk("Papers", questions_from(questions), sign_in=sign_in),
             person=person,
             item=item,
             key=f"test:{email}:{desk.clock.now()}:{item}",
@@ -177,7 +181,7 @@ def test_a_session_ends_by_itself_and_with_the_persons_erasure(desk: Desk, clien
     enter(desk, client)
     assert client.get("/portal/").status_code == 200
     with desk.services.db.write() as connection:
-        connection.execute(PersonAddress.__table__.delete())
+        connection.execute(delete(PersonAddress))
     assert client.get("/portal/").status_code == 302
 
 
@@ -415,7 +419,7 @@ def test_somebody_anonymous_comes_back_by_their_code_alone(desk: Desk, app: APIF
         code = people.new_code(connection, person)
         made = items.create_item(
             connection,
-            kind=items.ItemKind.TICKET,
+            kind=ItemKind.TICKET,
             state={"subject": "My report", "customer": person, "published": True},
             actor=Actor(ActorKind.CUSTOMER, str(person)),
             now=desk.clock.now(),

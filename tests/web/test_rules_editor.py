@@ -183,7 +183,7 @@ def test_settings_are_read_from_their_form(desk: Desk, manager: FlaskClient) -> 
 
 def test_a_new_row_and_a_new_column_get_ids_no_version_had(desk: Desk, manager: FlaskClient) -> None:
     table = copy.deepcopy(TRIAGE)
-    table["rows"].append({"id": "r9", "if": {}, "then": {"s1": {"team": "sales"}}})  # type: ignore[union-attr]
+    table["rows"].append({"id": "r9", "if": {}, "then": {"s1": {"team": "sales"}}})
     desk.publish(table)
     edit(manager, desk, do="delete_row", row="r9")
     send(manager, "/rules/A01/publish", {"seen": stored(desk).draft_count, "note": "Out with it"})
@@ -211,7 +211,7 @@ def test_a_problem_stands_in_its_cell_with_what_is_allowed(desk: Desk, manager: 
 
 def test_a_row_never_reached_can_be_moved_above_its_catcher_in_one_click(desk: Desk, manager: FlaskClient) -> None:
     table = copy.deepcopy(TRIAGE)
-    table["rows"].append(  # type: ignore[union-attr]
+    table["rows"].append(
         {"id": "r3", "if": {"c1": {"value": "email"}, "c2": {"value": ["refund"]}}, "then": {"s1": {"team": "sales"}}}
     )
     desk.publish(table)
@@ -453,8 +453,8 @@ def test_scripts_and_templates_are_not_opened_as_tables(desk: Desk, manager: Fla
 def test_what_people_type_is_shown_as_text(desk: Desk, manager: FlaskClient, hostile: str) -> None:
     table = copy.deepcopy(TRIAGE)
     table["name"] = hostile
-    table["rows"][1]["if"]["c2"]["value"] = [hostile]  # type: ignore[index,call-overload]
-    table["rows"][1]["note"] = hostile  # type: ignore[index,call-overload]
+    table["rows"][1]["if"]["c2"]["value"] = [hostile]
+    table["rows"][1]["note"] = hostile
     desk.publish(table)
     edit(manager, desk, do="note", row="r1", note=hostile)
     for path in ("", "/A01", "/A01/rows/r2", "/A01/rows/r1/menu", "/A01/review", "/A01/settings"):
@@ -496,8 +496,8 @@ def test_a_template_is_written_published_and_sent_by_a_table(desk: Desk, manager
     assert content is not None
     assert content["texts"] == {"en": {"subject": "Hello", "body": "Dear {{customer.name}},"}}
     table = copy.deepcopy(TRIAGE)
-    table["steps"].append({"id": "s3", "do": "post_message"})  # type: ignore[union-attr]
-    table["rows"][1]["then"]["s3"] = {"template": code}  # type: ignore[index,call-overload]
+    table["steps"].append({"id": "s3", "do": "post_message"})
+    table["rows"][1]["then"]["s3"] = {"template": code}
     desk.publish(table)
     assert "New ticket triage" in text_of(manager.get(f"/templates/{code}"))
     assert "Welcome" in words(text_of(manager.get("/rules/A01")))

@@ -200,7 +200,7 @@ def test_a_value_that_another_reader_would_take_for_an_operator_stays_a_value(ap
         text = texts.cell_text(IF, head, cell, DESK)
         for language in texts.READERS:
             again = texts.from_text(IF, head, text, DESK, language)
-            assert the_condition(DESK_TEXT, again) == ("contains_any", [word])  # type: ignore[arg-type]
+            assert the_condition(DESK_TEXT, again) == ("contains_any", [word])
 
 
 DESK_TEXT = next(field for field, _operator, _cell in cells() if field.key == "message.text")

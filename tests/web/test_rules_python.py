@@ -132,7 +132,7 @@ def test_a_script_that_says_more_is_told_line_by_line_and_no_table_made(
 
 
 def test_of_a_table_that_no_script_can_say_none_is_made(desk: Desk, both: FlaskClient) -> None:
-    rows = [{**row, "rearm": "once_per_item"} for row in TRIAGE["rows"]]  # type: ignore[union-attr,dict-item]
+    rows = [{**row, "rearm": "once_per_item"} for row in TRIAGE["rows"]]
     code = desk.publish({**TRIAGE, "rows": rows})
     page = words(both.get(f"/rules/{code}/python").text)
     assert "Row 1: It does not fire every time" in page

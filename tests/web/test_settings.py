@@ -119,7 +119,7 @@ def test_a_field_made_here_is_a_column_and_a_step_at_once(desk: Desk, admin: Fla
     table = {**TRIAGE, "columns": [{"id": "c1", "field": "ticket.fields.topic"}],
              "rows": [{"id": "r1", "if": {"c1": "refund"}, "then": {"s1": {"team": "billing"}}}]}  # fmt: skip
     desk.publish(table)
-    first, second = desk.ticket(**{"fields.topic": "refund"}), desk.ticket()  # type: ignore[arg-type]
+    first, second = desk.ticket(**{"fields.topic": "refund"}), desk.ticket()
     desk.work()
     assert (desk.state(first)["team"], desk.state(second)["team"]) == ("billing", "sales")
 
@@ -190,7 +190,7 @@ def test_what_nothing_uses_is_deleted(desk: Desk, admin: FlaskClient, path: str)
 
 def test_what_tickets_have_is_not_deleted_either(desk: Desk, admin: FlaskClient) -> None:
     send(admin, "/settings/fields/new", MADE["fields"][1])
-    desk.ticket(team="sales", brand="acme", **{"fields.topic": "refund"})  # type: ignore[arg-type]
+    desk.ticket(team="sales", brand="acme", **{"fields.topic": "refund"})
     for path in ("teams/sales", "brands/acme", "fields/ticket.topic"):
         answer = send(admin, f"/settings/{path}/delete")
         assert (path, answer.status_code) == (path, 409)
