@@ -39,7 +39,7 @@ def desk_with_groups(served: Served) -> Served:
         vips = ListSpec("VIPS", "VIPs", True, ("camille@customer.test", "jan@customer.test"))
         lists.save_list(connection, vips, Change("alex", NOW))
     table = copy.deepcopy(TRIAGE)
-    table["rows"][0]["groups"] = GROUPS  # type: ignore[index]
+    table["rows"][0]["groups"] = GROUPS
     desk.publish({**table, "scope": [{"field": "ticket.brand", "value": "acme"}]})
     return served
 
