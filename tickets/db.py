@@ -73,7 +73,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         return _sqlite_moment if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
 
 
-@lru_cache(maxsize=MOMENTS)
 def _sqlite_text(value: datetime | None) -> str | None:
     """2026-11-22 09:00:00.000000, in UTC."""
     if value is None:
@@ -81,7 +80,13 @@ def _sqlite_text(value: datetime | None) -> str | None:
     if value.tzinfo is not UTC:
         if value.tzinfo is None:
             raise ValueError(f"{value!r} has no time zone")
+        # Remembered only in UTC: of an hour that a zone has twice, both are equal to a dictionary.
         value = value.astimezone(UTC)
+    return _utc_text(value)
+
+
+@lru_cache(maxsize=MOMENTS)
+def _utc_text(value: datetime) -> str:
     return value.isoformat(" ", "microseconds")[:_TEXT_CHARS]
 
 

@@ -351,11 +351,11 @@ def answers_as_fields(
         target = known.get(key)
         if target is None:
             continue
-        if target.type is FieldType.TIME and isinstance(value, str) and len(value) == len("2026-01-31"):
-            value = iso(datetime.combine(date.fromisoformat(value), time(), ZoneInfo(zone)))
         try:
+            if target.type is FieldType.TIME and isinstance(value, str) and len(value) == len("2026-01-31"):
+                value = iso(datetime.combine(date.fromisoformat(value), time(), ZoneInfo(zone)))
             effects.append(SetField(CUSTOM + key, clean_value(target, value)))
-        except BadValue:
+        except (BadValue, ValueError):  # words of ten letters are no date, and not every date is a moment
             continue  # the answer stands with the request; the field holds something else
     return effects
 

@@ -25,24 +25,31 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@lru_cache(maxsize=MOMENTS)
 def iso(at: datetime) -> str:
     """The one text form of a time that we store in JSON: UTC, microseconds, `+00:00`.
 
-    Raises `ValueError` for a time without a zone."""
-    if at.tzinfo is not UTC:
-        if at.tzinfo is None:
-            raise ValueError(f"{at!r} has no time zone")
-        at = at.astimezone(UTC)
+    Raises `ValueError` for a time without a zone, or outside the years there are in UTC."""
+    # Remembered only in UTC: of an hour that a zone has twice, both are equal to a dictionary.
+    return _utc_text(at if at.tzinfo is UTC else _in_utc(at))
+
+
+@lru_cache(maxsize=MOMENTS)
+def _utc_text(at: datetime) -> str:
     return at.isoformat(timespec="microseconds")
 
 
 def from_iso(text: str) -> datetime:
-    """Read what `iso` wrote. Raises `ValueError` for anything without a zone."""
-    at = datetime.fromisoformat(text)
+    """Read what `iso` wrote. Raises `ValueError` for anything without a zone, or outside the years there are in UTC."""
+    return _in_utc(datetime.fromisoformat(text))
+
+
+def _in_utc(at: datetime) -> datetime:
     if at.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone")
-    return at.astimezone(UTC)
+        raise ValueError(f"{at!r} has no time zone")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{at!r} is no moment in UTC") from None
 
 
 class JsonText(str):

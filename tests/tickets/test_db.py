@@ -139,6 +139,16 @@ def test_a_moment_comes_back_as_it_went_in_and_is_kept_in_utc(database: Database
                 assert kept.scalar_one() == utc.strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
+def test_the_hour_that_a_zone_has_twice_is_two_hours_in_the_database(database: Database):
+    once = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Paris"))
+    for at, hour in ((once, 0), (once.replace(fold=1), 1)):
+        with database.write() as connection:
+            key = connection.execute(CHANGE.values(at=at)).inserted_primary_key
+            assert key is not None
+            found = connection.execute(select(SettingChange.at).where(SettingChange.id == key[0])).scalar_one()
+        assert found == datetime(2026, 10, 25, hour, 30, tzinfo=UTC)
+
+
 def test_a_moment_without_a_zone_is_refused_and_not_written(database: Database):
     with pytest.raises(StatementError, match="has no time zone"), database.write() as connection:
         connection.execute(CHANGE.values(at=datetime(2026, 3, 1)))  # noqa: DTZ001

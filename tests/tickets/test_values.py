@@ -1,14 +1,18 @@
-"""What may be stored as JSON: the quick look at a value and the one that says where it is wrong agree on everything."""
+"""What may be stored as JSON: the quick look at a value and the one that says where it is wrong agree on everything.
+
+And the one text form of a moment."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickets.values import MAX_DEPTH, json_problem
+from tickets.values import MAX_DEPTH, from_iso, iso, json_problem
 
 
 class Words(str):
@@ -88,3 +92,20 @@ def test_what_lies_too_deep_is_refused_and_an_empty_list_at_the_last_level_is_no
         deep = [deep]
     assert json_problem(deep) is None
     assert json_problem([deep]) == f"value{'[0]' * (MAX_DEPTH + 1)} is nested more than {MAX_DEPTH} levels deep"
+
+
+def test_the_hour_that_a_zone_has_twice_is_two_hours_as_text():
+    once = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Paris"))
+    for _ in range(2):
+        assert iso(once) == "2026-10-25T00:30:00.000000+00:00"
+        assert iso(once.replace(fold=1)) == "2026-10-25T01:30:00.000000+00:00"
+        assert iso(datetime(2026, 10, 25, 0, 30, tzinfo=UTC)) == "2026-10-25T00:30:00.000000+00:00"
+
+
+def test_a_moment_outside_the_years_there_are_is_refused_like_one_without_a_zone():
+    for text in ("0001-01-01T00:00:00+02:00", "9999-12-31T23:00:00-02:00", "2026-01-01T00:00:00"):
+        with pytest.raises(ValueError, match=r"is no moment in UTC|has no time zone"):
+            from_iso(text)
+        with pytest.raises(ValueError, match=r"is no moment in UTC|has no time zone"):
+            iso(datetime.fromisoformat(text))
+    assert iso(from_iso("0001-01-01T00:00:00+00:00")) == "0001-01-01T00:00:00.000000+00:00"
