@@ -38,9 +38,9 @@ def row_says_no(
     if live is None or not live.enabled:
         return f"{code}, which {did}, is switched off"
     event = store.event(connection, int(payload["event"]))
-    own = _own_changes(store.later_events(connection, item.id, event.seq), event)
-    facts = gather(connection, event, item, own, desk.vocabulary, now)
-    facts = with_scripts_at_work(facts, connection, desk, event, ())
+    later = store.later_events(connection, item.id, event.seq)
+    facts = gather(connection, event, item, _own_changes(later, event), desk.vocabulary, now)
+    facts = with_scripts_at_work(facts, connection, desk, event, later)
     try:
         decision = decide(desk.ruleset, facts, only_rows=frozenset({row_key}))
     except RulesError as error:

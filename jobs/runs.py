@@ -373,7 +373,12 @@ def _finish(services: Services, row: AnyRow, token: str, outcome: Outcome) -> No
             chain=store.Chain(
                 root_id=row.root_id,
                 depth=row.depth,
-                payload={"run_id": row.id, "script": row.script, "status": outcome.status},
+                payload={
+                    "run_id": row.id,
+                    "script": row.script,
+                    "version": row.version,
+                    "status": outcome.status,
+                },
             ),
         )
 

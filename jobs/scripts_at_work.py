@@ -6,12 +6,13 @@ card are skipped, and decided again when the run's own event has been (docs/deci
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from jobs.live import Desk
 from jobs.second_looks import decide_again
@@ -23,10 +24,14 @@ from tickets.prepared import Prepared
 from tickets.tables import EventRow
 from tickets.values import JSON
 
-#: Runs of one item that are looked at, the oldest first.
+log = logging.getLogger(__name__)
+
+#: Runs of one item that are looked at, the oldest first; of more, the next ones count when these have ended.
 RUNS = 100
-#: Decisions of one item that are looked through for rows that a run kept from being decided, the newest first.
+#: Decisions of one item since a run was asked for that are looked through for rows that it kept from being decided,
+#: the newest first. That there were more is logged.
 DECISIONS = 200
+_TO_BE_HANDLED = ("pending", "waiting")
 
 
 def with_scripts_at_work(
@@ -41,19 +46,25 @@ def _at_work(
 ) -> Mapping[str, Mapping[str, JSON]]:
     """The scripts, as `rules.facts.Facts.writing`.
 
-    Those that are queued or run, and those that have ended but whose own event, among `later`, was not handled yet."""
+    Those that are queued or run, and those that have ended but whose own event, among `later`, is still to be handled.
+    One that was handled, or set aside, brings no card any more to an event that is given back."""
     found: dict[str, dict[str, Any]] = {}
     runs = [(row.id, row.script, row.version) for row in _UNFINISHED.all(connection, {"item": event.item_id})]
     ended = [one for one in later if one.kind is EventKind.SCRIPT]
     if ended:
-        roots, keys = {one.root_id for one in ended}, {_key(one): one for one in ended}
+        left = select(EventRow.id).where(
+            EventRow.id.in_([one.id for one in ended]), EventRow.status.in_(_TO_BE_HANDLED)
+        )
+        open_ids = set(connection.execute(left).scalars())
+        keys = {_key(one): one for one in ended if one.id in open_ids}
+        roots = {one.root_id for one in keys.values()}
         done = connection.execute(select(Fired.row_key).where(Fired.root_id.in_(roots), Fired.row_key.in_(keys)))
         for row in done:  # the event that waited for this run has applied it
             keys.pop(row.row_key, None)
-        runs += [(cast(int, one.payload["run_id"]), str(one.payload["script"]), None) for one in keys.values()]
+        runs += [(_run_of(one), str(one.payload["script"]), one.payload.get("version")) for one in keys.values()]
     for run_id, code, version in runs:
         script = desk.scripts.get(code)
-        if script is not None and version in (None, script.version) and not _writes_cards(script.content):
+        if script is not None and version == script.version and not _writes_cards(script.content):
             continue
         line = found.setdefault(code, {"name": script.name if script else code, "runs": []})
         line["runs"].append(run_id)
@@ -74,8 +85,12 @@ def run_key(script: str, run_id: JSON) -> str:
     return f"{script}/run{run_id}"
 
 
+def _run_of(ended: Event) -> int:
+    return cast(int, ended.payload["run_id"])
+
+
 def _key(ended: Event) -> str:
-    return run_key(str(ended.payload["script"]), ended.payload["run_id"])
+    return run_key(str(ended.payload["script"]), _run_of(ended))
 
 
 def _writes_cards(content: Mapping[str, Any]) -> bool:
@@ -97,16 +112,23 @@ def look_again(connection: Connection, event: Event, now: datetime) -> bool:
     True when there are such rows."""
     if event.kind is not EventKind.SCRIPT:
         return False
-    run_id = event.payload["run_id"]
+    run_id = _run_of(event)
     rows: dict[int, list[str]] = {}
+    asked = select(func.min(DecisionRow.id)).join(RunRow, RunRow.event_id == DecisionRow.event_id)
     decisions = connection.execute(
         select(DecisionRow.skipped, EventRow.id, EventRow.kind, EventRow.payload)
         .join(EventRow, EventRow.id == DecisionRow.event_id)
-        .where(DecisionRow.item_id == event.item_id, EventRow.status == "done")
+        .where(
+            DecisionRow.item_id == event.item_id,
+            DecisionRow.id >= func.coalesce(asked.where(RunRow.id == run_id).scalar_subquery(), 0),
+            EventRow.status == "done",
+        )
         .order_by(DecisionRow.id.desc())
-        .limit(DECISIONS)
-    )
-    for one in decisions:
+        .limit(DECISIONS + 1)
+    ).all()
+    if len(decisions) > DECISIONS:
+        log.warning("script.looked_back_no_further", extra={"item": event.item_id, "run": run_id, "most": DECISIONS})
+    for one in decisions[:DECISIONS]:
         event_id = cast(int, one.payload["event_id"]) if one.kind in SECOND_LOOKS else one.id
         for skipped in one.skipped:
             keys = rows.setdefault(event_id, []) if run_id in skipped.get("runs", ()) else None

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from jobs import automation
+from jobs import automation, parked, runs, scripts_at_work
 from jobs.rechecking import NotKnownNow, row_says_no
 from jobs.services import Services
 from jobs.tables import RunRow
+from rules import store as rule_list
 from rules.store import EntryKind
 from tests.builders import a_ticket
 from tests.environment.sandbox import SandboxService
@@ -19,6 +20,7 @@ from tests.jobs.desk import a_working_desk, decisions, item, publish, table, wor
 from tickets import store
 from tickets.effects import SetField
 from tickets.events import Actor, ActorKind, Cause
+from tickets.tables import EventRow
 
 RUNS_IT = """
 code: A01
@@ -58,16 +60,21 @@ def script(desk: Services, source: str, actions: list[str], **more: object) -> N
     publish(desk, EntryKind.SCRIPT, content)
 
 
-def changed(desk: Services, item_id: int) -> None:
-    """A colleague changes the priority, and the rules decide that; no script runs meanwhile."""
+def put(desk: Services, item_id: int, field: str, value: str) -> None:
+    """A colleague changes a field; nobody decides that yet."""
     with desk.db.write() as connection:
         store.change_item(
             connection,
             store.read_item(connection, item_id, lock=True),
-            lines=[store.Lines((SetField("priority", "high"),), Cause("person"))],
+            lines=[store.Lines((SetField(field, value),), Cause("person"))],
             actor=Actor(ActorKind.AGENT, "ana", "Ana"),
             now=desk.clock.now(),
         )
+
+
+def changed(desk: Services, item_id: int, to: str = "high") -> None:
+    """A colleague changes the priority, and the rules decide that; no script runs meanwhile."""
+    put(desk, item_id, "priority", to)
     automation.drain(desk)
 
 
@@ -125,14 +132,7 @@ def test_a_card_is_unknown_while_the_script_that_wrote_it_is_at_work_again(desk:
     ticket = a_ticket(desk.db).item_id
     work(desk)
     table(desk, READS_IT)
-    with desk.db.write() as connection:
-        store.change_item(
-            connection,
-            store.read_item(connection, ticket, lock=True),
-            lines=[store.Lines((SetField("status", "waiting_team"),), Cause("person"))],
-            actor=Actor(ActorKind.AGENT, "ana", "Ana"),
-            now=desk.clock.now(),
-        )
+    put(desk, ticket, "status", "waiting_team")
     automation.drain(desk)
     changed(desk, ticket)
     assert tags(desk, ticket) == []
@@ -158,8 +158,72 @@ def test_what_leaves_by_such_a_row_waits_for_the_script_and_is_cancelled_by_its_
     changed(desk, ticket)
     with pytest.raises(NotKnownNow):
         no()
+    assert runs.run_due(desk) == 1
+    with pytest.raises(NotKnownNow):  # its card comes with its event, which nobody has handled yet
+        no()
     work(desk)
     assert no() == "the row of A02 that wrote it does not match any more"
+
+
+def test_a_run_that_has_ended_counts_by_the_version_it_was_of(desk: Services) -> None:
+    script(desk, WRITES, ["set_context"])
+    table(desk, RUNS_IT)
+    table(desk, READS_IT)
+    ticket = a_ticket(desk.db).item_id
+    automation.drain(desk)
+    put(desk, ticket, "priority", "high")
+    manifest = {"fields_read": [], "actions": ["add_tags"], "operations": []}
+    second = {"name": "Find charges", "source": "ticket.add_tags(['seen'])", "manifest": manifest}
+    with desk.db.write() as connection:
+        first = rule_list.entry(connection, "S01").draft_count
+        seen = rule_list.save_draft(connection, "S01", second, author="ana", seen=first, now=desk.clock.now())
+        rule_list.publish(connection, "S01", author="ana", note="", seen=seen, now=desk.clock.now())
+    assert runs.run_due(desk) == 1
+    work(desk)
+    assert tags(desk, ticket) == ["charged-twice"]
+
+
+def test_rows_are_looked_for_as_far_back_as_the_run_was_asked_for_and_a_bound_is_told(
+    desk: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(scripts_at_work, "DECISIONS", 4)
+    script(desk, WRITES, ["set_context"])
+    table(desk, RUNS_IT.replace("{on: created}", "{on: changed, field: status}"))
+    table(desk, READS_IT)
+    ticket = a_ticket(desk.db).item_id
+    for priority in ("high", "low", "normal"):
+        changed(desk, ticket, priority)
+    assert tags(desk, ticket) == ["no-charges"]
+    put(desk, ticket, "status", "waiting_team")
+    automation.drain(desk)
+    changed(desk, ticket)
+    work(desk)
+    assert tags(desk, ticket) == ["charged-twice", "no-charges"]
+    assert "looked_back_no_further" not in caplog.text
+    put(desk, ticket, "status", "open")
+    automation.drain(desk)
+    for priority in ("low", "normal", "high", "low"):
+        changed(desk, ticket, priority)
+    work(desk)
+    assert "looked_back_no_further" in caplog.text
+
+
+def test_an_event_that_is_given_back_after_the_script_had_ended_waits_for_it_no_more(desk: Services) -> None:
+    script(desk, f"{WRITES}\nticket.set_priority(1 // 0)", ["set_context", "set_priority"])
+    table(desk, RUNS_IT)
+    table(desk, READS_IT)
+    ticket = a_ticket(desk.db).item_id
+    automation.drain(desk)
+    put(desk, ticket, "priority", "high")
+    with desk.db.write() as connection:
+        aside = update(EventRow).where(EventRow.item_id == ticket, EventRow.seq == 2)
+        connection.execute(aside.values(status="parked", error="The disk was full"))
+    work(desk)
+    assert tags(desk, ticket) == []
+    with desk.db.write() as connection:
+        assert parked.handle_again(connection, desk.clock.now()) == 1
+    work(desk)
+    assert tags(desk, ticket) == ["no-charges"]
 
 
 def test_rules_that_run_when_a_script_has_ended_see_the_card_it_wrote(desk: Services) -> None:

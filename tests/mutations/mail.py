@@ -109,7 +109,7 @@ MUTATIONS = (
     Mutation(
         "suggested reply: its own row's changes are no reason",
         "jobs/rechecking.py",
-        "    facts = gather(connection, event, item, own, desk.vocabulary, now)\n",
+        "    facts = gather(connection, event, item, _own_changes(later, event), desk.vocabulary, now)\n",
         "    facts = gather(connection, event, item, [], desk.vocabulary, now)\n",
         AGAIN + "test_what_the_row_itself_changed_does_not_cancel_its_reply",
     ),

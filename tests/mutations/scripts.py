@@ -52,6 +52,27 @@ MUTATIONS = (
         AT_WORK + "test_what_leaves_by_such_a_row_waits_for_the_script_and_is_cancelled_by_its_card[sqlite]",
     ),
     Mutation(
+        "cards: what leaves waits for the event of a run that has ended",
+        "jobs/rechecking.py",
+        "with_scripts_at_work(facts, connection, desk, event, later)",
+        "with_scripts_at_work(facts, connection, desk, event, ())",
+        AT_WORK + "test_what_leaves_by_such_a_row_waits_for_the_script_and_is_cancelled_by_its_card[sqlite]",
+    ),
+    Mutation(
+        "cards: a run whose event was handled is no longer at work",
+        "jobs/scripts_at_work.py",
+        ", EventRow.status.in_(_TO_BE_HANDLED)\n",
+        "\n",
+        AT_WORK + "test_an_event_that_is_given_back_after_the_script_had_ended_waits_for_it_no_more[sqlite]",
+    ),
+    Mutation(
+        "cards: a run counts by the version it was of",
+        "jobs/scripts_at_work.py",
+        "version == script.version and not _writes",
+        "not _writes",
+        AT_WORK + "test_a_run_that_has_ended_counts_by_the_version_it_was_of[sqlite]",
+    ),
+    Mutation(
         "cards: a run that an event waited for is no longer at work",
         "jobs/deciding.py",
         "writing=without(read.facts.writing, run.id)",
