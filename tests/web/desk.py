@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from apiflask import APIFlask
 from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 from sqlalchemy import insert
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from jobs import automation
@@ -183,6 +185,12 @@ def a_desk(url: str, data: Path, redis_url: str) -> Desk:
         )
         connection.execute(insert(Brand).values(key="acme", label="Acme Store"))
     return Desk(replace(services), clock)
+
+
+def address_of(app: APIFlask, rule: Rule, parts: dict[str, Any]) -> str:
+    """The address of a view with these parts in it."""
+    with app.test_request_context():
+        return app.url_for(rule.endpoint, **parts)
 
 
 def token(page: TestResponse) -> str:

@@ -20,6 +20,7 @@ from rules.store import EntryRow
 from tests.connectors.upstream import Upstream, as_json
 from tests.jobs.test_preview import dump
 from tests.web.desk import TRIAGE, Desk
+from tickets.db import Database
 
 WELCOME = {"code": "E01", "name": "Welcome", "texts": {"en": {"subject": "Hi", "body": "Dear {{customer.name}}"}}}
 ENRICH = {"code": "S01", "name": "Enrich", "source": 'ticket.add_note("Looked at")\n'}
@@ -201,7 +202,9 @@ EVENT = {
 def test_decide_needs_no_database_and_says_what_why_and_which_row(app: APIFlask, desk: Desk, tmp_path: Path) -> None:
     tables, events = a_file(tmp_path, {"tables": [TABLE]}), a_file(tmp_path, {"events": [EVENT]}, "events.yaml")
     desk.services.db.close()
-    app.extensions["deskhand"] = dataclasses.replace(desk.services, db=None)
+    app.extensions["deskhand"] = dataclasses.replace(
+        desk.services, db=Database(f"sqlite:///{tmp_path}/nowhere/desk.db")
+    )
     shown = flask(app, "rules", "decide", "--tables", tables, "--events", events, "--json")
     assert shown.exit_code == 0, shown.output
     decision = json.loads(shown.output)["decisions"][0]

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import NotFound
 
 import web
-from tests.web.desk import PASSWORD, Desk, send, sign_in, token
+from tests.web.desk import PASSWORD, Desk, address_of, send, sign_in, token
 from tickets.people import ROLES, Permission
 from web.access import MARK, UNMARKED, NotSaid, check_views, safe_path
 
@@ -20,13 +20,12 @@ MADE_UP = {"form": "csv"}
 def paths(app: APIFlask) -> dict[str, tuple[str, object]]:
     """Every GET and POST address of the app with made-up parts, and what its view said about itself."""
     found = {}
-    with app.test_request_context():
-        for rule in app.url_map.iter_rules():
-            values = {name: 1 if name.endswith("_id") else MADE_UP.get(name, "x") for name in rule.arguments}
-            method = "GET" if "GET" in (rule.methods or ()) else "POST"
-            view = app.view_functions[rule.endpoint]
-            if rule.endpoint not in UNMARKED:
-                found[f"{method} {app.url_for(rule.endpoint, **values)}"] = (method, getattr(view, MARK))
+    for rule in app.url_map.iter_rules():
+        values = {name: 1 if name.endswith("_id") else MADE_UP.get(name, "x") for name in rule.arguments}
+        method = "GET" if "GET" in (rule.methods or ()) else "POST"
+        view = app.view_functions[rule.endpoint]
+        if rule.endpoint not in UNMARKED:
+            found[f"{method} {address_of(app, rule, values)}"] = (method, getattr(view, MARK))
     return found
 
 
@@ -136,11 +135,10 @@ def test_every_form_without_the_sessions_token_is_refused(app: APIFlask, agent: 
         if "POST" not in (rule.methods or ()) or rule.endpoint.partition(".")[0] in TOKEN_GUARDED:
             continue
         values = {name: ticket if name.endswith("_id") else "status" for name in rule.arguments}
-        with app.test_request_context():
-            address = app.url_for(rule.endpoint, **values)
+        path = address_of(app, rule, values)
         for token_given in ({}, {"csrf_token": "made-up"}):
-            answer = agent.post(address, data={"value": "closed", "text": "hi", **token_given})
-            assert (address, answer.status_code) == (address, 400)
+            answer = agent.post(path, data={"value": "closed", "text": "hi", **token_given})
+            assert (path, answer.status_code) == (path, 400)
         tried += 1
     assert tried >= 8
     assert desk.state(ticket) == before

@@ -21,7 +21,10 @@ from web import links
 
 def stored(desk: Desk) -> list[tuple[int, int, str]]:
     with desk.services.db.read() as connection:
-        return [tuple(row) for row in connection.execute(select(Link.from_item, Link.to_item, Link.kind))]
+        return [
+            (start, end, kind)
+            for start, end, kind in connection.execute(select(Link.from_item, Link.to_item, Link.kind))
+        ]
 
 
 def events(desk: Desk) -> int:

@@ -18,8 +18,9 @@ from tickets import attachments
 from tickets.questions import MOST_FILES
 from tickets.store import later_events
 from tickets.tables import Attachment, Blob, Message, QuestionList
+from tickets.values import JSON
 
-QUESTIONS = [
+QUESTIONS: list[dict[str, JSON]] = [
     {"key": "evidence", "label": "Evidence", "type": "file"},
     {"key": "scan", "label": "Scan", "type": "file", "required": False},
     {"key": "summary", "label": "Summary", "type": "text"},

@@ -271,7 +271,9 @@ TYPES: tuple[ParamType, ...] = ("text", "number", "integer", "decimal", "bool", 
 def test_every_type_error_of_a_call_is_told_in_every_language(type_: ParamType) -> None:
     for value in ("x y", 1.5, True, ["a"], {"a": 1}, None):
         problem = type_problem(Param("days", type_, True), value)
-        for language in LANGUAGES if problem is not None else ():
+        if problem is None:
+            continue
+        for language in LANGUAGES:
             assert translated(problem, language) != problem, (problem, language)
     assert type_problem(Param("days", type_, True), None) == "days needs a value, not None"
 

@@ -223,7 +223,8 @@ def test_a_cell_shown_as_a_form_and_sent_back_means_the_same(values: list[str], 
     form.setlist("c1.value", [one.key for one in shown.widgets[0].choices if one.chosen])
     again = read_condition(form, head, WORDS, "UTC")
     assert meaning(head, again) == meaning(head, cell)
-    assert again == compact(op, sorted(values, key=list(TOPIC.options or {}).index), default)
+    in_order = sorted(values, key=list(TOPIC.options or {}).index)
+    assert again == compact(op, in_order, default)
 
 
 def meaning(head: dict[str, Any], cell: JSON) -> tuple[str, frozenset[str]]:
@@ -258,7 +259,7 @@ def test_every_action_has_a_form_that_reads_back_as_nothing_when_it_is_empty() -
 def test_a_change_in_a_system_has_a_field_for_each_input_and_reads_back_what_it_shows() -> None:
     words = replace(WORDS, changes=MANY_WORDS.changes)
     head = {"id": "s1", "do": "change_system"}
-    cell = {
+    cell: dict[str, JSON] = {
         "change": "crm.add_note",
         "inputs": {"text": "One\n{{ticket.subject}}", "amount": "12.50", "urgent": True},
         "recheck": False,

@@ -33,7 +33,7 @@ def stored(desk: Desk, code: str = "A01") -> Stored:
         return rule_list.entry(connection, code)
 
 
-def edit(client: FlaskClient, desk: Desk, code: str = "A01", **fields: object) -> TestResponse:
+def edit(client: FlaskClient, desk: Desk, code: str = "A01", /, **fields: object) -> TestResponse:
     data = {"seen": stored(desk, code).draft_count, **{key.replace("__", "."): value for key, value in fields.items()}}
     return send(client, f"/rules/{code}/edit", data)
 

@@ -237,7 +237,7 @@ def test_a_text_ten_times_as_long_takes_about_ten_times_as_long(pattern: str) ->
     ruleset = rules_offline.ruleset([table], DESK)
     took = []
     for size in (100_000, 1_000_000):
-        facts = {
+        facts: dict[str, JSON] = {
             "now": "2026-11-21T09:31:00.000000+00:00",
             "item": {"id": 1, "kind": "ticket"},
             "event": {"id": 1, "kind": "created", "actor": "customer", "at": "2026-11-21T09:31:00.000000+00:00"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
@@ -17,9 +19,8 @@ from tickets import store as items
 from tickets.effects import SetField
 from tickets.events import Actor, ActorKind, Cause
 from tickets.tables import EventRow, History, Message, WorkItem
-from tickets.values import JSON
 
-NOBODY_NEXT: dict[str, JSON] = {
+NOBODY_NEXT: dict[str, Any] = {
     "name": "Give it to somebody",
     "kind": "ticket",
     "enabled": True,
