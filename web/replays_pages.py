@@ -16,6 +16,7 @@ from jobs.queues import Work
 from jobs.replays import story
 from jobs.replays import work as replays
 from jobs.replays.work import Picked, Refused
+from jobs.system_texts import SYSTEM_TEXTS
 from rules import store as rule_list
 from rules.actions import ACTIONS
 from rules.store import EntryKind, EntryNotFound, Stored
@@ -62,8 +63,7 @@ def index() -> ResponseReturnValue:
             chosen=set(request.args.getlist("draft")) or {one.code for one in drafts},
             days=DAYS,
             tickets=TICKETS,
-            kinds=[(key, in_words(label)) for key, label in KIND_PLURALS.items()],
-            statuses=[(key, in_words(label)) for key, label in statuses_of("ticket").items()],
+            which=_which(),
             teams=sorted(known.teams.items(), key=lambda one: one[1].casefold()),
             recent=replays_store.recent(connection),
             entries=known.entries,
@@ -77,14 +77,15 @@ def index() -> ResponseReturnValue:
 def start() -> ResponseReturnValue:
     """Ask for one. It is played in the background; its page says how far it is."""
     days, most = request.form.get("days", 0, type=int), request.form.get("tickets", 0, type=int)
-    kind = request.form.get("kind", "ticket")
-    if days not in DAYS or most not in TICKETS or kind not in KIND_PLURALS:
+    kind, _, status = request.form.get("which", "").partition(":")
+    offered = kind in KIND_PLURALS and (not status or status in statuses_of(kind))
+    if days not in DAYS or most not in TICKETS or not offered:
         raise refuse(422, gettext("Choose one of the offered values. Nothing was started."))
     picked = Picked(
         since=now() - timedelta(days=days),
         until=now(),
         kind=kind,
-        status=request.form.get("status", ""),
+        status=status,
         team=request.form.get("team", ""),
         most=most,
     )
@@ -191,13 +192,26 @@ def _cell(value: Any) -> str:
     return ", ".join(str(one) for one in value) if isinstance(value, list) else str(value)
 
 
+def _which() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Per kind its name and what the form offers: (value, a status of this kind), the first one for any status."""
+    return [
+        (
+            in_words(plural),
+            [(kind, ""), *((f"{kind}:{key}", in_words(label)) for key, label in statuses_of(kind).items())],
+        )
+        for kind, plural in KIND_PLURALS.items()
+    ]
+
+
 def _drafts(connection: Connection) -> list[Stored]:
-    """The drafts that this person may put in place: scripts for those who edit scripts."""
-    scripts = Permission.EDIT_SCRIPTS in me().permissions
+    """The drafts that this person may put in place: scripts for those who edit scripts.
+
+    The desk's own texts are none of them: they leave by mail alone, which a replay does not send."""
+    scripts = me().may(Permission.EDIT_SCRIPTS)
     return [
         one
         for one in rule_list.entries(connection)
-        if one.draft is not None and (scripts or one.kind is not EntryKind.SCRIPT)
+        if one.draft is not None and one.code not in SYSTEM_TEXTS and (scripts or one.kind is not EntryKind.SCRIPT)
     ]
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 
 from jobs import automation
 from jobs.replays import work as replays
+from jobs.system_texts import SYSTEM_TEXTS
 from jobs.tables import ReplayRow
 from rules import store as rule_list
 from rules.store import EntryKind
@@ -70,7 +71,7 @@ def past(desk: Desk) -> dict[str, int]:
 
 def begin(browser: FlaskClient, *codes: str, **changed: object) -> tuple[int, str]:
     """Start one by the form; the status and where it leads."""
-    given = {"draft": list(codes), "kind": "ticket", "days": 30, "tickets": 100, "scripts": "1", **changed}
+    given = {"draft": list(codes), "which": "ticket", "days": 30, "tickets": 100, "scripts": "1", **changed}
     answer = send(browser, "/rules/replay", given)
     return answer.status_code, answer.headers.get("Location", "") or words(answer.text)
 
@@ -170,7 +171,9 @@ def test_what_cannot_be_played_is_refused_with_the_reason_and_nothing_begins(
 ) -> None:
     for given, reason in (
         ({"days": 3}, "Choose one of the offered values"),
-        ({"status": "solved"}, "No ticket that you may see is like that"),
+        ({"which": "ticket:solved"}, "No ticket that you may see is like that"),
+        ({"which": "project:waiting_team"}, "Choose one of the offered values"),  # a status that no project has
+        ({"which": "elsewhere"}, "Choose one of the offered values"),
         ({"draft": []}, "Choose at least one draft"),
         ({"draft": ["A01"]}, "One of the chosen drafts is not there any more"),
     ):
@@ -208,6 +211,65 @@ def test_who_may_not_edit_scripts_is_not_offered_their_drafts_and_cannot_name_th
 def test_the_draft_of_an_open_table_leads_to_its_replay(desk: Desk, manager: FlaskClient, past: dict[str, int]) -> None:
     assert 'href="/rules/replay?draft=A02"' in manager.get("/rules/A02?preview=1").text
     assert re.findall(r'value="(\w+)" checked', manager.get("/rules/replay?draft=A02").text)[:1] == ["A02"]
+
+
+def test_each_kind_is_offered_with_its_own_statuses(desk: Desk, manager: FlaskClient, past: dict[str, int]) -> None:
+    form = manager.get("/rules/replay").text
+    offered = re.findall(r'<option value="(\w+:?\w*)">((?:Tickets|Projects|Timesheets)[^<]*)<', form)
+    assert [one for one in offered if not one[0].startswith("ticket")] == [
+        ("project", "Projects"),
+        ("project:open", "Projects · Planned"),
+        ("project:in_progress", "Projects · In progress"),
+        ("project:on_hold", "Projects · On hold"),
+        ("project:closed", "Projects · Completed"),
+        ("timesheet", "Timesheets"),
+        ("timesheet:open", "Timesheets · Open"),
+        ("timesheet:closed", "Timesheets · Closed"),
+    ]
+    assert offered[0] == ("ticket", "Tickets")
+    status, address = begin(manager, "A02", which="ticket:open")
+    assert status == 303
+    while replays.carry_on(desk.services) is not None:
+        pass
+    assert "Hello there" in words(manager.get(f"{address}?show=all").text)
+
+
+def test_drafts_of_scripts_and_templates_lead_to_their_replay_and_are_played(
+    sandboxed_desk: Desk, app: APIFlask
+) -> None:
+    desk = sandboxed_desk
+    browser = app.test_client()
+    sign_in(browser, desk.user("mia", "manager", "developer"))
+    script = {"source": "ticket.add_tags(tags=['seen'])\n", "triggers": [{"on": "created"}], "wait_s": 0}
+    text = {"texts": {"en": {"subject": "Hello", "body": "Welcome!"}}}
+    with desk.services.db.write() as connection:
+        now = desk.clock.now()
+        rule_list.create(connection, EntryKind.SCRIPT, "Tag it", script, author="mia", now=now, code="S01")
+        rule_list.create(connection, EntryKind.TEMPLATE, "Welcome", text, author="mia", now=now, code="E01")
+        rule_list.create(
+            connection, EntryKind.TEMPLATE, "Ours", text, author="mia", now=now, code=next(iter(SYSTEM_TEXTS))
+        )
+    for page in ("/scripts/S01", "/scripts/S01/review", "/templates/E01"):
+        code = "E01" if "templates" in page else "S01"
+        assert f'href="/rules/replay?draft={code}"' in browser.get(page).text, page
+    # What the desk says by itself is not part of what a replay plays.
+    assert re.findall(r'name="draft" value="(\w+)"', browser.get("/rules/replay").text) == ["S01", "E01"]
+    desk.ticket("A refund, please")
+    desk.clock.move(days=1)
+    shown = words(browser.get(played(desk, browser, "S01", "E01")).text)
+    assert "1 ticket differs" in shown
+    assert "Tags from none to seen" in shown
+
+
+def test_who_may_not_edit_rules_is_not_led_to_a_replay(desk: Desk, app: APIFlask) -> None:
+    developer = app.test_client()
+    sign_in(developer, desk.user("dev", "developer"))
+    with desk.services.db.write() as connection:
+        content = {"source": "log('x')\n"}
+        rule_list.create(connection, EntryKind.SCRIPT, "Ask", content, author="dev", now=desk.clock.now(), code="S01")
+    for page in ("/scripts/S01", "/scripts/S01/review"):
+        assert "/rules/replay" not in developer.get(page).text
+    assert developer.get("/rules/replay").status_code == 403
 
 
 def test_the_command_plays_at_once_and_changes_nothing(desk: Desk, app: APIFlask, past: dict[str, int]) -> None:
