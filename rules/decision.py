@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from functools import cached_property
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from rules.facts import LookupKey
 from rules.table import Step, Table
@@ -83,7 +84,7 @@ class Skipped(NamedTuple):
 
 
 # Neither frozen nor with slots: most decisions are `nothing`, and making a record of nine fields costs as much as
-# deciding ten rows.
+# deciding ten rows. So what most of them have in common stands in the class.
 @dataclass
 class Decision:
     """What the rule list says about one event. Nobody changes it.
@@ -103,12 +104,37 @@ class Decision:
     ended_by: str = ""
 
 
+#: What says why, and what it takes: of a decision whose trace is not made unless somebody looks at it.
+Why: TypeAlias = tuple[Callable[..., Trace], *tuple[Any, ...]]
+
+
+def _trace(decision: Decision) -> Trace:
+    say, *taken = cast(Any, decision)._why
+    return cast(Trace, say(*taken))
+
+
+def _nothing_staged(_decision: Decision) -> Mapping[str, JSON]:
+    return {}
+
+
 Decision.planned = Decision.fired = ()
+for _name, _make in (("trace", _trace), ("staged", _nothing_staged)):
+    # Made when somebody first looks at it, of decisions that have none of their own.
+    _later = cached_property(_make)
+    _later.__set_name__(Decision, _name)
+    setattr(Decision, _name, _later)
 _NEW = object.__new__
 
 
-def nothing(trace: Trace) -> Decision:
+def nothing(why: Why) -> Decision:
     """The decision that nothing is done and nothing is to be said, which is what most are: made of what they share."""
-    made = _NEW(Decision)
-    made.trace, made.staged = trace, {}
-    return made
+    made: Any = _NEW(Decision)
+    made._why = why
+    return cast(Decision, made)
+
+
+def decided(why: Why, planned: tuple[Planned, ...], fired: tuple[str, ...], staged: Mapping[str, JSON]) -> Decision:
+    """The decision that these rows fire and nothing is to be said, made as quickly."""
+    made: Any = _NEW(Decision)
+    made._why, made.planned, made.fired, made.staged = why, planned, fired, staged
+    return cast(Decision, made)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, cast
 
-from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, Wait, nothing
+from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, Wait, Why, decided, nothing
 from rules.errors import RulesError
 from rules.facts import Facts
 from rules.fields import MAX_WORKED_OUT
@@ -59,29 +59,31 @@ def decide(
     again (a late answer): triggers are not asked then, all other rows count as held. At `effects_left` it stops.
     `written_by` are the entries that last wrote the fields in `staged`, for tables that run again when a later one
     did; a field that is not in it was written before the list was gone through."""
-    asked = (ruleset, facts, held, staged or {}, wait_over, only_rows, effects_left, written_by)
     known = left = None
     if not staged and after is None and only_rows is None:
+        event: Mapping[str, Any] = facts.event
         try:
-            bucket = ruleset.by_kind[cast(str, facts.event["kind"])]
-            sure, lacking, _ = left = bucket.look(facts)
+            bucket = ruleset.by_kind[event["kind"]]
+            left = bucket.look(facts)
         except Exception:
             # What cannot be decided a pass says, with the reason.
             pass
         else:
+            sure, lacking, _ = left
             plain = not bucket.special or not bucket.concerns(facts)
             if plain and not sure:
-                return nothing(Trace(ruleset.revision, (), (_traced, after, _NONE, asked)))
+                return nothing((_why, _NONE, ruleset, facts, held, wait_over, effects_left, written_by))
             index, open, whole = bucket.rows_index(), 0, 0
             if lacking or sure & index.doubtful:
                 sure, open, whole = index.certain(facts, sure, lacking)
             known = sure, open
             if plain and not (facts.ledger and ruleset.rearms):
                 lacked = Lacked.of(index, facts, left, whole) if open else None
-                made = fired_straight(ruleset, bucket, facts, sure, open, lacked, held, wait_over, effects_left)
+                why = (_why, None, ruleset, facts, held, wait_over, effects_left, written_by)
+                made = fired_straight(ruleset, bucket, facts, sure, open, lacked, held, wait_over, effects_left, why)
                 if made is not None:
-                    made.trace = Trace(ruleset.revision, (), (_traced, after, None, asked))
                     return made
+    asked = (ruleset, facts, held, staged or {}, wait_over, only_rows, effects_left, written_by)
     run = Pass(*asked)
     run.known, run.left = known, left
     run.go(after)
@@ -99,7 +101,6 @@ def decide(
 
 
 _NONE: frozenset[int] = frozenset()
-_NO_TRACE = Trace(0)
 #: Makes one in half the time: an answer that is unknown is lacking in many rows.
 _SKIPPED = tuple.__new__
 
@@ -114,9 +115,10 @@ def fired_straight(
     held: frozenset[str],
     wait_over: frozenset[str],
     effects_left: int,
+    why: Why,
 ) -> Decision | None:
     """What the rows that certainly match come to, where each gives one field a value that no row looks at, and the
-    `open` ones, where their tables wait for nothing that they lack. Its trace says nothing yet.
+    `open` ones, where their tables wait for nothing that they lack.
 
     That is what most decisions are; whatever has more to it is left to a pass, which begins anew: None."""
     item, swept, read_by = facts.item, bucket.swept, bucket.rows_index().reads
@@ -174,11 +176,26 @@ def fired_straight(
         staged[name] = value
         planned.append(what)
     if lacked is None:
-        return Decision(tuple(planned), tuple(fired), _NO_TRACE, staged)
+        return decided(why, tuple(planned), tuple(fired), staged)
     if len(without) > MAX_NOTES:
         return None
     notes = tuple([cut(f"{code} was decided without {', '.join(one)}") for code, one in without.items() if one])
-    return Decision(tuple(planned), tuple(fired), _NO_TRACE, staged, skipped=tuple(skipped), notes=notes)
+    made = decided(why, tuple(planned), tuple(fired), staged)
+    made.skipped, made.notes = tuple(skipped), notes
+    return made
+
+
+def _why(
+    busy: Set[int] | None,
+    ruleset: RuleSet,
+    facts: Facts,
+    held: frozenset[str],
+    wait_over: frozenset[str],
+    effects_left: int,
+    written_by: Mapping[str, str] | None,
+) -> Trace:
+    asked: tuple[Any, ...] = (ruleset, facts, held, {}, wait_over, None, effects_left, written_by)
+    return Trace(ruleset.revision, (), (_traced, None, busy, asked))
 
 
 def _traced(after: str | None, busy: Set[int] | None, asked: tuple[Any, ...]) -> Sequence[EntryTrace]:
