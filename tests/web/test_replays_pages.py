@@ -22,6 +22,7 @@ from rules.store import EntryKind
 from tests.jobs.test_preview import dump
 from tests.web.desk import TRIAGE, Desk, send, sign_in
 from tests.web.test_runs_pages import words
+from tickets.values import JSON
 
 #: Behind the live table: what it gave to billing is tagged, and what is tagged is urgent.
 TAGS = {
@@ -240,8 +241,8 @@ def test_drafts_of_scripts_and_templates_lead_to_their_replay_and_are_played(
     desk = sandboxed_desk
     browser = app.test_client()
     sign_in(browser, desk.user("mia", "manager", "developer"))
-    script = {"source": "ticket.add_tags(tags=['seen'])\n", "triggers": [{"on": "created"}], "wait_s": 0}
-    text = {"texts": {"en": {"subject": "Hello", "body": "Welcome!"}}}
+    script: dict[str, JSON] = {"source": "ticket.add_tags(tags=['seen'])\n", "triggers": [{"on": "created"}], "wait_s": 0}
+    text: dict[str, JSON] = {"texts": {"en": {"subject": "Hello", "body": "Welcome!"}}}
     with desk.services.db.write() as connection:
         now = desk.clock.now()
         rule_list.create(connection, EntryKind.SCRIPT, "Tag it", script, author="mia", now=now, code="S01")
