@@ -23,13 +23,14 @@ TO_OS = (
     "    if kind.__name__ == '_wrap_close':\n"
     "        os = kind.__init__.__globals__\n"
 )
+SPINS = "while True:\n    pass\n"
 POISON = {
     "read_a_file": TO_OS + "        print('PWNED', os['open']('/etc/passwd', 0))\n",
     "fork": TO_OS + "        os['fork']()\n        print('PWNED')\n",
     "run_a_program": TO_OS + "        os['execv']('/bin/sh', ['sh', '-c', 'echo PWNED'])\n",
     "signal_the_parent": TO_OS + "        os['kill'](os['getppid'](), 9)\n        print('PWNED')\n",
     "import": "import os\nprint('PWNED', os.environ)\n",
-    "wait_for_ever": "while True:\n    pass\n",
+    "wait_for_ever": SPINS,
 }
 
 
@@ -41,9 +42,11 @@ def run(host: Host, code: bytes, gateway: TableGateway | None = None, **more: An
     return host.run(SOURCE, gateway, code=code, **more)
 
 
-@pytest.mark.parametrize("name", POISON)
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=[pytest.mark.slow] if POISON[one] is SPINS else []) for one in POISON]
+)
 def test_poisoned_code_meets_the_walls(host: Host, name: str) -> None:
-    outcome = run(host, poisoned(POISON[name]))
+    outcome = run(host, poisoned(POISON[name]), limits=Limits(cpu_s=1, wall_s=60))
     printed = " ".join(line.text for line in outcome.log)
     assert not any(mark in printed for mark in MARKS), printed
     assert outcome.actions == ()

@@ -187,7 +187,7 @@ FACADES = {
     "random.randint": ("random.randint(crm, 1)", "RUNTIME"),
     "random.randrange": ("random.randrange(crm)", "RUNTIME"),
     "random.choice": ("random.choice(crm)", "RUNTIME"),
-    "random.choices": ("random.choices([1], k=10**10)", "MEMORY"),
+    "random.choices": ("full = [0] * 14_000_000\nrandom.choices([1], k=10**10)", "MEMORY"),
     "random.sample": ("random.sample(crm, 1)", "RUNTIME"),
     "random.shuffle": ("random.shuffle(history)\nprint('PWNED')", "FORBIDDEN"),
     "random.uniform": ("random.uniform(crm, 1)", "RUNTIME"),

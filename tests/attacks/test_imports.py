@@ -126,7 +126,7 @@ def test_the_clock_stands_still_and_is_the_runs(host: Host) -> None:
 def test_a_pattern_is_matched_in_linear_time(host: Host) -> None:
     outcome = host.run('print(re.match("(a+)+$", "a" * 5000 + "b"))')
     assert outcome.status == "finished"
-    assert outcome.usage.cpu_ms < 500
+    assert outcome.usage.cpu_ms < 1500
 
 
 @pytest.mark.parametrize("pattern", [r"(?=a)", r"(?<=a)b", r"(a)\1"])

@@ -53,7 +53,7 @@ def connected(desk: Desk, server: Upstream) -> Desk:
 
 
 def ask(desk: Desk, email: str = "ada@example.net", **more: Any) -> Any:
-    more = {"deadline_s": 5, "cause": "test", **more}
+    more = {"deadline_s": 60, "cause": "test", **more}
     return desk.gateway.call("crm", "find_customer", {"email": email}, **more)
 
 
@@ -176,26 +176,38 @@ def test_two_processes_share_one_flight_through_redis(db: Database, serve: Serve
 
 
 def test_different_questions_do_not_wait_for_each_other(desk: Desk, serve: Serve) -> None:
-    server = serve(lambda asked: Reply(crm(asked).body, delay_s=0.4))
+    all_there = threading.Barrier(4, timeout=30)
+
+    def answer(asked: Asked) -> Reply:
+        all_there.wait()  # None is answered before all have been asked.
+        return crm(asked)
+
+    server = serve(answer)
     desk.connect("crm", "http_json", http_json(server.url))
-    with Stopwatch() as watch, ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: ask(desk, f"c{number}@example.net"), range(4)))
-    assert watch.seconds < 1.2
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: ask(desk, f"c{number}@example.net", deadline_s=60), range(4)))
     assert len(server.asked) == 4
 
 
 @pytest.mark.slow
 def test_who_waits_for_another_ones_question_waits_no_longer_than_his_deadline(desk: Desk, serve: Serve) -> None:
-    server = serve(lambda asked: Reply(crm(asked).body, delay_s=2))
+    let_go = threading.Event()
+
+    def answer(asked: Asked) -> Reply:
+        let_go.wait(60)
+        return crm(asked)
+
+    server = serve(answer)
     desk.connect("crm", "http_json", http_json(server.url))
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(ask, desk)
         while not server.asked:
             threading.Event().wait(0.01)
-        with Stopwatch() as watch, pytest.raises(TimedOut, match="Another call asks the same question"):
+        with pytest.raises(TimedOut, match="Another call asks the same question"):
             ask(desk, deadline_s=0.3)
+        assert not slow.done()
+        let_go.set()
         assert slow.result().cache == "miss"
-    assert watch.seconds < 1
 
 
 def test_redis_that_goes_away_breaks_no_call(
@@ -596,7 +608,7 @@ def test_an_operations_own_timeout_bounds_a_generous_caller(desk: Desk, serve: S
     desk.connect("crm", "http_json", http_json(server.url, {**FIND, "timeout_s": 0.5}))
     with Stopwatch() as watch, pytest.raises(TimedOut):
         ask(desk, deadline_s=100)
-    assert watch.seconds < 1.5
+    assert watch.seconds < 10
 
 
 def test_an_error_carries_nothing_of_the_http_library(connected: Desk, server: Upstream) -> None:

@@ -13,7 +13,14 @@ from tests.environment.databases import MakeDatabase
 from tests.environment.sandbox import SandboxService
 
 
-@pytest.mark.parametrize("attempt", BREAK_OUTS, ids=lambda attempt: attempt.key)
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        # Which takes all the seconds that a script has.
+        pytest.param(attempt, id=attempt.key, marks=[pytest.mark.slow] if attempt.key == "loop" else [])
+        for attempt in BREAK_OUTS
+    ],
+)
 def test_the_attempt_is_stopped_by_name(
     attempt: BreakOut, sandbox_service: SandboxService, make_database: MakeDatabase, tmp_path: Path
 ) -> None:

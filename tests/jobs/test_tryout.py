@@ -212,7 +212,13 @@ def test_a_live_try_leaves_nothing_but_its_own_record(desk: Services, crm: Upstr
 
 
 @pytest.mark.parametrize(
-    "source", ["1 / 0\n", "import os\n", "ticket.add_tags(['y' * 300])\n", "while True:\n    pass\n"]
+    "source",
+    [
+        "1 / 0\n",
+        "import os\n",
+        "ticket.add_tags(['y' * 300])\n",
+        pytest.param("while True:\n    pass\n", marks=pytest.mark.slow),
+    ],
 )
 def test_a_try_that_ends_badly_changes_nothing_either(desk: Services, source: str) -> None:
     ticket = a_ticket(desk.db)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from rules.errors import ConditionFailed, OperandRefused, TableInvalid
 from rules.folding import fold, has_keyword
 from rules.operators import OPERATORS, Looks, Operand, Takes, clean_operand, operators_for, type_for, with_hours
 from rules.trace import RowVerdict
+from tests.environment.proportion import in_proportion
 from tests.rules.desk import DESK, a_table, decided, some_facts, tagging, tags_of
 from tickets.item import FieldType
 
@@ -241,28 +241,21 @@ def test_keywords_take_time_in_proportion_to_the_text(key: str, operand: list[st
     what strangers can do to a desk."""
     test = OPERATORS[key].test(L, operand)
 
-    def seconds(length: int) -> float:
-        text = piece * (length // len(piece)) + "b"
-        began = time.process_time()
-        assert test(text) is False
-        return time.process_time() - began
+    def find(length: int) -> None:
+        assert test(piece * (length // len(piece)) + "b") is False
 
-    assert seconds(1_000_000) < 40 * max(seconds(100_000), 0.005)
+    assert in_proportion(find, 100_000, 1_000_000, most=40)
 
 
 def test_a_pattern_takes_time_in_proportion_to_the_text() -> None:
     test = OPERATORS["matches"].test(L, r"(a|aa)+(b+)+$")
 
-    def seconds(length: int) -> float:
-        text = "a" * length
-        began = time.process_time()
-        assert test(text) is False
-        return time.process_time() - began
+    def find(length: int) -> None:
+        assert test("a" * length) is False
 
-    seconds(1_000)
-    small, large = (min(seconds(length) for _ in range(3)) for length in (50_000, 500_000))
+    find(1_000)
     # Ten times the text; a backtracking matcher would need longer than the universe has.
-    assert large < 60 * max(small, 0.0005)
+    assert in_proportion(find, 50_000, 500_000, most=30)
 
 
 @pytest.mark.parametrize(

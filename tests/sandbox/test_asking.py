@@ -31,7 +31,7 @@ class Hung:
 
     def call(self, *_: Any, deadline_s: float) -> Answer:
         self.asked.append(deadline_s)
-        assert self.let_go.wait(30)
+        assert self.let_go.wait(100)
         return Answer({"late": True})
 
 
@@ -43,33 +43,37 @@ def hung() -> Iterator[Hung]:
 
 
 def test_a_run_ends_in_its_own_time_while_the_gateway_still_hangs(host: Host, hung: Hung) -> None:
-    outcome = host.run(ASK, hung, limits=Limits(wall_s=0.5))  # type: ignore[arg-type]
-    assert not hung.let_go.is_set()
-    assert outcome.error is not None
-    assert (outcome.status, outcome.error.code, outcome.actions) == ("limit", "TIMEOUT_WALL", ())
+    # On a busy machine the shortest run may be over before it has asked: then a longer one.
+    for wall_s in (0.5, 4, 32):
+        outcome = host.run(ASK, hung, limits=Limits(wall_s=wall_s))  # type: ignore[arg-type]
+        assert not hung.let_go.is_set()
+        assert outcome.error is not None
+        assert (outcome.status, outcome.error.code, outcome.actions) == ("limit", "TIMEOUT_WALL", ())
+        if hung.asked:
+            break
     (call,) = outcome.calls
     assert (call.status, call.message) == ("unavailable", "The run ended before the answer came")
-    assert 0 < hung.asked[0] <= 0.5
+    assert 0 < hung.asked[0] <= wall_s
 
 
 def test_a_child_that_dies_during_a_question_ends_the_run(host: Host, hung: Hung) -> None:
     def die() -> None:
-        wait_until(lambda: bool(hung.asked), 15)
+        wait_until(lambda: bool(hung.asked))
         for pid in descendants(host.process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     killer = threading.Thread(target=die)
     killer.start()
-    outcome = host.run(ASK, hung, limits=Limits(wall_s=20))  # type: ignore[arg-type]
+    outcome = host.run(ASK, hung, limits=Limits(wall_s=100))  # type: ignore[arg-type]
     killer.join()
     assert not hung.let_go.is_set()
     assert (outcome.status, outcome.actions) == ("lost", ())
-    wait_until(lambda: host.sandbox.health().ready, 15)
+    wait_until(lambda: host.sandbox.health().ready)
 
 
 def test_cancelling_does_not_wait_for_the_answer(host: Host, hung: Hung) -> None:
-    outcome = host.run(ASK, hung, limits=Limits(wall_s=20), cancelled=lambda: bool(hung.asked))  # type: ignore[arg-type]
+    outcome = host.run(ASK, hung, limits=Limits(wall_s=100), cancelled=lambda: bool(hung.asked))  # type: ignore[arg-type]
     assert not hung.let_go.is_set()
     assert (outcome.status, outcome.actions) == ("cancelled", ())
 
@@ -78,7 +82,7 @@ def test_hung_questions_are_bounded_and_one_that_nobody_waits_for_is_never_asked
     with contextlib.ExitStack() as stack:
         for _ in range(AT_ONCE):
             stack.enter_context(Question(hung, "crm", "find", {}, 30))
-        wait_until(lambda: len(hung.asked) == AT_ONCE, 15)
+        wait_until(lambda: len(hung.asked) == AT_ONCE)
         asked: list[float] = []
 
         class Prompt(TableGateway):
@@ -111,7 +115,7 @@ def test_a_process_that_was_forked_asks_with_threads_of_its_own() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=True,
     )
     assert ended.stdout == "1;1;1;"

@@ -93,7 +93,17 @@ def test_a_cancelled_run_says_so_and_nothing_of_it_is_done(host: Host) -> None:
     assert len(asked) < 50
 
 
-@pytest.mark.parametrize("code", sorted(code for code in SECTIONS if SECTIONS[code] and code not in OUTSIDE))
+#: Takes the second of the processor that a script has; test_limits.py shows the same code in a plain run.
+SLOW = {"TIMEOUT_CPU"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(code, marks=[pytest.mark.slow] if code in SLOW else [])
+        for code in sorted(code for code in SECTIONS if SECTIONS[code] and code not in OUTSIDE)
+    ],
+)
 def test_the_example_of_a_code_gives_that_code(host: Host, code: str) -> None:
     if code in CHECK_ONLY:
         assert code in [one.code for one in host.sandbox.check(SECTIONS[code], API).problems]

@@ -34,35 +34,35 @@ def zygotes(host: Host) -> set[int]:
 def test_a_zygote_is_replaced_after_so_many_runs_and_a_run_under_way_ends_well() -> None:
     env = {"DESKHAND_SANDBOX_RECYCLE_RUNS": "20", "DESKHAND_SANDBOX_READY": "1"}
     with a_host(env=env) as host:
-        wait_until(lambda: host.sandbox.health().ready, 15)
+        wait_until(lambda: host.sandbox.health().ready)
         first = zygotes(host)
         assert len(first) == 1
         go_on = threading.Event()
-        gateway = TableGateway({"crm.find_customer": lambda email: go_on.wait(20) and {"name": "Ann"}})
+        gateway = TableGateway({"crm.find_customer": lambda email: go_on.wait(100) and {"name": "Ann"}})
         printed: list[list[str]] = []
         under_way = threading.Thread(
             target=lambda: printed.append(host.logged('print(crm.find_customer(email="a").name)', gateway))
         )
         under_way.start()
-        wait_until(lambda: bool(gateway.calls), 15)
+        wait_until(lambda: bool(gateway.calls))
         # The self-test's own children count, too, so it is less than twenty scripts until the next zygote.
         for number in range(20):
             assert host.logged(f"print({number})") == [str(number)]
-        wait_until(lambda: bool(zygotes(host) - first), 15)
+        wait_until(lambda: bool(zygotes(host) - first))
         assert first <= zygotes(host)  # it waits for the run that it forked
         go_on.set()
-        under_way.join(20)
+        under_way.join(100)
         assert printed == [["Ann"]]
-        wait_until(lambda: not first & zygotes(host), 15)
-        wait_until(lambda: len(alive(descendants(host.process.pid))) == 3, 15)
+        wait_until(lambda: not first & zygotes(host))
+        wait_until(lambda: len(alive(descendants(host.process.pid))) == 3)
         assert "sandbox.recycled forks=" in host.log.read_text()
 
 
 def test_a_zygote_is_replaced_when_it_is_old() -> None:
     with a_host(env={"DESKHAND_SANDBOX_RECYCLE_S": "0.5"}) as host:
-        wait_until(lambda: host.sandbox.health().ready, 15)
+        wait_until(lambda: host.sandbox.health().ready)
         first = zygotes(host)
-        wait_until(lambda: bool(zygotes(host)) and not first & zygotes(host), 15)
+        wait_until(lambda: bool(zygotes(host)) and not first & zygotes(host))
         assert host.logged("print('on')") == ["on"]
 
 
@@ -90,7 +90,7 @@ def test_no_more_children_than_allowed_run_at_one_time_and_the_others_wait() -> 
         for one in threads:
             one.start()
         for one in threads:
-            one.join(30)
+            one.join(100)
         assert done == [["a"]] * 6
         assert most[0] <= 2
 
@@ -98,11 +98,11 @@ def test_no_more_children_than_allowed_run_at_one_time_and_the_others_wait() -> 
 def test_what_a_script_may_use_is_what_the_settings_say_and_ready_children_fit() -> None:
     env = {"DESKHAND_SCRIPT_MEMORY_MB": "64", "DESKHAND_SCRIPT_CPU_S": "1"}
     with a_host(env=env) as host:
-        wait_until(lambda: host.sandbox.health().ready, 15)
-        wait_until(lambda: len(alive(descendants(host.process.pid))) == 4, 15)
+        wait_until(lambda: host.sandbox.health().ready)
+        wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
         ready = {pid for pid in alive(descendants(host.process.pid)) if "Max cpu time              1 " in limits(pid)}
         assert len(ready) == 2
-        outcome = host.run("x = 'x' * (90 << 20)", limits=Limits(memory_mb=64, cpu_s=1))
+        outcome = host.run("x = 'x' * (90 << 20)", limits=Limits(memory_mb=64, cpu_s=20, wall_s=60))
         assert outcome.error is not None
         assert (outcome.error.code, outcome.error.message) == ("MEMORY", "The script needs more than 64 MB")
 
@@ -126,7 +126,7 @@ def test_a_setting_that_makes_no_sense_is_said_in_one_line(name: str, value: str
     with tempfile.TemporaryDirectory(prefix="dh-sb-") as folder:
         command = [sys.executable, "-m", "sandbox.service", "--socket", f"{folder}/s.sock"]
         ended = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, name: value}, capture_output=True, text=True, timeout=10, check=False
+            command, cwd=ROOT, env={**os.environ, name: value}, capture_output=True, text=True, timeout=60, check=False
         )
         assert ended.returncode == 1
         assert ended.stderr.endswith(f"sandbox.cannot_start {says}\n")
@@ -150,11 +150,11 @@ def test_as_many_files_may_be_open_as_so_many_children_take(allowed: str, childr
             assert process.stderr is not None
             try:
                 if serves:
-                    wait_until(Path(folder, "s.sock").exists, 15)
+                    wait_until(Path(folder, "s.sock").exists)
                     [open_files] = re.findall(r"^Max open files +(\d+) +(\d+)", limits(process.pid), re.MULTILINE)
                     assert (int(open_files[0]) >= 3 * children, int(open_files[1])) == (True, hard)
                 else:
-                    assert process.wait(10) == 1
+                    assert process.wait(60) == 1
                     assert "400 scripts at one time need 1526 open files, and this process may have 1000" in (
                         process.stderr.read()
                     )

@@ -157,7 +157,7 @@ def status_of(pid: int) -> dict[str, str]:
 
 def idle(host: Host) -> list[int]:
     """The zygote's two halves and two children in waiting, once nothing else is there."""
-    wait_until(lambda: len(alive(descendants(host.process.pid))) == 4, 15)
+    wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
     return sorted(alive(descendants(host.process.pid)))
 
 
@@ -235,19 +235,19 @@ def test_a_childs_memory_is_what_the_zygote_has_and_its_limit(host: Host) -> Non
 def test_a_child_dies_with_its_zygote_also_without_a_pid_namespace() -> None:
     """In a namespace the kernel ends everybody with the first process; containers often forbid namespaces."""
     with a_host(command=[sys.executable, WITHOUT, "namespaces"]) as host:
-        wait_until(lambda: host.sandbox.health().ready, 15)
+        wait_until(lambda: host.sandbox.health().ready)
         # Longer than the test looks: it is not the CPU limit that ends it.
-        limits = Limits(cpu_s=20, wall_s=20)
+        limits = Limits(cpu_s=MOST_CPU_S, wall_s=100)
         running = threading.Thread(target=lambda: host.run("while True:\n    pass\n", limits=limits))
         ready = children(host)
         running.start()
-        wait_until(lambda: host.sandbox.health().runs == 1, 15)
+        wait_until(lambda: host.sandbox.health().runs == 1)
         zygote = int(status_of(ready[0])["PPid"])
         of_zygote = {pid for pid in alive(descendants(zygote)) if int(status_of(pid)["PPid"]) == zygote}
         assert len(of_zygote) == 3
         os.kill(zygote, signal.SIGKILL)
-        wait_until(lambda: not alive(of_zygote), 5)
-        running.join(10)
+        wait_until(lambda: not alive(of_zygote), MOST_CPU_S / 2)
+        running.join(60)
         assert not running.is_alive()
 
 
@@ -265,7 +265,7 @@ def test_a_child_whose_zygote_is_gone_by_the_time_it_asks_to_die_with_it_reads_n
         "try:\n    heard = ours.recv(1)\nexcept ConnectionResetError:\n    heard = b''\n"
         "print(os.waitstatus_to_exitcode(status), 'read' if heard == b'x' else 'nothing')\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == said, done.stderr
 
 
@@ -280,7 +280,7 @@ def test_the_zygote_gives_no_child_more_than_the_machine_allows() -> None:
             for line in Path(f"/proc/self/fdinfo/{child.pidfd}").read_text().splitlines()
             if line.startswith("Pid:")
         ]
-        wait_until(lambda: status_of(pid)["Seccomp_filters"] == "2", 5)  # its last wall
+        wait_until(lambda: status_of(pid)["Seccomp_filters"] == "2")  # its last wall
         limits = Path(f"/proc/{pid}/limits").read_text()
         [space] = re.findall(r"^Max address space +(\d+)", limits, re.MULTILINE)
         assert int(space) - int(status_of(pid)["VmSize"].split()[0]) * 1024 <= MOST_MEMORY_MB * 1024 * 1024
@@ -292,15 +292,16 @@ def test_the_zygote_gives_no_child_more_than_the_machine_allows() -> None:
 
 def test_a_child_that_computes_ends_when_its_caller_lets_go(host: Host) -> None:
     """It reads nothing, so it does not notice by itself."""
-    limits = Limits(cpu_s=30, wall_s=30)
+    # Longer than the test looks, here too.
+    limits = Limits(cpu_s=MOST_CPU_S, wall_s=100)
     lease = Sandbox(host.path, limits)._lease()
     request = RunRequest("while True:\n    pass\n", API, ticket=TICKET, customer=CUSTOMER, now=NOW)
     lease.talk.sendall(start_frame("run", request, limits))
     lines = Path(f"/proc/self/fdinfo/{lease.pidfd}").read_text().splitlines()
     [pid] = [int(line.split()[1]) for line in lines if line.startswith("Pid:")]
-    wait_until(lambda: _cpu_ticks(pid) > 5, 15)
+    wait_until(lambda: _cpu_ticks(pid) > 5)
     lease.close()
-    wait_until(lambda: not alive({pid}), 5)
+    wait_until(lambda: not alive({pid}), MOST_CPU_S / 2)
 
 
 def _cpu_ticks(pid: int) -> int:

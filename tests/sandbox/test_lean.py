@@ -114,7 +114,7 @@ def test_a_child_that_waits_has_most_of_the_pages_that_its_run_will_write_to(hos
         faults = [int(one[7]) for one in fields if parents.count(one[1]) == 2]
         return len(faults) == 2 and min(faults) > 180
 
-    wait_until(are_ready, 15)
+    wait_until(are_ready)
 
 
 def test_a_run_takes_no_more_than_so_many_pages(host: Host) -> None:
@@ -124,7 +124,7 @@ def test_a_run_takes_no_more_than_so_many_pages(host: Host) -> None:
 
     def faults() -> int:
         """Of all children that its zygote has buried."""
-        wait_until(lambda: len(alive(descendants(host.process.pid))) == 4, 15)
+        wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
         each = (Path(f"/proc/{pid}/stat").read_text() for pid in alive(descendants(host.process.pid)))
         return max(int(one.rpartition(")")[2].split()[8]) for one in each)
 

@@ -43,7 +43,7 @@ def test_every_limit_is_reached_here() -> None:
 
 def answer(email: str) -> Any:
     if email == "slow":
-        time.sleep(0.4)
+        time.sleep(0.4)  # Twice the time there is.
     return {"name": "x" * (2000 if email == "long" else 1)}
 
 
@@ -53,7 +53,7 @@ def test_a_limit_that_is_reached_says_which_and_nothing_stands(host: Host, name:
     gateway = TableGateway({"crm.find_customer": answer})
     small: Any = given
     before = "" if name in ("source_kb", "source_lines", "start_kb") else "ticket.add_note('before')\n"
-    outcome = host.run(before + source, gateway, limits=Limits(**small))
+    outcome = host.run(before + source, gateway, limits=Limits(**{"wall_s": 60, "cpu_s": 20, **small}))
     assert outcome.error is not None
     assert (outcome.error.code, outcome.actions) == (code, ())
     assert words in outcome.error.message

@@ -46,7 +46,7 @@ def test_another_user_is_hung_up_on_even_where_the_files_would_let_him_in() -> N
     if os.geteuid() != 0:
         pytest.skip("needs root to be another user")
     with a_host() as host:
-        wait_until(lambda: host.sandbox.health().ready, 15)
+        wait_until(lambda: host.sandbox.health().ready)
         host.path.parent.chmod(0o777)
         host.path.chmod(0o777)
         program = (
@@ -60,7 +60,7 @@ def test_another_user_is_hung_up_on_even_where_the_files_would_let_him_in() -> N
             [python, "-c", program, str(host.path)],
             capture_output=True,
             text=True,
-            timeout=15,
+            timeout=60,
             cwd="/",
             check=True,
             user=NOBODY,
@@ -72,7 +72,7 @@ def test_another_user_is_hung_up_on_even_where_the_files_would_let_him_in() -> N
 
 
 def test_the_zygote_has_no_environment_no_files_and_no_root(host: Host) -> None:
-    wait_until(lambda: len(alive(descendants(host.process.pid))) == 4, 15)
+    wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
     for pid in descendants(host.process.pid):
         status = Path(f"/proc/{pid}/status").read_text()
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -103,7 +103,7 @@ def test_the_zygote_has_no_environment_no_files_and_no_root(host: Host) -> None:
 )
 def test_a_missing_layer_is_named_and_a_required_one_refuses_scripts(missing: str, refuses: bool, layer: str) -> None:
     with a_host(command=[sys.executable, WITHOUT, missing]) as host:
-        wait_until(lambda: host.sandbox.health().reason != "The zygote is starting", 10)
+        wait_until(lambda: host.sandbox.health().reason != "The zygote is starting")
         health = host.sandbox.health()
         assert health.ready is not refuses
         outcome = host.run('print("ran")')
@@ -142,7 +142,7 @@ def test_a_killed_zygote_comes_back(host: Host) -> None:
     for pid in before:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: host.sandbox.health().ready and not alive(before), 15)
+    wait_until(lambda: host.sandbox.health().ready and not alive(before))
     assert host.logged('print("back")') == ["back"]
     assert "sandbox.down" in host.log.read_text()
 
@@ -157,13 +157,13 @@ def test_a_run_whose_child_is_killed_from_outside_is_lost(host: Host) -> None:
         'ticket.add_note("x")\ncrm.find_customer(email="a")\n', TableGateway({"crm.find_customer": kill})
     )
     assert (outcome.status, outcome.actions) == ("lost", ())
-    wait_until(lambda: host.sandbox.health().ready, 15)
+    wait_until(lambda: host.sandbox.health().ready)
 
 
 def test_the_child_dies_with_its_caller(host: Host) -> None:
     """A worker that is killed in the middle of a run leaves nothing running."""
     idle = 4  # the zygote's two halves and two children in waiting
-    wait_until(lambda: len(alive(descendants(host.process.pid))) == idle, 15)
+    wait_until(lambda: len(alive(descendants(host.process.pid))) == idle)
     program = (
         "import sys\nfrom tests.sandbox.hosts import *\nfrom sandbox.limits import Limits\n"
         "class Slow:\n    def call(self, *a, **k):\n        print('in call', flush=True)\n        time.sleep(30)\n"
@@ -177,7 +177,7 @@ def test_the_child_dies_with_its_caller(host: Host) -> None:
     caller.kill()
     caller.wait()
     caller.stdout.close()
-    wait_until(lambda: len(alive(descendants(host.process.pid))) == idle, 15)
+    wait_until(lambda: len(alive(descendants(host.process.pid))) == idle)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -185,16 +185,16 @@ def test_nothing_outlives_the_service(number: int) -> None:
     with a_host() as host:
         outcomes: list[Outcome] = []
         running = threading.Thread(
-            target=lambda: outcomes.append(host.run("while True:\n    pass\n", limits=Limits(cpu_s=20, wall_s=20)))
+            target=lambda: outcomes.append(host.run("while True:\n    pass\n", limits=Limits(cpu_s=60, wall_s=100)))
         )
         running.start()
-        wait_until(lambda: host.sandbox.health().runs == 1, 15)
+        wait_until(lambda: host.sandbox.health().runs == 1)
         everybody = host.processes()
         assert len(everybody) >= 4
         host.process.send_signal(number)
-        assert host.process.wait(5) == (0 if number != signal.SIGKILL else -signal.SIGKILL)
-        wait_until(lambda: not alive(everybody), 15)
-        running.join(10)
+        assert host.process.wait(60) == (0 if number != signal.SIGKILL else -signal.SIGKILL)
+        wait_until(lambda: not alive(everybody))
+        running.join(60)
         assert outcomes[0].status == "lost"
         assert host.path.exists() is (number == signal.SIGKILL)
 
@@ -209,14 +209,14 @@ def test_a_socket_left_behind_is_replaced_and_a_live_one_is_not() -> None:
         first = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
         host = Host(path, first, folder)
         try:
-            wait_until(lambda: host.sandbox.health().ready, 15)
-            second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10, check=False)
+            wait_until(lambda: host.sandbox.health().ready)
+            second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
             assert second.returncode == 1
             assert "answers on" in second.stderr
             assert host.logged("print(1)") == ["1"]
         finally:
             first.terminate()
-            first.communicate(timeout=10)
+            first.communicate(timeout=60)
     finally:
         shutil.rmtree(folder)
 
@@ -226,7 +226,7 @@ def test_a_folder_open_to_others_is_refused() -> None:
     folder.chmod(0o755)
     try:
         command = [sys.executable, "-m", "sandbox.service", "--socket", str(folder / "s.sock")]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10, check=False)
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
         assert ended.returncode == 1
         assert "chmod 700" in ended.stderr
         assert list(folder.iterdir()) == []
@@ -252,7 +252,7 @@ def test_a_folder_open_to_others_is_refused() -> None:
 def test_a_caller_that_talks_nonsense_is_hung_up_on(host: Host, said: bytes) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         sock.connect(str(host.path))
-        sock.settimeout(3)
+        sock.settimeout(60)
         sock.send(said)
         assert sock.recv(100) == b""
     assert host.logged("print(1)") == ["1"]
@@ -270,7 +270,7 @@ def test_more_callers_than_children_wait_their_turn(host: Host) -> None:
     for one in threads:
         one.start()
     for one in threads:
-        one.join(30)
+        one.join(100)
     assert [one.status for one in outcomes] == ["finished"] * 40
 
 
@@ -291,7 +291,7 @@ def test_many_runs_leave_descriptors_memory_and_processes_flat(host: Host, runs:
         return max(set(parents), key=parents.count)
 
     def idle() -> set[int]:
-        wait_until(lambda: len(alive(descendants(host.process.pid))) == 4, 15)
+        wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
         return alive(descendants(host.process.pid))
 
     def held(pid: int) -> int:
@@ -318,17 +318,17 @@ def test_many_runs_leave_descriptors_memory_and_processes_flat(host: Host, runs:
                 ended = host.run("while True:\n    pass\n", limits=Limits(wall_s=0.01), gateway=gateway)
                 assert ended.status == "limit"
 
-    wait_until(lambda: len(alive(descendants(host.process.pid))) == 4, 15)
+    wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
     for number in range(40):
         some(number)
-    wait_until(lambda: size()[1] == 4, 15)
+    wait_until(lambda: size()[1] == 4)
     fds, processes = size()
     forker = zygote()
     forkers, forkers_fds = pages(forker), held(forker)
     memory, ours, own = pages(host.process.pid), len(os.listdir("/proc/self/fd")), pages(os.getpid())
     for number in range(runs):
         some(number)
-    wait_until(lambda: size() == (fds, processes), 15)
+    wait_until(lambda: size() == (fds, processes))
     assert pages(host.process.pid) - memory < 200
     assert zygote() == forker
     assert pages(forker) - forkers < 20
