@@ -241,7 +241,8 @@ def test_drafts_of_scripts_and_templates_lead_to_their_replay_and_are_played(
     desk = sandboxed_desk
     browser = app.test_client()
     sign_in(browser, desk.user("mia", "manager", "developer"))
-    script: dict[str, JSON] = {"source": "ticket.add_tags(tags=['seen'])\n", "triggers": [{"on": "created"}], "wait_s": 0}
+    source = "ticket.add_tags(tags=['seen'])\n"
+    script: dict[str, JSON] = {"source": source, "triggers": [{"on": "created"}], "wait_s": 0}
     text: dict[str, JSON] = {"texts": {"en": {"subject": "Hello", "body": "Welcome!"}}}
     with desk.services.db.write() as connection:
         now = desk.clock.now()
