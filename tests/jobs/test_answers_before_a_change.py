@@ -155,7 +155,7 @@ def test_a_change_that_another_process_made_is_seen_here_at_once(
     work(desk)
     assert tier() == ("gold", "fresh")
     ceiling = {"DESKHAND_ADDRESS_CEILING": desk.settings.address_ceiling, "DESKHAND_REDIS_URL": redis_server.url}
-    with a_worker(desk, "outbox", **ceiling):
+    with a_worker(desk, "outbox", ceiling):
         assert until(lambda: changes(desk) == ["sent", "sent"])
     assert tier() == ("noted", "miss")
     assert tier() == ("noted", "fresh")

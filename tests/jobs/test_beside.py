@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from sqlalchemy import insert, select, update
 
@@ -36,16 +38,21 @@ def a_pipeline(services: Services) -> None:
             connection.execute(insert(StageRow).values(values))
 
 
+def dotted(values: Mapping[str, JSON]) -> dict[str, JSON]:
+    """`fields__stage` is the field `fields.stage`."""
+    return {name.replace("__", "."): value for name, value in values.items()}
+
+
 def make(services: Services, kind: ItemKind, **state: JSON) -> int:
     with services.db.write() as connection:
         made = store.create_item(
-            connection, kind=kind, state={"subject": "Work", **state}, actor=ANA, now=services.clock.now()
+            connection, kind=kind, state={"subject": "Work", **dotted(state)}, actor=ANA, now=services.clock.now()
         )
     return made.item_id
 
 
 def change(services: Services, item_id: int, **values: JSON) -> None:
-    effects = tuple(SetField(name.replace("__", "."), value) for name, value in values.items())
+    effects = tuple(SetField(name, value) for name, value in dotted(values).items())
     with services.db.write() as connection:
         current = store.read_item(connection, item_id, lock=True)
         lines = [store.Lines(effects, BY_ANA)]
@@ -170,7 +177,7 @@ def test_a_rule_makes_people_follow(desk: Services) -> None:
 def test_a_job_begins_in_a_stage_and_entering_the_next_one_runs_its_rules(desk: Services) -> None:
     a_pipeline(desk)
     table(desk, a_rule("add_tags", "{tags: [prepared]}", kind="job", on="{on: stage_entered, stage: prepare}"))
-    job = make(desk, ItemKind.JOB, **{"fields.pipeline": "tax"})
+    job = make(desk, ItemKind.JOB, fields__pipeline="tax")
     work(desk)
     assert item(desk, job).state["fields.stage"] == "collect"
     assert "tags" not in item(desk, job).state
@@ -181,8 +188,8 @@ def test_a_job_begins_in_a_stage_and_entering_the_next_one_runs_its_rules(desk: 
 
 def test_each_kind_is_held_to_its_own_fields_and_statuses(desk: Services) -> None:
     a_pipeline(desk)
-    sheet = make(desk, ItemKind.TIMESHEET, **{"fields.hours": 2.5, "fields.billing": "billable"})
-    job = make(desk, ItemKind.JOB, **{"fields.stage": "review"})
+    sheet = make(desk, ItemKind.TIMESHEET, fields__hours=2.5, fields__billing="billable")
+    job = make(desk, ItemKind.JOB, fields__stage="review")
     assert item(desk, sheet).state["fields.approval"] == "draft"
     assert item(desk, job).state["fields.pipeline"] == "tax"
     for item_id, values, error in (

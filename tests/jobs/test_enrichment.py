@@ -20,8 +20,9 @@ from tests.jobs.desk import a_working_desk, clock_of, decisions, item, table, wo
 from tickets import store
 from tickets.effects import SetField
 from tickets.tables import ContextFact, EventRow, Lane, Message, Notification
+from tickets.values import JSON
 
-ERP = {
+ERP: dict[str, JSON] = {
     "operations": [
         {
             "name": "find_party",

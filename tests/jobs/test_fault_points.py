@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from jobs import automation, clock, enrichment, outbox, runs
+from jobs import automation, clock, enrichment, lanes, outbox, runs
+from jobs.deciding import Read
 from jobs.services import Services
 from jobs.tables import DecisionRow, LookupRow, OutboxRow, RunRow
 from run_tool.commands import die_with_parent
@@ -324,16 +325,16 @@ def test_an_event_that_ends_every_worker_is_set_aside_and_the_lane_goes_on(desk:
     store_a_note(desk, ticket.item_id)
     deaths = 0
     while True:
-        taken = automation.lanes.claim(desk.db, desk.clock.now(), lease_s=10)
+        taken = lanes.claim(desk.db, desk.clock.now(), lease_s=10)
         assert taken.items == (ticket.item_id,)
         clock_of(desk).forward(seconds=11)
         if taken.items[0] in taken.suspects:
             break
         deaths += 1
-    assert deaths == automation.lanes.SUSPECT
+    assert deaths == lanes.SUSPECT
     for _ in range(desk.settings.event_tries):
         assert events(desk)[0] == (0, "pending")
-        taken = automation.lanes.claim(desk.db, desk.clock.now(), lease_s=10)
+        taken = lanes.claim(desk.db, desk.clock.now(), lease_s=10)
         assert taken.suspects == {ticket.item_id}
         # What the worker does before it begins, and is killed.
         automation._count_before(desk, desk.db, taken.token, ticket.item_id)
@@ -352,8 +353,8 @@ def test_an_event_that_ends_every_worker_is_set_aside_and_the_lane_goes_on(desk:
 def test_a_few_deaths_of_workers_count_against_no_event(desk: Services) -> None:
     table(desk, ANSWER_AND_TAG)
     a_ticket(desk.db)
-    for _ in range(automation.lanes.SUSPECT - 1):
-        automation.lanes.claim(desk.db, desk.clock.now(), lease_s=10)
+    for _ in range(lanes.SUSPECT - 1):
+        lanes.claim(desk.db, desk.clock.now(), lease_s=10)
         clock_of(desk).forward(seconds=11)
     work(desk)
     with desk.db.read() as connection:
@@ -365,7 +366,7 @@ def test_a_lease_of_a_clock_that_was_ahead_does_not_hold_the_lane(desk: Services
     table(desk, ANSWER_AND_TAG)
     a_ticket(desk.db)
     day_ahead = desk.clock.now() + timedelta(days=1)
-    assert automation.lanes.claim(desk.db, day_ahead, lease_s=10).items
+    assert lanes.claim(desk.db, day_ahead, lease_s=10).items
     assert work(desk) == 2
     assert runs.run_due(desk) == 0
 
@@ -435,7 +436,7 @@ def test_a_run_that_was_put_off_by_a_clock_that_went_ahead_meanwhile_is_tried_ag
 
     def late(_: Asked) -> Reply:
         clock_of(desk).at = right + timedelta(hours=1)
-        return Reply(503)
+        return Reply(status=503)
 
     usual, crm.answer = crm.answer, late
     work(desk)
@@ -485,9 +486,10 @@ def test_an_answer_that_comes_between_reading_and_committing_is_not_missed(
     table(desk, BY_TIER)
     ticket = a_ticket(desk.db)
     automation.drain(desk)
-    decided, answered = automation.decided, []
+    decided = automation.decided
+    answered: list[int] = []
 
-    def answered_meanwhile(read: automation.Read) -> object:
+    def answered_meanwhile(read: Read) -> object:
         result = decided(read)
         if not answered and (result[2].skipped if when == "it goes on without" else result[2].wait is not None):
             answered.append(enrichment.enrich(desk))

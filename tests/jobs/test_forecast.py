@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from jobs import automation, enrichment, outbox
+from jobs import automation, enrichment, lanes, outbox
 from jobs.forecast import Coming, NotComing, call_off, forecast
 from jobs.services import Services
 from jobs.tables import LookupRow, OutboxRow, RunRow
@@ -34,7 +34,7 @@ TOLERANCE_S = 1
 
 @pytest.fixture
 def crm() -> Iterator[Upstream]:
-    server = Upstream(lambda _: Reply(503))
+    server = Upstream(lambda _: Reply(status=503))
     yield server
     server.close()
 
@@ -106,7 +106,7 @@ def test_a_wait_that_is_called_off_ends_at_once_whoever_holds_the_lane(desk: Ser
     table(desk, BY_TIER)
     ticket = a_ticket(desk.db)
     automation.drain(desk)
-    stopped = automation.lanes.claim(desk.db, desk.clock.now(), lease_s=1)
+    stopped = lanes.claim(desk.db, desk.clock.now(), lease_s=1)
     off(desk, ticket.item_id, coming(desk, ticket.item_id)["wait"])
     automation.drain(desk)
     assert "wait" not in coming(desk, ticket.item_id)

@@ -25,6 +25,7 @@ from tickets import store as items
 from tickets.events import Actor, ActorKind
 from tickets.item import ItemKind
 from tickets.tables import EventRow
+from tickets.values import JSON
 
 TAGGING = """
 code: {code}
@@ -141,7 +142,11 @@ def test_it_gets_the_defaults_of_its_parameters(desk: Services) -> None:
 
 
 def test_a_listed_script_that_needs_a_value_nobody_gives_has_a_problem(desk: Services) -> None:
-    content = {"name": "Credit", "triggers": [{"on": "created"}], "params": [{"name": "days", "required": True}]}
+    content: dict[str, JSON] = {
+        "name": "Credit",
+        "triggers": [{"on": "created"}],
+        "params": [{"name": "days", "required": True}],
+    }
     publish(desk, EntryKind.SCRIPT, {"code": "S01", "source": "", **content})
     with desk.db.read() as connection:
         live = desk.live.current(connection)
@@ -239,7 +244,7 @@ rows: [{id: r1, then: {s1: {script: S01, wait_s: WAIT}}}]
     assert tags(desk, waited.item_id) == ["A02-high"]
     with desk.db.write() as connection:
         now = clock_of(desk).now()
-        changed = {"code": "S01", "name": "Credit", "source": source, "wait_s": 60}
+        changed: dict[str, JSON] = {"code": "S01", "name": "Credit", "source": source, "wait_s": 60}
         seen = rule_list.entry(connection, "S01").draft_count
         seen = rule_list.save_draft(connection, "S01", changed, author="ana", seen=seen, now=now)
         rule_list.publish(connection, "S01", author="ana", note="", seen=seen, now=now)

@@ -209,7 +209,7 @@ def test_who_may_no_longer_see_the_ticket_is_not_told_of_its_mail(desk: Services
         store.change_item(
             connection,
             store.read_item(connection, ticket.item_id, lock=True),
-            lines=[store.Lines([SetField("team", "hr")], Cause("person"))],
+            lines=[store.Lines((SetField("team", "hr"),), Cause("person"))],
             actor=Actor(ActorKind.AGENT, "hania", "Hania"),
             now=desk.clock.now(),
         )
@@ -347,7 +347,8 @@ def test_kill_9_between_sending_and_noting_sends_a_copy_under_the_same_message_i
     ticket = a_ticket(desk.db)
     message = a_reply(desk, ticket.item_id)
     now_on_the_machine(desk)
-    with a_worker(desk, "outbox", DESKHAND_SMTP_URL=sink.url, DESKHAND_MAIL_FROM="help@shop.example") as victim:
+    settings = {"DESKHAND_SMTP_URL": sink.url, "DESKHAND_MAIL_FROM": "help@shop.example"}
+    with a_worker(desk, "outbox", settings) as victim:
 
         def deadly(_mail: EmailMessage) -> str:
             victim.send_signal(signal.SIGKILL)
@@ -360,7 +361,7 @@ def test_kill_9_between_sending_and_noting_sends_a_copy_under_the_same_message_i
     sink.answer = lambda _mail: TAKEN
     with desk.db.write() as connection:
         connection.execute(update(OutboxRow).values(lease_until=desk.clock.now()))  # time passes
-    with a_worker(desk, "outbox", DESKHAND_SMTP_URL=sink.url, DESKHAND_MAIL_FROM="help@shop.example"):
+    with a_worker(desk, "outbox", settings):
         assert until(lambda: row_of(desk, message).status == "sent")
     assert sink.ids() == [f"<t{ticket.item_id}.m{message}@shop.example>"] * 2
 

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,17 +53,17 @@ def until(true: Callable[[], bool], *, seconds: float = WAIT_S) -> bool:
 def a_worker(
     services: Services,
     kind: str,
+    settings: Mapping[str, str] | None = None,
     *,
     quiet: bool = False,
     command: Sequence[str] = ("-m", "jobs.worker"),
-    **settings: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
     environ = {
         **os.environ,
         "DESKHAND_DATA_DIR": str(services.settings.data),
         "DESKHAND_DATABASE_URL": services.settings.database,
         "DESKHAND_REDIS_URL": services.settings.redis,
-        **settings,
+        **(settings or {}),
     }
     process = subprocess.Popen(
         [sys.executable, *command, kind],

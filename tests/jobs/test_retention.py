@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select
@@ -100,7 +101,7 @@ def test_a_run_that_has_not_ended_is_never_dropped(desk: Services) -> None:
     table(desk, TRIAGE)
     ticket = a_ticket(desk.db)
     now = desk.clock.now()
-    run = {
+    run: dict[str, Any] = {
         "item_id": ticket.item_id,
         "event_id": ticket.event_id,
         "script": "A01",
@@ -126,7 +127,13 @@ def test_answers_and_calls_of_connections_and_old_keys_go(desk: Services) -> Non
     now = desk.clock.now()
     call = {"at": now, "connection": "crm", "operation": "find", "kind": "read", "cause": "", "inputs": {}}
     call |= {"inputs_hash": "h", "status": "ok", "error": "", "http_status": 200, "ms": 1, "requests": 1}
-    record = {"key": "k", "connection": "crm", "operation": "find", "inputs_hash": "h", "data": {"v": 1}}
+    record: dict[str, Any] = {
+        "key": "k",
+        "connection": "crm",
+        "operation": "find",
+        "inputs_hash": "h",
+        "data": {"v": 1},
+    }
     record |= {"truncated": False, "external_url": "", "fetched_at": now, "fresh_until": now, "stale_until": now}
     stands_in = {**record, "key": "still of use", "stale_until": now + timedelta(days=desk.settings.keep_answers_days)}
     with desk.db.write() as connection:
@@ -171,7 +178,9 @@ def test_an_undo_of_many_items_goes_in_pieces_and_itself_when_nothing_of_it_is_l
     with desk.db.write() as connection:
         for status in ("done", "waiting"):
             undo_id = connection.execute(insert(UndoRow).values(asked).returning(UndoRow.id)).scalar_one()
-            of_it = [{"undo_id": undo_id, "item_id": one, "status": status, "outcome": {}} for one in items]
+            of_it: list[dict[str, Any]] = [
+                {"undo_id": undo_id, "item_id": one, "status": status, "outcome": {}} for one in items
+            ]
             connection.execute(insert(UndoItemRow), of_it)
     clock_of(desk).forward(days=desk.settings.keep_decisions_days, seconds=1)
     found = [prune(desk) for _ in range(3)]

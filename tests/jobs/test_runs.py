@@ -155,7 +155,7 @@ def test_a_script_that_floods_is_named_on_its_ticket_and_its_worker_goes_on(
         made = RUNS_IT.replace("A01", table_code).replace("S01", script_code).replace("steps", by_channel, 1)
         table(desk, made.replace("{id: r1, then", f"{{id: r1, if: {{c1: {{value: {channel}}}}}, then"))
     settings = {"DESKHAND_SANDBOX_SOCKET": str(sandbox_service.socket), "DESKHAND_SCRIPT_WALL_S": "45"}
-    with a_worker(desk, "scripts", **settings) as worker:
+    with a_worker(desk, "scripts", settings) as worker:
         flooding = _run_of(desk, a_ticket(desk.db).item_id, "limit")
         other = _run_of(desk, a_ticket(desk.db, channel="chat").item_id, "finished")
         assert worker.poll() is None

@@ -19,7 +19,7 @@ import pytest
 import requests
 from sqlalchemy import func, insert, select
 
-from jobs.outbox import header_id
+from jobs.letters import header_id
 from jobs.tables import DecisionRow, OutboxRow
 from run_tool.redis_server import redis_arguments, redis_server
 from tests.chaos import MAIL_FROM, Postgres

@@ -21,6 +21,7 @@ from tickets import store
 from tickets.effects import SetField
 from tickets.events import Actor, ActorKind, Cause
 from tickets.tables import EventRow
+from tickets.values import JSON
 
 RUNS_IT = """
 code: A01
@@ -55,7 +56,7 @@ def desk(database_url: str, tmp_path: Path, sandbox_service: SandboxService) -> 
 
 
 def script(desk: Services, source: str, actions: list[str], **more: object) -> None:
-    manifest = {"fields_read": [], "actions": actions, "operations": []}
+    manifest: JSON = {"fields_read": [], "actions": actions, "operations": []}
     content = {"code": "S01", "name": "Find charges", "source": source, "manifest": manifest, **more}
     publish(desk, EntryKind.SCRIPT, content)
 
@@ -172,8 +173,8 @@ def test_a_run_that_has_ended_counts_by_the_version_it_was_of(desk: Services) ->
     ticket = a_ticket(desk.db).item_id
     automation.drain(desk)
     put(desk, ticket, "priority", "high")
-    manifest = {"fields_read": [], "actions": ["add_tags"], "operations": []}
-    second = {"name": "Find charges", "source": "ticket.add_tags(['seen'])", "manifest": manifest}
+    manifest: JSON = {"fields_read": [], "actions": ["add_tags"], "operations": []}
+    second: dict[str, JSON] = {"name": "Find charges", "source": "ticket.add_tags(['seen'])", "manifest": manifest}
     with desk.db.write() as connection:
         first = rule_list.entry(connection, "S01").draft_count
         seen = rule_list.save_draft(connection, "S01", second, author="ana", seen=first, now=desk.clock.now())

@@ -12,8 +12,10 @@ from sqlalchemy import event, func, insert, select, update
 
 from jobs import automation, lanes
 from jobs.automation import Hand
+from jobs.recording import record
 from jobs.services import Services
 from jobs.tables import DecisionRow, Fired
+from rules.store import EntryKind
 from tests.builders import a_ticket
 from tests.jobs.desk import a_working_desk, clock_of, decisions, item, publish, table
 from tests.jobs.test_automation import TRIAGE, by_hand
@@ -169,12 +171,13 @@ def test_a_version_published_while_they_are_decided_decides_them(
     desk: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = some_tickets(desk, 3)
-    decide, published = automation.decided, []
+    decide = automation.decided
+    published: list[str] = []
 
     def decided(read: Any) -> Any:
         made = decide(read)
         if not published:
-            published.append(publish(desk, "table", TRIAGE.replace("code: A01", "code: A02")))  # type: ignore[arg-type]
+            published.append(publish(desk, EntryKind.TABLE, TRIAGE.replace("code: A01", "code: A02")))
         return made
 
     monkeypatch.setattr(automation, "decided", decided)
@@ -189,7 +192,7 @@ def test_time_that_is_up_in_the_middle_leaves_nothing_and_gives_the_others_back(
     desk: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = some_tickets(desk, 3)
-    record, seen = automation.record, []
+    seen: list[int] = []
 
     def recorded(*args: Any, **named: Any) -> bool:
         seen.append(args[1].event.item_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
@@ -19,6 +20,7 @@ from tests.rows.changes import Crm
 from tickets import store
 from tickets.cards import context_cards
 from tickets.effects import AddTo, SetField
+from tickets.events import Actor, ActorKind
 from tickets.people import Viewer
 from tickets.tables import EventRow, History, Message
 
@@ -52,7 +54,7 @@ def answered(desk: Services, ticket: int) -> None:
             store.read_item(connection, ticket, lock=True),
             lines=(),
             messages=[store.NewMessage("customer", True, "email", "Hello?")],
-            actor=store.Actor(store.ActorKind.CUSTOMER, "", "Cora"),
+            actor=Actor(ActorKind.CUSTOMER, "", "Cora"),
             now=desk.clock.now(),
         )
     work(desk)
@@ -67,7 +69,7 @@ def ask(desk: Services, viewer: Viewer) -> int:
         return undo.start(connection, scope(desk), viewer, desk.clock.now())
 
 
-def outcome(desk: Services, undo_id: int, ticket: int) -> tuple[str, dict[str, object]]:
+def outcome(desk: Services, undo_id: int, ticket: int) -> tuple[str, dict[str, Any]]:
     with desk.db.read() as connection:
         row = connection.execute(
             select(UndoItemRow.status, UndoItemRow.outcome).where(
@@ -100,13 +102,13 @@ def test_every_item_is_as_it_was_and_what_people_changed_since_is_kept_and_liste
 
     status, told = outcome(desk, asked, changed)
     assert status == "done"
-    [[field, line, member]] = told["kept"]  # type: ignore[misc]
+    [[field, line, member]] = told["kept"]
     with desk.db.read() as connection:
         by = connection.execute(select(History.change, History.cause).where(History.id == line)).one()
     assert (field, member) == ("priority", "")
     assert (by.change["after"], by.cause["kind"]) == ("low", "person")
     assert told["stays"] == {"post_message": 1}
-    assert sorted(told["back"]) == ["tags", "team"]  # type: ignore[call-overload]
+    assert sorted(told["back"]) == ["tags", "team"]
     with desk.db.read() as connection:
         notes = select(func.count()).select_from(Message).where(Message.author_kind == "bot")
         assert connection.execute(notes).scalar_one() == 3, "what was said stays"
@@ -177,7 +179,7 @@ def test_a_value_that_is_refused_now_leaves_its_item_whole_and_the_rest_goes_on(
         # The team it had is gone meanwhile: history names what no field takes any more.
         line = select(History.id).where(History.item_id == first, History.field == "priority").scalar_subquery()
         connection.execute(
-            History.__table__.update().where(History.id == line).values(change={"before": "gone", "after": "urgent"})
+            update(History).where(History.id == line).values(change={"before": "gone", "after": "urgent"})
         )
     was = item(desk, first)
     asked = ask(desk, viewer)

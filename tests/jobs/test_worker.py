@@ -63,7 +63,7 @@ def test_a_worker_that_hangs_in_a_send_ends_in_time_and_the_mail_is_sent_by_the_
 
     sink.answer = hang
     settings = {"DESKHAND_SMTP_URL": sink.url, "DESKHAND_MAIL_FROM": "help@shop.example"}
-    with a_worker(desk, "outbox", **settings) as process:
+    with a_worker(desk, "outbox", settings) as process:
         assert asked.wait(30)
         process.terminate()
         begun = time.monotonic()
@@ -74,7 +74,7 @@ def test_a_worker_that_hangs_in_a_send_ends_in_time_and_the_mail_is_sent_by_the_
     with desk.db.write() as connection:
         assert connection.execute(select(OutboxRow.status)).scalar_one() == "due"
         connection.execute(update(OutboxRow).values(lease_until=desk.clock.now()))  # time passes
-    with a_worker(desk, "outbox", **settings):
+    with a_worker(desk, "outbox", settings):
         assert until(lambda: len(sink.taken) == 1)
 
 
@@ -92,7 +92,7 @@ def test_a_worker_without_redis_ends_at_once_when_asked(desk: Services, kind: st
 @pytest.mark.slow
 def test_a_worker_whose_database_is_away_waits_for_it(desk: Services, tmp_path: Path) -> None:
     place = f"postgresql://nobody@/nothing?host={tmp_path}"
-    with a_worker(desk, "drain", DESKHAND_DATABASE_URL=place) as process:
+    with a_worker(desk, "drain", {"DESKHAND_DATABASE_URL": place}) as process:
         assert until(lambda: _waits(process.pid))
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(3)
