@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -56,12 +56,14 @@ Ready: TypeAlias = tuple[str, Single | None]
 class RowSteps:
     """The steps of a row, planned ahead where they do not depend on the facts (None where they do).
 
-    `single` is there when all that the row does is to give one field a value."""
+    `single` is there when all that the row does is to give one field a value. `sentences` are the steps in words, once
+    a trace was made of them."""
 
     steps: tuple[Step, ...]
     reason: str
     ahead: tuple[Planned | None, ...]
     single: Single | None
+    sentences: list[str] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from rules.marks import places
 from rules.passes import MAX_NOTES, Outcome, Pass, waits
 from rules.possible import Lacked
 from rules.ruleset import INDEX_FROM_ROWS, NO_INDEX, Bucket, RuleSet, compile_ruleset
+from rules.straight import Left
 from rules.trace import EntryTrace, Trace, Verdict, cut
 from rules.tracing import TracedPass
 from rules.truth import Lack, RowTruth
@@ -72,14 +73,14 @@ def decide(
             sure, lacking, _ = left
             plain = not bucket.special or not bucket.concerns(facts)
             if plain and not sure:
-                return nothing((_why, _NONE, ruleset, facts, held, wait_over, effects_left, written_by))
+                return nothing((_why, 0, left, ruleset, facts, held, wait_over, effects_left, written_by))
             index, open, whole = bucket.rows_index(), 0, 0
             if lacking or sure & index.doubtful:
                 sure, open, whole = index.certain(facts, sure, lacking)
             known = sure, open
             if plain and not (facts.ledger and ruleset.rearms):
                 lacked = Lacked.of(index, facts, left, whole) if open else None
-                why = (_why, None, ruleset, facts, held, wait_over, effects_left, written_by)
+                why = (_why, sure | open, left, ruleset, facts, held, wait_over, effects_left, written_by)
                 made = fired_straight(ruleset, bucket, facts, sure, open, lacked, held, wait_over, effects_left, why)
                 if made is not None:
                     return made
@@ -90,7 +91,7 @@ def decide(
     return Decision(
         tuple(run.planned),
         tuple(run.fired),
-        Trace(ruleset.revision, (), (_traced, after, run.busy, asked)),
+        Trace(ruleset.revision, (), (_traced, after, run.busy, left, asked)),
         run.staged,
         run.wait,
         tuple(run.skipped),
@@ -186,7 +187,8 @@ def fired_straight(
 
 
 def _why(
-    busy: Set[int] | None,
+    found: int,
+    left: Left,
     ruleset: RuleSet,
     facts: Facts,
     held: frozenset[str],
@@ -194,14 +196,18 @@ def _why(
     effects_left: int,
     written_by: Mapping[str, str] | None,
 ) -> Trace:
+    bucket = ruleset.by_kind[cast(str, facts.event["kind"])]
+    if not found and (bucket.short_trace or not bucket.tables):
+        return Trace(ruleset.revision)
+    busy = frozenset([bucket.tables[bucket.owner[bit]].order for bit in places(found)])
     asked: tuple[Any, ...] = (ruleset, facts, held, {}, wait_over, None, effects_left, written_by)
-    return Trace(ruleset.revision, (), (_traced, None, busy, asked))
+    return Trace(ruleset.revision, (), (_traced, None, busy, left, asked))
 
 
-def _traced(after: str | None, busy: Set[int] | None, asked: tuple[Any, ...]) -> Sequence[EntryTrace]:
+def _traced(after: str | None, busy: Set[int], left: Left | None, asked: tuple[Any, ...]) -> Sequence[EntryTrace]:
     # Deciding is pure, so the same pass comes to the same once more; most decisions are never asked why.
     traced = TracedPass(*asked)
-    traced.known_busy = busy
+    traced.known_busy, traced.left = busy, left
     traced.go(after)
     return traced.entries
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from rules.actions import step_sentence
 from rules.compiled import CompiledCondition, CompiledRow, CompiledTable
+from rules.decision import RowSteps
 from rules.facts import Known
 from rules.fields import state_backed
 from rules.look import Look
 from rules.operators import Looks
 from rules.passes import Fired, Outcome, Pass
 from rules.steps import RowPlan, steps_of
-from rules.table import OTHERWISE, HitPolicy, Step
+from rules.table import OTHERWISE, HitPolicy
 from rules.templates import shown
 from rules.trace import MAX_TRACED_ROWS, Done, EntryTrace, RowTrace, RowVerdict, Seen, Truth, Verdict, cut
 from rules.truth import Undecided, ends, truth_of
@@ -38,9 +39,16 @@ class TracedPass(Pass):
 
     def _tables(self, after: str | None) -> Iterator[CompiledTable]:
         """All that are decided; for a short trace, which leaves the others out, those in which something was found."""
+        busy = self.known_busy
+        last = -1 if busy is None else max(busy, default=-1)
         for compiled in super()._tables(after):
-            if not self.short_trace or self.known_busy is None or compiled.order in self.known_busy:
+            if not self.short_trace or busy is None:
                 yield compiled
+                continue
+            if compiled.order in busy:
+                yield compiled
+            if compiled.order >= last:
+                return  # what is written now no table looks at that found something
 
     def unclear(self, compiled: CompiledTable, reason: str) -> None:
         super().unclear(compiled, reason)
@@ -113,18 +121,27 @@ class TracedPass(Pass):
             traces.conclude(key, fired.verdict, (), fired.reason)
             return
         known = steps_of(compiled, key, self.vocabulary)
-        traces.conclude(key, fired.verdict, self.done(compiled, known.steps, fired.plan), known.reason)
+        traces.conclude(key, fired.verdict, self.done(compiled, known, fired.plan), known.reason)
 
-    def done(self, compiled: CompiledTable, steps: Sequence[Step], made: RowPlan) -> tuple[Done, ...]:
-        said = []
-        for step, changes, effects in zip(steps, made.changes, made.counts, strict=True):
+    def done(self, compiled: CompiledTable, known: RowSteps, made: RowPlan) -> tuple[Done, ...]:
+        said, steps, sentences = [], known.steps, self.sentences(compiled, known)
+        for step, changes, effects, sentence in zip(steps, made.changes, made.counts, sentences, strict=True):
             action = compiled.actions[step.column]
-            sentence = step_sentence(action, step.params, self.vocabulary)
             if not effects:
                 sentence += " (nothing to change)"
             changed = tuple((key, self.state_words(key, old), self.state_words(key, new)) for key, old, new in changes)
             said.append(Done(step.column, action, cut(sentence), changed, effects))
         return tuple(said)
+
+    def sentences(self, compiled: CompiledTable, known: RowSteps) -> Sequence[str]:
+        """The steps of a row in words: once per revision, unless what a word means may differ between kinds."""
+        said = known.sentences
+        if not said:
+            made = [step_sentence(compiled.actions[one.column], one.params, self.vocabulary) for one in known.steps]
+            if compiled.table.kind == "any":
+                return made
+            said[:] = made  # two threads may do this at the same time: both come to the same
+        return said
 
     def state_words(self, state_key: str, value: JSON) -> str:
         return "" if value is None else cut(shown(state_backed(state_key, self.vocabulary), value))
