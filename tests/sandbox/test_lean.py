@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from sandbox.broker import start_frame
 from sandbox.contract import RunRequest
 from sandbox.limits import Limits
 from sandbox.service import _BOOT, _command
-from tests.sandbox.hosts import API, ROOT, Host, TableGateway, alive, descendants, wait_until
+from tests.sandbox.hosts import API, ROOT, Host, TableGateway, a_host, alive, descendants, wait_until
 
+SCATTERED = str(Path(__file__).with_name("scattered.py"))
 SOURCE = """
 found = crm.find_customer(email=customer.email)
 party = erp.find_party(email=customer.email)
@@ -100,44 +102,75 @@ def test_the_pages_that_an_act_writes_to_are_found_and_the_act_leaves_nothing() 
     assert done.stdout == "True True []\nnobody left\n"
 
 
-@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="this kernel does not tell whose a page is")
-def test_a_child_that_waits_has_most_of_the_pages_that_its_run_will_write_to(host: Host) -> None:
-    """Copied before anybody waits for it: 301 faults where this was written, 102 before."""
+def faults_of_who_waits(host: Host) -> int:
+    """Of the two children that wait, the fewer, once they do nothing more; their zygote is the only one with two."""
+    same = [0, 0]
 
     def are_ready() -> bool:
-        """The two children that wait; their zygote is the only one with two."""
         fields = []
         for pid in descendants(host.process.pid):
             with contextlib.suppress(OSError):  # a child of the self-test that has ended meanwhile
                 fields.append(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split())
         parents = [one[1] for one in fields]
-        faults = [int(one[7]) for one in fields if parents.count(one[1]) == 2]
-        return len(faults) == 2 and min(faults) > 180
+        waiting = [one for one in fields if parents.count(one[1]) == 2]
+        faults = min((int(one[7]) for one in waiting), default=0)
+        if len(waiting) == 2 and all(one[0] == "S" for one in waiting) and faults == same[0]:
+            same[1] += 1
+        else:
+            same[:] = faults, 0
+        return faults > 0 and same[1] == 5
 
     wait_until(are_ready)
+    return same[0]
 
 
-def test_a_run_takes_no_more_than_so_many_pages(host: Host) -> None:
-    """They are most of what it costs: 316 where this was written, 412 before what it touches was laid together."""
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="this kernel does not tell whose a page is")
+def test_a_child_that_waits_has_most_of_the_pages_that_its_run_will_write_to(host: Host) -> None:
+    """Copied before anybody waits for it: some 310 faults on 3.11 and 240 on 3.13, and a third of that in a child that
+    does not look at them. How many they are differs with every machine, so it is compared with such a child."""
+    with a_host(command=[sys.executable, SCATTERED, "written_by"]) as scattered:
+        without = faults_of_who_waits(scattered)
+    assert faults_of_who_waits(host) > 1.5 * without > 0
+
+
+def faults_of_a_run(host: Host) -> float:
+    """Of the children that its zygote has buried, for each of five runs."""
     code = host.sandbox.compiled(SOURCE)
     assert code is not None
 
     def faults() -> int:
-        """Of all children that its zygote has buried."""
         wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
         each = (Path(f"/proc/{pid}/stat").read_text() for pid in alive(descendants(host.process.pid)))
         return max(int(one.rpartition(")")[2].split()[8]) for one in each)
 
     def run() -> None:
         gateway = TableGateway({"crm.find_customer": {"name": "Ann"}, "erp.find_party": {"id": 1}})
-        outcome = host.run(SOURCE, gateway, code=code)
+        outcome = host.run(SOURCE, gateway, code=code, limits=Limits())
         assert (outcome.status, len(outcome.actions), len(outcome.calls), len(outcome.log)) == ("finished", 2, 2, 1)
 
     run()
     before = faults()
     for _ in range(5):
         run()
-    assert 0 < (faults() - before) / 5 < 390
+    return (faults() - before) / 5
+
+
+@pytest.mark.slow
+def test_a_run_takes_fewer_pages_where_what_it_touches_lies_together() -> None:
+    """They are most of what it costs: some 360 where this was written, and 383 of a zygote that lies as it came (300
+    and 320 on 3.13). Where a zygote lies is different each time, by a few pages, so the better of a few counts."""
+    for _ in range(3):
+        with a_host() as host, a_host(command=[sys.executable, SCATTERED, "fill_holes,gather"]) as scattered:
+            together, apart = faults_of_a_run(host), faults_of_a_run(scattered)
+        if 0 < together < 0.975 * apart:
+            break
+    assert 0 < together < 0.975 * apart
+
+
+def test_a_run_takes_no_more_than_so_many_pages(host: Host) -> None:
+    """Half as many again as where this was written."""
+    assert 0 < faults_of_a_run(host) < 550
 
 
 def test_a_child_is_told_the_limits_that_are_not_as_usual_and_no_others() -> None:
