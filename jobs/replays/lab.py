@@ -39,6 +39,7 @@ from tickets.tables import (
     Brand,
     BusinessCalendar,
     CustomField,
+    Follower,
     JobStatusRow,
     Lane,
     ListRow,
@@ -281,6 +282,9 @@ class Lab:
                 chain=store.Chain(payload=begins.payload),
             )
             connection.execute(delete(WorkItem).where(WorkItem.id == story.item_id - 1))
+            if story.followers:
+                follows = [{"item_id": written.item_id, "user": one} for one in story.followers]
+                connection.execute(insert(table_of(Follower)), follows)
             _others(connection, story.state.get("customer"), begins)
         assert written.item_id == story.item_id
         return written.item_id

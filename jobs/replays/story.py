@@ -5,7 +5,7 @@ What the item's own rules, scripts, lookups and timers did is left out: it is wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from jobs.replays.recorded import Answers, answers_about
-from jobs.replays.told import Told, tell
+from jobs.replays.told import FOLLOW, Told, tell
 from jobs.tables import DecisionRow
 from tickets import store
 from tickets.cards import NewContext
@@ -21,7 +21,7 @@ from tickets.db import table_of
 from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
 from tickets.events import CLOCK, SECOND_LOOKS, Actor, ActorKind, Cause, Event, EventKind
 from tickets.item import CUSTOM, STATE_FIELDS, ItemKind
-from tickets.tables import ContextFact, EventRow, History, Message, Person, PersonAddress
+from tickets.tables import ContextFact, EventRow, Follower, History, Message, Person, PersonAddress
 from tickets.values import JSON
 
 #: Events from outside that are told of one item, its beginning among them; the rest is left out, and said to be.
@@ -54,7 +54,8 @@ class Happening:
 class Story:
     """An item's past. `until`: up to when it is told; `cut`: whether more came from outside after that.
 
-    `persons` and `addresses` are rows as stored; `real` is what became of the item by then."""
+    `persons` and `addresses` are rows as stored; `followers` are those whom no rule made one, from the beginning: since
+    when they are is not kept. `real` is what became of the item by then."""
 
     item_id: int
     kind: ItemKind
@@ -65,6 +66,7 @@ class Story:
     cut: bool
     persons: tuple[Mapping[str, Any], ...]
     addresses: tuple[Mapping[str, Any], ...]
+    followers: tuple[str, ...]
     answers: Answers
     real: Told
 
@@ -109,6 +111,7 @@ def story(connection: Connection, item_id: int, until: datetime) -> Story:
         )
         for one in told
     ]
+    real = tell(connection, item_id, until)
     begins = happenings[0]
     persons, addresses = _persons(connection, told, [one for some in messages.values() for one in some])
     return Story(
@@ -121,14 +124,23 @@ def story(connection: Connection, item_id: int, until: datetime) -> Story:
         cut=cut,
         persons=persons,
         addresses=addresses,
+        followers=_followers(connection, item_id, {user for what, user in real.said if what == FOLLOW}),
         answers=answers_about(connection, item_id),
-        real=tell(connection, item_id, until),
+        real=real,
     )
 
 
 def _outside(connection: Connection, events: Sequence[Event]) -> list[Event]:
     """Those that neither the item's own automation nor the clock made."""
     own = {one.id for one in events}
+    # What its own rules made of an event from another item is of that item's chain, too.
+    by_rules = set(
+        connection.execute(
+            select(DecisionRow.applied_event).where(
+                DecisionRow.item_id == events[0].item_id, DecisionRow.applied_event.is_not(None)
+            )
+        ).scalars()
+    )
     others = {one.root_id for one in events if one.root_id not in own}
     # A chain that began on another item reached this one from outside.
     known = set(connection.execute(select(EventRow.id).where(EventRow.id.in_(others))).scalars()) if others else set()
@@ -136,7 +148,8 @@ def _outside(connection: Connection, events: Sequence[Event]) -> list[Event]:
     for number, one in enumerate(events):
         automatic = one.actor.kind is ActorKind.AUTOMATION or one.actor == CLOCK
         again = one.kind in SECOND_LOOKS or one.kind in (EventKind.TIMER, EventKind.SCRIPT)
-        if number == 0 or (not again and (not automatic or one.root_id in known)):
+        by_others = one.root_id in known and one.id not in by_rules
+        if number == 0 or (not again and (not automatic or by_others)):
             found.append(one)
     return found
 
@@ -242,6 +255,11 @@ def _open_others(connection: Connection, events: Sequence[Event]) -> dict[int, i
         select(DecisionRow.event_id, DecisionRow.facts).where(DecisionRow.event_id.in_([one.id for one in events]))
     )
     return {row.event_id: int((row.facts.get("customer") or {}).get("open_items") or 0) for row in rows}
+
+
+def _followers(connection: Connection, item_id: int, by_rules: Collection[str]) -> tuple[str, ...]:
+    users = connection.execute(select(Follower.user).where(Follower.item_id == item_id).order_by(Follower.user))
+    return tuple(one for one in users.scalars() if one not in by_rules)
 
 
 def _persons(

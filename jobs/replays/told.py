@@ -20,7 +20,6 @@ from tickets.item import CUSTOM, STATE_FIELDS
 from tickets.tables import (
     ContextFact,
     EventRow,
-    Follower,
     History,
     Message,
     Notification,
@@ -33,6 +32,8 @@ from tickets.values import JSON, iso
 TEXT_CHARS = 240
 LINES = 100
 EVENTS = 1_000
+#: The action, and the effect, that makes somebody a follower.
+FOLLOW = "follow"
 #: Kinds of outbox rows that say what a message or a bell says already.
 _SAID_ELSEWHERE = frozenset({"email", "notice", "digest"})
 
@@ -120,17 +121,20 @@ def _said(connection: Connection, asked: Mapping[str, Any]) -> Iterable[tuple[st
     """What was said, sent, asked or begun by itself: kinds as in `jobs.preview.effect_words`, and "error"."""
     for public, text in connection.execute(_BOT, asked):
         yield "message" if public else "note", short(text)
-    for user, text in connection.execute(_BELLS, asked):
-        yield "notify", f"{user}: {short(text)}"
+    for user, text, cause in connection.execute(_BELLS, asked):
+        # Other bells tell that somebody wrote, or that an event was set aside.
+        if _is_of_rules(cause):
+            yield "notify", f"{user}: {short(text)}"
     for kind, recipient, payload in connection.execute(_LEAVING, asked):
         yield _leaves(kind, recipient, payload)
     for script, status in connection.execute(_RUNS, asked):
         yield "script", f"{script}: {status}"
     for title, cause in connection.execute(_CARDS, asked):
-        if cause.get("kind") in ("table", "script"):
+        if _is_of_rules(cause):
             yield "card", title
-    for user in connection.execute(_FOLLOWERS, asked).scalars():
-        yield "follow", user
+    # Not who follows it: people do, too.
+    for user in sorted({user for done in connection.execute(_DONE, asked).scalars() for user in _followers(done)}):
+        yield FOLLOW, user
     for title, cause in connection.execute(_REQUESTS, asked):
         if cause.get("kind") != "person":
             yield "request", title
@@ -140,6 +144,17 @@ def _said(connection: Connection, asked: Mapping[str, Any]) -> Iterable[tuple[st
         yield "error", short(error)
     for row_key, reason in connection.execute(_ASIDE, asked):
         yield "error", short(f"{row_key}: {reason}")
+
+
+def _is_of_rules(cause: Mapping[str, Any]) -> bool:
+    return cause.get("kind") in ("table", "script")
+
+
+def _followers(done: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Whom these steps made followers."""
+    for step in done:
+        if step["action"] == FOLLOW and step["result"] == "done":
+            yield from step["params"]["users"]
 
 
 def _leaves(kind: str, recipient: str, payload: Mapping[str, Any]) -> tuple[str, str]:
@@ -263,7 +278,7 @@ _BOT = (
     .order_by(Message.id)
 )
 _BELLS = (
-    select(Notification.user, Notification.text)
+    select(Notification.user, Notification.text, Notification.cause)
     .where(Notification.item_id == _ITEM, Notification.created_at <= _UNTIL)
     .order_by(Notification.id)
 )
@@ -280,7 +295,7 @@ _CARDS = (
     .where(ContextFact.item_id == _ITEM, ContextFact.created_at <= _UNTIL)
     .order_by(ContextFact.id)
 )
-_FOLLOWERS = select(Follower.user).where(Follower.item_id == _ITEM).order_by(Follower.user)
+_DONE = select(DecisionRow.done).where(DecisionRow.item_id == _ITEM, DecisionRow.at <= _UNTIL)
 _REQUESTS = (
     select(RequestRow.title, RequestRow.cause)
     .where(RequestRow.item_id == _ITEM, RequestRow.created_at <= _UNTIL)
