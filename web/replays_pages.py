@@ -290,6 +290,7 @@ def _note(note: Mapping[str, Any]) -> str:
         "events": gettext("Only its first %(n)s events from outside were played.", n=note["n"]),
         "seconds": gettext("It took more than %(n)s seconds and was left there.", n=note["n"]),
         "moments": gettext("It was left after %(n)s moments at which a time came.", n=note["n"]),
+        "lines": gettext("Only the first %(n)s lines of what happened are kept.", n=note["n"]),
         "rounds": gettext("It came to no end: it was left after %(n)s rounds.", n=note["n"]),
     }
     return words[note["what"]]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from jobs.replays.recorded import Answers, answers_about
 from jobs.replays.told import FOLLOW, Told, tell
@@ -250,11 +250,14 @@ def _cards(connection: Connection, item_id: int, events: Sequence[Event]) -> dic
 
 
 def _open_others(connection: Connection, events: Sequence[Event]) -> dict[int, int]:
-    """How many other open items the customer had, as the decision on each event saw it."""
+    """How many other open items the customer had, as the first look at each event saw it."""
+    opened = DecisionRow.facts["customer"]["open_items"].as_integer()
     rows = connection.execute(
-        select(DecisionRow.event_id, DecisionRow.facts).where(DecisionRow.event_id.in_([one.id for one in events]))
+        select(DecisionRow.event_id, func.coalesce(opened, 0)).where(
+            DecisionRow.event_id.in_([one.id for one in events]), DecisionRow.part == 1
+        )
     )
-    return {row.event_id: int((row.facts.get("customer") or {}).get("open_items") or 0) for row in rows}
+    return dict(iter(rows))
 
 
 def _followers(connection: Connection, item_id: int, by_rules: Collection[str]) -> tuple[str, ...]:

@@ -60,12 +60,13 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Told:
     """An item at the end of a story. `said` are effects besides fields: (kind, words); `rows` how often each row
-    fired, by table/row; `lines` what happened in order."""
+    fired, by table/row; `lines` what happened in order, the first `LINES` of it, and how many more there were."""
 
     fields: Mapping[str, JSON]
     said: tuple[tuple[str, str], ...]
     rows: Mapping[str, int]
     lines: tuple[Line, ...] = ()
+    more_lines: int = 0
     missing: tuple[str, ...] = ()
 
 
@@ -108,11 +109,13 @@ def tell(connection: Connection, item_id: int, until: datetime, missing: Sequenc
     item = store.read_item(connection, item_id)
     asked = {"item": item_id, "until": until}
     state = undo(item.state, [store.event_of(row) for row in connection.execute(_AFTER, asked)])
+    lines = _lines(connection, asked)
     return Told(
         fields=state,
         said=tuple(_said(connection, asked)),
         rows=dict(iter(connection.execute(_FIRED, asked))),
-        lines=tuple(_lines(connection, asked)[:LINES]),
+        lines=tuple(lines[:LINES]),
+        more_lines=max(0, len(lines) - LINES),
         missing=tuple(missing),
     )
 
@@ -264,7 +267,10 @@ def short(text: str) -> str:
 _ITEM, _UNTIL = bindparam("item", type_=Integer), bindparam("until", type_=UtcDateTime)
 _AFTER = select(*store.EVENT_COLUMNS).where(EventRow.item_id == _ITEM, EventRow.at > _UNTIL).order_by(EventRow.seq)
 #: What stands in the ledger of a chain is a row, or a script's run whose actions were applied (jobs.scripts_at_work).
-_IS_RUN = exists().where(EntryRow.kind == EntryKind.SCRIPT, Fired.row_key.like(EntryRow.code + "/run%"))
+_OF_RUNS = EntryRow.code + "/run"
+_IS_RUN = exists().where(
+    EntryRow.kind == EntryKind.SCRIPT, func.substr(Fired.row_key, 1, func.length(_OF_RUNS)) == _OF_RUNS
+)
 _FIRED = (
     select(Fired.row_key, func.count())
     .join(EventRow, EventRow.id == Fired.root_id)

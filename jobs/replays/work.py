@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from rq.timeouts import BaseTimeoutException
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, insert, not_, select, update
@@ -27,7 +27,7 @@ from jobs.preview import FieldChange
 from jobs.queues import Work
 from jobs.replays.lab import ITEM_S, Lab, Played, lab
 from jobs.replays.story import MOST_EVENTS, Story, Untold, story
-from jobs.replays.told import Differs, Line, Told, differs
+from jobs.replays.told import LINES, Differs, Line, Told, differs
 from jobs.services import Services
 from jobs.tables import ReplayItemRow, ReplayRow
 from rules import store as rule_list
@@ -69,6 +69,10 @@ UNKNOWN_NAMES = "Its past names a team, a person or a place that is not there an
 FAILED = "It could not be played again; the log of the workers says why"
 #: Why a replay ended before its time.
 CHANGED, BROKEN, LATE, GONE = "changed", "broken", "late", "gone"
+
+
+#: What becomes of one item: status, faithful and outcome of `ReplayItemRow`.
+Outcome: TypeAlias = tuple[str, bool | None, Mapping[str, JSON]]
 
 
 class Refused(Exception):
@@ -206,11 +210,10 @@ def play_now(
             try:
                 with services.db.read() as connection:
                     past = story(connection, item_id, picked.until)
-                yield PlayedItem(item_id, *outcome_of(past, live.play(past), draft.play(past)))
-            except (Untold, TicketsError, RulesError) as error:
-                yield PlayedItem(item_id, "failed", None, {"problem": str(error)[:SENTENCE_CHARS]})
-            except IntegrityError:
-                yield PlayedItem(item_id, "failed", None, {"problem": UNKNOWN_NAMES})
+            except (Untold, TicketsError) as error:
+                yield PlayedItem(item_id, *_failed(str(error)))
+            else:
+                yield PlayedItem(item_id, *_played(past, live, draft))
 
 
 def stop(connection: Connection, replay_id: int, now: datetime) -> bool:
@@ -273,8 +276,10 @@ class _Slice:
                 log.error("replay.no_lab", exc_info=error, extra={"replay": row.id})
                 self._end("ended", BROKEN)
                 return 0
-            if any(code in draft.broken for code in drafts):
-                self._end("ended", BROKEN)
+            # Each side was furnished by itself: nothing may have been published before the second one was.
+            problem = self._as_it_began()[0] or (BROKEN if any(code in draft.broken for code in drafts) else "")
+            if problem:
+                self._end("ended", problem)
                 return 0
             while True:
                 item_id = self._next()
@@ -317,28 +322,17 @@ class _Slice:
         waits = (ReplayItemRow.replay_id == self._row.id, ReplayItemRow.status == "waiting")
         return select(ReplayItemRow.item_id).where(*waits).order_by(ReplayItemRow.item_id)
 
-    def _play(self, live: Lab, draft: Lab, item_id: int, viewer: Viewer) -> tuple[str, bool | None, Mapping[str, JSON]]:
+    def _play(self, live: Lab, draft: Lab, item_id: int, viewer: Viewer) -> Outcome:
         """One item on both sides; what its row then says."""
         try:
             with self._services.db.read() as connection:
                 seen = select(exists().where(WorkItem.id == item_id, visible(viewer)))
                 if not connection.execute(seen).scalar_one():
-                    return "failed", None, {"problem": NOT_VISIBLE}
+                    return _failed(NOT_VISIBLE)
                 past = story(connection, item_id, self._row.asked_at)
         except (Untold, TicketsError) as error:
-            return "failed", None, {"problem": str(error)[:SENTENCE_CHARS]}
-        try:
-            return outcome_of(past, live.play(past), draft.play(past))
-        except (TicketsError, RulesError) as error:
-            return "failed", None, {"problem": str(error)[:SENTENCE_CHARS]}
-        except IntegrityError:
-            return "failed", None, {"problem": UNKNOWN_NAMES}
-        except BaseTimeoutException:
-            raise  # RQ's time is up
-        except Exception as error:
-            # One item that cannot be played is no reason to say nothing about the others.
-            log.error("replay.failed", exc_info=error, extra={"replay": self._row.id, "item": item_id})
-            return "failed", None, {"problem": FAILED}
+            return _failed(str(error))
+        return _played(past, live, draft)
 
     def _keep(self, item_id: int, status: str, faithful: bool | None, outcome: Mapping[str, JSON]) -> bool:
         """Write one item's outcome. False when the replay is no longer ours: stopped, or taken up by another."""
@@ -384,7 +378,26 @@ class _Slice:
         return int((time.monotonic() - self._since) * 1000)
 
 
-def outcome_of(past: Story, live: Played, draft: Played) -> tuple[str, bool | None, dict[str, JSON]]:
+def _failed(problem: str) -> Outcome:
+    return "failed", None, {"problem": problem[:SENTENCE_CHARS]}
+
+
+def _played(past: Story, live: Lab, draft: Lab) -> Outcome:
+    """This past on both sides. One that cannot be played is no reason to say nothing about the others."""
+    try:
+        return outcome_of(past, live.play(past), draft.play(past))
+    except (TicketsError, RulesError) as error:
+        return _failed(str(error))
+    except IntegrityError:
+        return _failed(UNKNOWN_NAMES)
+    except BaseTimeoutException:
+        raise  # RQ's time is up
+    except Exception as error:
+        log.error("replay.failed", exc_info=error, extra={"item": past.item_id})
+        return _failed(FAILED)
+
+
+def outcome_of(past: Story, live: Played, draft: Played) -> Outcome:
     """Whether the two sides differ; whether the live one came to what really happened; and all that is kept of it."""
     between = differs(live.told, draft.told)
     from_real = differs(past.real, live.told)
@@ -394,6 +407,8 @@ def outcome_of(past: Story, live: Played, draft: Played) -> tuple[str, bool | No
     cut = live.cut or draft.cut
     if cut is not None:
         notes.append({"what": cut.what, "n": cut.most})
+    if live.told.more_lines or draft.told.more_lines:
+        notes.append({"what": "lines", "n": LINES})
     missing = list(dict.fromkeys([*live.told.missing, *draft.told.missing]))
     changed = not between.same or live.told.rows != draft.told.rows
     outcome: dict[str, JSON] = {
@@ -458,15 +473,16 @@ def totals(connection: Connection, replay_id: int) -> Totals:
     draft: Counter[str] = Counter()
     missing: Counter[str] = Counter()
     faithful = compared = 0
-    query = select(ReplayItemRow.status, ReplayItemRow.faithful, ReplayItemRow.outcome)
-    for row in connection.execute(query.where(ReplayItemRow.replay_id == replay_id)):
-        statuses[row.status] += 1
-        compared += row.faithful is not None
-        faithful += row.faithful is True
-        rows = row.outcome.get("rows") or {}
-        live.update(rows.get("live", {}).keys())
-        draft.update(rows.get("draft", {}).keys())
-        missing.update(row.outcome.get("missing") or ())
+    # Not the whole outcome: all that happened on five hundred items is much to read for every look at a page.
+    parts = [ReplayItemRow.outcome[name].as_json() for name in ("rows", "missing")]
+    query = select(ReplayItemRow.status, ReplayItemRow.faithful, *parts).where(ReplayItemRow.replay_id == replay_id)
+    for status, as_it_was, rows, unanswered in connection.execute(query):
+        statuses[status] += 1
+        compared += as_it_was is not None
+        faithful += as_it_was is True
+        live.update((rows or {}).get("live", {}).keys())
+        draft.update((rows or {}).get("draft", {}).keys())
+        missing.update(unanswered or ())
     return Totals(
         waiting=statuses["waiting"],
         same=statuses["same"],

@@ -11,14 +11,15 @@ from sqlalchemy import Connection, select, update
 
 from jobs import retention
 from jobs.erasure import erase
-from jobs.replays import lab, scratch, story
+from jobs.replays import lab, scratch, story, told
 from jobs.replays import work as replays
 from jobs.replays.work import Refused
 from jobs.services import Services
 from jobs.tables import ReplayRow
 from rules import store as rule_list
+from rules.store import EntryKind
 from tests.builders import a_ticket
-from tests.jobs.desk import clock_of, item, table, work
+from tests.jobs.desk import clock_of, item, publish, table, work
 from tests.jobs.lab_desk import (
     ask,
     carry_out,
@@ -113,7 +114,9 @@ def test_one_draft_sets_off_the_row_of_another_and_neither_does_anything_alone(d
 
 
 def test_a_row_that_is_called_like_a_run_is_counted_as_the_row_it_is(desk: Services) -> None:
+    """Nor is "A_2/run1" what a pattern would take it for."""
     _, water = the_past(desk)
+    publish(desk, EntryKind.SCRIPT, {"code": "A_2", "name": "Does nothing", "source": "pass\n"})
     draft(desk, TAGS.replace("id: r1", "id: run1"))
     found = outcomes(desk, replay(desk, "A02"))
     assert found[water].outcome["rows"] == {"live": {}, "draft": {"A02/run1": 1}}
@@ -214,6 +217,36 @@ def test_a_rule_list_or_a_draft_that_changes_ends_it_and_what_was_played_stays(d
     draft(desk, TAGS.replace("wet", "damp"))
     assert carry_out(desk) == 0
     assert (row(desk, of_draft).status, row(desk, of_draft).problem) == ("ended", "changed")
+
+
+def test_what_is_published_while_the_desks_are_furnished_ends_it_before_an_item_is_played(
+    desk: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    the_past(desk)
+    draft(desk, TAGS)
+    replay_id = ask(desk, "A02")
+    furnish = lab._furnish
+
+    def late(*given: Any, **more: Any) -> None:
+        furnish(*given, **more)
+        with desk.db.write() as connection:
+            rule_list.bump(connection)
+
+    monkeypatch.setattr(lab, "_furnish", late)
+    assert carry_out(desk) == 0
+    assert (row(desk, replay_id).status, row(desk, replay_id).problem) == ("ended", "changed")
+    assert [one.status for one in outcomes(desk, replay_id).values()] == ["waiting", "waiting"]
+
+
+def test_more_lines_than_are_kept_are_said_to_be_more(desk: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    fire, water = the_past(desk)
+    draft(desk, LIVE.replace("urgent", "high"))
+    monkeypatch.setattr(told, "LINES", 2)
+    monkeypatch.setattr(replays, "LINES", 2)
+    found = outcomes(desk, replay(desk, "A01"))
+    assert [len(found[fire].outcome["lines"][side]) for side in ("live", "draft")] == [2, 2]
+    assert {"what": "lines", "n": 2} in found[fire].outcome["notes"]
+    assert "lines" not in found[water].outcome
 
 
 def test_somebody_stops_it_and_nothing_is_played_any_more(desk: Services) -> None:

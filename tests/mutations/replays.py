@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 JOB = "tests/jobs/test_replays.py::"
+BESIDE = "tests/jobs/test_replays_beside.py::"
 OUTSIDE = "tests/jobs/test_replays_outside.py::"
 PAGES = "tests/web/test_replays_pages.py::"
 CHAIN = JOB + "test_one_draft_sets_off_the_row_of_another_and_neither_does_anything_alone[sqlite]"
@@ -13,9 +14,44 @@ MUTATIONS = (
     Mutation(
         "replay: only what came from outside is played",
         "jobs/replays/story.py",
-        "if number == 0 or (not again and (not automatic or one.root_id in known)):\n",
+        "if number == 0 or (not again and (not automatic or by_others)):\n",
         "if number == 0 or not again:\n",
         JOB + "test_what_the_rules_of_then_did_and_those_of_now_do_not_is_named[sqlite]",
+    ),
+    Mutation(
+        "replay: what the rules made of another item's event is found anew",
+        "jobs/replays/story.py",
+        " and one.id not in by_rules\n",
+        "\n",
+        BESIDE + "test_what_another_item_set_off_comes_and_what_the_rules_made_of_it_is_found_anew[sqlite]",
+    ),
+    Mutation(
+        "replay: who followed an item follows it",
+        "jobs/replays/lab.py",
+        "            if story.followers:\n",
+        "            if False:\n",
+        BESIDE + "test_who_followed_a_ticket_follows_it_when_it_is_played_and_it_ends_as_it_did[sqlite]",
+    ),
+    Mutation(
+        "replay: only the bells that rules ring are compared",
+        "jobs/replays/told.py",
+        '        if _is_of_rules(cause):\n            yield "notify"',
+        '        if cause:\n            yield "notify"',
+        BESIDE + "test_who_followed_a_ticket_follows_it_when_it_is_played_and_it_ends_as_it_did[sqlite]",
+    ),
+    Mutation(
+        "replay: both desks are of the list that was asked about",
+        "jobs/replays/work.py",
+        "            problem = self._as_it_began()[0] or (",
+        "            problem = (",
+        JOB + "test_what_is_published_while_the_desks_are_furnished_ends_it_before_an_item_is_played[sqlite]",
+    ),
+    Mutation(
+        "replay: the code of a script is no pattern",
+        "jobs/replays/told.py",
+        "func.substr(Fired.row_key, 1, func.length(_OF_RUNS)) == _OF_RUNS\n",
+        'Fired.row_key.like(_OF_RUNS + "%")\n',
+        JOB + "test_a_row_that_is_called_like_a_run_is_counted_as_the_row_it_is[sqlite]",
     ),
     Mutation(
         "replay: events from outside have a bound",
