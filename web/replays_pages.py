@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,11 +16,13 @@ from sqlalchemy import Connection
 from jobs.queues import Work
 from jobs.replays import story
 from jobs.replays import work as replays
+from jobs.replays.told import Line
 from jobs.replays.work import Picked, Refused
 from jobs.system_texts import SYSTEM_TEXTS
 from rules import store as rule_list
 from rules.actions import ACTIONS
 from rules.store import EntryKind, EntryNotFound, Stored
+from rules.table import OTHERWISE
 from tickets.kinds import KIND_PLURALS, statuses_of
 from tickets.people import Permission
 from tickets.values import from_iso
@@ -40,6 +43,10 @@ DAYS = (1, 7, 30, 90, 365)
 TICKETS = (20, 100, 200, replays.MOST_ITEMS)
 
 
+#: Rows that a replay's page counts at most, those with a difference first.
+MOST_ROWS = 200
+
+
 @dataclass(frozen=True, slots=True)
 class RowHits:
     """On how many tickets a row fires. `label` names it as the grid does; `drafted`: one of a draft in the replay."""
@@ -48,6 +55,24 @@ class RowHits:
     drafted: bool
     live: int
     draft: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The rows that fired, in the order of the rule list: on other tickets than before, and on as many; `more` were
+    left out."""
+
+    other: Sequence[RowHits]
+    alike: Sequence[RowHits]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What happened on one side, each line with whether it has no counterpart on the other. `drafted`: with drafts."""
+
+    drafted: bool
+    lines: Sequence[tuple[Line, bool]]
 
 
 @lab.get("/rules/replay")
@@ -137,7 +162,7 @@ def one(replay_id: int) -> ResponseReturnValue:
             note=_note,
             why_not=_why_not,
             difference=replays.difference_of,
-            lines_of=replays.lines_of,
+            sides=_sides,
             kind_word=_kind_word,
             step_word=_step_word,
             sentence=said,
@@ -217,16 +242,55 @@ def _drafts(connection: Connection) -> list[Stored]:
 
 def _hits(
     connection: Connection, drafts: Mapping[str, Any], totals: replays.Totals, entries: Mapping[str, str]
-) -> list[RowHits]:
-    stored = {one.code: one for one in rule_list.entries(connection)}
+) -> Counted:
+    places = {one.code: (place, one) for place, one in enumerate(rule_list.entries(connection))}
     found = []
     for key, (live, draft) in totals.rows.items():
         code, _, row = key.partition("/")
-        entry = stored.get(code)
-        content = None if entry is None else entry.working if code in drafts else entry.content
-        label = gettext("%(table)s, row %(row)s", table=entries.get(code, code), row=row_numbers([row], content))
-        found.append(RowHits(label, code in drafts, live, draft))
-    return sorted(found, key=lambda one: (one.live == one.draft, not one.drafted, one.label))
+        place, entry = places.get(code, (len(places), None))
+        then = None if entry is None else entry.working if code in drafts else entry.content
+        rows, name = _rows_of(then), entries.get(code, code)
+        if entry is not None and row not in rows and row in _rows_of(entry.content):
+            number = row_numbers([row], entry.content)
+            label = gettext("%(table)s, row %(row)s of the live version", table=name, row=number)
+        else:
+            label = gettext("%(table)s, row %(row)s", table=name, row=row_numbers([row], then))
+        at = rows.index(row) if row in rows else len(rows)
+        found.append(((place, at, row), RowHits(label, code in drafts, live, draft)))
+    found.sort(key=lambda one: (one[1].live == one[1].draft, one[0]))
+    kept = [one for _, one in found[:MOST_ROWS]]
+    return Counted(
+        [one for one in kept if one.live != one.draft],
+        [one for one in kept if one.live == one.draft],
+        len(found) - len(kept),
+    )
+
+
+def _rows_of(content: Mapping[str, Any] | None) -> list[str]:
+    """The rows' ids from top to bottom, the one for all others last."""
+    return [*(str(one.get("id", "")) for one in (content or {}).get("rows") or ()), OTHERWISE]
+
+
+def _sides(outcome: Mapping[str, Any]) -> list[Side]:
+    """What happened on both sides. Versions are left out of the comparison: those of a draft are always others."""
+    both = [(drafted, replays.lines_of(outcome, side)) for drafted, side in ((False, "live"), (True, "draft"))]
+    counts = [Counter(map(_alike, lines)) for _, lines in both]
+    found = []
+    for (drafted, lines), other in zip(both, reversed(counts), strict=True):
+        left = Counter(other)
+        marked = []
+        for line in lines:
+            key = _alike(line)
+            marked.append((line, left[key] == 0))
+            left[key] = max(0, left[key] - 1)
+        found.append(Side(drafted, marked))
+    return found
+
+
+def _alike(line: Line) -> tuple[str, ...]:
+    """What makes two lines the same: all but the rule's version and row, and the moment of what is no event."""
+    at = line.at if line.what == "event" else ""
+    return line.what, line.who, line.code, line.about, repr(line.before), repr(line.after), line.text, at
 
 
 def _tabs(replay_id: int, shown: str, counts: Mapping[str, int]) -> Sequence[tuple[str, str, bool, int]]:

@@ -214,7 +214,7 @@ def _lines(connection: Connection, asked: Mapping[str, Any]) -> list[Line]:
 
 
 #: Actions whose doing has a line of its own: of a field, or a message.
-_SHOWN = frozenset({"post_message"})
+_SHOWN = frozenset({"post_message", "add_note"})
 
 
 def _steps(at: str, done: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
@@ -222,8 +222,8 @@ def _steps(at: str, done: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
     for step in done:
         if step["result"] == "done" and (step["changes"] or step["action"] in _SHOWN):
             continue
-        words = ", ".join(f"{key}: {value}" for key, value in step["params"].items() if value not in (None, "", []))
-        text = step["reason"] if step["result"] != "done" else words
+        words = ((key, _words(value)) for key, value in step["params"].items())
+        text = step["reason"] if step["result"] != "done" else ", ".join(f"{key}: {it}" for key, it in words if it)
         yield Line(
             at,
             "step" if step["result"] == "done" else "not_done",
@@ -234,6 +234,13 @@ def _steps(at: str, done: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
             str(step["action"]),
             text=short(str(text)),
         )
+
+
+def _words(value: JSON) -> str:
+    """A parameter as a line says it: nothing of the data of a card, which is no sentence."""
+    if isinstance(value, list) and not any(isinstance(one, (dict, list)) for one in value):
+        return ", ".join(str(one) for one in value)
+    return "" if value is None or isinstance(value, (dict, list)) else str(value)
 
 
 def _line(

@@ -161,6 +161,23 @@ def test_a_script_runs_again_in_the_jail_with_the_answers_that_were_recorded(des
     assert item_id == one.item_id
 
 
+def test_a_note_is_one_line_and_the_data_of_a_card_is_none_of_the_words(desk: Services, crm: Upstream) -> None:
+    publish(desk, EntryKind.SCRIPT, ASKS)
+    table(desk, RUNS)
+    a_ticket(desk.db)
+    work(desk)
+    clock_of(desk).forward(days=1)
+    more = 'ticket.add_note("Look!")\nticket.set_context("crm", {"tier": "gold"}, title="In the CRM")\n'
+    draft(desk, {**ASKS, "source": ASKS["source"] + more}, EntryKind.SCRIPT)
+    [one] = outcomes(desk, replay(desk, "S01")).values()
+    did = [
+        (line["what"], line.get("about"), line["text"])
+        for line in one.outcome["lines"]["draft"]
+        if line.get("code") == "S01" and line["what"] not in ("event", "field")
+    ]
+    assert sorted(did) == [("note", "bot", "Look!"), ("step", "set_context", "key: crm, title: In the CRM")]
+
+
 def test_scripts_that_are_left_out_are_said_to_be_and_do_nothing(desk: Services, crm: Upstream) -> None:
     publish(desk, EntryKind.SCRIPT, ASKS)
     table(desk, RUNS)

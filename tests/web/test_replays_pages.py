@@ -125,6 +125,58 @@ def test_two_drafts_are_chosen_played_and_shown_ticket_by_ticket(
     assert "Billing is money" in words(manager.get("/rules/replay").text)
 
 
+def test_what_happened_on_one_side_alone_is_marked_there(
+    desk: Desk, manager: FlaskClient, past: dict[str, int]
+) -> None:
+    page = manager.get(played(desk, manager, "A02", "A03")).text
+    sides = re.findall(r"<section><h3>(.*?)</h3>(.*?)</section>", page, re.S)
+    alone = {
+        head: [words(one) for one in re.findall(r'<li class="alone">(.*?)</li>', side, re.S)] for head, side in sides
+    }
+    draft = " Money is urgent v1 draft"
+    assert alone == {
+        "Live": [],
+        "With the drafts": [
+            "+ only with the drafts: Tags from none to money Billing is money v1 draft",
+            f"+ only with the drafts: Priority from High to Urgent{draft}",
+            f"+ only with the drafts: internal note “=Money!”{draft}",
+        ],
+    }
+    # The rows that fire on as many tickets as before are there, folded away behind those that do not.
+    assert re.findall(r"<summary>.*?</svg>\s*(2 rows fire[^<]*)<", page) == ["2 rows fire on as many tickets as before"]
+
+
+def test_rows_stand_in_the_order_of_the_list_and_one_that_is_gone_has_its_live_number(
+    desk: Desk, manager: FlaskClient
+) -> None:
+    rows = [
+        {"id": f"r{n}", "if": {"c2": {"value": [f"word{n}"]}}, "then": {"s1": {"team": "billing"}}}
+        for n in range(1, 12)
+    ]
+    code = desk.publish({**TRIAGE, "rows": rows})  # type: ignore[dict-item]
+    for n in (2, 10, 11):
+        desk.ticket(f"A word{n}, please")
+    automation.drain(desk.services)
+    desk.clock.move(days=1)
+    with desk.services.db.write() as connection:
+        seen = rule_list.entry(connection, code).draft_count
+        content = {**TRIAGE, "rows": rows[:10]}
+        rule_list.save_draft(connection, code, content, author="ana", seen=seen, now=desk.clock.now())
+    shown = words(manager.get(played(desk, manager, code)).text)
+    gone, otherwise = "row 11 of the live version draft 1 0", "row ∞ draft 0 1"
+    places = [shown.index(one) for one in (otherwise, gone, "row 2 draft 1 1", "row 10 draft 1 1")]
+    assert places == sorted(places)
+
+
+def test_what_was_read_stays_open_while_the_page_asks_how_far_it_is(
+    desk: Desk, manager: FlaskClient, past: dict[str, int]
+) -> None:
+    _, address = begin(manager, "A02")
+    replays.carry_on(desk.services, budget_s=0)
+    kept = re.findall(r'<section class="card"( id="played-\d+" hx-preserve)?', manager.get(f"{address}?show=all").text)
+    assert sorted(kept)[-3:] == ["", "", f' id="played-{past["refund"]}" hx-preserve']
+
+
 def test_a_ticket_that_is_hidden_from_the_reader_is_counted_and_not_shown(
     desk: Desk, app: APIFlask, manager: FlaskClient, past: dict[str, int]
 ) -> None:
