@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, not_, or_, select
 
 from jobs.facts import gather
+from jobs.live import LiveScript
+from jobs.scripts_at_work import at_work
 from jobs.selecting import MOST_CONDITIONS, MOST_VALUES, Found, Selecting, conditions, size
+from jobs.tables import RunRow
 from rules.compiled import All, CompiledCondition, CompiledTable, Not
 from rules.facts import Facts
+from rules.fields import CONTEXT
 from rules.look import Look
 from rules.operators import Looks
 from rules.truth import Open, Undecided
@@ -41,6 +45,7 @@ ASKING_S = 1.5
 _OF_EVENTS = frozenset({"event", "run"})
 
 _ITEMS = table_of(WorkItem)
+_AT_WORK = exists().where(RunRow.item_id == _ITEMS.c.id, RunRow.finished_at.is_(None))
 
 
 class Why(StrEnum):
@@ -51,7 +56,7 @@ class Why(StrEnum):
     EVENT = "event"  # the row depends on what happens, not only on how the item stands
     OUTSIDE = "outside"  # a connected system would have to be asked
     TOO_MANY = "too_many"  # it would take too long to look at all
-    BROKEN = "broken"  # a condition of it can never be decided
+    BROKEN = "broken"  # a condition of it cannot be decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ def counts(
     connection: Connection,
     compiled: CompiledTable,
     vocabulary: Vocabulary,
+    scripts: Mapping[str, LiveScript],
     viewer: Viewer,
     now: datetime,
     *,
@@ -88,12 +94,14 @@ def counts(
 ) -> Counts:
     """What matches these rows, and the table, among the newest MOST_ITEMS items that the viewer may see.
 
+    `scripts` are the live ones: a card that one of them is at work on is unknown.
+
     A row is counted with the table's scope, whether or not an earlier row takes the item before it."""
     scope: All | Not = compiled.scope.node if compiled.scope is not None else All(())
     nodes: dict[str, All | Not] = {
         row.row.id: All((scope, row.all)) for row in compiled.rows if row.row.id in frozenset(rows)
     }
-    asking = _Asking(connection, compiled.table.kind, vocabulary, viewer, now, elapsed)
+    asking = _Asking(connection, compiled.table.kind, vocabulary, scripts, viewer, now, elapsed)
     found = asking.all(nodes)
     # Any of its rows, said as none of them not; with an otherwise row the scope alone counts.
     whole = scope
@@ -110,17 +118,13 @@ class _Asking:
         connection: Connection,
         kind: str,
         vocabulary: Vocabulary,
+        scripts: Mapping[str, LiveScript],
         viewer: Viewer,
         now: datetime,
         elapsed: Callable[[], float],
     ) -> None:
-        self.connection, self.vocabulary, self.viewer, self.now, self.elapsed = (
-            connection,
-            vocabulary,
-            viewer,
-            now,
-            elapsed,
-        )
+        self.connection, self.vocabulary, self.scripts = connection, vocabulary, scripts
+        self.viewer, self.now, self.elapsed = viewer, now, elapsed
         self.begun = elapsed()
         self.selecting = Selecting(connection.dialect.name, now)
         self.looked: dict[int, Facts] = {}
@@ -143,7 +147,7 @@ class _Asking:
             if self.elapsed() - self.begun > ASKING_S:
                 done |= {key: Count(0, Why.TOO_MANY) for key, _ in chunk}
                 continue
-            found = {key: self.selecting.bounded(node) for key, node in chunk}
+            found = {key: self._found(node) for key, node in chunk}
             sides = [
                 func.coalesce(func.sum(case((test, 1), else_=0)), 0)
                 for one in found.values()
@@ -154,6 +158,14 @@ class _Asking:
                 sure, may = int(numbers[2 * at]), int(numbers[2 * at + 1])
                 done[key] = self._count(node, found[key], sure, may)
         return done
+
+    def _found(self, node: All | Not) -> Found:
+        found = self.selecting.bounded(node)
+        if not any(one.field is not None and one.field.key.startswith(CONTEXT) for one in conditions(node)):
+            return found
+        # Cards of an item with a script at work are for the engine to look at, which knows what the script may write.
+        sure, may = and_(found.sure, not_(_AT_WORK)), or_(found.may, _AT_WORK)
+        return replace(found, sure=sure, may=may, exact=False)
 
     def _count(self, node: All | Not, found: Found, sure: int, may: int) -> Count:
         whole = Count(sure, Why.MORE_ITEMS if self.more else Why.EXACT)
@@ -204,7 +216,9 @@ class _Asking:
                 root_id=0,
                 depth=0,
             )
-            facts = self.looked[item_id] = gather(self.connection, event, item, (), self.vocabulary, self.now)
+            facts = gather(self.connection, event, item, (), self.vocabulary, self.now)
+            facts = replace(facts, writing=at_work(self.connection, self.scripts, item_id))
+            self.looked[item_id] = facts
         return facts
 
 

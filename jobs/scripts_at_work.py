@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from jobs.live import Desk
+from jobs.live import Desk, LiveScript
 from jobs.second_looks import decide_again
 from jobs.tables import DecisionRow, Fired, RunRow
 from rules.facts import Facts
@@ -38,18 +38,20 @@ def with_scripts_at_work(
     facts: Facts, connection: Connection, desk: Desk, event: Event, later: Sequence[Event]
 ) -> Facts:
     """The facts of `event` with the scripts that may still write cards of its item, where any table looks at cards."""
-    return replace(facts, writing=_at_work(connection, desk, event, later)) if desk.ruleset.looks_at_cards else facts
+    if not desk.ruleset.looks_at_cards:
+        return facts
+    return replace(facts, writing=at_work(connection, desk.scripts, event.item_id, later))
 
 
-def _at_work(
-    connection: Connection, desk: Desk, event: Event, later: Sequence[Event]
+def at_work(
+    connection: Connection, scripts: Mapping[str, LiveScript], item_id: int, later: Sequence[Event] = ()
 ) -> Mapping[str, Mapping[str, JSON]]:
-    """The scripts, as `rules.facts.Facts.writing`.
+    """The scripts that may still write cards of this item, as `rules.facts.Facts.writing`.
 
     Those that are queued or run, and those that have ended but whose own event, among `later`, is still to be handled.
     One that was handled, or set aside, brings no card any more to an event that is given back."""
     found: dict[str, dict[str, Any]] = {}
-    runs = [(row.id, row.script, row.version) for row in _UNFINISHED.all(connection, {"item": event.item_id})]
+    runs = [(row.id, row.script, row.version) for row in _UNFINISHED.all(connection, {"item": item_id})]
     ended = [one for one in later if one.kind is EventKind.SCRIPT]
     if ended:
         left = select(EventRow.id).where(
@@ -63,7 +65,7 @@ def _at_work(
             keys.pop(row.row_key, None)
         runs += [(_run_of(one), str(one.payload["script"]), one.payload.get("version")) for one in keys.values()]
     for run_id, code, version in runs:
-        script = desk.scripts.get(code)
+        script = scripts.get(code)
         if script is not None and version == script.version and not _writes_cards(script.content):
             continue
         line = found.setdefault(code, {"name": script.name if script else code, "runs": []})

@@ -94,7 +94,8 @@ def _counted(connection: Connection, found: Open, document: Mapping[str, Any], r
     compiled = _compiled(found, document)
     if compiled is None:
         return None
-    return counting.counts(connection, compiled, found.vocabulary, me(), now(), rows=rows)
+    scripts = services().live.current(connection).scripts
+    return counting.counts(connection, compiled, found.vocabulary, scripts, me(), now(), rows=rows)
 
 
 def _compiled(found: Open, document: Mapping[str, Any]) -> CompiledTable | None:

@@ -62,7 +62,7 @@ def counted(db: Database, rows: list[dict[str, Any]], *, who: str = "ana", **mor
         seen = viewer(connection, who)
         # The time that is left is not the subject here, and a busy machine must not make it one.
         ids = [row["id"] for row in rows]
-        return counts(connection, compiled, DESK, seen, MORNING, rows=ids, elapsed=lambda: 0.0)
+        return counts(connection, compiled, DESK, {}, seen, MORNING, rows=ids, elapsed=lambda: 0.0)
 
 
 def row(id: str = "r1", **cells: Any) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def test_nothing_is_begun_when_the_time_is_up(desk: Database) -> None:
     ticking = count(0, 10)
     with desk.read() as connection:
         made = counts(
-            connection, compiled, DESK, viewer(connection), MORNING, rows=["r1"], elapsed=lambda: next(ticking)
+            connection, compiled, DESK, {}, viewer(connection), MORNING, rows=["r1"], elapsed=lambda: next(ticking)
         )
     assert made == Counts({"r1": Count(0, Why.TOO_MANY)}, Count(0, Why.TOO_MANY))
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
 
 from jobs import automation, parked, runs, scripts_at_work
+from jobs.counting import Count, Why, counts
 from jobs.rechecking import NotKnownNow, row_says_no
 from jobs.services import Services
 from jobs.tables import RunRow
+from rules import files
 from rules import store as rule_list
+from rules.compiled import CompiledTable
+from rules.decision import Entry
+from rules.parse import parse_table
 from rules.store import EntryKind
 from tests.builders import a_ticket
 from tests.environment.sandbox import SandboxService
 from tests.jobs.desk import a_working_desk, decisions, item, publish, table, work
-from tickets import store
+from tickets import people, store
 from tickets.effects import SetField
 from tickets.events import Actor, ActorKind, Cause
 from tickets.tables import EventRow
@@ -225,6 +230,30 @@ def test_an_event_that_is_given_back_after_the_script_had_ended_waits_for_it_no_
         assert parked.handle_again(connection, desk.clock.now()) == 1
     work(desk)
     assert tags(desk, ticket) == ["no-charges"]
+
+
+def test_a_ticket_whose_script_is_at_work_is_not_counted_for_either_row(desk: Services) -> None:
+    script(desk, WRITES, ["set_context"])
+    a_ticket(desk.db)
+    automation.drain(desk)
+    table(desk, RUNS_IT)
+    a_ticket(desk.db)
+    automation.drain(desk)
+
+    def counted() -> Mapping[str, Count]:
+        with desk.db.read() as connection:
+            live = desk.live.current(connection)
+            read = parse_table(files.load(READS_IT), live.vocabulary)
+            compiled = CompiledTable.of(Entry("A02", read.name, 1, 1, True, read), 0, read, live.vocabulary)
+            viewer = people.viewer(connection, "ana")
+            assert viewer is not None
+            return counts(
+                connection, compiled, live.vocabulary, live.scripts, viewer, desk.clock.now(), rows=["r1", "r2"]
+            ).rows
+
+    assert counted() == {"r1": Count(1, Why.BROKEN), "r2": Count(0, Why.BROKEN)}
+    work(desk)
+    assert counted() == {"r1": Count(1), "r2": Count(1)}
 
 
 def test_rules_that_run_when_a_script_has_ended_see_the_card_it_wrote(desk: Services) -> None:

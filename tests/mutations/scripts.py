@@ -73,6 +73,20 @@ MUTATIONS = (
         AT_WORK + "test_a_run_that_has_ended_counts_by_the_version_it_was_of[sqlite]",
     ),
     Mutation(
+        "cards: counts look at items with a script at work again",
+        "jobs/counting.py",
+        "        sure, may = and_(found.sure, not_(_AT_WORK)), or_(found.may, _AT_WORK)\n",
+        "        sure, may = found.sure, found.may\n",
+        AT_WORK + "test_a_ticket_whose_script_is_at_work_is_not_counted_for_either_row[sqlite]",
+    ),
+    Mutation(
+        "cards: counts know what scripts may be writing",
+        "jobs/counting.py",
+        "writing=at_work(self.connection, self.scripts, item_id)",
+        "writing={}",
+        AT_WORK + "test_a_ticket_whose_script_is_at_work_is_not_counted_for_either_row[sqlite]",
+    ),
+    Mutation(
         "cards: a run that an event waited for is no longer at work",
         "jobs/deciding.py",
         "writing=without(read.facts.writing, run.id)",
