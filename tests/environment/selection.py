@@ -22,7 +22,7 @@ ROWS = Path(__file__).parents[1] / "rows"
 #: Each worker has servers of its own (Redis, sandbox, back office), so more of them than this gain nothing.
 MOST_WORKERS = 4
 #: What a plain run tries of the examples of a property that ./run test tries all of.
-PLAIN_SHARE = 0.2
+PLAIN_SHARE = 0.1
 
 _everything = False
 

@@ -101,6 +101,9 @@ def test_python_of_a_table_read_back_is_that_table(data: dict[str, Any], given_f
 DRAWN = {"is False", "is not False", "is True", "not (", " or ", "else:", "row_1 = ", "stop(", "cells.after("}
 
 
+MOST_DRAWS = 10
+
+
 def test_the_generator_draws_what_is_compared_here() -> None:
     """Groups, unknown answers, named rows and the last row: what goes wrong first must be drawn."""
     seen: set[str] = set()
@@ -115,8 +118,13 @@ def test_the_generator_draws_what_is_compared_here() -> None:
             if word in source
         )
 
-    draw()
-    assert seen >= {"is not False", "not (", " or ", "else:", "row_1", "stop("}
+    wanted = {"is not False", "not (", " or ", "else:", "row_1", "stop("}
+    # The rarest is in a seventh of the tables, so chance alone leaves one out of the first examples now and then.
+    for _ in range(MOST_DRAWS):
+        draw()
+        if seen >= wanted:
+            break
+    assert seen >= wanted
 
 
 @pytest.mark.parametrize("deep", ["not " * 1_500 + "ticket.archived", "not (" * 90 + "ticket.archived" + ")" * 90])

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox import seccomp
@@ -17,6 +17,7 @@ from sandbox.contract import CallFailed, Method, Param, ScriptApi, type_problem
 from sandbox.errors import BadContract, ProtocolError
 from sandbox.limits import Limits
 from sandbox.wire import Reader, decode, encode, exact, plainly_sound, problem
+from tests.environment.selection import examples
 from tests.sandbox.hosts import API
 
 
@@ -119,7 +120,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(st.dictionaries(st.text(max_size=3), _VALUES, max_size=4), st.booleans())
 def test_a_text_that_is_plainly_sound_holds_nothing_that_may_not_cross(frame: dict[str, Any], escaped: bool) -> None:
     body = json.dumps(frame, ensure_ascii=escaped).encode()

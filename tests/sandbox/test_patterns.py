@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from sandbox.child.patterns import MOST_CHARS, Pattern, ReError
 from tests.environment.proportion import in_proportion
+from tests.environment.selection import examples
 from tests.sandbox.hosts import Host
 
 EDGES = {
@@ -61,7 +62,7 @@ TIMES = st.sampled_from(["", "", "", "*", "+", "?", "{1,2}", "+?"])
 @example([(r"(a|)", ""), (r"\w", "+?")], "aé1", 2)
 @example([("(?:|a)", "")], "aéa", 0)
 @example([("(?:é??|a)", ""), ("(?m:$)", "")], "é\na", 1)
-@settings(max_examples=250, deadline=None)
+@examples(250)
 def test_what_is_found_is_what_python_finds(parts: list[tuple[str, str]], text: str, most: int) -> None:
     """Also after a find of nothing, which Python follows by one that moves on. What may be nothing is not repeated
     here: what a group in such a repeat holds is RE2's own, and said in docs/scripting.md."""
