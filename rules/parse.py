@@ -138,13 +138,13 @@ class _Parser:
             raise _TooMany
         self.problems.append(Problem(where, code, message))
 
-    def table(self, data: Mapping[str, JSON]) -> Table | None:
+    def table(self, data: JSON) -> Table | None:
         try:
             return self._table(data)
         except _TooMany:
             return None
 
-    def _table(self, data: Mapping[str, JSON]) -> Table | None:
+    def _table(self, data: JSON) -> Table | None:
         if not isinstance(data, Mapping):
             self.report({"table": "rows"}, "not_a_table", f"A table is a mapping, not {_kind(data)}.")
             return None

@@ -439,7 +439,8 @@ def _real(kinds: Any) -> Any:
 
 def builtins(print_: Callable[..., None], no_import: Callable[..., Any]) -> dict[str, Any]:
     """The `__builtins__` of a script: exactly `names.BUILTINS`, its exceptions, and what `class` needs."""
-    real = __builtins__ if isinstance(__builtins__, dict) else vars(__builtins__)
+    # In the main module it is the module itself, which is all that mypy knows of.
+    real = __builtins__ if isinstance(__builtins__, dict) else vars(__builtins__)  # type: ignore[unreachable]
     own = {
         "format": format_builtin,
         "getattr": getattr_builtin,

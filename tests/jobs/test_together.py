@@ -161,7 +161,7 @@ def test_a_lane_of_which_a_worker_was_cut_off_goes_alone(desk: Services) -> None
     lanes.claim(desk.db, clock_of(desk).now(), lease_s=1, lanes=1)
     clock_of(desk).forward(seconds=5)
     claim = lanes.claim(desk.db, clock_of(desk).now(), lease_s=LONG_S)
-    assert (set(claim.items), claim.cut_off, claim.suspects) == ({cut, other}, {cut}, frozenset())
+    assert (set(claim.items), claim.cut_off, claim.suspects) == ({cut, other}, frozenset({cut}), frozenset())
     with desk.db.held() as db:
         assert automation.work_together(desk, db, claim, Hand()) == (2, (cut,))
     assert statuses(desk) == {(cut, 1): ("pending", 0), (other, 1): ("done", 0), (other, 2): ("done", 0)}

@@ -165,7 +165,9 @@ def children(host: Host) -> list[int]:
     """The children in waiting."""
     parents = {pid: int(status_of(pid)["PPid"]) for pid in idle(host)}
     [zygote] = [pid for pid, parent in parents.items() if parents.get(parent) == host.process.pid]
-    return [pid for pid, parent in parents.items() if parent == zygote]
+    found = [pid for pid, parent in parents.items() if parent == zygote]
+    assert len(found) == 2
+    return found
 
 
 def test_the_zygote_and_each_child_stand_behind_a_filter_of_their_own(host: Host) -> None:

@@ -144,6 +144,7 @@ def within(path: str, name: str) -> list[str]:
             choices = [one.body, one.orelse] if isinstance(one, ast.IfExp) else [one]
             choices = [part for choice in choices for part in getattr(choice, "elts", [choice])]
             found |= {text for text in map(filled, choices) if " " in text}
+    assert found, f"{name} of {path} gives back no text"
     return sorted(found)
 
 
