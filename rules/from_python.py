@@ -44,6 +44,7 @@ class Why(StrEnum):
     VALUE = "value"  # a value that is not written out
     ACTION = "action"  # `about` is no action with these parameters
     ORDER = "order"  # ifs with and without else do not mix
+    BEHIND = "behind"  # a row behind a stop, or behind what is done when no row matches
     ASKING = "asking"  # a connection is asked in another way than tables do
     TABLE = "table"  # `about` says what is wrong with the table
 
@@ -84,7 +85,7 @@ def from_python(source: str, around: Mapping[str, JSON], vocabulary: Vocabulary)
     except RecursionError:
         raise NotATable([Line(1, Why.PYTHON)]) from None
     if reader.lines:
-        raise NotATable(reader.lines[:MAX_REASONS])
+        raise NotATable(sorted(reader.lines, key=lambda line: line.number)[:MAX_REASONS])
     try:
         parse_table(document, vocabulary)
     except TableInvalid as invalid:
@@ -169,43 +170,55 @@ class _Reader:
         named: dict[str, tuple[int, ast.expr]] = {}  # conditions with a name, by it
         at: dict[str, int] = {}  # the row of a name
         last: list[ast.stmt] | None = None
+        alone: list[ast.stmt] = []  # steps that no row has, which is all of a table without rows
         chains = single = 0
         for statement in body:
             try:
                 match statement:
                     case ast.Try():
                         self._asked(statement)
-                    case ast.Assign(targets=[ast.Name(id=name)], value=value) if name.startswith("row_"):
+                    case ast.Assign(targets=[ast.Name(id=name)], value=value) if (
+                        name.startswith("row_") and name not in named
+                    ):
                         named[name] = statement.lineno, value
                     case ast.If(test=ast.Name(id=name), body=inner, orelse=[]) if name in at:
                         if [*self._stops(inner)] != [True] or len(inner) != 1:
                             raise _Other(statement, Why.STATEMENT)
                         rows[at[name]] = replace(rows[at[name]], stop=True)
-                    case ast.If(test=ast.Name(id=name), body=inner, orelse=[]) if name in named:
-                        line, value = named[name]
-                        at[name] = len(rows)
-                        rows.append(self._row(line, value, inner))
-                        single += 1
                     case ast.If(test=test, body=inner, orelse=[]) if at and last is None and _names(test) == set(at):
-                        if not _denies(test, list(at)):
+                        if len(at) != len(rows) or not _denies(test, list(at)):
                             raise _Other(statement, Why.CONDITION)
                         last = inner
                     case ast.If():
-                        chain, ending = self._chain(statement)
-                        rows += chain
-                        chains += len(chain) > 1 or ending is not None
+                        if last is not None or any(row.stop for row in rows):
+                            raise _Other(statement, Why.BEHIND)
                         single += 1
-                        last = ending if ending is not None else last
+                        if isinstance(statement.test, ast.Name) and statement.test.id in named and not statement.orelse:
+                            line, value = named[statement.test.id]
+                            at[statement.test.id] = len(rows)
+                            rows.append(_Row(line, (), (), "", False))  # its name is known, even if it is no row
+                            rows[-1] = self._row(line, value, statement.body)
+                        else:
+                            chain, last = self._chain(statement)
+                            rows += chain
+                            chains += len(chain) > 1 or last is not None
                         if single > 1 and chains:
                             raise _Other(statement, Why.ORDER)
                     case ast.Pass() if len(body) == 1:
                         last = []
-                    case ast.Expr() if not rows and not named:
-                        last = [*(last or []), statement]
+                    case ast.Expr():
+                        alone.append(statement)
                     case _:
                         raise _Other(statement, Why.STATEMENT)
             except _Other as other:
                 self.lines.append(other.line)
+        # What is never looked at may be anything, a call that changes something, too.
+        unread = named.keys() - set().union(*(_names(one.test) for one in body if isinstance(one, ast.If)))
+        self.lines += [Line(named[name][0], Why.STATEMENT) for name in unread]
+        if alone and single:
+            self.lines += [Line(one.lineno, Why.STATEMENT) for one in alone]
+        elif alone:
+            last = alone
         every = bool(named) or (single > 1 and not chains)
         return self._document(rows, self._try_steps(last) if last is not None else None, every=every)
 

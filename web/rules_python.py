@@ -231,6 +231,8 @@ def _why(line: Line) -> str:
             return gettext("A table has no step “%(what)s”.", what=line.about)
         case Why.ORDER:
             return gettext("In a table either the first row that matches counts, or every row: if and elif do not mix.")
+        case Why.BEHIND:
+            return gettext("In a table no row stands behind a stop, or behind what is done when no row matches.")
         case Why.ASKING:
             return gettext("A table asks a connection in one way only; see a table's tab “As Python”.")
         case Why.TABLE:

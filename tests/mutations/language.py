@@ -500,6 +500,20 @@ MUTATIONS = (
         "tests/sandbox/test_tables_in_the_jail.py::test_tables_come_to_the_same_in_the_jail[several]",
     ),
     Mutation(
+        "a row behind a stop is no row of a table",
+        "rules/from_python.py",
+        "if last is not None or any(row.stop for row in rows):",
+        "if last is not None:",
+        "tests/rules/test_from_python.py::test_the_line_that_no_table_says_is_named[a row behind a stop]",
+    ),
+    Mutation(
+        "steps beside rows are no last row",
+        "rules/from_python.py",
+        "        if alone and single:\n",
+        "        if False:\n",
+        "tests/rules/test_from_python.py::test_the_line_that_no_table_says_is_named[a step before the rows]",
+    ),
+    Mutation(
         "no script is made of a table that says more",
         "web/rules_python.py",
         "        if written.missing:\n",

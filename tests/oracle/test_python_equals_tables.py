@@ -21,7 +21,7 @@ from rules.table import Table
 from tests.environment.selection import examples
 from tests.oracle import scripts
 from tests.oracle.lists import facts, tables
-from tests.rules.desk import DESK
+from tests.rules.desk import DESK, some_facts
 from tickets.values import JSON
 
 #: What scripts have no words for; `test_every_operator_has_a_word_or_is_named` says that there is nothing else.
@@ -125,6 +125,47 @@ def test_the_generator_draws_what_is_compared_here() -> None:
         if seen >= wanted:
             break
     assert seen >= wanted
+
+
+CONDITIONS = ('ticket.status == "open"', 'ticket.priority == "low"', "True")
+STEPS = tuple(f'ticket.add_tags(tags=["{tag}"])' for tag in "abcd")
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> str:
+    """Statements of a table's Python in any order: most of it is no table, and some only looks like one."""
+    lines: list[str] = []
+    names: list[str] = []
+    for number in range(1, draw(st.integers(2, 4)) + 1):
+        condition, step = draw(st.sampled_from(CONDITIONS)), draw(st.sampled_from(STEPS))
+        known = draw(st.sampled_from(names)) if names else "row_9"
+        body = f"    {step}" + draw(st.sampled_from(["", "", '\n    stop("enough")']))
+        name = f"row_{number}"
+        shapes = {
+            "step": step,
+            "row": f"if {condition}:\n{body}",
+            "else": f"if {condition}:\n{body}\nelse:\n    {draw(st.sampled_from(STEPS))}",
+            "elif": f"if {condition}:\n{body}\nelif {draw(st.sampled_from(CONDITIONS))}:\n    {step}",
+            "named": f"{name} = {condition}\nif {name}:\n{body}",
+            "last": f"if not ({' or '.join(names)}):\n    {step}" if len(names) > 1 else f"if not {known}:\n    {step}",
+            "stop": f'if {known}:\n    stop("enough")',
+        }
+        shape = draw(st.sampled_from([*shapes, "named", "named", "row"]))
+        names += [name] if shape == "named" else []
+        lines.append(shapes[shape])
+    return "\n".join(lines) + "\n"
+
+
+@examples(300)
+@given(statements(), st.sampled_from(["open", "solved"]), st.sampled_from(["low", "high"]))
+def test_python_that_is_read_as_a_table_comes_to_the_same(source: str, status: str, priority: str) -> None:
+    around: dict[str, JSON] = {"code": "T0", "name": "T0", "triggers": [{"on": "created"}]}
+    try:
+        table = parse_table(from_python(source, around, DESK), DESK)
+    except NotATable:
+        return
+    before = some_facts({"status": status, "priority": priority})
+    assert of_script(Written(source, (), ()), before) == of_table(table, before), source
 
 
 @pytest.mark.parametrize("deep", ["not " * 1_500 + "ticket.archived", "not (" * 90 + "ticket.archived" + ")" * 90])
