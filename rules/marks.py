@@ -47,20 +47,21 @@ def places(rows: int) -> list[int]:
 class ByKey:
     """Bits by the keys that a value is, or has.
 
-    Bits are numbered through several stretches of the same width. What a key sets is one number, of a stretch for each
-    slot and stretch of bits that some key of the field uses: so all keys of a value are put together in one step each.
+    What a key brings is one number: those of several keys are put together by "or", and turned into bits in one step.
+    It has a layer for each way in which a bit hangs on keys, most have one: set when one of them is there, or unless.
     """
 
-    def __init__(self, width: int) -> None:
-        self._width, self.whole = width, (1 << width) - 1
-        #: What each key brings, by (slot, stretch of bits): slot -1 sets bits, the others keep theirs from being set.
-        self._brings: dict[tuple[int, int], dict[Hashable, list[int]]] = {}
+    def __init__(self) -> None:
+        self._brings: dict[Hashable, list[tuple[int, int]]] = {}  # (layer, bit) that each key brings
+        self._layers: dict[int, int] = {}  # bit -> how many layers it is in
+        self._where: dict[int, int] = {}  # bit -> the layer in which keys set it
         self._slots: dict[int, int] = {}  # bit -> how many slots it has taken
+        self._unless: list[list[int]] = []  # by layer the bits that keys keep from being set
         self._by_key: dict[Hashable, int] = {}
-        #: How the stretches of such a number become bits: where it begins, the bits of its slot if it is of one, where
-        #: they go, and what this and all further ones set when nothing is brought there.
-        self.ways: list[tuple[int, int | None, int, int]] = []
-        self.always = 0
+        #: How wide a layer is, and in each the bits that are set unless something is brought there.
+        self.width = 0
+        self.turned: list[int] = []
+        self.always = 0  # the bits that any value sets, but for those that are among the turned ones
         #: What a value of this one key sets, where that is worked out; and what all other values set.
         self.table: dict[Hashable, int] | None = None
         self.otherwise = 0
@@ -71,35 +72,44 @@ class ByKey:
 
     def where(self, keys: Iterable[Hashable], bit: int) -> None:
         """Set the bit when one of these keys is there."""
-        self._take(-1, keys, bit)
+        layer = self._where.get(bit)
+        if layer is None:
+            layer = self._where[bit] = self._layer(bit)
+        self._take(layer, keys, bit)
 
     def unless(self, keys: Iterable[Hashable], bit: int) -> None:
         """Set the bit when none of these keys is there. Takes one slot."""
-        slot = self._slots.get(bit, 0)
-        self._slots[bit] = slot + 1
-        self._take(slot, keys, bit)
+        self._slots[bit] = self._slots.get(bit, 0) + 1
+        layer = self._layer(bit)
+        self._unless[layer].append(bit)
+        self._take(layer, keys, bit)
 
-    def _take(self, slot: int, keys: Iterable[Hashable], bit: int) -> None:
-        stretch, place = divmod(bit, self._width)
-        by_key = self._brings.setdefault((slot, stretch), {})
+    def _layer(self, bit: int) -> int:
+        layer = self._layers.get(bit, 0)
+        self._layers[bit] = layer + 1
+        if layer == len(self._unless):
+            self._unless.append([])
+        return layer
+
+    def _take(self, layer: int, keys: Iterable[Hashable], bit: int) -> None:
         for key in keys:
-            by_key.setdefault(key, []).append(place)
+            self._brings.setdefault(key, []).append((layer, bit))
 
     def finish(self, always: int, *, single: bool) -> None:
         """No more marks come. `always` are bits that any value sets; `single`: values of one key are usual."""
-        # What most keys bring stands lowest, so that most numbers are short.
-        by_size = sorted(self._brings.items(), key=lambda one: -len(one[1]))
-        behind = 0
-        for at, ((slot, stretch), by_key) in reversed(list(enumerate(by_size))):
-            begin, to = at * self._width, stretch * self._width
-            for key, places in by_key.items():
-                self._by_key[key] = self._by_key.get(key, 0) | mask(places) << begin
-            needing = None if slot < 0 else mask([place for places in by_key.values() for place in places])
-            behind |= (needing or 0) << to
-            self.ways.insert(0, (begin, needing, to, behind))
-        self.always = always
+        self.width = max(self._layers, default=-1) + 1
+        for key, some in self._brings.items():
+            self._by_key[key] = mask([layer * self.width + bit for layer, bit in some])
+        self.turned = [mask(bits) for bits in self._unless]
+        hanging = mask([*self._layers])
+        self.always = always & hanging
+        if self.turned:
+            # What hangs on no key is set in the same step.
+            self.turned[0] |= always & ~hanging
+        else:
+            self.always = always
         self.otherwise = self.of_brought(0)
-        self._brings, self._slots = {}, {}
+        self._brings, self._layers, self._where, self._slots, self._unless = {}, {}, {}, {}, []
         size = (self.otherwise.bit_length() >> 3) * len(self._by_key)
         if single and size <= MAX_TABLE_BYTES:
             self.table = {key: self.of_all((key,)) for key in self._by_key}
@@ -124,14 +134,9 @@ class ByKey:
 
     def of_brought(self, brought: int) -> int:
         """The bits that a value sets whose keys bring this."""
-        whole, found, length = self.whole, self.always, brought.bit_length()
-        for begin, needing, to, behind in self.ways:
-            if begin >= length:
-                return found | behind
-            bits = (brought >> begin if begin else brought) & whole
-            if needing is not None:
-                bits ^= needing
-            found |= bits << to if to else bits
+        found, whole = self.always, (1 << self.width) - 1
+        for layer, turned in enumerate(self.turned):
+            found |= (brought >> layer * self.width & whole) ^ turned
         return found
 
 

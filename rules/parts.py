@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, TypeAlias
 
 from rules.compiled import CompiledCondition
@@ -56,18 +58,19 @@ class Kept(dict[Any, int]):
 
 
 def unrolled(keys: ByKey) -> Callable[[int], int]:
-    """`keys.of_brought` with its steps one after the other: most of what a text takes beside the search."""
+    """`keys.of_brought` with its steps one after the other: of most fields it is one, that of the first layer."""
     names = Names()
-    lines = [f"if not brought: return {names.of(keys.otherwise)}", f"found = {names.of(keys.always)}"]
-    for at, (begin, needing, to, behind) in enumerate(keys.ways):
-        if begin:
-            lines.append(f"if brought < {names.of(1 << begin)}: return found | {names.of(behind)}")
-        bits = f"brought >> {begin}" if begin else "brought"
-        if at + 1 < len(keys.ways):
-            bits = f"({bits} & {names.of(keys.whole)})"
-        bits = bits if needing is None else f"({bits} ^ {names.of(needing)})"
-        lines.append(f"found |= {bits} << {to}" if to else f"found |= {bits}")
-    source = "def put_together(brought):\n" + "".join(f"    {line}\n" for line in (*lines, "return found"))
+    first = names.of(keys.turned[0] if keys.turned else 0)
+    always = f" | {names.of(keys.always)}" if keys.always else ""
+    lines = [f"return (brought ^ {first}){always}"]
+    if len(keys.turned) > 1:
+        whole, behind = names.of((1 << keys.width) - 1), names.of(reduce(or_, keys.turned[1:]))
+        lines = [f"if brought <= {whole}: return brought ^ {first} | {behind}{always}"]
+        lines += [f"found = brought & {whole} ^ {first}{always}"]
+        for turned in keys.turned[1:]:
+            lines += [f"brought >>= {keys.width}", f"found |= brought & {whole} ^ {names.of(turned)}"]
+        lines.append("return found")
+    source = "def put_together(brought):\n" + "".join(f"    {line}\n" for line in lines)
     made: Callable[[int], int] = made_of(source, names)["put_together"]
     return made
 
@@ -81,7 +84,7 @@ class Part:
         self.field, self.form, self.place = field, form, place
         self.make = FORMS[form]
         self._width = width
-        self.keys, self.order, self.tests = ByKey(width), ByOrder(), ByTest()
+        self.keys, self.order, self.tests = ByKey(), ByOrder(), ByTest()
         self.missing = 0  # the bits that are set when there is no value
         self.bits = 0  # all that may be set
         self.groups = 0  # of these, those of groups
