@@ -24,7 +24,7 @@ from rules.look import Look
 from rules.marks import mask, places
 from rules.parts import Mark, Part
 from rules.quick import Member, Names, form_of, made_of, rests
-from rules.scanning import USED, Literal, literals, looked_up, units
+from rules.scanning import USED, Literal, learned, literals, looked_up, units
 from rules.straight import Found, Values, straight
 
 #: Most groups of one row ("one of", "none of") that have bits of their own: each makes every number longer by the rows.
@@ -60,22 +60,23 @@ def scan(parts: Sequence[Part]) -> Scan:
     names = Names()
     parts = [part for part in parts if part.bits]
     sources = {part.field.place[0] for part in parts if part.field.place}
+    whole = names.of(parts[0].whole if parts else 0)
     lines = [f"{one} = look.part({one!r})" for one in sorted(sources)]
-    lines += ["lookups = look.given.lookups", "sets = 0"]
+    lines += ["lookups = look.given.lookups", f"left = {whole}"]
     changes = [part for part in parts if part.form is Form.CHANGE]
     if changes:
         lines += ["changes = look.changes()", "if changes:"]
         for part in changes:
             one = f"possible.sets({names.of(part)}) if {names.of(part.field.state_key)} in changes"
-            lines.append(f"    sets |= {one} else {names.of(part.missing)}")
-        lines.append(f"else: sets |= {names.of(reduce(or_, [part.missing for part in changes]))}")
+            lines.append(f"    left &= {whole} ^ ({one} else {names.of(part.missing)})")
+        lines.append(f"else: left &= {whole} ^ {names.of(reduce(or_, [part.missing for part in changes]))}")
     for part in parts:
         if part.form is Form.CHANGE:
             continue
-        one = f"sets |= possible.sets({names.of(part)})"
+        one = f"left &= {whole} ^ possible.sets({names.of(part)})"
         # An odd value ends up in some exception, and costs nothing where there is none.
-        lines += ["try:", *(f"    {line}" for line in looked_up(part, names, one)), f"except Exception: {one}"]
-    lines.append("return sets")
+        lines += ["try:", *(f"    {line}" for line in looked_up(part, names, learned, one)), f"except Exception: {one}"]
+    lines.append(f"return {whole} ^ left")
     source = "def scan(possible, look):\n" + "".join(f"    {line}\n" for line in lines)
     made: Scan = made_of(source, names, **USED)["scan"]
     return made
@@ -150,10 +151,12 @@ class RowIndex:
         self.open = mask([at for at, _ in rest if at not in self.rests])
         self.doubtful = self.compared | self.open
         self.whole = {at for at, _ in rest}  # rows that are asked as a whole, if at all
+        #: The bits of all rows and of their groups.
+        self.all_bits = (1 << self.size * (1 + sum(1 for some in grouped if some))) - 1
         for part in self.parts:
-            part.finish()
+            part.finish(self.all_bits)
         #: Which rows are left on given facts.
-        self.straight = straight(self.parts, self.all_rows, self.groups, self.groups_in_text)
+        self.straight = straight(self.parts, self.all_bits, self.all_rows, self.groups, self.groups_in_text)
         #: The parts that rules were seen to write to, and the look at all others.
         self.moving: tuple[tuple[Part, ...], Scan] = ((), scan(self.parts))
         self._lacking: dict[frozenset[int], LackingRows] = {}

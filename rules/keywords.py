@@ -71,10 +71,11 @@ class Keywords:
             automaton = BytesAhoCorasick(data, matchkind=MatchKind.LeftmostLongest, implementation=how)
             self._search = automaton.find_matches_as_indexes
 
-    def sets(self, of_brought: Callable[[int], int], missing: int) -> Callable[[str], int]:
-        """A function from a text to the bits that it sets: `of_brought` of what was found, `missing` without a text.
+    def bits(self, of_brought: Callable[[int], int], missing: int, turned: int | None = None) -> Callable[[str], int]:
+        """A function from a text to the bits that it makes: `of_brought` of what was found, `missing` without a text.
 
-        It raises `Unfit` for a text of nothing but spaces."""
+        `turned` is there when `of_brought` does no more than to turn these bits. It raises `Unfit` for a text of
+        nothing but spaces."""
         search, brings, edges, nothing = self._search, self._brings, _EDGES, of_brought(0)
 
         def more(text: str) -> int:
@@ -88,7 +89,7 @@ class Keywords:
                 found |= one
             return of_brought(found)
 
-        def sets(text: str) -> int:
+        def bits(text: str) -> int:
             if not text.isascii():
                 return more(text)
             # To fold such a text would do no more to it than even out its spaces, and no word has one.
@@ -100,14 +101,14 @@ class Keywords:
                 for at, begin, end in hits:
                     if data[end] in edges and data[begin - 1] in edges:
                         found |= brings[at]
-                return of_brought(found)
+                return of_brought(found) if turned is None else found ^ turned
             if not text:
                 return missing
             if text.isspace():
                 raise Unfit
             return nothing
 
-        return more if self._others or self._texts else sets
+        return more if self._others or self._texts else bits
 
     def there(self, text: str) -> frozenset[str]:
         """The keywords that stand in this text. Raises `Unfit` for one of nothing but spaces."""

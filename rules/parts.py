@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from functools import reduce
 from operator import or_
@@ -26,6 +27,8 @@ MAX_TESTS, MAX_CHANGES_KEPT = 64, 1_000
 MAX_KEPT_BYTES = 1 << 20
 #: What keeping one takes beside its bits, in bytes; and the longest value, in characters, that is kept.
 KEPT_BYTES, KEPT_CHARS = 200, 100
+#: Numbers with a fraction from the first to below the second are as good as they are (`rules.forms.number`).
+LEAST_QUICK, MOST_QUICK = 1e-9, 1e14
 
 #: Sets a bit wherever a condition holds, or wherever it does not.
 Mark: TypeAlias = Callable[[int], None]
@@ -41,37 +44,43 @@ _LIMITS = {
 }
 
 
-class Kept(dict[Any, int]):
-    """Numbers by raw value, worked out when first asked for and kept as long as there is room."""
+class Kept:
+    """Numbers by raw value, learned when they first come and kept as long as there is room.
+
+    `known` are those that are kept: a plain dictionary, in which a value is found in half the time."""
+
+    __slots__ = ("_left_bytes", "_work_out", "known")
 
     def __init__(self, work_out: Callable[[Any], int]) -> None:
-        super().__init__()
+        self.known: dict[Any, int] = {}
         self._work_out, self._left_bytes = work_out, MAX_KEPT_BYTES
 
-    def __missing__(self, value: Any) -> int:
-        """Raises whatever cannot be worked out raises; nothing is kept then."""
-        made = self._work_out(value)
-        if self._left_bytes > 0 and (value.__class__ is not str or len(value) <= KEPT_CHARS):
-            self._left_bytes -= KEPT_BYTES + (made.bit_length() >> 3)
-            self[value] = made
+    def learn(self, value: Any) -> int:
+        """The number, kept from now on. Raises whatever cannot be worked out raises; nothing is kept then."""
+        made = self.known.get(value)
+        if made is None:
+            made = self._work_out(value)
+            if self._left_bytes > 0 and (value.__class__ is not str or len(value) <= KEPT_CHARS):
+                self._left_bytes -= KEPT_BYTES + (made.bit_length() >> 3)
+                self.known[value] = made
         return made
 
 
-def unrolled(keys: ByKey) -> Callable[[int], int]:
-    """`keys.of_brought` with its steps one after the other: of most fields it is one, that of the first layer."""
+def unrolled(keys: ByKey, whole: int) -> Callable[[int], int]:
+    """What `keys.of_brought` leaves of these bits, with its steps one after the other."""
     names = Names()
-    first = names.of(keys.turned[0] if keys.turned else 0)
+    first, all_bits = names.of(keys.turned[0] if keys.turned else 0), names.of(whole)
     always = f" | {names.of(keys.always)}" if keys.always else ""
-    lines = [f"return (brought ^ {first}){always}"]
-    if len(keys.turned) > 1:
-        whole, behind = names.of((1 << keys.width) - 1), names.of(reduce(or_, keys.turned[1:]))
-        lines = [f"if brought <= {whole}: return brought ^ {first} | {behind}{always}"]
-        lines += [f"found = brought & {whole} ^ {first}{always}"]
+    lines = [f"return brought ^ {first} ^ {all_bits}"]
+    if len(keys.turned) > 1 or keys.always:
+        layer, behind = names.of((1 << keys.width) - 1), names.of(reduce(or_, keys.turned[1:], keys.always))
+        lines = [f"if brought <= {layer}: return (brought ^ {first} | {behind}) ^ {all_bits}"]
+        lines += [f"found = brought & {layer} ^ {first}{always}"]
         for turned in keys.turned[1:]:
-            lines += [f"brought >>= {keys.width}", f"found |= brought & {whole} ^ {names.of(turned)}"]
-        lines.append("return found")
-    source = "def put_together(brought):\n" + "".join(f"    {line}\n" for line in lines)
-    made: Callable[[int], int] = made_of(source, names)["put_together"]
+            lines += [f"brought >>= {keys.width}", f"found |= brought & {layer} ^ {names.of(turned)}"]
+        lines.append(f"return found ^ {all_bits}")
+    source = "def leave(brought):\n" + "".join(f"    {line}\n" for line in lines)
+    made: Callable[[int], int] = made_of(source, names)["leave"]
     return made
 
 
@@ -87,10 +96,11 @@ class Part:
         self.keys, self.order, self.tests = ByKey(), ByOrder(), ByTest()
         self.missing = 0  # the bits that are set when there is no value
         self.bits = 0  # all that may be set
+        self.whole = 0  # all bits there are, of which a value leaves those that it does not set
         self.groups = 0  # of these, those of groups
         self.rows = 0  # that look at it at all, so that must be asked when it is unknown
-        #: What a raw value sets; in a set, what one with this only member does, and what each member brings.
-        self.by_value, self.brought = Kept(self._of_raw), Kept(self._raw_brings)
+        #: What a raw value leaves; in a set, what one with this only member does, and what each member brings.
+        self.by_value, self.brought = Kept(self._raw_leaves), Kept(self._raw_brings)
         self._asking: list[int] = []
         self._missing: list[int] = []
         self._always: list[int] = []
@@ -98,10 +108,12 @@ class Part:
         self._test_keys: set[Hashable] = set()
         self._changes: dict[tuple[JSON, JSON], int] = {}  # some, with what they set
         self._keywords = Keywords()
-        #: What several keys of a value set, from the "or" of what each of them brings.
-        self.put_together: Callable[[int], int]
-        #: The bits that a text sets. Raises `Unfit`.
-        self.of_text: Callable[[str], int]
+        #: What several keys of a value leave, from the "or" of what each of them brings.
+        self.together_leave: Callable[[int], int]
+        #: What several keys leave is what they bring with these bits turned; None where that takes more.
+        self.turned: int | None = None
+        #: The bits that a text leaves. Raises `Unfit`.
+        self.text_leaves: Callable[[str], int]
 
     # making ----------------------------------------------------------------------------------------------------------
 
@@ -219,18 +231,21 @@ class Part:
             return wanted(self.form, value)
         return ("is", wanted(self.form, value))
 
-    def finish(self) -> None:
-        """No more rows come."""
+    def finish(self, whole: int) -> None:
+        """No more rows come; these are all bits there are."""
+        self.whole = whole
         self.missing, self.bits, self.rows = mask(self._missing), mask(self._bits), mask(self._asking)
         self.groups = self.bits >> self._width << self._width
         always = mask(self._always)
         self.keys.finish(always, single=self.form is not Form.TEXT)
-        self.put_together = unrolled(self.keys)
+        self.together_leave = unrolled(self.keys, whole)
+        if len(self.keys.turned) <= 1 and not self.keys.always:
+            self.turned = whole ^ self.keys.otherwise
         if self.form is Form.TEXT:
             brings = self.keys.brings()
-            whole = {key[1]: bits for key, bits in brings.items() if key.__class__ is tuple}
-            self._keywords.finish(brings, whole)
-            self.of_text = self._keywords.sets(self.put_together, self.missing)
+            texts = {key[1]: bits for key, bits in brings.items() if key.__class__ is tuple}
+            self._keywords.finish(brings, texts)
+            self.text_leaves = self._keywords.bits(self.together_leave, whole ^ self.missing, self.turned)
         self.order.finish()
         self.tests.finish()
         self._asking = self._missing = self._always = self._bits = []
@@ -267,7 +282,7 @@ class Part:
         """The bits that this value sets. Raises `Unfit`, or whatever a test of a change raises, when nobody can say."""
         form = self.form
         if form is Form.TEXT:
-            return self.of_text(value or "")
+            return self.whole ^ self.text_leaves(value or "")
         if value is None or (form is Form.SET and not value):
             return self.missing
         if form is Form.SET:
@@ -278,6 +293,9 @@ class Part:
 
     def _of_value(self, value: Any) -> int:
         return self.keys.of(value) | self.order.of(value) if self.order.limits else self.keys.of(value)
+
+    def _raw_leaves(self, value: Any) -> int:
+        return self.whole ^ self._of_raw(value)
 
     def _of_raw(self, value: Any) -> int:
         if self.form is Form.SET:
@@ -292,13 +310,27 @@ class Part:
             raise Unfit
         return self.keys.brought(fold(member))
 
-    def of_number(self, value: float) -> int:
-        """The bits that a number with a fraction sets. Raises `Unfit`."""
-        return self._of_value(self.make(value))
+    def number_leaves(self, value: float) -> int:
+        """The bits that a number with a fraction leaves. Raises `Unfit`."""
+        return self.whole ^ self._of_value(self.make(value))
+
+    def steps(self) -> tuple[list[float], list[int]] | None:
+        """Numbers in order, and what is left by those from each of them on until the next; before all of them the
+        first of what is left. 0 where a number with a fraction must be asked about by `number_leaves`, as it must of
+        all where this is None: there are too many of them."""
+        exact = {float(one) for one in (*self.order.limits, *self.keys.brings()) if LEAST_QUICK < one < MOST_QUICK}
+        begins = sorted({LEAST_QUICK, *exact, *(math.nextafter(one, math.inf) for one in exact)})
+        if len(begins) * (KEPT_BYTES + (self.whole.bit_length() >> 3)) > MAX_KEPT_BYTES:
+            return None
+        return [*begins, MOST_QUICK], [0, *map(self.number_leaves, begins), 0]
 
     def keywords_in(self, value: str) -> frozenset[str]:
         """The keywords of all rows that stand in this text. Raises `Unfit`."""
         return self._keywords.there(value) if value else frozenset()
+
+    def change_leaves(self, value: Any) -> int:
+        """The bits that a change leaves. Raises whatever a test of it raises."""
+        return self.whole ^ self.of_change(value)
 
     def of_change(self, value: Any) -> int:
         """The bits that a change sets. Raises whatever a test of it raises."""

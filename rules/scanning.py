@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from rules.compiled import All, CompiledCondition, Not
 from rules.fields import dig
 from rules.forms import Form, Unfit
-from rules.parts import Part
+from rules.parts import Kept, Part
 from rules.quick import Member, Names
 
 #: A condition, and whether it or its opposite must hold.
@@ -46,18 +46,31 @@ def literals(member: Member, positive: bool) -> list[Literal] | None:
     return found
 
 
-def plain_value(part: Part, names: Names) -> str:
-    """What the value of a field sets that is a choice and stands where one look finds it. Raises for an odd one."""
+#: How the code finds what is kept for a value: it and the value in, an expression out.
+Keeps: TypeAlias = Callable[[Kept, str, Names], str]
+
+
+def known(kept: Kept, value: str, names: Names) -> str:
+    """Raises KeyError for a value that never came before."""
+    return f"{names.of(kept.known)}[{value}]"
+
+
+def learned(kept: Kept, value: str, names: Names) -> str:
+    return f"{names.of(kept.learn)}({value})"
+
+
+def plain_value(part: Part, names: Names, keeps: Keeps) -> str:
+    """What the value of a field leaves that is a choice and stands where one look finds it. Raises for an odd one."""
     assert part.field.place is not None
     source, key = part.field.place
-    return f"{names.of(part.by_value)}[{source}.get({names.of(key)})]"
+    return keeps(part.by_value, f"{source}.get({names.of(key)})", names)
 
 
-def looked_up(part: Part, names: Names, otherwise: str) -> list[str]:
-    """How the value of a part sets its bits. Raises something for an odd value.
+def looked_up(part: Part, names: Names, keeps: Keeps, otherwise: str) -> list[str]:
+    """How what the value of a part leaves is left. Raises something for an odd value.
 
     `otherwise` is what is done where it takes more than a look: a lookup that is not known, a form of its own."""
-    marks = _marks(part, names)
+    marks = _marks(part, names, keeps)
     if marks is None:
         return [otherwise]
     if part.field.place is not None:
@@ -69,64 +82,57 @@ def looked_up(part: Part, names: Names, otherwise: str) -> list[str]:
     value = f"dig(v, {names.of(path)})"
     if len(path) == 1:
         value = f"v.get({names.of(path[0])}) if v.__class__ is dict else {value}"
-    known = ["v = v['data']", f"v = {value}", *marks]
+    found = ["v = v['data']", f"v = {value}", *marks]
     return [
         f"v = lookups.get({names.of(lookup)})",
         "if v is not None and v['state'] == 'known':",
-        *(f"    {line}" for line in known),
+        *(f"    {line}" for line in found),
         f"else: {otherwise}",
     ]
 
 
-def _marks(part: Part, names: Names) -> list[str] | None:
-    """What the value `v` of a usual sort sets; None where it has to be brought into another form first."""
-    missing = names.of(part.missing)
-    by_value = names.of(part.by_value)
+def _marks(part: Part, names: Names, keeps: Keeps) -> list[str] | None:
+    """What the value `v` of a usual sort leaves; None where it has to be brought into another form first."""
+    missing = f"left &= {names.of(part.whole ^ part.missing)}"
     match part.form:
         case Form.PLAIN:
-            return [f"sets |= {by_value}[v]"]
+            return [f"left &= {keeps(part.by_value, 'v', names)}"]
         case Form.FLAG:
             # 1 is True to a dictionary, and is neither yes nor no.
             return [
                 "if v is not True and v is not False and v is not None: raise Unfit",
-                f"sets |= {by_value}[v]",
+                f"left &= {keeps(part.by_value, 'v', names)}",
             ]
         case Form.NUMBER:
             # True is 1 to a dictionary, and is no number; of numbers with a fraction there are too many to keep.
-            lines = [f"if v.__class__ is int or v is None: sets |= {by_value}[v]"]
-            usual = "elif v.__class__ is float and 1e-9 < v < 1e14"
-            lines.append(f"{usual}: sets |= {_by_order(part, names)}")
-            lines.append(f"elif v.__class__ is float: sets |= {names.of(part.of_number)}(v)")
-            return [*lines, "else: raise Unfit"]
+            return [
+                f"if v.__class__ is int or v is None: left &= {keeps(part.by_value, 'v', names)}",
+                f"elif v.__class__ is float: left &= {_of_float(part, names)}",
+                "else: raise Unfit",
+            ]
         case Form.TEXT:
             return [
-                f"if v.__class__ is str or v is None: sets |= {names.of(part.of_text)}(v or '')",
+                f"if v.__class__ is str or v is None: left &= {names.of(part.text_leaves)}(v or '')",
                 "else: raise Unfit",
             ]
         case Form.SET:
+            together = f"{names.of(part.together_leave)}(brought)"
             return [
-                f"if v is None: sets |= {missing}",
+                f"if v is None: {missing}",
                 "elif v.__class__ is not list and v.__class__ is not tuple: raise Unfit",
-                f"elif len(v) == 1: sets |= {by_value}[v[0]]",
+                f"elif len(v) == 1: left &= {keeps(part.by_value, 'v[0]', names)}",
                 "elif v:",
                 "    brought = 0",
-                f"    for one in v: brought |= {names.of(part.brought)}[one]",
-                f"    sets |= {names.of(part.put_together)}(brought)",
-                f"else: sets |= {missing}",
+                f"    for one in v: brought |= {keeps(part.brought, 'one', names)}",
+                f"    left &= {together if part.turned is None else f'brought ^ {names.of(part.turned)}'}",
+                f"else: {missing}",
             ]
     return None
 
 
-def _by_order(part: Part, names: Names) -> str:
-    """What a number of the usual size sets, of which `rules.forms.number` says that it is as good as it is."""
-    limits, table = names.of(part.order.limits), part.keys.table
-    of_keys = f"{names.of(part.keys.of)}(v)"
-    if table is not None:
-        of_keys = (
-            f"{names.of(table.get)}(v, {names.of(part.keys.otherwise)})" if table else names.of(part.keys.otherwise)
-        )
-    if not part.order.limits:
-        return of_keys
-    # Twice the limits up to it, but a limit itself is one side of its own cell: as `ByOrder.of`, with one search.
-    by_limit = f"{names.of(part.order.cells)}[2 * upto({limits}, v) - (v in {names.of(frozenset(part.order.limits))})]"
-    return f"{by_limit} | {of_keys}" if table is None or table or part.keys.otherwise else by_limit
+def _of_float(part: Part, names: Names) -> str:
+    steps, asked = part.steps(), f"{names.of(part.number_leaves)}(v)"
+    if steps is None:
+        return asked
+    begins, leaves = steps
+    return f"{names.of(leaves)}[upto({names.of(begins)}, v)] or {asked}"

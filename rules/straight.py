@@ -17,7 +17,7 @@ from rules.look import Look
 from rules.marks import places
 from rules.parts import Part
 from rules.quick import Names, made_of
-from rules.scanning import USED, looked_up, plain_value
+from rules.scanning import USED, Keeps, known, learned, looked_up, plain_value
 from tickets.item import FieldType
 
 #: The bits of the rows that are not out, and the parts of which nobody knows the value, each with the look that found
@@ -30,6 +30,10 @@ Straight: TypeAlias = Callable[[Facts], Left]
 
 #: Of how many rows it is seen first whether one that looks at a value is left.
 FEW_ROWS = 6
+#: Up to how many rows in all it is seen, too, whether any is left.
+FEW_IN_ALL = 30
+#: No row is left: the same for all.
+_NOTHING: Left = (0, {}, 0)
 #: What looking at a value costs, so that the cheap ones come first.
 _COST = {Form.FLAG: 1, Form.NUMBER: 2, Form.CHANGE: 3, Form.SET: 4}
 _COST_OTHERWISE = 5
@@ -38,65 +42,102 @@ _COST_OTHERWISE = 5
 Groups: TypeAlias = Sequence[tuple[int, int]]
 
 
-def straight(parts: Sequence[Part], all_rows: int, groups: Groups, groups_in_text: Groups) -> Straight:
-    """A function that says which of these rows are left on given facts."""
+def straight(parts: Sequence[Part], whole: int, all_rows: int, groups: Groups, groups_in_text: Groups) -> Straight:
+    """A function that says which of these rows are left on given facts. `whole` are the bits of rows and groups."""
+    asked = (parts, whole, all_rows, groups, groups_in_text)
+    # What a value leaves is a plain dictionary's to say; for a value that never came before all are learned.
+    return _made(*asked, known, _made(*asked, learned))
+
+
+def _made(
+    parts: Sequence[Part],
+    whole: int,
+    all_rows: int,
+    groups: Groups,
+    groups_in_text: Groups,
+    keeps: Keeps,
+    learns: Straight | None = None,
+) -> Straight:
     names = Names()
-    lines: list[str] = []
-    for source in sorted({part.field.place[0] for part in parts if part.field.place}):
-        lines.append(f"{source} = facts.{source}" + ("" if source in ("item", "event") else " or NONE"))
-    lines += ["lookups = facts.lookups", "sets = 0", "lacking = {}"]
+    looks = sorted((part for part in parts if part.bits), key=lambda part: _COST.get(part.form, _COST_OTHERWISE))
+    plain = [part for part in looks if part.form is Form.PLAIN and part.field.place is not None]
+    texts = [part for part in looks if part.form is Form.TEXT]
+    few = all_rows.bit_length() <= FEW_IN_ALL
 
     def more(part: Part) -> str:
-        return f"sets |= unknown({names.of(part)}, facts, lacking)"
+        return f"left &= unknown({names.of(part)}, facts, lacking)"
 
     def guarded(part: Part, lines: Sequence[str]) -> list[str]:
         # Of a few rows none may be left by now; of many one always is.
         if len(places(part.rows)) > FEW_ROWS and part.form is not Form.TEXT:
             return list(lines)
-        return [f"if rows & {names.of(part.rows)}:", *(f"    {line}" for line in (*lines, "rows &= ~sets"))]
+        return [f"if left & {names.of(part.rows)}:", *(f"    {line}" for line in lines)]
 
-    looks = sorted((part for part in parts if part.bits), key=lambda part: _COST.get(part.form, _COST_OTHERWISE))
-    plain = [part for part in looks if part.form is Form.PLAIN and part.field.place is not None]
+    lines: list[str] = []
     if plain:
-        lines.append(f"sets = {' | '.join(plain_value(part, names) for part in plain)}")
-    lines.append(f"rows = {names.of(all_rows)} & ~sets")
-    texts = [part for part in looks if part.form is Form.TEXT]
+        lines.append(f"left = {' & '.join(plain_value(part, names, keeps) for part in plain)}")
+        lines += [f"if not left & {names.of(all_rows)}: return NOTHING"] if few else []
+    else:
+        lines.append(f"left = {names.of(whole)}")
+    changing = [part for part in looks if part.form is Form.CHANGE]
+    if changing:
+        lines.append("changes = facts.event.get('changes') or NONE")
     for part in looks:
         if part.form is Form.CHANGE:
-            key, missing = names.of(part.field.state_key), names.of(part.missing)
-            seen = f"{names.of(part.of_change)}(changes[{key}]) if {key} in changes else {missing}"
-            lines += guarded(
-                part, ["changes = facts.event.get('changes')", f"sets |= ({seen}) if changes else {missing}"]
-            )
+            key, missing = names.of(part.field.state_key), names.of(whole ^ part.missing)
+            seen = f"{names.of(part.change_leaves)}(changes[{key}]) if {key} in changes else {missing}"
+            lines += guarded(part, [f"left &= {seen}"])
         elif part not in plain and part not in texts:
-            lines += guarded(part, looked_up(part, names, more(part)))
-    either = "either = sets | groups_of(lacking) if lacking else sets"
-    lines += [either, f"rows &= ~({' | '.join(['sets', *_fail(groups, names)])})"]
+            lines += guarded(part, looked_up(part, names, keeps, more(part)))
+    lines += _fail(groups, names)
     # Subjects before bodies: the shorter may leave no row that looks at the longer.
     for part in sorted(texts, key=lambda part: part.field.type is not FieldType.TEXT):
-        lines += guarded(part, looked_up(part, names, more(part)))
-    lines += [either] if groups_in_text else []
-    for (having, _), one in zip(groups_in_text, _fail(groups_in_text, names), strict=True):
-        lines.append(f"if rows & {names.of(having)}: rows &= ~({one})")
-    lines.append("return rows, lacking, sets")
-    source = "def match(facts):\n" + "".join(f"    {line}\n" for line in lines)
-    made: Straight = made_of(source, names, NONE={}, unknown=_unknown, groups_of=_groups_of, **USED)["match"]
+        lines += guarded(part, looked_up(part, names, keeps, more(part)))
+    lines += _fail(groups_in_text, names)
+    lines += [
+        f"rows = left & {names.of(all_rows)}",
+        f"return (rows, lacking, {names.of(whole)} ^ left) if rows else NOTHING",
+    ]
+    asks = any("unknown(" in line for line in lines)
+    begin = ["lacking = {}" if asks else "lacking = NONE"]
+    if not asks:
+        lines = [line.replace(_OPEN, "left") for line in lines]
+    for source in sorted({part.field.place[0] for part in looks if part.field.place}):
+        begin.append(f"{source} = facts.{source}" + ("" if source in ("item", "event") else " or NONE"))
+    if any("lookups." in line for line in lines):
+        begin.append("lookups = facts.lookups")
+    body = "".join(f"    {line}\n" for line in (*begin, *lines))
+    source = f"def match(facts):\n{body}"
+    if learns is not None:
+        body = "".join(f"        {line}\n" for line in (*begin, *lines))
+        source = f"def match(facts):\n    try:\n{body}    except KeyError: return learns(facts)\n"
+    made: Straight = made_of(
+        source, names, NONE={}, NOTHING=_NOTHING, unknown=_unknown, groups_of=_groups_of, learns=learns, **USED
+    )["match"]
     return made
 
 
+#: The groups that do not hold for certain: none that may by what nobody knows.
+_OPEN = "(left & ~groups_of(lacking) if lacking else left)"
+
+
 def _fail(groups: Groups, names: Names) -> list[str]:
-    """The rows of which a group does not hold, group by group."""
-    return [f"{names.of(having)} & ~(either >> {begin})" for having, begin in groups]
+    """The rows of which a group does not hold are not left, group by group."""
+    lines = []
+    for having, begin in groups:
+        some = names.of(having)
+        lines.append(f"if left & {some}: left ^= left & {some} & {_OPEN} >> {begin}")
+    return lines
 
 
 def _unknown(part: Part, facts: Facts, lacking: dict[Part, Look]) -> int:
-    """What a value sets that takes more than a look; when nobody knows it, it is lacking, and sets nothing."""
+    """What a value leaves that takes more than a look; when nobody knows it, it is lacking, and leaves all."""
     look = Look(facts, {})
     try:
-        return part.sets(part.read(look))
+        return part.whole ^ part.sets(part.read(look))
     except Exception:
         lacking[part] = look
-        return 0
+        return part.whole
 
 
 def _groups_of(lacking: Iterable[Part]) -> int:

@@ -268,8 +268,8 @@ MUTATIONS = (
     Mutation(
         "yes is no number to the index",
         "rules/scanning.py",
-        'lines = [f"if v.__class__ is int or v is None: sets |= {by_value}[v]"]',
-        'lines = [f"if isinstance(v, int) or v is None: sets |= {by_value}[v]"]',
+        'f"if v.__class__ is int or v is None: left',
+        'f"if isinstance(v, int) or v is None: left',
         INDEX + "test_what_a_value_sets_is_not_remembered_for_another_that_a_dictionary_takes_for_the_same",
     ),
     Mutation(
@@ -421,16 +421,30 @@ MUTATIONS = (
     Mutation(
         "a value is passed by only when no row that looks at it is left",
         "rules/straight.py",
-        'f"if rows & {names.of(part.rows)}:"',
-        'f"if rows & {names.of(part.rows)} & 1:"',
+        'f"if left & {names.of(part.rows)}:"',
+        'f"if left & {names.of(part.rows)} & 1:"',
         INDEX + "test_a_group_is_left_exactly_when_it_holds",
     ),
     Mutation(
         "a limit is a limit exactly for numbers with a fraction",
-        "rules/scanning.py",
-        "- (v in {names.of(frozenset(part.order.limits))})]",
-        "]",
+        "rules/parts.py",
+        "*(math.nextafter(one, math.inf) for one in exact)",
+        "",
         INDEX + "test_a_limit_is_a_limit_for_numbers_with_a_fraction_too",
+    ),
+    Mutation(
+        "a number beyond what is compared quickly is not compared",
+        "rules/parts.py",
+        "[0, *map(self.number_leaves, begins), 0]",
+        "[0, *map(self.number_leaves, begins), self.number_leaves(begins[-1])]",
+        INDEX + "test_a_row_is_asked_about_what_is_no_number_or_too_large_to_compare_quickly[nan]",
+    ),
+    Mutation(
+        "a bit that hangs on keys in two ways has two layers",
+        "rules/marks.py",
+        "        self._layers[bit] = layer + 1\n",
+        "        self._layers[bit] = 0\n",
+        INDEX + "test_several_conditions_of_a_row_on_one_set_must_hold_together",
     ),
     Mutation(
         "a group that holds by what everybody knows lacks nothing",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 from typing import Any
 
 import pytest
@@ -167,10 +168,39 @@ def test_a_row_with_a_limit_is_left_exactly_when_it_matches_however_few_limits_a
         assert OPERATORS[op].test(FieldType.NUMBER, value)(amount) == (at in rows)
 
 
-@pytest.mark.parametrize(("amount", "rows"), [(2.5, [2, 3]), (5, [1, 3]), (5.0, [1, 3]), (5.5, [0, 1]), (-5.0, [2, 3])])
+@pytest.mark.parametrize(
+    ("amount", "rows"),
+    [
+        (2.5, [2, 3]),
+        (5, [1, 3]),
+        (5.0, [1, 3]),
+        (5.5, [0, 1]),
+        (-5.0, [2, 3]),
+        (math.nextafter(5, 0), [2, 3]),
+        (math.nextafter(5, 6), [0, 1]),
+        (1e-12, [2, 3]),
+        (0.0, [2, 3]),
+        (3e14, [0, 1]),
+    ],
+)
 def test_a_limit_is_a_limit_for_numbers_with_a_fraction_too(amount: float, rows: list[int]) -> None:
     limits = [[("ticket.fields.amount", op, 5)] for op in ("greater", "greater_or_equal", "less", "less_or_equal")]
     assert left(limits, {"fields.amount": amount}) == rows
+
+
+@pytest.mark.parametrize("amount", [math.nan, math.inf, 1e16])
+def test_a_row_is_asked_about_what_is_no_number_or_too_large_to_compare_quickly(amount: float) -> None:
+    rows = [[("ticket.fields.amount", "less", 5)], [("ticket.fields.amount", "greater", 5)]]
+    assert left(rows, {"fields.amount": amount}) == [0, 1]
+    assert left(rows, {"fields.amount": 9e13}) == [1]
+
+
+@pytest.mark.parametrize(("tags", "rows"), [(["a", "b"], []), (["a", "c"], [0]), (["c", "b"], [1]), (["c", "d"], [])])
+def test_several_conditions_of_a_row_on_one_set_must_hold_together(tags: list[str], rows: list[int]) -> None:
+    def having(some: str, none: str) -> list[tuple[str, str, Any]]:
+        return [("ticket.tags", "has_any", [some]), ("ticket.tags", "has_none", [none])]
+
+    assert left([having("a", "b"), having("b", "a")], {"tags": tags}) == rows
 
 
 def test_a_staged_write_lets_later_rows_that_read_it_match() -> None:

@@ -48,13 +48,13 @@ def test_what_one_pass_finds_is_what_each_search_finds(keywords: list[str], word
     found, brings = finding(keywords, [])
     there = {one for one in brings if has_keyword(fold(text), one)}
     assert found.there(text) == there
-    assert found.sets(lambda brought: brought, 0)(text) == sum(brings[one] for one in there)
+    assert found.bits(lambda brought: brought, 0)(text) == sum(brings[one] for one in there)
 
 
 @pytest.mark.parametrize("others", [[], ["!!"], ["no refund"]])
 def test_a_keyword_ends_at_a_word_edge_on_both_sides(others: list[str]) -> None:
     found, brings = finding(["refund", "fund", *others], [])
-    sets = found.sets(lambda brought: brought, 0)
+    sets = found.bits(lambda brought: brought, 0)
     for text in ("refund", "A REFUND.", "x-refund_y", "refund\x00"):
         assert sets(text) == brings["refund"]
     for text in ("refunds", "1refund", "Prefund x", "érefund", "refundé", "x"):
@@ -63,7 +63,7 @@ def test_a_keyword_ends_at_a_word_edge_on_both_sides(others: list[str]) -> None:
 
 def test_a_text_that_is_one_as_a_whole_says_so_beside_its_keywords() -> None:
     found, _ = finding(["refund", "now"], ["Refund  now"])
-    sets = found.sets(lambda brought: brought, 7)
+    sets = found.bits(lambda brought: brought, 7)
     assert sets("REFUND NOW") == 1 | 2 | 1 << 100
     assert sets("refund now!") == 1 | 2
     assert sets("") == 7
@@ -71,7 +71,7 @@ def test_a_text_that_is_one_as_a_whole_says_so_beside_its_keywords() -> None:
 
 def test_of_nothing_but_spaces_nothing_is_said() -> None:
     for keywords in (["refund"], ["refund", "!!"], []):
-        sets = finding(keywords, [])[0].sets(lambda brought: brought, 0)
+        sets = finding(keywords, [])[0].bits(lambda brought: brought, 0)
         for text in (" ", "\t\n", "\x1f", "\u00a0"):
             with pytest.raises(Unfit):
                 sets(text)
@@ -85,4 +85,4 @@ def test_many_keywords_are_found_as_few_are() -> None:
     words = [f"word{at}" for at in range(4_000)]
     found, brings = finding(words, [])
     assert found.there("a word7, word3999 and word40001") == {"word7", "word3999"}
-    assert found.sets(lambda brought: brought, 0)("word7") == brings["word7"]
+    assert found.bits(lambda brought: brought, 0)("word7") == brings["word7"]
