@@ -267,6 +267,9 @@ def _settle(services: Services, connection: Connection, token: str, made: Made) 
     """Write what was decided, in the transaction of the caller. Raises `Fenced`, `RevisionChanged`."""
     read, outcomes, decision, hints = made.read, made.outcomes, made.decision, made.hints
     now = services.clock.now()
+    if services.db.is_sqlite and _changes_nothing(made):
+        _settle_unchanged(services, connection, token, made, now)
+        return
     item = store.read_item(connection, read.event.item_id, lock=True)
     lane = lanes.fence(connection, item.id, token, now, lease_s=services.settings.lease_s)
     if lane.revision != read.desk.revision:
@@ -292,6 +295,37 @@ def _settle(services: Services, connection: Connection, token: str, made: Made) 
         made.more = moved or again or applied is not None or lane.last_seq > read.event.seq
         if not made.more:
             lanes.release(connection, item.id, token, due_at=None)
+
+
+#: Events behind which nothing of the item is looked at again: no answer, run or timer came with them, no part was done.
+_PLAIN = frozenset({EventKind.CREATED, EventKind.CHANGED, EventKind.MESSAGE, EventKind.FORM, EventKind.UNDONE})
+
+
+def _changes_nothing(made: Made) -> bool:
+    """Whether it comes to no more than being looked at, whatever the item is like by now."""
+    decision = made.decision
+    return (
+        made.read.event.kind in _PLAIN
+        and not (made.outcomes or decision.skipped or decision.wait or made.held)
+        and not made.read.progress
+    )
+
+
+def _settle_unchanged(services: Services, connection: Connection, token: str, made: Made, now: datetime) -> None:
+    """`_settle` for what changes nothing: half of all events, the changes that rules made themselves among them.
+
+    The item is not read once more. PostgreSQL would have to lock it all the same, item first and then lane, because
+    what is written here refers to it; SQLite has one writer anyway."""
+    read, event = made.read, made.read.event
+    lane = lanes.end(connection, event.item_id, token, event.seq) if read.item.last_seq == event.seq else None
+    if lane is None:
+        lane = lanes.fence(connection, event.item_id, token, now, lease_s=services.settings.lease_s)
+    if read.desk.revision != lane.revision:
+        raise RevisionChanged
+    finish_event(services, connection, read, made.decision, None, (), now, made.hints)
+    record(connection, read, made.decision, (), None, made.decide_us, now, waits=False)
+    automove.tell_owners(connection, read, now, longest=services.settings.depth_per_root)
+    made.more = lane.last_seq > event.seq
 
 
 def _tell(services: Services, made: Made) -> None:

@@ -91,6 +91,11 @@ _HELD = (_LANES.c.last_seq, rule_list.LIVE_REVISION.label("revision"))
 _RENEW = Prepared(_MINE.values(lease_until=bindparam("until")).returning(*_HELD))
 _FENCE = Prepared(_MINE.values(lease_until=bindparam("until"), cut_off=0).returning(*_HELD))
 _RELEASE = Prepared(_MINE.values(due_at=bindparam("due"), lease_until=None, token=None))
+_END = Prepared(
+    _MINE.where(_LANES.c.last_seq == bindparam("seq"))
+    .values(due_at=None, lease_until=None, token=None, cut_off=0)
+    .returning(*_HELD)
+)
 _GIVE_BACK = (
     update(_LANES)
     .where(_LANES.c.token == bindparam("mine"), _LANES.c.item_id != bindparam("but"))
@@ -164,6 +169,13 @@ def fence(
 def release(connection: Connection, item_id: int, token: str, *, due_at: datetime | None) -> None:
     """Give the lane back, due again at `due_at` (None: with its next event)."""
     _RELEASE.run(connection, {"item": item_id, "mine": token, "due": due_at})
+
+
+def end(connection: Connection, item_id: int, token: str, seq: int) -> Held | None:
+    """`fence` and `release` in one, where the event of this sequence is the lane's last; None where it is not, or the
+    lane is no longer ours: then nothing was done."""
+    held = _END.one_or_none(connection, {"item": item_id, "mine": token, "seq": seq})
+    return None if held is None else Held(held.last_seq, held.revision)
 
 
 def give_back(connection: Connection, token: str, *, but: int) -> None:

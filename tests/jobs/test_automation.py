@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, update
 
 from jobs import automation, lanes
+from jobs.deciding import Read
 from jobs.services import Services
 from jobs.tables import DecisionRow, Fired, OutboxRow
 from rules import store as rule_list
@@ -203,6 +205,60 @@ def test_a_worker_whose_lease_passed_on_writes_nothing(desk: Services) -> None:
         automation.work_lane(desk, stopped.token, ticket.item_id)
     with desk.db.read() as connection:
         assert connection.execute(select(func.count()).select_from(DecisionRow)).scalar_one() == 2
+
+
+def meanwhile(desk: Services, monkeypatch: pytest.MonkeyPatch, what: Callable[[], object]) -> None:
+    """Have this happen once, between the next look at an event and the commit of its decision."""
+    decide, left = automation.decided, [what]
+
+    def decided(read: Read) -> object:
+        made = decide(read)
+        if left:
+            left.pop()()
+        return made
+
+    monkeypatch.setattr(automation, "decided", decided)
+
+
+def test_what_comes_while_nothing_is_decided_about_an_event_is_handled_after_it(
+    desk: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table(desk, TRIAGE.replace("on: created", "on: message"))
+    ticket = a_ticket(desk.db)
+    meanwhile(desk, monkeypatch, lambda: by_hand(desk, ticket.item_id, SetField("priority", "low")))
+    assert work(desk) == 2
+    with desk.db.read() as connection:
+        done = connection.execute(select(EventRow.seq, EventRow.status).order_by(EventRow.id)).all()
+        lane = connection.execute(select(Lane.due_at, Lane.token, Lane.last_seq)).one()
+    assert [tuple(one) for one in done] == [(1, "done"), (2, "done")]
+    assert tuple(lane) == (None, None, 2)
+
+
+def test_a_version_that_comes_while_nothing_is_decided_about_an_event_decides_it(
+    desk: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table(desk, TRIAGE.replace("on: created", "on: message"))
+    ticket = a_ticket(desk.db)
+    meanwhile(desk, monkeypatch, lambda: table(desk, TRIAGE.replace("A01", "A02")))
+    assert work(desk) == 2  # its creation, and the change that the new version made
+    assert item(desk, ticket.item_id).state["team"] == "billing"
+    with desk.db.read() as connection:
+        assert set(connection.execute(select(DecisionRow.revision)).scalars()) == {2}
+
+
+def test_a_worker_whose_lane_passed_on_while_nothing_was_decided_writes_nothing(
+    desk: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = a_ticket(desk.db)
+    token = lanes.claim(desk.db, clock_of(desk).now(), lease_s=1).token
+    clock_of(desk).forward(seconds=5)
+    meanwhile(desk, monkeypatch, lambda: lanes.claim(desk.db, clock_of(desk).now(), lease_s=60))
+    with pytest.raises(Fenced):
+        automation.work_lane(desk, token, ticket.item_id)
+    with desk.db.read() as connection:
+        assert connection.execute(select(EventRow.status)).scalars().all() == ["pending"]
+        assert connection.execute(select(Lane.due_at)).scalar_one() is not None
+        assert connection.execute(select(func.count()).select_from(DecisionRow)).scalar_one() == 0
 
 
 def test_a_poison_event_is_parked_with_its_reason_and_the_lane_goes_on(desk: Services) -> None:

@@ -83,6 +83,20 @@ MUTATIONS = (
         FAULTS + "test_an_answer_counts_although_the_clock_of_its_question_was_ahead",
     ),
     Mutation(
+        "a lane ends with its last event",
+        "jobs/lanes.py",
+        '_MINE.where(_LANES.c.last_seq == bindparam("seq"))',
+        '_MINE.where(_LANES.c.last_seq >= bindparam("seq"))',
+        AUTOMATION + "test_what_comes_while_nothing_is_decided_about_an_event_is_handled_after_it[sqlite]",
+    ),
+    Mutation(
+        "the revision of an event that changes nothing",
+        "jobs/automation.py",
+        "    if read.desk.revision != lane.revision:\n        raise RevisionChanged\n",
+        "",
+        AUTOMATION + "test_a_version_that_comes_while_nothing_is_decided_about_an_event_decides_it[sqlite]",
+    ),
+    Mutation(
         "an answer between reading and committing",
         "jobs/automation.py",
         "if (decision.skipped or decision.wait is not None) and item.last_seq != read.item.last_seq:",
