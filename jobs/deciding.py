@@ -142,7 +142,7 @@ def _is_over(connection: Connection, event: Event, item: Item) -> bool:
     """Whether what this timer waited for ended before its event had its turn: with an answer, say."""
     if event.payload.get("trigger") == "schedule":
         return False
-    watched = store.watched(connection, item)
+    watched = store.watched(item)
     return clocks.current_episode(connection, str(event.payload["timer"]), item.id, watched) != event.payload["episode"]
 
 

@@ -36,7 +36,7 @@ from tickets.sla import SlaClock, Target
 from tickets.snooze import asleep, wake
 from tickets.stamps import Stamps
 from tickets.store import AnyRow
-from tickets.tables import Brand, ClockState, SlaClockRow, Timer, TimeTrigger, WorkItem
+from tickets.tables import ClockState, SlaClockRow, Timer, TimeTrigger, WorkItem
 from tickets.timers import MOMENTS, On, TimeRule, Watched, begins, timer_key, wanted
 from tickets.values import JSON, iso
 
@@ -213,11 +213,8 @@ def walk(services: Services, *, items: int = WALK) -> int:
             if last is not None:
                 query = query.where(_ITEMS.c.id <= last)
         found = connection.execute(query.where(test)).all() if query is not None else []
-        zones: Mapping[str | None, str] = {
-            one.key: one.zone for one in connection.execute(select(Brand.key, Brand.zone))
-        }
         running = levels.clocks_of(connection, [one.id for one in found]) if rule.on is On.SLA else {}
-        lines = [_line(one, row.key, rule, since, by_key, zones, running.get(one.id, {})) for one in found]
+        lines = [_line(one, row.key, rule, since, by_key, running.get(one.id, {})) for one in found]
         kept = [one for one in lines if one is not None]
         if kept:
             connection.execute(upsert(connection, _TIMERS).on_conflict_do_nothing(), kept)
@@ -238,7 +235,7 @@ def _recount(connection: Connection, after: int, now: datetime) -> int:
     query = select(_ITEMS.c.id).where(_ITEMS.c.id > after).order_by(_ITEMS.c.id).limit(FIRE)
     ids = list(connection.execute(query.with_for_update()).scalars())
     for item_id in ids:
-        clocks.keep(connection, item_id, store.watched(connection, store.read_item(connection, item_id)), now)
+        clocks.keep(connection, item_id, store.watched(store.read_item(connection, item_id)), now)
     one = _TRIGGERS.c.key == clocks.RECOUNT_KEY
     if len(ids) == FIRE:
         connection.execute(update(_TRIGGERS).where(one).values(walked_to=ids[-1]))
@@ -258,9 +255,7 @@ _TO_WALK = (
 
 def _next_items(rule: TimeRule, kind: str, after: int, items: int) -> Any:
     """The items that may wait for this rule, with what their timer depends on and no more."""
-    columns = [
-        _ITEMS.c[name] for name in ("id", "kind", "status", "brand", "created_at", "modified_at", "status_since")
-    ]
+    columns = [_ITEMS.c[name] for name in ("id", "kind", "status", "created_at", "modified_at", "status_since")]
     columns += [_ITEMS.c.unanswered_since, _ITEMS.c.replied_at]
     where: list[ColumnElement[bool]] = [_ITEMS.c.id > after]
     if kind != "any":
@@ -321,7 +316,6 @@ def _line(
     rule: TimeRule,
     since: datetime,
     by_key: Mapping[str, Calendar],
-    zones: Mapping[str | None, str],
     running: Mapping[Target, SlaClock],
 ) -> dict[str, Any] | None:
     state: dict[str, JSON] = {"status": row.status}
@@ -329,8 +323,7 @@ def _line(
         custom = rule.field.startswith(CUSTOM)
         state[rule.field] = row.fields.get(rule.field.removeprefix(CUSTOM)) if custom else row._mapping[rule.field]
     stamps = Stamps(row.status_since, row.modified_at, row.unanswered_since, row.replied_at)
-    zone = zones.get(row.brand, "UTC")
-    found = wanted(rule, Watched(row.kind, state, row.created_at, stamps, zone, running), by_key)
+    found = wanted(rule, Watched(row.kind, state, row.created_at, stamps, running), by_key)
     if found is None:
         return None
     before = found.due_at <= since

@@ -202,10 +202,9 @@ def item_of(cells: Sequence[Any]) -> Item:
     )
 
 
-def watched(connection: Connection, item: Item) -> Watched:
+def watched(item: Item) -> Watched:
     """What of the item its timers look at."""
-    zone = clocks.zone_of(connection, item.state.get("brand"))
-    return Watched(item.kind, item.state, item.created_at, item.stamps, zone)
+    return Watched(item.kind, item.state, item.created_at, item.stamps)
 
 
 def custom_fields(connection: Connection, kind: str) -> dict[str, StateField]:
@@ -340,8 +339,7 @@ def create_item(
     item_id: int = _INSERT_ITEM.scalar(connection, {**head, **_stamped(stamps), **_columns(clean)})
     message_id = None if message is None else _insert_message(connection, item_id, 1, message, now)
     _INSERT_LANE.run(connection, {"item_id": item_id, "last_seq": 1, "due_at": now, "cut_off": 0})
-    watched = Watched(kind, clean, now, stamps, clocks.zone_of(connection, clean.get("brand")))
-    clocks.keep(connection, item_id, watched, now)
+    clocks.keep(connection, item_id, Watched(kind, clean, now, stamps), now)
     changes = tuple(Change(name, None, value) for name, value in clean.items())
     event_id = _insert_event(connection, item_id, 1, EventKind.CREATED, actor, now, changes, message_id, chain)
     return Written(item_id, event_id, 1, changes, () if message_id is None else (message_id,))
@@ -422,7 +420,7 @@ def change_item(
             ],
         )
     # After the history: service levels are worked out from it.
-    clocks.keep(connection, item.id, watched(connection, replace(item, state=state, stamps=stamps)), now)
+    clocks.keep(connection, item.id, watched(replace(item, state=state, stamps=stamps)), now)
     return Written(item.id, event_id, seq, total, tuple(message_ids))
 
 

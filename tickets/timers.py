@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import cast
-from zoneinfo import ZoneInfo
 
 from tickets.calendar import Calendar, add_working
 from tickets.errors import BadValue
@@ -90,13 +89,12 @@ def timer_key(entry: str, rule: TimeRule) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What of an item the timers look at. `zone` is its brand's: a date without a time begins there at midnight."""
+    """What of an item the timers look at."""
 
     kind: str
     state: Mapping[str, JSON]
     created_at: datetime
     stamps: Stamps
-    zone: str = "UTC"
     clocks: Mapping[Target, SlaClock] = field(default_factory=dict)
 
 
@@ -146,7 +144,7 @@ def _level(rule: TimeRule, clock: SlaClock | None) -> Wanted | None:
 
 
 def moment(name: str, item: Watched) -> datetime | None:
-    """The moment this field holds, None for none. A date alone is its midnight in the brand's zone."""
+    """The moment this field holds, None for none. Who enters a date has its midnight stored."""
     named = {
         "created_at": item.created_at,
         "last_modified": item.stamps.modified_at,
@@ -160,8 +158,6 @@ def moment(name: str, item: Watched) -> datetime | None:
     if not isinstance(value, str) or not value:
         return None
     try:
-        if len(value) == len("2026-01-01"):
-            return from_iso(datetime.fromisoformat(value).replace(tzinfo=ZoneInfo(item.zone)).isoformat())
         return from_iso(value)
     except ValueError:
         return None

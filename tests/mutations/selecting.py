@@ -233,8 +233,8 @@ MUTATIONS = (
     Mutation(
         "a rule about levels goes live for what was there",
         "jobs/timers.py",
-        "stamps, zone, running)",
-        "stamps, zone, {})",
+        "stamps, running)",
+        "stamps, {})",
         "tests/jobs/test_levels.py::test_a_rule_about_levels_that_goes_live_is_for_tickets_that_were_there_too",
     ),
     _asked("whose customer", "_PERSONS.c.id == _ITEMS.c.customer", "_PERSONS.c.id == _ITEMS.c.id"),

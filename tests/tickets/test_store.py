@@ -90,6 +90,8 @@ def test_a_write_that_ends_where_it_began_stores_nothing(database: Database) -> 
         (SetField("colour", "red"), UnknownField),
         (SetField("fields.unheard", "red"), UnknownField),
         (SetField("due_at", "2026-11-21T09:00:00"), BadValue),
+        (SetField("due_at", "2026-11-21"), BadValue),
+        (SetField("due_at", "0001-01-01T00:00:00+02:00"), BadValue),
     ],
 )
 def test_a_value_the_field_does_not_take_is_refused_and_nothing_changes(
