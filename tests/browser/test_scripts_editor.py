@@ -146,6 +146,24 @@ def test_the_mouse_over_a_name_says_what_it_is(served: Served, built: None, visi
     expect(page.locator(".ed-hover")).to_contain_text("set_priority(priority: str)")
 
 
+def test_the_ring_of_the_editor_lies_over_its_gutters_and_goes_with_the_focus(
+    served: Served, built: None, visit: Visit
+) -> None:
+    visitor = visit()
+    visitor.sign_in("dev@deskhand.test")
+    visitor.go("/scripts/S01")
+    page = visitor.page
+    ring = """() => {
+        const style = getComputedStyle(document.querySelector(".cm-editor"), "::after");
+        const over = Number(style.zIndex) > Number(getComputedStyle(document.querySelector(".cm-gutters")).zIndex);
+        return style.content !== "none" && style.borderLeftWidth === "2px" && over;
+    }"""
+    page.locator(".cm-content").focus()
+    page.wait_for_function(ring)
+    page.locator("#f-name").focus()
+    page.wait_for_function(f"() => !({ring})()")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_script_is_written_mended_tried_and_saved_by_keys_alone(
     served: Served, built: None, visit: Visit, width: int

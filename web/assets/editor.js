@@ -34,7 +34,9 @@ const theme = EditorView.theme({
   ".cm-cursor": { borderLeftColor: "var(--ed-caret)" },
   ".cm-gutters": { backgroundColor: "var(--ed-bg)", color: "var(--ed-dim)", border: "none" },
   ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "var(--ed-line)" },
-  "&.cm-focused": { outline: "2px solid var(--focus)", outlineOffset: "-2px" },
+  // Drawn over all of it but tooltips: an outline lies under the gutters, which stay in sight while one scrolls.
+  "&.cm-focused": { outline: "none" },
+  "&.cm-focused::after": { content: "''", position: "absolute", inset: "0", border: "2px solid var(--focus)", pointerEvents: "none", zIndex: "400" },
   "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": { backgroundColor: "var(--ed-sel)" },
   ".cm-selectionMatch, &.cm-focused .cm-matchingBracket": { backgroundColor: "var(--ed-sel)" },
   "&.cm-focused .cm-nonmatchingBracket": { backgroundColor: "transparent", color: "var(--ed-err)" },
