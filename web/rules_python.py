@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import keyword
 import tokenize
+from collections.abc import Iterable, Sequence
 
 from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -51,8 +52,8 @@ def look(code: str) -> ResponseReturnValue:
     return render_template(
         "rules_python.html",
         source=coloured(written.source) if written is not None else "",
-        missing=[_line(one) for one in written.missing] if written is not None else [],
-        told=[_line(one) for one in written.told] if written is not None else [],
+        missing=_lines(written.missing) if written is not None else [],
+        told=_lines(written.told) if written is not None else [],
         wait_s=WAIT_S,
         **view_of(found),
     )
@@ -169,9 +170,22 @@ def _beside(connection: Connection, made: str, code: str) -> None:
 # In words -----------------------------------------------------------------------------------------------------------
 
 
-def _line(one: Said) -> str:
-    sentence = _gap(one)
-    return gettext("Row %(number)s", number=one.row) + f": {sentence}" if one.row else sentence
+def _lines(said_of: Iterable[Said]) -> list[str]:
+    """A sentence for each thing, with the rows that it is about."""
+    rows: dict[str, list[str]] = {}
+    for one in said_of:
+        numbers = rows.setdefault(_gap(one), [])
+        if one.row:
+            numbers.append(one.row)
+    return [_of_rows(numbers) + sentence for sentence, numbers in rows.items()]
+
+
+def _of_rows(numbers: Sequence[str]) -> str:
+    if not numbers:
+        return ""
+    if len(numbers) == 1:
+        return gettext("Row %(number)s", number=numbers[0]) + ": "
+    return gettext("Rows %(numbers)s", numbers=", ".join(numbers)) + ": "
 
 
 def _gap(one: Said) -> str:

@@ -135,7 +135,8 @@ def test_of_a_table_that_no_script_can_say_none_is_made(desk: Desk, both: FlaskC
     rows = [{**row, "rearm": "once_per_item"} for row in TRIAGE["rows"]]
     code = desk.publish({**TRIAGE, "rows": rows})
     page = words(both.get(f"/rules/{code}/python").text)
-    assert "Row 1: It does not fire every time" in page
+    # One sentence for all rows that it is about.
+    assert "Rows 1, 2: It does not fire every time" in page
     assert "Make a script of it" not in page
     assert send(both, f"/rules/{code}/python").status_code == 422
     assert scripts(desk) == []
