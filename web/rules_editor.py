@@ -22,6 +22,7 @@ from web import rules_document as documents
 from web import rules_groups, rules_store, rules_words
 from web.access import me, needs
 from web.context import now, services
+from web.look import clock
 from web.refusals import said
 from web.rules_counts import of_page
 from web.rules_dock import shown_preview
@@ -253,6 +254,7 @@ def save(code: str) -> ResponseReturnValue:
         count = found.stored.draft_count
         rule_list.save_draft(connection, code, edited.document, author=me().key, seen=count, now=now())
         found = open_table(connection, code)
+        before = runs_after(connection, code) if is_part() else ""
     if not is_part():
         target = request.form.get("next", "")
         if target == "row" and edited.row:
@@ -271,7 +273,8 @@ def save(code: str) -> ResponseReturnValue:
         column=edited.column,
         grid=render_template("rules_grid.html", **view),
         head=render_template("rules_state.html", **view),
-        facts=render_template("rules_facts.html", before="", **view),
+        facts=render_template("rules_facts.html", before=before, **view),
+        saved=clock(found.stored.draft_at),
     )
 
 

@@ -6,15 +6,16 @@ root.classList.add("js");
 const live = document.getElementById("live");
 const say = (text) => { live.textContent = text; };
 
-function notice(text) {
+function notice(text, tone = "bad") {
   const place = document.getElementById("notices");
   if (!place) return;
   const box = document.createElement("div");
-  box.className = "notice bad";
+  box.className = `notice ${tone}`;
   box.setAttribute("role", "alert");
   box.textContent = text;
   place.replaceChildren(box);
   place.hidden = false;
+  place.classList.add("stays"); // read however far down the page is
 }
 
 // A row of tabs that is wider than the page begins where the open one can be seen.
@@ -39,20 +40,88 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (said) say(said.dataset.say);
 });
 
-// A form marked data-autosubmit sends itself when one of its named choices changes; its button is for people without scripts.
+// A form marked data-autosubmit sends itself when one of its named choices changes; its button is for people without
+// scripts. The arrow keys of a folded list change it with every press: then it waits for Enter, or for the button.
+let stepping = null;
+document.addEventListener("keydown", (event) => {
+  if (!event.target.matches("form[data-autosubmit] select")) return;
+  if (event.key === "Enter" && stepping === event.target) { event.preventDefault(); event.target.form.requestSubmit(); return; }
+  const unfolds = event.key === " " || event.key === "F4" || (event.altKey && event.key.startsWith("Arrow"));
+  stepping = unfolds || ["Tab", "Shift", "Escape"].includes(event.key) ? null : event.target;
+}, true);
+document.addEventListener("pointerdown", () => { stepping = null; }, true);
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-autosubmit]");
-  if (form && event.target.name && event.target.matches("select, input[type=checkbox], input[type=radio]")) form.requestSubmit();
+  if (!form || !event.target.name || !event.target.matches("select, input[type=checkbox], input[type=radio]")) return;
+  if (stepping === event.target) form.querySelector("button.nojs")?.classList.remove("nojs");
+  else form.requestSubmit();
 });
+
+// Whoever sends a form from the keyboard goes on where they were: most forms lead back to the page they are on, which
+// would begin at its top again. What was pressed is kept for the next page alone, and only for a moment.
+const PRESSED = "deskhand.pressed";
+const PRESSED_FOR_MS = 30_000;
+const wordsOf = (control) => [control.name, control.getAttribute("aria-label") || control.textContent.trim()].join();
+
+function remember(form, button) {
+  const active = document.activeElement;
+  if (!active?.closest("main")) return;
+  const pressed = { at: Date.now(), from: location.pathname, to: new URL(form.getAttribute("action") || "", location.href).pathname, form: form.getAttribute("action"), name: button?.name, value: button?.value, words: button ? wordsOf(button) : "", field: active.id, chosen: active.matches("select, input") && active.form === form ? active.name : "" };
+  try { sessionStorage.setItem(PRESSED, JSON.stringify(pressed)); } catch { /* Without a store the page begins at its top, as ever. */ }
+}
+
+function pressedBefore() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(PRESSED));
+    sessionStorage.removeItem(PRESSED);
+    return kept && Date.now() - kept.at < PRESSED_FOR_MS && [kept.from, kept.to].includes(location.pathname) ? kept : null;
+  } catch { return null; }
+}
+
+// What can have the focus in place of `one`: what folds it, when it is folded.
+function reachable(one) {
+  const fold = one?.closest("details:not([open])");
+  const found = fold ? fold.querySelector("summary") : one;
+  return found && !found.disabled && found.checkVisibility() ? found : null;
+}
+
+function goOn() {
+  const pressed = pressedBefore();
+  const refused = (performance.getEntriesByType("navigation")[0]?.responseStatus ?? 200) >= 400;
+  const wrong = document.querySelector(refused ? "main [role=alert]" : "main .problems, main > .notes .notice.bad");
+  // A reader says what changes in such a box, not what a page came with.
+  for (const box of document.querySelectorAll("main > .notes .notice")) setTimeout(() => box.replaceChildren(...box.childNodes), 150);
+  const begun = document.activeElement?.closest("main");
+  if (!pressed || (begun && !document.activeElement.matches(":target"))) return;
+  if (wrong) { wrong.tabIndex = -1; wrong.focus(); return; }
+  const forms = [...document.querySelectorAll("main form")].filter((form) => form.getAttribute("action") === pressed.form);
+  const buttons = forms.flatMap((form) => [...form.elements].filter((one) => one.matches("button")));
+  const same = buttons.find((one) => one.name === (pressed.name ?? "") && one.value === (pressed.value ?? "") && wordsOf(one) === pressed.words)
+    ?? buttons.find((one) => one.name === pressed.name && one.role === "switch");
+  const field = document.getElementById(pressed.field)
+    ?? forms.map((form) => form.querySelector(`:is(select, input:not([type=hidden]))[name="${CSS.escape(pressed.chosen)}"]`)).find(Boolean);
+  // What is as far up as it goes has its other arrow; of a row of buttons the one that is left.
+  const beside = (same ? [same.form] : forms.length === 1 ? forms : []).flatMap((form) => [...form.elements]).find((one) => one.matches("button") && one.name && one.name === pressed.name && reachable(one));
+  // "Follow" has become "Following": the one button of its form, not the next of many that remove something.
+  const visible = buttons.filter((one) => !one.hasAttribute("aria-label") && one.checkVisibility());
+  const target = reachable(same) ?? reachable(field) ?? beside ?? (visible.length === 1 ? visible[0] : null)
+    ?? reachable(forms.find((form) => form.closest("details:not([open])")));
+  if (!target) { if (!location.hash) document.getElementById("main").focus({ preventScroll: true }); return; }
+  target.focus();
+  // Far down, what the page says about it comes along.
+  document.querySelector("main > .notes")?.classList.toggle("stays", scrollY > 0);
+}
 
 // Empty filters stay out of the address.
 document.addEventListener("submit", (event) => {
   const form = event.target;
+  if (form.method === "get" && !event.defaultPrevented) remember(form, event.submitter);
   if (form.method === "get") for (const field of form.elements) if (field.name && !field.value) field.disabled = true;
   // A second click on a slow form sends nothing.
-  if (form.method === "post") {
+  if (form.method === "post" && !event.defaultPrevented) {
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "1";
+    remember(form, event.submitter);
     setTimeout(() => delete form.dataset.sent, 3000);
   }
 });
@@ -75,30 +144,62 @@ const typing = (element) => element.closest("input, textarea, select, [contented
 const rows = () => [...document.querySelectorAll("[data-rows] tr[data-href]")];
 let current = -1;
 
-function choose(index) {
+function choose(step) {
   const all = rows();
   if (!all.length) return;
-  current = Math.max(0, Math.min(index, all.length - 1));
+  // Whoever came to a row with Tab goes on from there.
+  const focused = all.findIndex((row) => row.contains(document.activeElement));
+  current = Math.max(0, Math.min((focused < 0 ? current : focused) + step, all.length - 1));
   all.forEach((row, at) => row.classList.toggle("cur", at === current));
-  all[current].querySelector("a").focus({ preventScroll: true });
+  all[current].querySelector("td a, a").focus({ preventScroll: true });
   all[current].scrollIntoView({ block: "nearest" });
+}
+
+// The tickets beside this one in the list it was opened from, as the list was then.
+const LISTED = "deskhand.listed";
+function listed() {
+  try { return JSON.parse(sessionStorage.getItem(LISTED)); } catch { return null; }
+}
+function keepListed() {
+  const hrefs = rows().map((row) => row.dataset.href).filter((href) => href.startsWith("/tickets/"));
+  if (!hrefs.length) return;
+  try { sessionStorage.setItem(LISTED, JSON.stringify({ page: location.pathname + location.search, hrefs })); } catch { /* Then the keys say that there is no list. */ }
+}
+// One step along it, or back to it with 0; not while a reply has been begun, which would be lost.
+function beside(step) {
+  const reply = document.getElementById("reply");
+  if (reply && reply.value !== reply.defaultValue) { notice(document.querySelector("[data-beside]").dataset.begun, "warn"); return; }
+  const kept = listed();
+  if (!step) { location.assign(kept?.page ?? document.querySelector("[data-beside]").dataset.beside); return; }
+  const at = kept ? kept.hrefs.indexOf(location.pathname) : -1;
+  const href = at < 0 ? null : kept.hrefs[at + step];
+  if (href) location.assign(href);
+  else notice(document.querySelector("[data-beside]").dataset[at < 0 ? "nolist" : "end"], "warn");
 }
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
-    for (const box of boxes()) { box.open = false; box.querySelector("summary").focus(); }
+    if (event.target.matches("main textarea, main input") && !event.target.closest("dialog, details[open].edit, .pop")) document.getElementById("main")?.focus({ preventScroll: true });
+    for (const box of boxes()) { box.querySelector("form[data-autosubmit]")?.reset(); box.open = false; box.querySelector("summary").focus(); }
   }
   if ((event.ctrlKey || event.metaKey) && event.key === "Enter" && event.target.form) {
     event.preventDefault();
-    event.target.form.requestSubmit(event.target.form.querySelector("[data-default]") || undefined);
+    event.target.form.requestSubmit(event.target.form.querySelector(event.shiftKey ? "[data-default-shift]" : "[data-default]") || undefined);
     return;
   }
-  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  // A key that is held down presses a button once: what the page does next may put another button in its place.
+  if (event.key === "Enter" && event.repeat && event.target.closest("button, summary")) { event.preventDefault(); return; }
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector("dialog[open]")) return;
   const field = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (field) { event.preventDefault(); if (field.matches("input, textarea, select")) field.focus(); else field.click(); return; }
   switch (event.key) {
-    case "j": choose(current + 1); break;
-    case "k": choose(current - 1); break;
+    case "j": case "k": {
+      const step = event.key === "j" ? 1 : -1;
+      if (document.querySelector("[data-beside]")) beside(step); else choose(step);
+      break;
+    }
+    case "u": if (document.querySelector("[data-beside]")) beside(0); break;
+    case "x": event.target.closest("[data-rows] tr")?.querySelector(".pick input")?.click(); break;
     case "Enter":
       if (current >= 0 && !event.target.closest("a, button, summary")) location.assign(rows()[current].dataset.href);
       break;
@@ -190,3 +291,8 @@ document.addEventListener("click", async (event) => {
     text.focus();
   }
 });
+
+keepListed();
+// A browser goes to the field that an address names once the page is there; what was pressed comes after that.
+if (location.hash) window.addEventListener("load", () => requestAnimationFrame(() => setTimeout(goOn)));
+else goOn();

@@ -35,11 +35,24 @@ function settle() {
   if (!gridBox.querySelector('td[tabindex="0"]')) { const first = gridBox.querySelector("td[data-column]"); if (first) first.tabIndex = 0; }
   paintHits();
 }
-function go(y, x) {
+function nth(y, x) {
   const all = cells();
   const row = all[Math.max(0, Math.min(y, all.length - 1))];
   const offset = row && row.length < all[0].length ? all[0].length - row.length : 0; // the last row has no left side
-  const cell = row?.[Math.max(0, Math.min(x - offset, row.length - 1))];
+  return row?.[Math.max(0, Math.min(x - offset, row.length - 1))];
+}
+// Where one is in the grid, or beside it: the grid that an edit brings has other elements.
+function held() {
+  const active = document.activeElement;
+  let line = gridBox.contains(active) ? active.closest("tr.note") : null;
+  while (line?.matches(".note")) line = line.previousElementSibling;
+  const cell = line?.querySelector("td[data-column]") || gridBox.querySelector('td[tabindex="0"]');
+  const [y, x] = cell ? where(cell) : [0, 0];
+  return { row: cell?.dataset.row ?? "", column: cell?.dataset.column ?? "", y, x, focused: gridBox.contains(active) };
+}
+const stays = (element) => element !== document.body && element.isConnected && !gridBox.contains(element) && !element.disabled;
+function go(y, x) {
+  const cell = nth(y, x);
   if (cell) { rove(cell); cell.focus(); cell.scrollIntoView({ block: "nearest", inline: "nearest" }); }
 }
 function where(cell) {
@@ -97,18 +110,21 @@ async function transmit(data, keep) {
   if (keep && now !== state.document) { state.undo.push(state.document); state.redo.length = 0; if (state.undo.length > 200) state.undo.shift(); }
   state.document = now;
   state.seen = body.seen;
+  const place = held();
   gridBox.innerHTML = body.grid;
   document.getElementById("state").innerHTML = body.head;
   document.getElementById("facts").innerHTML = body.facts;
   document.getElementById("notices").hidden = true;
   for (const one of document.querySelectorAll("#discard input[name=seen], #delete input[name=seen]")) one.value = String(state.seen);
   for (const form of gridBox.querySelectorAll("input[name=seen]")) form.value = String(state.seen);
-  saved.textContent = `${saved.dataset.done} ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
+  saved.textContent = `${saved.dataset.done} `;
+  saved.insertAdjacentHTML("beforeend", body.saved); // in the time zone of the person, which need not be the browser's
   buttons();
-  const back = body.row && body.column ? cellAt(body.row, body.column) : body.row ? gridBox.querySelector(`td[data-row="${CSS.escape(body.row)}"]`) : body.column ? gridBox.querySelector(`td[data-column="${CSS.escape(body.column)}"]`) : null;
+  const back = body.row && body.column ? cellAt(body.row, body.column) : body.row ? cellAt(body.row, place.column) || gridBox.querySelector(`td[data-row="${CSS.escape(body.row)}"]`) : body.column ? gridBox.querySelector(`td[data-column="${CSS.escape(body.column)}"]`) : null;
   settle();
-  const cell = back || (state.opener?.row ? cellAt(state.opener.row, state.opener.column) : null);
-  if (cell) { rove(cell); if (!pop.matches(":popover-open") && !ask.open) cell.focus({ preventScroll: !back }); }
+  const cell = back || cellAt(place.row, place.column) || nth(place.y, place.x);
+  // A deleted row's or column's neighbour takes its place; a button that stays keeps the focus.
+  if (cell) { rove(cell); if (!pop.matches(":popover-open") && !ask.open && (place.focused || back) && !stays(document.activeElement)) cell.focus({ preventScroll: !back }); }
   gridBox.classList.add("stale-hits");
   preview();
   document.body.dispatchEvent(new CustomEvent("edited"));
@@ -122,6 +138,7 @@ function notice(text) {
   box.textContent = text;
   place.replaceChildren(box);
   place.hidden = false;
+  place.classList.add("stays");
 }
 function complain(text) {
   let box = pop.querySelector(".complaint");
@@ -183,7 +200,8 @@ function close(refocus = true) {
 function focusOpener() {
   const opener = state.opener;
   const target = opener?.row ? cellAt(opener.row, opener.column) : opener?.element?.isConnected ? opener.element : document.querySelector(opener?.selector || "#none");
-  target?.focus();
+  state.opener = null;
+  (target || gridBox.querySelector('td[tabindex="0"]'))?.focus();
 }
 function prepare(box) {
   const finder = box.querySelector("[data-finder]");
@@ -265,7 +283,7 @@ document.addEventListener("submit", async (event) => {
   if (pop.contains(form) && data.has("was") && state.opener?.element?.dataset.was) data.set("was", state.opener.element.dataset.was);
   // A question shows the draft as it is now, which is newer than what this page was opened with.
   if (ask.contains(form)) state.seen = Number(data.get("seen"));
-  if (await send(data)) { if (inside) { if (ask.open) ask.close(); close(); } }
+  if (await send(data)) { if (inside) { if (ask.open) { ask.close(); focusOpener(); } close(); } }
 }, true);
 pop.addEventListener("change", (event) => {
   if (event.target.matches("[data-op]")) operand(pop);
