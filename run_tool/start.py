@@ -120,26 +120,27 @@ def _places(desk: Desk) -> Path:
     return desk.data / "demo" / "backoffice.json"
 
 
-def _ports_of_the_demo(desk: Desk) -> set[int]:
-    """Those that its back office will take, none where there is no demo or nothing readable about it."""
+def _demo_ports(desk: Desk) -> tuple[list[int], int]:
+    """Those of the systems in the demo's back office, and the one it is told things at.
+
+    Raises OSError and ValueError where nothing can be read of them."""
+    found = json.loads(_places(desk).read_text())
     try:
-        found = json.loads(_places(desk).read_text())
-        return {int(port) for port in (*found["ports"].values(), found["control_port"])}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return set()  # what is wrong with the file is said where it is needed
+        return [int(port) for port in found["ports"].values()], int(found["control_port"])
+    except (KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"it does not say its ports: {error!r}") from error
 
 
 def _let_the_demo_be_reached(supervisor: Supervisor, desk: Desk) -> None:
     """Only the environment opens private addresses to connectors: here those of the demo's own back office."""
-    places = _places(desk)
     try:
-        ports = json.loads(places.read_text())["ports"].values()
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        complain(f"The demo's back office has no address ({places}: {error}); what it knows cannot be asked.")
+        ports, _ = _demo_ports(desk)
+    except (OSError, ValueError) as error:
+        complain(f"The demo's back office has no address ({_places(desk)}: {error}); what it knows cannot be asked.")
         return
     given = supervisor.env.get("DESKHAND_ADDRESS_CEILING", "")
     allowed = [given] if given else []
-    supervisor.env["DESKHAND_ADDRESS_CEILING"] = ",".join([*allowed, *(f"127.0.0.1:{int(port)}" for port in ports)])
+    supervisor.env["DESKHAND_ADDRESS_CEILING"] = ",".join([*allowed, *(f"127.0.0.1:{port}" for port in ports)])
 
 
 def _greet(desk: Desk, took_s: float) -> None:
@@ -202,7 +203,11 @@ def _only_one(desk: Desk) -> Iterator[None]:
 
 
 def _port_is_free(desk: Desk) -> None:
-    if desk.port in _ports_of_the_demo(desk):
+    try:
+        ports, control_port = _demo_ports(desk)
+    except (OSError, ValueError):
+        ports, control_port = [], 0  # there is no demo, or what is wrong with the file is said where it is needed
+    if desk.port in (*ports, control_port):
         raise CannotGoOn(
             f"Port {desk.port} is one of the demo's back office ({_places(desk)}). Nothing was started. "
             "Choose another DESKHAND_PORT."

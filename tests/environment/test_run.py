@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from run_tool import environment, testing
+from run_tool import environment, start, testing
 from run_tool.errors import CannotGoOn
 from run_tool.places import LOCKS, ROOT, desk_from
 from run_tool.redis_server import redis_server
+from run_tool.supervise import Supervisor
 from tests.environment.nobody import NOBODY
 
 #: A package index that nobody answers at, for pip and for uv, whatever this machine is set up with.
@@ -52,6 +53,34 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
     assert f"Port {port} on 127.0.0.1 cannot be used (Address already in use)" in done.stderr
     assert f"DESKHAND_PORT={port + 1} ./run" in done.stderr
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["run.lock"]
+
+
+@pytest.mark.parametrize("kept", ["", "[]", "{}", '{"ports": {"crm": "x"}, "control_port": 1}', '{"ports": [1]}', None])
+def test_a_back_office_that_says_no_ports_is_named_and_the_desk_goes_on_without_it(
+    tmp_path: Path, kept: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    desk = desk_from({"DESKHAND_PORT": str(port), "DESKHAND_DATA_DIR": str(tmp_path)})
+    places = tmp_path / "demo" / "backoffice.json"
+    places.parent.mkdir()
+    if kept is not None:
+        places.write_text(kept)
+    start._port_is_free(desk)
+    with Supervisor({"DESKHAND_ADDRESS_CEILING": "10.0.0.1:80"}, tmp_path / "logs") as supervisor:
+        start._let_the_demo_be_reached(supervisor, desk)
+        assert supervisor.env["DESKHAND_ADDRESS_CEILING"] == "10.0.0.1:80"
+    assert f"The demo's back office has no address ({places}: " in capsys.readouterr().err
+
+
+def test_the_ports_of_the_demos_back_office_are_opened_to_connectors(tmp_path: Path) -> None:
+    desk = desk_from({"DESKHAND_DATA_DIR": str(tmp_path)})
+    places = tmp_path / "demo" / "backoffice.json"
+    places.parent.mkdir()
+    places.write_text('{"ports": {"crm": 18471, "erp": 18472}, "control_port": 18470}')
+    with Supervisor({"DESKHAND_ADDRESS_CEILING": "10.0.0.1:80"}, tmp_path / "logs") as supervisor:
+        start._let_the_demo_be_reached(supervisor, desk)
+        assert supervisor.env["DESKHAND_ADDRESS_CEILING"] == "10.0.0.1:80,127.0.0.1:18471,127.0.0.1:18472"
 
 
 def test_the_port_of_the_demos_back_office_is_refused_before_anything_starts(tmp_path: Path) -> None:
