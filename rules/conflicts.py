@@ -27,9 +27,11 @@ from rules.vocabulary import Vocabulary
 from tickets.effects import SetField
 from tickets.values import JSON
 
-#: Most findings of one check, examples that are looked for in one table or list, and pairs of rows that are compared.
+#: Most findings of one check, examples that are looked for in one table or list, values that are tried for all of them
+#: (which take some 10 µs each), and pairs of rows that are compared.
 MAX_FINDINGS = 20
 MAX_SEARCHES = 400
+MAX_TRIED = 100_000
 MAX_COMPARED = 200_000
 #: Rows in a circle, at most.
 MOST_ROUND = 4
@@ -63,7 +65,7 @@ class _Search:
     """What looking for conflicts may still cost, and the rule lists of one table that its examples are decided with."""
 
     def __init__(self) -> None:
-        self._examples, self._pairs = MAX_SEARCHES, MAX_COMPARED
+        self._examples, self._tries, self._pairs = MAX_SEARCHES, MAX_TRIED, MAX_COMPARED
         self._alone: dict[str, RuleSet] = {}
 
     def compare(self) -> None:
@@ -76,6 +78,12 @@ class _Search:
         """Before an example is looked for. Raises `_Enough`."""
         self._examples -= 1
         if self._examples < 0:
+            raise _Enough
+
+    def tried(self) -> None:
+        """A value was tried in an example. Raises `_Enough`."""
+        self._tries -= 1
+        if self._tries < 0:
             raise _Enough
 
     def decided(
@@ -185,7 +193,8 @@ def _twice(pairs: Iterable[tuple[_Writes, _Writes]], vocabulary: Vocabulary, sea
         own = first.compiled is second.compiled
         desk = vocabulary.of(second.compiled.table.kind)
         others = () if own else (first.compiled,)
-        shows = example(second.compiled, (first.row.all, second.row.all), desk, others=others)
+        wanted = (first.row.all, second.row.all)
+        shows = example(second.compiled, wanted, desk, others=others, tried=search.tried)
         if shows is None or not _both_fire(first, second, shows.facts, vocabulary, search):
             continue
         said.add(second.key)
@@ -234,7 +243,7 @@ def _circles(ruleset: RuleSet, mine: Sequence[_Writes], vocabulary: Vocabulary, 
     for start in mine:
         for path in _paths(start, follows, [start]):
             search.look()
-            shows = _round(path, vocabulary)
+            shows = _round(path, vocabulary, search)
             if shows is None or not _comes_round(path, shows.facts, vocabulary, search):
                 continue
             way = " → ".join(one.words for one in (*path, path[0]))
@@ -293,7 +302,7 @@ def _paths(start: _Writes, follows: _Follows, path: list[_Writes]) -> Iterator[l
             yield from _paths(start, follows, [*path, one])
 
 
-def _round(path: Sequence[_Writes], vocabulary: Vocabulary) -> Example | None:
+def _round(path: Sequence[_Writes], vocabulary: Vocabulary, search: _Search) -> Example | None:
     """An event on which the first row fires, on a ticket that has what the later ones look at besides."""
     written = {name for one in path for name in one.values}
     later = [
@@ -305,7 +314,8 @@ def _round(path: Sequence[_Writes], vocabulary: Vocabulary) -> Example | None:
         and condition.operator.looks is not Looks.CHANGE
     ]
     first = path[0]
-    return example(first.compiled, (first.row.all, All(tuple(later))), vocabulary.of(first.compiled.table.kind))
+    desk = vocabulary.of(first.compiled.table.kind)
+    return example(first.compiled, (first.row.all, All(tuple(later))), desk, tried=search.tried)
 
 
 def _comes_round(path: Sequence[_Writes], facts: Facts, vocabulary: Vocabulary, search: _Search) -> bool:

@@ -7,7 +7,7 @@ comes out there may be an example all the same (a pattern nobody could guess a t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice, pairwise, product
@@ -67,16 +67,19 @@ def example(
     *,
     others: Sequence[CompiledTable] = (),
     false: Sequence[All | Not] = (),
+    tried: Callable[[], None] = lambda: None,
 ) -> Example | None:
     """An event on which this table runs, in its scope, and all of `nodes` hold; None where none was found.
 
-    `others` are tables that run on it, in their scopes, too; of `false` none holds."""
+    `others` are tables that run on it, in their scopes, too; of `false` none holds. `tried` is called for every value
+    and every way that is tried: what it raises ends the search."""
     scopes = [one.scope.node for one in (compiled, *others) if one.scope is not None]
     ways = [list(islice(_ways(one, True), MOST_WAYS)) for one in (*scopes, *nodes)]
     ways += [list(islice(_ways(one, False), MOST_WAYS)) for one in false]
     for start in _starts(compiled, vocabulary):
+        hopeless: set[_Wanted] = set()
         for chosen in islice(product(*ways), MOST_WAYS):
-            found = _fulfilled(start, [wish for way in chosen for wish in way])
+            found = _fulfilled(start, [wish for way in chosen for wish in way], hopeless, tried)
             if found is None:
                 continue
             look = Look(found.facts, {})
@@ -97,7 +100,7 @@ def with_values(
     """An event on a ticket with these values (None: none), on which this table runs and none of `false` holds."""
     scope = [] if compiled.scope is None else list(islice(_ways(compiled.scope.node, True), MOST_WAYS))
     for start, wishes in product(_starts(compiled, vocabulary), scope or [()]):
-        inside = _fulfilled(start, wishes)
+        inside = _fulfilled(start, wishes, set(), lambda: None)
         if inside is None:
             continue
         facts = inside.facts
@@ -217,19 +220,37 @@ class _Wishes:
     all: list[Wish]
 
 
-def _fulfilled(start: Facts, wishes: Sequence[Wish]) -> Example | None:
-    """The start with values for which each wish comes true; None where one does not."""
+#: What is wanted of one field: its key, then conditions (by their id) and what each is to say.
+_Wanted: TypeAlias = tuple[str, tuple[tuple[int, bool], ...]]
+
+
+def _fulfilled(
+    start: Facts, wishes: Sequence[Wish], hopeless: set[_Wanted], tried: Callable[[], None]
+) -> Example | None:
+    """The start with values for which each wish comes true; None where one does not.
+
+    `hopeless` is what no value of a field fulfils from this start, whatever other fields are: it is tried once only."""
+    tried()
     by_field: dict[str, _Wishes] = {}
     for condition, holds in wishes:
         if condition.field is None or condition.test is None:
             return None
         own = condition.field
         by_field.setdefault(own.state_key or own.key, _Wishes(own, [])).all.append((condition, holds))
+    keys = {name: (name, tuple((id(one), holds) for one, holds in wanted.all)) for name, wanted in by_field.items()}
+    if not hopeless.isdisjoint(keys.values()):
+        return None
     facts = start
     told: list[tuple[str, str]] = []
-    for wanted in by_field.values():
-        found = next((one for one in _settings(facts, wanted) if _fulfils(one[0], wanted.all)), None)
+    for name, wanted in by_field.items():
+        found = None
+        for setting in _settings(facts, wanted):
+            tried()
+            if _fulfils(setting[0], wanted.all):
+                found = setting
+                break
         if found is None:
+            hopeless.add(keys[name])
             return None
         facts, value = found
         if value is not None:

@@ -18,6 +18,7 @@ from rules.operands import as_number, values_of
 from rules.operators import Looks
 from rules.table import HitPolicy
 from rules.vocabulary import Vocabulary
+from tickets.events import EventKind
 from tickets.item import FieldType
 from tickets.values import JSON
 
@@ -27,8 +28,11 @@ MOST_CELLS = 200
 
 #: Types whose values a handful of cells stands for, all of them.
 _CLOSED = frozenset({FieldType.CHOICE, FieldType.BOOL, FieldType.NUMBER, FieldType.MONEY})
-#: What every ticket has: to have none of it is no gap.
-_ALWAYS = frozenset({"ticket.kind", "ticket.status", "ticket.priority"})
+#: What every ticket and every event has, and every message: to have none of it is no gap.
+_ALWAYS = frozenset(
+    {"ticket.id", "ticket.kind", "ticket.status", "ticket.priority", "event.kind", "event.actor", "event.depth"}
+)
+_OF_MESSAGES = frozenset({"message.author", "message.public", "message.automatic"})
 _MISSING = object()
 #: No key of a menu looks like this.
 _STALE = "\x00 no longer in the menu"
@@ -102,6 +106,7 @@ class _Search:
         members = scope.members if isinstance(scope, All) else ()
         #: A ticket outside of the scope is nobody's, so what the scope excludes need not be caught.
         self._scope = tuple(one for one in members if isinstance(one, CompiledCondition))
+        self._always = _ALWAYS | (_OF_MESSAGES if compiled.kinds == {EventKind.MESSAGE} else frozenset())
         self.fields, self._values = self._cells(compiled)
         self._names = sorted(self._values)
         self.counted = 0
@@ -151,7 +156,7 @@ class _Search:
         held = self._held_by((*conditions, *self._scope))
         if likely:
             for name, values in self._values.items():
-                odd = (_STALE, _MISSING) if name in _ALWAYS else (_STALE,)
+                odd = (_STALE, _MISSING) if name in self._always else (_STALE,)
                 held[name] = {at for at in held[name] if values[at] not in odd}
         return held
 

@@ -388,7 +388,7 @@ MUTATIONS = (
     ),
     _against(
         "every ticket has a status",
-        "odd = (_STALE, _MISSING) if name in _ALWAYS else (_STALE,)",
+        "odd = (_STALE, _MISSING) if name in self._always else (_STALE,)",
         "odd = (_STALE,)",
         "test_to_name_every_status_leaves_no_gap",
         file="rules/reach.py",
@@ -411,6 +411,26 @@ MUTATIONS = (
         "        if self._pairs < 0:",
         "        if False:",
         "test_pairs_beyond_the_bound_are_not_compared",
+    ),
+    _against(
+        "values that are tried have a bound",
+        "        if self._tries < 0:",
+        "        if False:",
+        "test_values_beyond_the_bound_are_not_tried",
+    ),
+    _against(
+        "what no value fulfils is tried once",
+        "            hopeless.add(keys[name])\n",
+        "",
+        "test_what_no_value_fulfils_is_not_tried_again_for_every_way",
+        file="rules/examples.py",
+    ),
+    _against(
+        "every message has an author",
+        "_OF_MESSAGES if compiled.kinds == {EventKind.MESSAGE} else frozenset()",
+        "frozenset()",
+        "test_what_every_message_and_event_has_leaves_no_gap",
+        file="rules/reach.py",
     ),
     # Newly written text
     Mutation(

@@ -137,6 +137,27 @@ def test_n4_a_table_that_goes_through_values_and_leaves_one_out_has_a_gap() -> N
     assert codes(found(table(*rows, row("r3", topic="refund")))) == []  # single cases, not a list of values
 
 
+@pytest.mark.parametrize(
+    ("field", "op", "cells"),
+    [
+        ("message.author", "any_of", [["customer", "agent"], ["bot", "third_party"]]),
+        ("message.public", "is", [True, False]),
+        ("event.actor", "any_of", [["agent", "customer"], ["third_party", "automation", "system"]]),
+        ("event.depth", "less", [1, {"op": "greater_or_equal", "value": 1}]),
+    ],
+)
+def test_what_every_message_and_event_has_leaves_no_gap(field: str, op: str, cells: list[Any]) -> None:
+    def gaps(*triggers: dict[str, str]) -> list[tuple[str, str]]:
+        rows = [row(f"r{n}", c=cell) for n, cell in enumerate(cells)]
+        return codes(found(table(*rows, columns=[{"id": "c", "field": field, "op": op}], triggers=list(triggers))))
+
+    message = {"on": "message", "by": "anyone"}
+    assert ("gap", "") not in gaps(message)
+    # Beside a message there may be none.
+    beside = gaps(message, {"on": "created"})
+    assert (("gap", "") in beside) is field.startswith("message.")
+
+
 def test_what_a_scope_excludes_is_no_gap_and_the_example_is_what_is_told() -> None:
     by_chat = [{"field": "ticket.channel", "value": "chat"}]
     rest = row("r2", ch=["chat"], topic={"op": "is_not", "value": "refund"})
@@ -257,6 +278,27 @@ def test_pairs_beyond_the_bound_are_not_compared(monkeypatch: pytest.MonkeyPatch
     assert [one.problem.code for one in in_list(ruleset, "A02")] == ["conflicts_incomplete"]
     monkeypatch.setattr(conflicts, "MAX_COMPARED", 10)
     assert [one.problem.code for one in in_list(ruleset, "A02")] == ["written_twice"]
+
+
+def test_values_beyond_the_bound_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = table(row("r1", priority="high", ch=["email"]), row("r2", priority="low", amount=100), hit="every")
+    monkeypatch.setattr(conflicts, "MAX_TRIED", 2)
+    assert codes(found(both)) == [("conflicts_incomplete", "")]
+    monkeypatch.setattr(conflicts, "MAX_TRIED", 20)
+    assert codes(found(both)) == [("written_twice", "r2")]
+
+
+def test_what_no_value_fulfils_is_not_tried_again_for_every_way() -> None:
+    """Two rows that exclude each other, each with groups: the review page does not wait for all ways to fulfil them."""
+    any_of_ten = {"any": [{"field": "message.text", "op": "contains_any", "value": [f"w{n}"]} for n in range(10)]}
+    first, second = row("r1", text=["x"], ch=["email"]), row("r2", text=["y"], ch=["chat"])
+    first["groups"] = second["groups"] = [any_of_ten]
+    one = table(first, second)
+    compiled = CompiledTable.of(Entry("A01", "T", 1, 0, table=one), 0, one, DESK)
+    tried: list[None] = []
+    nodes = [each.all for each in compiled.rows]
+    assert example(compiled, nodes, DESK, tried=lambda: tried.append(None)) is None
+    assert len(tried) < 200  # thirty-two ways, some ten values each
 
 
 def test_more_findings_than_are_shown_are_said_to_be_more() -> None:
