@@ -44,6 +44,8 @@ QUIET_S = 5
 SLOTS = 8
 #: The work whose workers listen on for a while after a job, so that under load a hint need not be a job.
 LISTENED_FOR = frozenset({Work.DRAIN})
+#: When RQ last wrote about a job, in its hash.
+_STAMPS = ("last_heartbeat", "started_at", "enqueued_at", "created_at")
 #: The function of each kind: the only ones a job may name.
 FUNCTIONS = {
     Work.DRAIN: "jobs.tasks.drain",
@@ -136,12 +138,13 @@ class Queues:
             self._away = False
 
     def forget_stale(self, now: datetime) -> None:
-        """Delete the hashes of jobs that a killed worker left behind: RQ would refuse their ids for ever."""
+        """Delete the hashes of jobs that a killed worker left behind, and what is left of one where Redis was emptied
+        under it: RQ would refuse their ids for ever."""
         try:
             for work in Work:
                 for slot in range(SLOTS):
                     key = OurJob.key_for(f"{work}-{slot}")
-                    stamps = [one for one in self.redis.hmget(key, "started_at", "enqueued_at", "created_at") if one]
+                    stamps = [one for one in self.redis.hmget(key, *_STAMPS) if one]
                     if not stamps:
                         continue
                     newest = max(datetime.fromisoformat(_text(one).replace("Z", "+00:00")) for one in stamps)

@@ -25,7 +25,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
-from rq.exceptions import DequeueTimeout, StopRequested
+from rq.exceptions import DequeueTimeout, InvalidJobOperation, StopRequested
 from rq.executions import Execution
 from rq.job import Job
 from rq.worker import WorkerStatus
@@ -147,16 +147,29 @@ class HintWorker(SimpleWorker):
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """As RQ does. A Redis that falls silent under a job is left at its first missed answer: RQ would go on to note
-        the failure, and to say goodbye, and wait for each of these answers, too."""
+        the failure, and to say goodbye, and wait for each of these answers, too. One that was emptied under a job, by
+        a restart, say, would end RQ's worker."""
         try:
-            super().execute_job(job, queue)
+            try:
+                super().execute_job(job, queue)
+            except InvalidJobOperation:
+                self._forget(job)
         except (RedisError, OSError) as error:
             self.lost = error
             raise StopRequested from error
 
+    def _forget(self, job: Job) -> None:
+        """Redis was emptied under this job, which was done; RQ finds nothing to write its end into."""
+        log.warning("hint.forgotten", extra={"job": job.id})
+        self.executions.clear()
+        if not self.connection.hexists(job.key, "status"):
+            # What its heartbeats wrote since: half a job, whose number RQ would refuse.
+            self.connection.delete(job.key)
+        self.set_state(WorkerStatus.IDLE)
+
     def _finalize_failure(self, job: Job, queue: Queue, execution: Execution, exc_info: Any) -> None:
-        """Our jobs raise nothing of Redis: what did is what was to be written there about the job."""
-        if isinstance(exc_info[1], RedisError):
+        """Our jobs raise nothing of Redis or RQ: what did is what was to be written there about the job."""
+        if isinstance(exc_info[1], (RedisError, InvalidJobOperation)):
             raise exc_info[1]
         super()._finalize_failure(job, queue, execution, exc_info)
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from tests.environment.redis import RedisServer
 from tests.jobs.desk import a_working_desk, table
 from tests.jobs.test_automation import TRIAGE
 from tickets.tables import Lane, WorkItem
+from tickets.values import utc_now
 
 WAIT_S = 60
 #: Seconds a worker that has nothing to do may take to end on a busy machine.
@@ -199,10 +201,6 @@ def test_hints_hold_no_data_and_are_bounded(redis: redis_client.Redis) -> None:
 
 
 def test_the_hash_a_killed_worker_left_behind_is_forgotten_and_a_fresh_one_is_not(redis: redis_client.Redis) -> None:
-    from datetime import timedelta
-
-    from tickets.values import utc_now
-
     queues = Queues(redis)
     for slot in range(8):
         queue(Work.DRAIN, redis).enqueue_call("jobs.tasks.drain", job_id=f"drain-{slot}", unique=True)
@@ -215,6 +213,63 @@ def test_the_hash_a_killed_worker_left_behind_is_forgotten_and_a_fresh_one_is_no
     queues.forget_stale(utc_now() + timedelta(seconds=JOB_TIMEOUT_S + 5))
     queues.hint(Work.DRAIN)
     assert redis.llen(queue(Work.DRAIN, redis).key) == 1
+
+
+#: The Redis that `empties` empties.
+EMPTIED: list[redis_client.Redis] = []
+
+
+def empties() -> None:
+    """A job under which Redis loses everything."""
+    EMPTIED.pop().flushall()
+
+
+def empties_and_fails() -> None:
+    empties()
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(("does", "failed"), [(empties, False), (empties_and_fails, True)])
+def test_a_worker_under_whose_job_redis_is_emptied_goes_on_and_leaves_nothing_there(
+    redis: redis_client.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    does: Callable[[], None],
+    failed: bool,
+) -> None:
+    EMPTIED[:] = [redis]
+    monkeypatch.setitem(FUNCTIONS, Work.DRAIN, f"{__name__}.{does.__name__}")
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    plain = queue(Work.DRAIN, redis)
+
+    def hint_and_work() -> None:
+        """Under the same number, which must be free."""
+        worker = HintWorker([plain], connection=redis, job_class=OurJob, serializer="json")
+        worker.stop = Stop()
+        worker.look = lambda: None
+        plain.enqueue_call(FUNCTIONS[Work.DRAIN], job_id="drain-0", unique=True, result_ttl=0, failure_ttl=0)
+        worker.work(burst=True, logging_level="WARNING")
+        assert worker.lost is None
+        assert redis.keys("rq:job:*") == []
+
+    try:
+        hint_and_work()
+        assert [one.message for one in caplog.records] == [*(["job.failed"] if failed else []), "hint.forgotten"]
+        monkeypatch.setitem(FUNCTIONS, Work.DRAIN, f"{__name__}.nothing")
+        hint_and_work()
+        assert len(caplog.records) == 1 + failed
+    finally:
+        for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(number, handler)
+
+
+def test_half_a_job_that_a_heartbeat_left_is_forgotten_like_a_whole_one(redis: redis_client.Redis) -> None:
+    now = utc_now()
+    redis.hset(OurJob.key_for("drain-0"), "last_heartbeat", now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    Queues(redis).forget_stale(now)
+    assert redis.keys("rq:job:*") != []
+    Queues(redis).forget_stale(now + timedelta(seconds=JOB_TIMEOUT_S + 5))
+    assert redis.keys("rq:job:*") == []
 
 
 @pytest.mark.slow

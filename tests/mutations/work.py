@@ -19,6 +19,27 @@ ERASURE = "tests/jobs/test_erasure_everywhere.py::"
 
 MUTATIONS = (
     Mutation(
+        "hints: a worker goes on when Redis was emptied under its job",
+        "jobs/worker.py",
+        "            except InvalidJobOperation:\n                self._forget(job)\n",
+        "            except ZeroDivisionError:\n                pass\n",
+        "tests/jobs/test_queues.py::test_a_worker_under_whose_job_redis_is_emptied_goes_on_and_leaves_nothing_there",
+    ),
+    Mutation(
+        "hints: half a job is taken away",
+        "jobs/worker.py",
+        "            self.connection.delete(job.key)\n",
+        "            pass\n",
+        "tests/jobs/test_queues.py::test_a_worker_under_whose_job_redis_is_emptied_goes_on_and_leaves_nothing_there",
+    ),
+    Mutation(
+        "hints: half a job is forgotten in time",
+        "jobs/queues.py",
+        '_STAMPS = ("last_heartbeat", ',
+        "_STAMPS = (",
+        "tests/jobs/test_queues.py::test_half_a_job_that_a_heartbeat_left_is_forgotten_like_a_whole_one",
+    ),
+    Mutation(
         "a run that was put off by a clock that went ahead meanwhile",
         "jobs/runs.py",
         '            values["started_at"] = now\n',
