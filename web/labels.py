@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from flask_babel import gettext
 from markupsafe import Markup
 
+from rules.actions import ACTIONS
 from tickets.errors import UnknownField
 from tickets.events import EventKind
 from tickets.item import CHANNELS, LANGUAGES, FieldType, StateField, state_field
@@ -113,6 +114,11 @@ def by_itself(reason: str) -> str:
         "Its snooze ended: the awaited colleague answered": gettext("Its snooze ended: the awaited colleague answered"),
     }
     return words.get(reason, reason)
+
+
+def action_word(key: str) -> str:
+    """An action as the grid calls it; its key where there is none any more."""
+    return in_words(ACTIONS[key].label) if key in ACTIONS else key
 
 
 def in_words(text: str) -> str:

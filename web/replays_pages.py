@@ -20,7 +20,6 @@ from jobs.replays.told import Line
 from jobs.replays.work import Picked, Refused
 from jobs.system_texts import SYSTEM_TEXTS
 from rules import store as rule_list
-from rules.actions import ACTIONS
 from rules.store import EntryKind, EntryNotFound, Stored
 from rules.table import OTHERWISE
 from tickets.kinds import KIND_PLURALS, statuses_of
@@ -30,7 +29,7 @@ from web import replays_store, rules_text
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
-from web.labels import Labels, event_word, in_words
+from web.labels import Labels, action_word, event_word, in_words
 from web.names_store import names
 from web.paging import asked_page
 from web.refusals import said
@@ -164,7 +163,7 @@ def one(replay_id: int) -> ResponseReturnValue:
             difference=replays.difference_of,
             sides=_sides,
             kind_word=_kind_word,
-            step_word=_step_word,
+            step_word=action_word,
             sentence=said,
             moment_of=from_iso,
             event_word=event_word,
@@ -390,8 +389,3 @@ def _kind_word(kind: str) -> str:
         "error": gettext("error"),
     }
     return words.get(kind, kind)
-
-
-def _step_word(action: str) -> str:
-    """An action as the grid calls it."""
-    return in_words(ACTIONS[action].label) if action in ACTIONS else action

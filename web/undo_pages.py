@@ -18,7 +18,6 @@ from sqlalchemy import Connection
 from jobs import undo
 from jobs.undo import Plan, Scope
 from rules import store as rule_list
-from rules.actions import ACTIONS
 from rules.store import EntryKind, EntryNotFound, Stored
 from tickets.effects import value_after
 from tickets.people import Permission
@@ -29,7 +28,7 @@ from web import undo_store
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
-from web.labels import Labels, by_itself, in_words
+from web.labels import Labels, action_word, by_itself
 from web.names_store import names
 
 #: Tickets whose plan a page shows before it is done.
@@ -153,7 +152,7 @@ def _words(connection: Connection, kept: Sequence[Kept]) -> dict[str, object]:
         "labels": Labels(known, desk.vocabulary.custom_fields),
         "who": {line_id: _who(line, known.entries) for line_id, line in lines.items()},
         "when": {line_id: line.at for line_id, line in lines.items()},
-        "action_word": lambda key: in_words(ACTIONS[key].label) if key in ACTIONS else key,
+        "action_word": action_word,
     }
 
 

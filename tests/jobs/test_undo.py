@@ -167,14 +167,20 @@ def test_it_goes_on_where_it_stopped_and_does_each_item_once(desk: Services, vie
         assert list(connection.execute(undone).scalars()) == tickets
 
 
-def test_a_value_that_is_refused_now_leaves_its_item_whole_and_the_rest_goes_on(
-    desk: Services, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def two_answered(desk: Services) -> tuple[int, int]:
+    """Two tickets that the table made urgent and somebody answered since."""
     table(desk, URGENT)
     first, second = (a_ticket(desk.db).item_id for _ in range(2))
     work(desk)
     for one in (first, second):
         answered(desk, one)
+    return first, second
+
+
+def test_a_value_that_is_refused_now_leaves_its_item_whole_and_the_rest_goes_on(
+    desk: Services, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = two_answered(desk)
     with desk.db.write() as connection:
         # The team it had is gone meanwhile: history names what no field takes any more.
         line = select(History.id).where(History.item_id == first, History.field == "priority").scalar_subquery()
@@ -192,11 +198,7 @@ def test_a_value_that_is_refused_now_leaves_its_item_whole_and_the_rest_goes_on(
 
 
 def test_an_item_whose_history_nobody_can_read_is_named_and_holds_up_no_other(desk: Services, viewer: Viewer) -> None:
-    table(desk, URGENT)
-    first, second = (a_ticket(desk.db).item_id for _ in range(2))
-    work(desk)
-    for one in (first, second):
-        answered(desk, one)
+    first, second = two_answered(desk)
     with desk.db.write() as connection:
         line = update(History).where(History.item_id == first, History.field == "priority")
         connection.execute(line.values(change={"was": "low"}))

@@ -237,14 +237,19 @@ def test_what_is_written_by_itself_does_not_go_to_an_address_that_takes_no_mail_
     assert to_customer(mail_desk.work()) == [CUSTOMER]
 
 
-def test_who_sends_a_held_mail_again_says_that_the_address_is_well(mail_desk: MailDesk, ana: FlaskClient) -> None:
+def held_back(mail_desk: MailDesk, ana: FlaskClient) -> tuple[EmailMessage, int]:
+    """A mail of Ana's that came back for good, and the row of the outbox that was held back because of it."""
     mail_desk.desk.user("tea", "agent")
     _, mail = answered(mail_desk, ana)
     comes_back(mail_desk, report(mail))
     mail_desk.desk.publish(GREETS)
     mail_desk.receive("Hello?", sender=CUSTOMER, In_Reply_To=str(mail["Message-ID"]))
     mail_desk.work()
-    row = 1 + [status for _, status, _ in mail_desk.outbox()].index("held")
+    return mail, 1 + [status for _, status, _ in mail_desk.outbox()].index("held")
+
+
+def test_who_sends_a_held_mail_again_says_that_the_address_is_well(mail_desk: MailDesk, ana: FlaskClient) -> None:
+    mail, row = held_back(mail_desk, ana)
     send(ana, f"/outbox/{row}/again", {"to": CUSTOMER})
     assert to_customer(mail_desk.deliver()) == [CUSTOMER]
     mail_desk.receive("And now?", sender=CUSTOMER, In_Reply_To=str(mail["Message-ID"]))
@@ -252,13 +257,7 @@ def test_who_sends_a_held_mail_again_says_that_the_address_is_well(mail_desk: Ma
 
 
 def test_who_names_a_held_mail_by_its_number_says_so_too(mail_desk: MailDesk, ana: FlaskClient) -> None:
-    mail_desk.desk.user("tea", "agent")
-    _, mail = answered(mail_desk, ana)
-    comes_back(mail_desk, report(mail))
-    mail_desk.desk.publish(GREETS)
-    mail_desk.receive("Hello?", sender=CUSTOMER, In_Reply_To=str(mail["Message-ID"]))
-    mail_desk.work()
-    row = 1 + [status for _, status, _ in mail_desk.outbox()].index("held")
+    _, row = held_back(mail_desk, ana)
     with mail_desk.services.db.write() as connection:
         assert retry(connection, mail_desk.services.clock.now(), [row]) == 1
     assert to_customer(mail_desk.deliver()) == [CUSTOMER]
