@@ -12,7 +12,7 @@ from rules.compiled import CompiledRow, CompiledTable
 from rules.decision import Entry, Planned, Ready
 from rules.errors import RulesError
 from rules.facts import Facts
-from rules.fields import CONTEXT
+from rules.fields import CONTEXT, MAX_BIND_DEPTH
 from rules.forms import Unfit
 from rules.index import RowIndex
 from rules.rearm import rearmed_rows
@@ -47,7 +47,7 @@ class RuleSet:
     rearms: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     #: The tables that run again when what they read changes.
     again: tuple[CompiledTable, ...] = field(default=(), repr=False, compare=False)
-    #: Whether any condition looks at a card of the ticket.
+    #: Whether any condition looks at a card of the ticket, or at an answer for which one is asked with a card's value.
     looks_at_cards: bool = field(default=False, repr=False, compare=False)
 
 
@@ -105,8 +105,22 @@ def _compiled(
         by_kind[kind.value] = buckets[orders]
     rearms = {key: how for one in compiled for key, how in rearmed_rows(one.entry.code, one.table) if how != EVERY_TIME}
     again = tuple(one for one in compiled if one.table.run_again)
-    cards = any(name.startswith(CONTEXT) for one in compiled for name in _outside_scope(one.table))
+    looked_at = {name for one in compiled for name in _outside_scope(one.table)}
+    cards = any(_hangs_on_a_card(name, vocabulary) for name in looked_at)
     return RuleSet(revision, ordered, vocabulary, compiled, by_kind, rearms, again, cards)
+
+
+def _hangs_on_a_card(name: str, vocabulary: Vocabulary, depth: int = 0) -> bool:
+    """Whether the field is of a card, or is an answer that is asked for with one's value."""
+    if name.startswith(CONTEXT):
+        return True
+    sources = {
+        source
+        for spec in vocabulary.lookups.values()
+        if depth < MAX_BIND_DEPTH and name.startswith(f"{spec.name}.")
+        for source in spec.bind.values()
+    }
+    return any(_hangs_on_a_card(source, vocabulary, depth + 1) for source in sources)
 
 
 def _outside_scope(table: Table) -> Iterator[str]:

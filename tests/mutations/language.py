@@ -432,6 +432,14 @@ MUTATIONS = (
         "test_what_every_message_and_event_has_leaves_no_gap",
         file="rules/reach.py",
     ),
+    # Cards that scripts write
+    Mutation(
+        "an answer that is asked for with a card hangs on the card",
+        "rules/ruleset.py",
+        'if depth < MAX_BIND_DEPTH and name.startswith(f"{spec.name}.")',
+        "if False",
+        "tests/rules/test_cards.py::test_a_list_looks_at_cards_where_a_field_hangs_on_one[shop.orders.n-True]",
+    ),
     # Newly written text
     Mutation(
         "message.text is what was newly written",
