@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from tickets import people, store
 from tickets.item import Item
 from tickets.people import Viewer
 from tickets.store import AnyRow
+from tickets.values import JSON
 
 #: A run's longest wall time here, in seconds: on a busy machine two seconds of the processor may take twenty.
 WALL_S = 60.0
@@ -110,6 +111,23 @@ def a_desk_with_a_crm(
             )
             rule_list.bump(connection)
         yield services
+
+
+def let_write(services: Services, operations: Sequence[Mapping[str, JSON]], *, careful: bool = True) -> None:
+    """The connection `crm` may be changed from now on, by these operations; `careful`: it carries out each key once."""
+    with services.db.write() as connection:
+        info = connections.connection_named(connection, "crm")
+        config = {"base_url": info.config["base_url"], "operations": list(operations), "idempotent": careful}
+        connections.save_connection(
+            connection,
+            services.box,
+            name="crm",
+            kind="http_json",
+            config=config,
+            now=services.clock.now(),
+            allow_write=True,
+        )
+        rule_list.bump(connection)
 
 
 def clock_of(services: Services) -> FrozenClock:

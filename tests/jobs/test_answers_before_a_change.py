@@ -7,15 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from connectors import store as connections
 from jobs import outbox
 from jobs.services import Services
 from jobs.tables import LookupRow, OutboxRow
-from rules import store as rule_list
 from tests.builders import a_ticket
 from tests.connectors.upstream import Asked, Reply, as_json
 from tests.environment.redis import RedisServer
-from tests.jobs.desk import clock_of, item, table, work
+from tests.jobs.desk import clock_of, item, let_write, table, work
 from tests.jobs.test_queues import a_worker, until
 from tests.rows.changes import ADD_NOTE, FIND, Crm
 from tickets.values import utc_now
@@ -70,23 +68,7 @@ def notes() -> Turning:
 
 @pytest.fixture
 def desk(noting_desk: Services) -> Services:
-    with noting_desk.db.write() as connection:
-        info = connections.connection_named(connection, "crm")
-        config: dict[str, Any] = {
-            "base_url": info.config["base_url"],
-            "operations": [{**FIND, "cache_s": 3600, "stale_s": 3600}, ADD_NOTE],
-            "idempotent": True,
-        }
-        connections.save_connection(
-            connection,
-            noting_desk.box,
-            name="crm",
-            kind="http_json",
-            config=config,
-            now=noting_desk.clock.now(),
-            allow_write=True,
-        )
-        rule_list.bump(connection)
+    let_write(noting_desk, [{**FIND, "cache_s": 3600, "stale_s": 3600}, ADD_NOTE])
     clock_of(noting_desk).at = utc_now()
     return noting_desk
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from connectors import store as connections
 from jobs import outbox
 from jobs.services import Services
 from jobs.tables import OutboxRow
-from rules import store as rule_list
 from tests.builders import a_ticket
-from tests.jobs.desk import clock_of, table, work
+from tests.jobs.desk import clock_of, let_write, table, work
 from tests.jobs.test_fault_points import killed_at
 from tests.rows.changes import ADD_NOTE, Crm
 from tickets.tables import ContextFact
@@ -40,19 +38,7 @@ def desk(noting_desk: Services) -> Services:
 
 def allow(desk: Services, crm: Crm, *, careful: bool) -> None:
     crm.careful = careful
-    with desk.db.write() as connection:
-        info = connections.connection_named(connection, "crm")
-        config = {"base_url": info.config["base_url"], "operations": [ADD_NOTE], "idempotent": careful}
-        connections.save_connection(
-            connection,
-            desk.box,
-            name="crm",
-            kind="http_json",
-            config=config,
-            now=desk.clock.now(),
-            allow_write=True,
-        )
-        rule_list.bump(connection)
+    let_write(desk, [ADD_NOTE], careful=careful)
 
 
 def a_change(desk: Services) -> int:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,7 @@ from jobs.tables import OutboxRow
 from rules.store import EntryKind
 from tests.builders import a_ticket
 from tests.connectors.upstream import Upstream, as_json
-from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, a_working_desk, clock_of, item, publish, table, work
+from tests.jobs.desk import BY_TIER, a_working_desk, clock_of, item, publish, table, work
 from tests.jobs.lab_desk import (
     ask,
     carry_out,
@@ -62,16 +60,8 @@ rows: [{id: r1, then: {s1: {script: S01}}}]
 
 
 @pytest.fixture
-def crm() -> Iterator[Upstream]:
-    server = Upstream(lambda _: as_json([{"id": "7", "name": "Camille", "tier": "gold"}]))
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def desk(database_url: str, tmp_path: Path, crm: Upstream, sandbox_service: SandboxService) -> Iterator[Services]:
-    with a_desk_with_a_crm(database_url, tmp_path, crm.url, str(sandbox_service.socket)) as services:
-        yield services
+def desk(crm_desk: Services) -> Services:
+    return crm_desk
 
 
 def test_a_recorded_answer_is_given_again_and_one_that_nobody_had_is_unknown_and_named(
