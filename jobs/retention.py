@@ -103,8 +103,11 @@ def _left_to_undo() -> Select[int]:
 
 
 def _drop(services: Services, model: Any, old: ColumnElement[bool]) -> int:
-    """Drop such rows of one table, each transaction at most `BATCH`, however many of them hang together."""
-    key = table_of(model).primary_key.columns
+    """Drop such rows of one table, each transaction at most `BATCH`, however many of them hang together.
+
+    That there may be more than one round takes is logged: a table that is never caught up with grows for ever."""
+    table = table_of(model)
+    key = table.primary_key.columns
     total = 0
     for _ in range(ROUNDS):
         with services.db.write() as connection:
@@ -113,4 +116,6 @@ def _drop(services: Services, model: Any, old: ColumnElement[bool]) -> int:
         total += count
         if count < BATCH:
             break
+    else:
+        log.warning("retention.behind", extra={"table": table.name, "dropped": total})
     return total

@@ -158,12 +158,17 @@ def test_answers_and_calls_of_connections_and_old_keys_go(desk: Services) -> Non
     assert prune(desk)["answers"] == 1
 
 
-def test_one_round_is_bounded_and_the_next_goes_on(desk: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_round_is_bounded_and_says_so_and_the_next_goes_on(
+    desk: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(retention, "BATCH", 2)
     monkeypatch.setattr(retention, "ROUNDS", 2)
     mails(desk, *["sent"] * 7)
     clock_of(desk).forward(days=desk.settings.keep_sent_days, seconds=1)
-    assert [prune(desk)["sent"] for _ in range(3)] == [4, 3, 0]
+    assert prune(desk)["sent"] == 4
+    assert [vars(one)["table"] for one in caplog.records if one.message == "retention.behind"] == ["outbox"]
+    assert [prune(desk)["sent"] for _ in range(2)] == [3, 0]
+    assert [one.message for one in caplog.records].count("retention.behind") == 1
 
 
 def test_an_undo_of_many_items_goes_in_pieces_and_itself_when_nothing_of_it_is_left(
