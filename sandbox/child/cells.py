@@ -250,6 +250,24 @@ def _older_than(clock: Callable[[], datetime.datetime]) -> Ask:
     return test
 
 
+# Keys and flags -----------------------------------------------------------------------------------------------------
+
+
+def _one_of(value: Any, operand: Any) -> bool:
+    return any(_like(value, one) == one for one in _all(operand))
+
+
+def _like(value: Any, operand: Any) -> Any:
+    """The value in the form of what it is compared with: an answer may give a key as a number."""
+    kind = type(operand)
+    if kind is str:
+        return _text(value)
+    if kind in (bool, int) and type(value) is not kind:
+        # 1 is True to Python, and to a table it is neither yes nor no.
+        raise ValueError(f"{shown(value)[:60]!r} is not a {'yes or no' if kind is bool else 'whole number'}")
+    return value
+
+
 # What an event changed ----------------------------------------------------------------------------------------------
 
 
@@ -338,8 +356,8 @@ def members(clock: Callable[[], datetime.datetime]) -> dict[str, Any]:
         "other": _not(_same),
         "equal": _asks(_equal),
         "unequal": _not(_equal),
-        "one_of": _asks(lambda value, operand: value in _all(operand)),
-        "none_of": _not(lambda value, operand: value in _all(operand)),
+        "one_of": _asks(_one_of),
+        "none_of": _not(_one_of),
         "empty": empty,
         "not_empty": not_empty,
         "greater": _asks(_greater),

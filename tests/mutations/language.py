@@ -432,6 +432,13 @@ MUTATIONS = (
         "test_what_every_message_and_event_has_leaves_no_gap",
         file="rules/reach.py",
     ),
+    Mutation(
+        "1 is no yes in Python either",
+        "sandbox/child/cells.py",
+        "    if kind in (bool, int) and type(value) is not kind:\n",
+        "    if False:\n",
+        "tests/oracle/test_cells_equal_operators.py::test_an_operator_and_its_word_in_python_say_the_same[is]",
+    ),
     # Cards that scripts write
     Mutation(
         "an answer that is asked for with a card hangs on the card",
