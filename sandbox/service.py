@@ -18,22 +18,20 @@ import select
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sandbox import attack
-from sandbox.ending import ENDED
 from sandbox.errors import SandboxError
-from sandbox.jail import NOBODY
 from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB, TEST_CPU_S, TEST_MEMORY_MB, HostLimits, Limits
-from sandbox.zygote import FORK, HELLO, MESSAGE_BYTES, ORDER, PIDFD, TEST
+from sandbox.processes import Child, Zygote, ZygoteDied
+from sandbox.zygote import FORK, TEST
 
 log = logging.getLogger("sandbox.service")
 
@@ -43,9 +41,6 @@ MAX_CALLERS = 256
 REFILL_S = 0.02
 #: A ready child that nobody wanted for so long is replaced.
 READY_AGE_S = 60.0
-#: How long a zygote may take to start, and to fork.
-BOOT_S = 20.0
-FORK_S = 5.0
 ATTACK_S = 5.0
 #: Pauses before the next try when the zygote does not start or dies.
 RESTART_S = (0.2, 1.0, 5.0, 30.0)
@@ -60,129 +55,9 @@ _HOST, _SCRIPT = HostLimits(), Limits()
 REQUIRED = ("fresh exec", "rlimits", "no new privileges", "seccomp")
 WANTED = ("namespaces", "landlock", "no capabilities", "undumpable")
 
-#: What the zygote runs. There is no stderr in there, so a failed import is told through the control socket.
-#:
-#: Every page it holds or writes costs each child at its fork. So nothing is done after a fork: `random` would seed a
-#: generator that no script reaches. And `inspect`, with all that it brings, stays out: `dataclasses` wants it for the
-#: docs of classes that have none, and from Python 3.13 on to read a class's own annotations. What a run hardly touches
-#: is imported first, so that the rest lies together.
-_BOOT = """
-import json, os, sys
-sys.path[:] = json.loads(sys.argv[1])
-os.register_at_fork = lambda **_: None
-shell = sys.modules["inspect"] = type(sys)("inspect")
-shell.signature = lambda _: ""
-shell.get_annotations = lambda of: dict(of.__dict__.get("__annotations__", ()))
-try:
-    import calendar, ctypes, decimal, random, re2, sandbox.policy
-    from sandbox import packing
-    packing.fill_holes()
-    from sandbox import zygote
-    from sandbox.child.main import preload, serve
-except BaseException as error:
-    os.write(int(sys.argv[2]), f"E{type(error).__name__}: {error}".encode()[:4000])
-    os._exit(1)
-del sys.modules["inspect"]
-zygote.main(sys.argv[2:], serve, preload)
-"""
-
 
 class AlreadyRunning(SandboxError):
     """Another sandbox service answers on this socket. One per host is enough."""
-
-
-class ZygoteDied(SandboxError):
-    """The zygote ended or did not answer in time."""
-
-
-class Zygote:
-    """One zygote process, seen from outside."""
-
-    def __init__(self, command: Callable[[int], list[str]] | None = None) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.control = ours
-        self.born = time.monotonic()
-        self.forks = 0
-        self.lent = 0
-        try:
-            # -s and -P instead of -I: -I would also ignore PYTHONHASHSEED, and then two runs of one script may differ.
-            # -S: what `site` would run from the environment's .pth files has no business here.
-            self.process = subprocess.Popen(
-                (command or _command)(theirs.fileno()),
-                env={"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"},
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-            )
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        self.pidfd = os.pidfd_open(self.process.pid)
-
-    def hello(self) -> dict[str, str]:
-        """Wait for its report: each layer with "" or why it is missing. Raises `ZygoteDied`."""
-        self.control.settimeout(BOOT_S)
-        try:
-            said = self.control.recv(MESSAGE_BYTES)
-        except (TimeoutError, ConnectionResetError) as error:
-            raise ZygoteDied(f"The zygote did not start within {BOOT_S:g} s") from error
-        if said[:1] != HELLO:
-            raise ZygoteDied(f"The zygote did not start: {said[1:].decode(errors='replace') or 'it ended at once'}")
-        self.control.settimeout(FORK_S)
-        return dict(json.loads(said[1:]))
-
-    def fork(self, kind: bytes, cpu_s: int, memory_mb: int, number: int = 0) -> Child:
-        """A new child, jailed and waiting for its first frame. Raises `ZygoteDied`."""
-        talk, childs = socket.socketpair()
-        ended, tell = os.pipe()
-        try:
-            socket.send_fds(self.control, [ORDER.pack(kind, cpu_s, memory_mb, number)], [childs.fileno(), tell])
-            said, fds, _, _ = socket.recv_fds(self.control, 16, 1)
-            if said != PIDFD or len(fds) != 1:
-                raise ZygoteDied("The zygote ended while it was asked for a child")
-        except (OSError, ZygoteDied) as error:
-            talk.close()
-            os.close(ended)
-            raise (
-                error if isinstance(error, ZygoteDied) else ZygoteDied(f"The zygote does not answer: {error}")
-            ) from error
-        finally:
-            childs.close()
-            os.close(tell)
-        self.forks += 1
-        self.lent += 1
-        return Child(self, talk, ended, fds[0])
-
-    def stop(self) -> None:
-        """Kill it and, with it, every child. Returns when it is gone."""
-        self.control.close()
-        self.process.kill()
-        self.process.wait()
-        os.close(self.pidfd)
-
-
-@dataclass(slots=True)
-class Child:
-    """One single-use child: ready, or lent to a caller."""
-
-    zygote: Zygote
-    talk: socket.socket
-    ended_fd: int
-    pidfd: int
-    born: float = field(default_factory=time.monotonic)
-
-    def end(self) -> None:
-        """Kill it, if it still lives, and forget it."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-        self.talk.close()
-        os.close(self.ended_fd)
-        os.close(self.pidfd)
-        self.zygote.lent -= 1
 
 
 @dataclass(slots=True)
@@ -192,16 +67,6 @@ class Caller:
     talk: socket.socket
     child: Child | None = None
     wish: tuple[int, int] | None = None
-
-
-def _command(fd: int) -> list[str]:
-    """The zygote's command line. It drops root by itself, after reading what only root may be able to read."""
-    home = str(Path(__file__).resolve().parent.parent)
-    path = [home, *(str(Path(one).resolve()) for one in sys.path if one)]
-    return [
-        *(sys.executable, "-s", "-S", "-P", "-c", _BOOT, json.dumps(list(dict.fromkeys(path)))),
-        *(str(fd), str(os.getpid()), str(NOBODY)),
-    ]
 
 
 class Service:
@@ -372,7 +237,7 @@ class Service:
         if (cpu_s, memory_mb) == (self._per_script.cpu_s, self._per_script.memory_mb):
             while self._ready:
                 child = self._ready.popleft()
-                if not _ended(child.pidfd):
+                if not child.has_ended():
                     return child
                 child.end()
         return self._fork(cpu_s, memory_mb)
@@ -448,7 +313,7 @@ class Service:
         for number, (name, _, layer) in enumerate(attack.ATTACKS):
             child = zygote.fork(TEST, TEST_CPU_S, TEST_MEMORY_MB, number)
             try:
-                status = _wait_status(child.ended_fd, ATTACK_S)
+                status = child.wait_status(ATTACK_S)
             finally:
                 child.end()
             refused = status is not None and (
@@ -544,12 +409,6 @@ def _answer(talk: socket.socket, frame: dict[str, Any], fds: list[int] | None = 
     return True
 
 
-def _ended(pidfd: int) -> bool:
-    poll = select.poll()  # `select` takes no descriptor beyond 1023
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))
-
-
 def _allow_open_files(limits: HostLimits) -> None:
     """Raise our own limit to what so many children take. Raises `SandboxError` where the machine does not allow it: a
     service that ran out of them in the middle of its work would end, and all runs with it."""
@@ -566,15 +425,6 @@ def _allow_open_files(limits: HostLimits) -> None:
         )
     if soft != resource.RLIM_INFINITY and soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-
-
-def _wait_status(ended_fd: int, most_s: float) -> int | None:
-    poll = select.poll()
-    poll.register(ended_fd, select.POLLIN)
-    if not poll.poll(int(most_s * 1000)):
-        return None
-    data = os.read(ended_fd, ENDED.size)
-    return int(ENDED.unpack(data)[0]) if len(data) == ENDED.size else None
 
 
 def _drain(fd: int) -> None:

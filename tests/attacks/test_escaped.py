@@ -22,7 +22,8 @@ import pytest
 
 from sandbox import seccomp
 from sandbox.ending import ENDED
-from sandbox.service import REQUIRED, Child, Zygote
+from sandbox.processes import Child, Zygote
+from sandbox.service import REQUIRED
 from sandbox.service import WANTED as WANTED_LAYERS
 from sandbox.wire import Reader, encode
 from sandbox.zygote import FORK

@@ -28,7 +28,7 @@ from pathlib import Path
 from sandbox.broker import Broker, Lease, start_frame
 from sandbox.contract import Outcome, RunRequest
 from sandbox.limits import Limits
-from sandbox.service import Child, Zygote
+from sandbox.processes import Child, Zygote
 from sandbox.zygote import FORK
 from tests.bench.report import Figure, arguments, finish, percentile
 from tests.bench.sandbox_forks import EXIT, KEPT

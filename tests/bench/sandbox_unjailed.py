@@ -14,7 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from sandbox.service import REQUIRED, Service, Zygote
+from sandbox.processes import Zygote
+from sandbox.service import REQUIRED, Service
 
 PROGRAM = Path(__file__).with_name("sandbox_forks.py")
 

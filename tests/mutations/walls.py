@@ -165,7 +165,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an empty environment",
-        "sandbox/service.py",
+        "sandbox/processes.py",
         'env={"PYTHONHASHSEED": "0",',
         'env={**os.environ, "PYTHONHASHSEED": "0",',
         SERVICE + "test_all_required_layers_stand_and_are_named",

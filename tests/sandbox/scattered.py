@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from sandbox import service
+from sandbox import processes, service
 
 #: What each does instead: as little as its callers can bear.
 INSTEAD = {
@@ -23,7 +23,7 @@ INSTEAD = {
 if __name__ == "__main__":
     import_ = "    from sandbox import packing\n"
     left_out = "".join(f"    packing.{name} = {INSTEAD[name]}\n" for name in sys.argv[1].split(","))
-    assert import_ in service._BOOT
-    service._BOOT = service._BOOT.replace(import_, import_ + left_out)
+    assert import_ in processes._BOOT
+    processes._BOOT = processes._BOOT.replace(import_, import_ + left_out)
     sys.argv[1:] = sys.argv[4:]
     sys.exit(service.main())

@@ -21,7 +21,7 @@ from sandbox.client import Sandbox
 from sandbox.contract import RunRequest
 from sandbox.ending import EXIT_NO_JAIL
 from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB, Limits
-from sandbox.service import Zygote, _command
+from sandbox.processes import Zygote, _command
 from sandbox.zygote import FORK
 from tests.sandbox.hosts import API, CUSTOMER, NOW, ROOT, TICKET, Host, a_host, alive, descendants, wait_until
 from tests.sandbox.test_service import WITHOUT

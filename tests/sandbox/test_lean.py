@@ -14,7 +14,7 @@ from sandbox import wire
 from sandbox.broker import start_frame
 from sandbox.contract import RunRequest
 from sandbox.limits import Limits
-from sandbox.service import _BOOT, _command
+from sandbox.processes import _BOOT, _command
 from tests.sandbox.hosts import API, ROOT, Host, TableGateway, a_host, alive, descendants, wait_until
 
 SCATTERED = str(Path(__file__).with_name("scattered.py"))
