@@ -28,7 +28,7 @@ ROWS = 12
 COLUMNS = 4
 TABLES = 4
 #: Characters that stand beside each other in the narrow column of cards.
-LINE_CHARS = 40
+LINE_CHARS = 41
 TEXT_CHARS = 4_000
 CELL_CHARS = 60
 FOLD_CHARS = 90
@@ -262,6 +262,7 @@ _DECIMAL = re.compile(r"-?\d{1,15}(?:\.\d{1,4})?")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?")
+_LETTER_BEFORE_DIGIT = re.compile(r"([A-Z])(?=\d)")
 _MONEY_KEYS = re.compile(r"(?i)(.*_)?(amount|balance|due|price|receivable|refunded|sum|total)$")
 _TIME_KEYS = re.compile(r"(?i)(at|date|day|time|when|created|.*_(at|date|time))$")
 _STATE_KEYS = re.compile(r"(?i)(.*_)?(state|status|tier)$")
@@ -324,7 +325,8 @@ def _text(text: str) -> Cell:
 
 def _money(amount: str, currency: str) -> str:
     try:
-        return format_currency(Decimal(amount), currency.upper())
+        # A sign stands close to its amount; a code of letters needs a gap to be read.
+        return _LETTER_BEFORE_DIGIT.sub("\\1\N{NARROW NO-BREAK SPACE}", format_currency(Decimal(amount), currency.upper()))
     except (InvalidOperation, NumberFormatError, ValueError):
         return f"{amount} {currency}"
 

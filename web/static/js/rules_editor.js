@@ -87,7 +87,7 @@ async function transmit(data, keep) {
     body = await answer.json();
   } catch {
     saved.textContent = saved.dataset.failed;
-    notice("Deskhand cannot be reached. This change was not saved; check the connection and try again.");
+    notice(editor.dataset.away);
     return false;
   } finally {
     gridBox.classList.remove("busy");
@@ -102,7 +102,7 @@ async function transmit(data, keep) {
   }
   if (!answer.ok) {
     saved.textContent = saved.dataset.failed;
-    const text = body.error ? `${body.error} ${body.detail || ""}` : "This change was not saved.";
+    const text = body.error ? `${body.error} ${body.detail || ""}` : editor.dataset.unsaved;
     if (pop.matches(":popover-open")) complain(text); else notice(text);
     return false;
   }
@@ -371,9 +371,9 @@ document.addEventListener("paste", async (event) => {
   try {
     const answer = await fetch(editor.dataset.paste, { method: "POST", body: data, headers: { "X-Part": "1" } });
     if (answer.ok) question(await answer.text());
-    else notice((await answer.json()).error);
+    else { const { error, detail } = await answer.json(); notice([error, detail, editor.dataset.pastedNothing].filter(Boolean).join(" ")); }
   } catch {
-    notice("Deskhand cannot be reached. Nothing was pasted.");
+    notice(editor.dataset.unpasted);
   }
 });
 
