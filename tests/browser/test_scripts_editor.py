@@ -85,6 +85,10 @@ def test_a_try_runs_what_is_typed_and_an_old_result_says_so(served: Served, buil
     expect(page.locator("#stale")).to_be_hidden()
     page.keyboard.type("\nlog(2)")
     expect(page.locator("#stale")).to_be_visible()
+    page.locator("#try").press("Enter")
+    expect(page.locator("#stale")).to_be_hidden()
+    expect(page.locator("#try")).to_be_focused()  # and again, without looking for it
+    expect(page.locator("#try")).to_be_enabled()
     assert stored(served).live_version == 1
     assert served.desk.state(1)["priority"] == "normal"
 

@@ -75,11 +75,13 @@ window.addEventListener("pagehide", () => {
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   event.stopImmediatePropagation();
+  const button = document.getElementById("try");
+  if (button.getAttribute("aria-disabled") === "true") return;
+  // Not `disabled`: such a button loses the focus, and whoever tries from the keyboard their place.
+  button.setAttribute("aria-disabled", "true");
   copy.value = source.value;
   const before = source.value;
   tried.classList.add("busy");
-  const button = document.getElementById("try");
-  button.disabled = true;
   try {
     const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { "X-Part": "1" } });
     const text = await answer.text();
@@ -91,7 +93,7 @@ form.addEventListener("submit", async (event) => {
     say(words.away);
   } finally {
     tried.classList.remove("busy");
-    button.disabled = false;
+    button.removeAttribute("aria-disabled");
   }
 }, true);
 
