@@ -325,10 +325,11 @@ def _text(text: str) -> Cell:
 
 def _money(amount: str, currency: str) -> str:
     try:
-        # A sign stands close to its amount; a code of letters needs a gap to be read.
-        return _LETTER_BEFORE_DIGIT.sub("\\1\N{NARROW NO-BREAK SPACE}", format_currency(Decimal(amount), currency.upper()))
+        shown = format_currency(Decimal(amount), currency.upper())
     except (InvalidOperation, NumberFormatError, ValueError):
         return f"{amount} {currency}"
+    # A sign stands close to its amount; a code of letters needs a gap to be read.
+    return _LETTER_BEFORE_DIGIT.sub("\\1\N{NARROW NO-BREAK SPACE}", shown)
 
 
 def _time(text: str, now: datetime) -> str:
