@@ -77,12 +77,13 @@ def make(code: str) -> ResponseReturnValue:
             "wait_s": WAIT_S,
             **{key: found.document[key] for key in KEYS if found.document.get(key)},
         }
-        made = rule_list.create(connection, EntryKind.SCRIPT, found.stored.name, draft, author=me().key, now=now())
+        name = _name(found.stored)
+        made = rule_list.create(connection, EntryKind.SCRIPT, name, draft, author=me().key, now=now())
         _beside(connection, made, code)
     flash(
         gettext(
             "%(name)s is a script now, as a draft. Nothing changes until you publish it; then switch %(code)s off.",
-            name=found.stored.name,
+            name=name,
             code=code,
         ),
         "ok",
@@ -113,12 +114,13 @@ def fold(code: str) -> ResponseReturnValue:
         raise refuse(422, gettext("A table cannot say all of this script. No table was made."))
     with services().db.write() as connection:
         stored_script(connection, code)
-        made = rule_list.create(connection, EntryKind.TABLE, stored.name, draft, author=me().key, now=now())
+        name = _name(stored)
+        made = rule_list.create(connection, EntryKind.TABLE, name, draft, author=me().key, now=now())
         _beside(connection, made, code)
     flash(
         gettext(
             "%(name)s is a table now, as a draft. Nothing changes until you publish it; then switch %(code)s off.",
-            name=stored.name,
+            name=name,
             code=code,
         ),
         "ok",
@@ -154,10 +156,15 @@ def _as_table(stored: Stored) -> tuple[dict[str, JSON] | None, list[str]]:
     around: dict[str, JSON] = {key: content[key] for key in KEYS if content.get(key)}
     try:
         # The jail has read this text just now, so Python's parser may be given it here.
-        made = from_python(source_of(content), {"code": stored.code, "name": stored.name, **around}, vocabulary)
+        made = from_python(source_of(content), {"code": stored.code, "name": _name(stored), **around}, vocabulary)
     except NotATable as refused:
         return None, [_reason(one) for one in refused.lines]
     return {key: value for key, value in made.items() if key != "code"}, []
+
+
+def _name(stored: Stored) -> str:
+    """As the draft calls it, if there is one: what is made is made of that."""
+    return str(stored.working.get("name") or stored.name)
 
 
 def _beside(connection: Connection, made: str, code: str) -> None:

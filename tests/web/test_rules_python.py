@@ -91,6 +91,24 @@ def test_the_script_is_made_a_table_again(desk: Desk, both: FlaskClient) -> None
     assert entries(desk)[2].live_version is None
 
 
+def test_what_is_made_of_a_draft_is_called_as_the_draft_is(desk: Desk, both: FlaskClient) -> None:
+    code = desk.publish()
+    with desk.services.db.write() as connection:
+        seen = rule_list.entry(connection, code).draft_count
+        draft = {**TRIAGE, "name": "Triage by language"}
+        rule_list.save_draft(connection, code, draft, author="mia", seen=seen, now=desk.clock.now())
+    send(both, f"/rules/{code}/python")
+    [script] = scripts(desk)
+    assert script.name == "Triage by language"
+    with desk.services.db.write() as connection:
+        renamed = {**(script.draft or {}), "name": "Triage by tongue"}
+        seen = script.draft_count
+        rule_list.save_draft(connection, script.code, renamed, author="mia", seen=seen, now=desk.clock.now())
+    send(both, f"/scripts/{script.code}/table")
+    again = entries(desk)[2]
+    assert (again.name, (again.draft or {})["name"]) == ("Triage by tongue", "Triage by tongue")
+
+
 def test_the_notes_of_rows_are_read_from_their_own_lines(desk: Desk, both: FlaskClient) -> None:
     rows = [
         {"id": "r1", "if": {"c2": {"value": ["one\u2028two", "three\x85four"]}}, "then": {"s1": {"team": "billing"}}},
