@@ -89,11 +89,12 @@ def uses(entries: Sequence[Stored], code: str) -> list[Use]:
     """Who calls this script, row by row; of a table with a draft the rows of either. A draft alone is not live."""
     found = []
     for one in used_by(entries, code):
-        rows: dict[str, None] = {}
+        rows: set[str] = set()
         for content in (one.content, one.draft):
             if one.kind is EntryKind.TABLE and content is not None:
-                rows |= dict.fromkeys(_rows_running(tidy(content), code))
-        found.append(Use(one, tuple(rows), bool(one.content) and bool(used_by([replace(one, draft=None)], code))))
+                rows.update(_rows_running(tidy(content), code))
+        ordered = sorted(rows, key=lambda row: (not row.isdecimal(), len(row), row))
+        found.append(Use(one, tuple(ordered), bool(one.content) and bool(used_by([replace(one, draft=None)], code))))
     return found
 
 

@@ -237,10 +237,10 @@ def _steps(at: str, done: Sequence[Mapping[str, Any]]) -> Iterable[Line]:
 
 
 def _words(value: JSON) -> str:
-    """A parameter as a line says it: nothing of the data of a card, which is no sentence."""
+    """A parameter as a line says it: nothing of a switch or of the data of a card, which are no words."""
     if isinstance(value, list) and not any(isinstance(one, (dict, list)) for one in value):
         return ", ".join(str(one) for one in value)
-    return "" if value is None or isinstance(value, (dict, list)) else str(value)
+    return "" if value is None or isinstance(value, (bool, dict, list)) else str(value)
 
 
 def _line(

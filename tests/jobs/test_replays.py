@@ -111,6 +111,9 @@ def test_one_draft_sets_off_the_row_of_another_and_neither_does_anything_alone(d
         ("event", "Ana Nowak", "changed"),
         ("field", "Ana Nowak", "team"),
     ]
+    # A step is told in its words; that it goes by e-mail or not is a switch.
+    [step] = [one["text"] for one in found["lines"]["draft"] if one["what"] == "step"]
+    assert step == "users: ion, text: Bring a towel"
 
 
 def test_a_row_that_is_called_like_a_run_is_counted_as_the_row_it_is(desk: Services) -> None:

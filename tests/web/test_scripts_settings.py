@@ -319,6 +319,18 @@ def test_the_script_names_the_tables_and_rows_that_run_it_live_or_in_a_draft(des
     page = words(text_of(manager.get("/scripts/S01")))
     assert "Runs it A01, row 1" in page
     assert "only in a draft" not in page
+    # Of a live version in which it stands behind nine others, and of the draft that has it first again.
+    with desk.services.db.write() as connection:
+        first = rule_list.entry(connection, "A01")
+        runs = first.working["rows"]
+        last = {**first.working, "rows": [*({"id": f"n{n}", "then": {}} for n in range(9)), *runs]}
+        last["otherwise"] = {"then": runs[0]["then"]}
+        seen, now = first.draft_count, desk.clock.now()
+        seen = rule_list.save_draft(connection, "A01", last, author="mia", seen=seen, now=now)
+        rule_list.publish(connection, "A01", author="mia", note="", seen=seen, now=now)
+        seen = rule_list.entry(connection, "A01").draft_count
+        rule_list.save_draft(connection, "A01", first.working, author="mia", seen=seen, now=now)
+    assert "Runs it A01, rows 1, 10, ∞" in words(text_of(manager.get("/scripts/S01")))
 
 
 def test_two_versions_are_compared_beside_their_source_too(desk: Desk, developer: FlaskClient) -> None:
