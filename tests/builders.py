@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, text
 
 from tickets import people, store
-from tickets.db import Database
+from tickets.db import Base, Database
 from tickets.events import Actor, ActorKind, Cause
 from tickets.item import ItemKind
 from tickets.tables import Brand, Team, TeamMember, User
@@ -102,3 +102,12 @@ def a_ticket(
             now=now,
             message=message,
         )
+
+
+def dump(db: Database) -> dict[str, list[str]]:
+    """Every row of every table, as text."""
+    with db.read() as connection:
+        return {
+            name: sorted(repr(tuple(row)) for row in connection.execute(text(f'SELECT * FROM "{name}"')))
+            for name in Base.metadata.tables
+        }

@@ -41,8 +41,8 @@ from tests.builders import FrozenClock, a_ticket
 from tests.environment.databases import Kind, PostgresDatabases, SqliteDatabases, postgres_server
 from tests.environment.redis import RedisServer
 from tests.jobs.desk import a_working_desk, publish, table
-from tests.jobs.test_automation import TRIAGE
-from tests.jobs.test_queues import a_worker
+from tests.jobs.tables import TRIAGE
+from tests.jobs.workers import a_worker
 from tickets import store
 from tickets.db import Database
 from tickets.events import Actor, ActorKind

@@ -10,7 +10,9 @@ import pytest
 from jobs.services import Services
 from tests.connectors.upstream import Upstream, as_json
 from tests.environment.sandbox import SandboxService
+from tests.jobs.dana import a_ticket_of_dana
 from tests.jobs.desk import a_desk_with_a_crm, a_working_desk, ana
+from tests.jobs.sink import MailSink, a_mail_sink
 from tests.rows.changes import Crm
 from tickets.people import Viewer
 
@@ -26,6 +28,26 @@ def desk(database_url: str, tmp_path: Path) -> Iterator[Services]:
 def viewer(desk: Services) -> Viewer:
     """Ana, who edits rules."""
     return ana(desk)
+
+
+@pytest.fixture
+def scripting_desk(database_url: str, tmp_path: Path, sandbox_service: SandboxService) -> Iterator[Services]:
+    """A desk that runs scripts and has no connections."""
+    with a_working_desk(database_url, tmp_path, sandbox_socket=str(sandbox_service.socket)) as services:
+        yield services
+
+
+@pytest.fixture
+def dana(desk: Services) -> int:
+    """A ticket of Dana's with everything that can hang on one; its number."""
+    return a_ticket_of_dana(desk)
+
+
+@pytest.fixture
+def sink() -> Iterator[MailSink]:
+    """A mail server that keeps what it is given."""
+    with a_mail_sink() as found:
+        yield found
 
 
 @pytest.fixture

@@ -9,28 +9,36 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from connectors import store as connections
-from jobs import automation, enrichment, runs
+from jobs import automation, enrichment, runs, timers
+from jobs.outbox import queue_message
 from jobs.services import Services, build
 from jobs.settings import Settings
-from jobs.tables import DecisionRow
+from jobs.tables import DecisionRow, RunRow
 from rules import files
 from rules import store as rule_list
 from rules.store import EntryKind
+from run_tool.places import ROOT
 from sandbox.client import Sandbox
 from sandbox.limits import Limits
-from tests.builders import FrozenClock, a_desk
+from tests.builders import ANA, BY_ANA, FrozenClock, a_desk
 from tests.connectors.upstream import HOOKS_SECRET
 from tickets import people, store
+from tickets.attachments import NewAttachment
+from tickets.effects import SetField, StateEffect
+from tickets.events import AUTOMATION, Actor, ActorKind
 from tickets.item import Item
 from tickets.people import Viewer
-from tickets.store import AnyRow
+from tickets.store import AnyRow, NewMessage
+from tickets.tables import EventRow, Notification
 from tickets.values import JSON
 
 #: A run's longest wall time here, in seconds: on a busy machine two seconds of the processor may take twenty.
 WALL_S = 60.0
+EXAMPLES = ROOT / "docs" / "examples"
+CAMILLE = Actor(ActorKind.CUSTOMER, "1", "Camille Laurent")
 
 
 @contextmanager
@@ -206,3 +214,107 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def by_hand(services: Services, item_id: int, *effects: StateEffect, actor: Actor = ANA) -> None:
+    """A person, Ana unless told otherwise, changes an item."""
+    with services.db.write() as connection:
+        current = store.read_item(connection, item_id, lock=True)
+        lines = [store.Lines(effects, BY_ANA)]
+        store.change_item(connection, current, lines=lines, actor=actor, now=services.clock.now())
+
+
+def dotted(values: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Values by field: `fields__stage` is the field `fields.stage`."""
+    return {name.replace("__", "."): value for name, value in values.items()}
+
+
+def tick(services: Services) -> None:
+    """What the clock and a worker do until there is nothing left to do."""
+    timers.tick(services, budget_s=30)
+    work(services)
+
+
+def save(services: Services, item_id: int, actor: Actor = ANA, /, **state: JSON) -> None:
+    """A person gives these fields values."""
+    by_hand(services, item_id, *(SetField(name, value) for name, value in dotted(state).items()), actor=actor)
+
+
+def say(services: Services, item_id: int, author: str, *, public: bool = True, by: str | None = None) -> None:
+    """Somebody writes on an item: an agent, the customer, the bot."""
+    with services.db.write() as connection:
+        current = store.read_item(connection, item_id, lock=True)
+        said = store.NewMessage(author=author, public=public, channel="email", text="Hello?", author_user=by)
+        actor = {"agent": ANA, "customer": CAMILLE, "bot": AUTOMATION}[author]
+        store.change_item(connection, current, lines=(), messages=[said], actor=actor, now=services.clock.now())
+
+
+def tags(services: Services, item_id: int) -> list[str]:
+    """The item's tags, as they stand."""
+    found = item(services, item_id).state.get("tags", [])
+    assert isinstance(found, list)
+    return [str(one) for one in found]
+
+
+def events(desk: Services) -> list[tuple[int, str]]:
+    """Each event's number of decisions that settled it, and its status, in order."""
+    with desk.db.read() as connection:
+        settled = (
+            select(DecisionRow.event_id, func.count().label("times"))
+            .where(DecisionRow.outcome != "waiting")
+            .group_by(DecisionRow.event_id)
+            .subquery()
+        )
+        rows = connection.execute(
+            select(func.coalesce(settled.c.times, 0), EventRow.status)
+            .outerjoin(settled, settled.c.event_id == EventRow.id)
+            .order_by(EventRow.id)
+        )
+        return [(row[0], row[1]) for row in rows]
+
+
+def a_reply(services: Services, item_id: int, *, automatic: bool = False, text: str = "We look into it.") -> int:
+    """A public reply on this ticket, queued; its message's number."""
+    files = (NewAttachment("receipt.pdf", "application/pdf", b"%PDF-1"),)
+    with services.db.write() as connection:
+        message = NewMessage(
+            author="bot" if automatic else "agent",
+            public=True,
+            channel="email",
+            text=text,
+            subject="About your order",
+            author_user=None if automatic else "ana",
+            automatic=automatic,
+            attachments=() if automatic else files,
+        )
+        current = store.read_item(connection, item_id, lock=True)
+        made = store.change_item(
+            connection, current, lines=(), actor=ANA, now=services.clock.now(), messages=(message,)
+        )
+        assert made.message_id is not None
+        queue_message(connection, current, made.message_id, services.clock.now())
+        return made.message_id
+
+
+def the_run(services: Services) -> Any:
+    """The only run there is."""
+    with services.db.read() as connection:
+        return connection.execute(select(RunRow.status, RunRow.outcome, RunRow.attempt, RunRow.due_at, RunRow.id)).one()
+
+
+def example(services: Services, name: str) -> None:
+    """Publish this table of the documentation, and let the clock look at what there is."""
+    table(services, (EXAMPLES / f"{name}.yaml").read_text())
+    tick(services)
+
+
+def switched_off(services: Services, code: str) -> None:
+    """Switch a rule off: the negative twin."""
+    with services.db.write() as connection:
+        rule_list.switch(connection, code, enabled=False)
+
+
+def bells(services: Services) -> list[str]:
+    """Whose bells rang, in order of their keys."""
+    with services.db.read() as connection:
+        return list(connection.execute(select(Notification.user).order_by(Notification.user)).scalars())

@@ -18,7 +18,7 @@ from tests.builders import a_ticket
 from tests.connectors.upstream import Upstream, as_json
 from tests.environment.sandbox import SandboxService
 from tests.jobs.desk import a_working_desk, clock_of, item, publish, table, work
-from tests.jobs.test_enrichment import ERP
+from tests.jobs.tables import ERP
 from tickets.tables import EventRow
 
 #: Reads the priority, which entries behind it set, and says what it saw.

@@ -14,7 +14,7 @@ from tests.builders import a_ticket
 from tests.connectors.upstream import Asked, Reply, as_json
 from tests.environment.redis import RedisServer
 from tests.jobs.desk import clock_of, item, let_write, table, work
-from tests.jobs.test_queues import a_worker, until
+from tests.jobs.workers import a_worker, until
 from tests.rows.changes import ADD_NOTE, FIND, Crm
 from tickets.values import utc_now
 

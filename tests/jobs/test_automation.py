@@ -13,38 +13,13 @@ from jobs.deciding import Read
 from jobs.services import Services
 from jobs.tables import DecisionRow, Fired, OutboxRow
 from rules import store as rule_list
-from tests.builders import ANA, BY_ANA, MORNING, a_ticket
-from tests.jobs.desk import clock_of, decisions, item, table, work
+from tests.builders import MORNING, a_ticket
+from tests.jobs.desk import by_hand, clock_of, decisions, item, table, work
+from tests.jobs.tables import TRIAGE
 from tickets import store
 from tickets.effects import AddTo, SetField
 from tickets.errors import Fenced
 from tickets.tables import ContextFact, EventRow, History, Lane, Message, Notification
-
-TRIAGE = """
-code: A01
-name: Triage
-kind: ticket
-triggers: [{on: created}]
-hit: first
-columns:
-  - {id: c1, field: message.text, op: contains_any}
-steps:
-  - {id: s1, do: assign_team}
-  - {id: s2, do: set_priority}
-  - {id: s3, do: add_tags}
-rows:
-  - id: r1
-    if: {c1: {value: [charged twice]}}
-    then: {s1: {team: billing}, s2: {priority: high}, s3: {tags: [double-charge]}}
-otherwise: {then: {s1: {team: first_line}}}
-"""
-
-
-def by_hand(services: Services, item_id: int, *effects: object) -> None:
-    with services.db.write() as connection:
-        current = store.read_item(connection, item_id, lock=True)
-        lines = [store.Lines(effects, BY_ANA)]  # type: ignore[arg-type]
-        store.change_item(connection, current, lines=lines, actor=ANA, now=services.clock.now())
 
 
 def test_a_matching_row_changes_the_ticket_once_with_its_cause(desk: Services) -> None:

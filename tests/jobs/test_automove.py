@@ -10,8 +10,8 @@ from jobs.services import Services
 from jobs.tables import OutboxRow
 from rules import store as rule_list
 from tests.builders import ANA
-from tests.jobs.desk import item, table, work
-from tests.jobs.test_beside import a_pipeline, a_rule, change, make
+from tests.jobs.desk import item, save, table, work
+from tests.jobs.kinds import a_pipeline, a_rule, make
 from tickets import linking, people, requests, store
 from tickets.item import ItemKind
 from tickets.kinds import PAYMENT
@@ -87,7 +87,7 @@ def test_a_job_moves_once_all_of_its_requests_and_parts_are_done(desk: Services)
     assert stage_of(desk, job) == "collect"
     complete(desk, second)
     assert stage_of(desk, job) == "collect"
-    change(desk, task, status="closed")
+    save(desk, task, status="closed")
     assert stage_of(desk, job) == "prepare"
     assert item(desk, job).state["tags"] == ["prepared"]  # entering the stage ran its rules
     with desk.db.read() as connection:
@@ -105,7 +105,7 @@ def test_a_job_stays_where_it_is(case: str, desk: Services) -> None:
     start = "review" if case == "the last stage" else "collect"
     job = a_job(desk, start)
     if case == "already finished":
-        change(desk, job, status="closed")
+        save(desk, job, status="closed")
     if case != "nothing was linked":
         complete(desk, ask(desk, job))
     assert stage_of(desk, job) == start

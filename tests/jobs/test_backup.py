@@ -28,8 +28,8 @@ from run_tool.postgres_server import postgres_binaries
 from tests.builders import MORNING, a_ticket
 from tests.environment.databases import Kind, MakeDatabase
 from tests.jobs.desk import a_working_desk, table, work
-from tests.jobs.test_fault_points import ANSWER_AND_TAG
-from tests.jobs.test_queues import a_worker, until
+from tests.jobs.tables import ANSWER_AND_TAG
+from tests.jobs.workers import a_worker, until
 from tickets import migrate
 from tickets.db import Database, UtcDateTime
 from tickets.tables import EventRow, Lane, Message

@@ -2,61 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from jobs.services import Services
-from tests.builders import ANA, BY_ANA, a_ticket, a_user
-from tests.jobs.desk import clock_of, decisions, item, table, work
+from tests.builders import a_ticket, a_user
+from tests.jobs.desk import clock_of, decisions, item, save, table, work
+from tests.jobs.kinds import a_pipeline, a_rule, make
 from tickets import store
-from tickets.effects import SetField
 from tickets.errors import BadValue, UnknownField
 from tickets.item import ItemKind
-from tickets.tables import Follower, History, Link, PipelineRow, StageRow, User, WorkItem
-from tickets.values import JSON
-
-
-def a_rule(do: str, params: str, *, code: str = "A01", kind: str = "ticket", on: str = "{on: created}") -> str:
-    return f"""
-code: {code}
-name: {do}
-kind: {kind}
-triggers: [{on}]
-columns: []
-steps: [{{id: s1, do: {do}}}]
-rows: [{{id: r1, then: {{s1: {params}}}}}]
-"""
-
-
-def a_pipeline(services: Services) -> None:
-    with services.db.write() as connection:
-        connection.execute(insert(PipelineRow).values(key="tax", label="Tax return", kind="job"))
-        for place, key in enumerate(("collect", "prepare", "review")):
-            values = {"key": key, "pipeline": "tax", "label": key.capitalize(), "position": place, "automove": False}
-            connection.execute(insert(StageRow).values(values))
-
-
-def dotted(values: Mapping[str, JSON]) -> dict[str, JSON]:
-    """`fields__stage` is the field `fields.stage`."""
-    return {name.replace("__", "."): value for name, value in values.items()}
-
-
-def make(services: Services, kind: ItemKind, **state: JSON) -> int:
-    with services.db.write() as connection:
-        made = store.create_item(
-            connection, kind=kind, state={"subject": "Work", **dotted(state)}, actor=ANA, now=services.clock.now()
-        )
-    return made.item_id
-
-
-def change(services: Services, item_id: int, **values: JSON) -> None:
-    effects = tuple(SetField(name, value) for name, value in dotted(values).items())
-    with services.db.write() as connection:
-        current = store.read_item(connection, item_id, lock=True)
-        lines = [store.Lines(effects, BY_ANA)]
-        store.change_item(connection, current, lines=lines, actor=ANA, now=services.clock.now())
+from tickets.tables import Follower, History, Link, User, WorkItem
 
 
 def test_the_next_one_goes_round_and_skips_who_is_away(desk: Services) -> None:
@@ -181,7 +137,7 @@ def test_a_job_begins_in_a_stage_and_entering_the_next_one_runs_its_rules(desk: 
     work(desk)
     assert item(desk, job).state["fields.stage"] == "collect"
     assert "tags" not in item(desk, job).state
-    change(desk, job, fields__stage="prepare")
+    save(desk, job, fields__stage="prepare")
     work(desk)
     assert item(desk, job).state["tags"] == ["prepared"]
 
@@ -200,5 +156,5 @@ def test_each_kind_is_held_to_its_own_fields_and_statuses(desk: Services) -> Non
     ):
         before = item(desk, item_id)
         with pytest.raises(error):
-            change(desk, item_id, **values)
+            save(desk, item_id, **values)
         assert item(desk, item_id) == before

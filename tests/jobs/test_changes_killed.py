@@ -8,22 +8,10 @@ from sqlalchemy import select
 from jobs import outbox
 from jobs.services import Services
 from jobs.tables import OutboxRow
-from tests.builders import a_ticket
-from tests.jobs.desk import clock_of, let_write, table, work
-from tests.jobs.test_fault_points import killed_at
-from tests.rows.changes import ADD_NOTE, Crm
+from tests.jobs.noting import a_change, allow
+from tests.jobs.workers import killed_at
+from tests.rows.changes import Crm
 from tickets.tables import ContextFact
-from tickets.values import utc_now
-
-NOTE = """
-code: A01
-name: Note it in the CRM
-kind: ticket
-triggers: [{on: created}]
-hit: first
-steps: [{id: s1, do: change_system}]
-rows: [{id: r1, then: {s1: {change: crm.add_note, inputs: {email: a@b.test, text: "{{ticket.subject}}"}}}}]
-"""
 
 
 @pytest.fixture
@@ -34,19 +22,6 @@ def crm(notes: Crm) -> Crm:
 @pytest.fixture
 def desk(noting_desk: Services) -> Services:
     return noting_desk
-
-
-def allow(desk: Services, crm: Crm, *, careful: bool) -> None:
-    crm.careful = careful
-    let_write(desk, [ADD_NOTE], careful=careful)
-
-
-def a_change(desk: Services) -> int:
-    clock_of(desk).at = utc_now()
-    table(desk, NOTE)
-    ticket = a_ticket(desk.db, now=desk.clock.now())
-    work(desk)
-    return ticket.item_id
 
 
 def ended(desk: Services) -> tuple[str, int]:

@@ -17,25 +17,10 @@ from rules import store as rule_list
 from tests.builders import ANA, BY_ANA, a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.jobs.desk import a_working_desk, clock_of, decisions, item, table, work
+from tests.jobs.tables import ERP
 from tickets import store
 from tickets.effects import SetField
 from tickets.tables import ContextFact, EventRow, Lane, Message, Notification
-from tickets.values import JSON
-
-ERP: dict[str, JSON] = {
-    "operations": [
-        {
-            "name": "find_party",
-            "path": "/parties",
-            "inputs": [{"name": "email", "type": "email", "bind": "customer.email"}],
-            "query": {"email": "{email}"},
-            "map": {"id": "id", "name": "name", "receivable": {"path": "receivable", "type": "money"}},
-            "cache_s": 300,
-            "stale_s": 0,
-            "timeout_s": 2,
-        }
-    ]
-}
 
 DEBTORS = """
 code: A01

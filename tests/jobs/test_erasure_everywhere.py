@@ -48,7 +48,6 @@ from jobs.tables import (
 )
 from tests.builders import ANA, BY_ANA, a_ticket
 from tests.jobs.desk import decisions, item, work
-from tests.jobs.test_erasure import dana  # noqa: F401
 from tickets import requests, store, tokens
 from tickets.db import Base
 from tickets.effects import SetField
@@ -202,7 +201,7 @@ def test_what_is_said_to_be_nobodys_words_is_a_column_that_there_is() -> None:
 
 
 @pytest.fixture
-def full(desk: Services, dana: int) -> int:  # noqa: F811
+def full(desk: Services, dana: int) -> int:
     """Dana's ticket with a row in every table that hangs on one; her number as a person."""
     current = item(desk, dana)
     person = current.state["customer"]
@@ -341,7 +340,7 @@ def test_nothing_that_was_written_about_a_person_is_left_in_any_column(desk: Ser
     assert work(desk) == 0
 
 
-def test_a_worker_that_has_read_an_erased_ticket_writes_nothing_of_it_down(desk: Services, dana: int) -> None:  # noqa: F811
+def test_a_worker_that_has_read_an_erased_ticket_writes_nothing_of_it_down(desk: Services, dana: int) -> None:
     """It was about to commit what it decided on the facts of before."""
     person = item(desk, dana).state["customer"]
     assert isinstance(person, int)
@@ -358,7 +357,7 @@ def test_a_worker_that_has_read_an_erased_ticket_writes_nothing_of_it_down(desk:
     assert [where for where, text in everything(desk).items() if "Dana Scully" in text] == []
 
 
-def test_a_run_that_is_under_way_when_its_person_is_erased_ends_without_a_word(desk: Services, dana: int) -> None:  # noqa: F811
+def test_a_run_that_is_under_way_when_its_person_is_erased_ends_without_a_word(desk: Services, dana: int) -> None:
     person = item(desk, dana).state["customer"]
     assert isinstance(person, int)
     with desk.db.write() as connection:
@@ -373,7 +372,7 @@ def test_a_run_that_is_under_way_when_its_person_is_erased_ends_without_a_word(d
 
 def test_what_was_decided_about_their_words_on_tickets_of_others_goes_and_the_rest_stays(
     desk: Services,
-    dana: int,  # noqa: F811
+    dana: int,
 ) -> None:
     person = item(desk, dana).state["customer"]
     assert isinstance(person, int)
@@ -400,7 +399,7 @@ def test_what_was_decided_about_their_words_on_tickets_of_others_goes_and_the_re
     assert "Where is my parcel?" in after["messages"]
 
 
-def test_what_somebody_else_was_asked_about_their_ticket_goes(desk: Services, dana: int) -> None:  # noqa: F811
+def test_what_somebody_else_was_asked_about_their_ticket_goes(desk: Services, dana: int) -> None:
     person = item(desk, dana).state["customer"]
     assert isinstance(person, int)
     other = a_ticket(desk.db, email="camille@example.com")

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from sqlalchemy import select
 
 from jobs.services import Services
-from rules import store as rule_list
 from tests.builders import ANA, BY_ANA, a_ticket
-from tests.jobs.desk import clock_of, item, table
-from tests.jobs.test_timers import save, say, tick
+from tests.jobs.desk import bells, clock_of, example, item, save, say, switched_off, table, tick
 from tickets import store
 from tickets.effects import AddTo
 from tickets.events import AUTOMATION, Cause
 from tickets.item import ItemKind
-from tickets.tables import Message, Notification
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
-
-
-def example(services: Services, name: str) -> None:
-    table(services, (EXAMPLES / f"{name}.yaml").read_text())
-    tick(services)
-
-
-def switched_off(services: Services, code: str) -> None:
-    with services.db.write() as connection:
-        rule_list.switch(connection, code, enabled=False)
-
-
-def bells(services: Services) -> list[str]:
-    with services.db.read() as connection:
-        return list(connection.execute(select(Notification.user).order_by(Notification.user)).scalars())
+from tickets.tables import Message
 
 
 def bot_said(services: Services) -> list[str]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -19,40 +16,19 @@ from sqlalchemy import func, select, update
 from jobs import automation, clock, enrichment, lanes, outbox, runs
 from jobs.deciding import Read
 from jobs.services import Services
-from jobs.tables import DecisionRow, LookupRow, OutboxRow, RunRow
-from run_tool.commands import die_with_parent
-from run_tool.places import ROOT
+from jobs.tables import LookupRow, OutboxRow, RunRow
 from tests.builders import ANA, a_ticket
 from tests.connectors.upstream import Asked, Reply, Upstream, as_json
 from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import BY_TIER, clock_of, decisions, item, table, work
-from tests.jobs.sink import MailSink, a_mail_sink
-from tests.jobs.test_runs import RUNS_IT, script
+from tests.jobs.desk import BY_TIER, clock_of, decisions, events, item, table, work
+from tests.jobs.sink import MailSink
+from tests.jobs.tables import ANSWER_AND_TAG, RUNS_IT, script
+from tests.jobs.workers import DEADLINE_S, LEASE_S, killed_at, process
 from tests.web.desk import Clock, Desk, sign_in
 from tickets import store
 from tickets.tables import ContextFact, EventRow, History, Lane, Message, Notification
 from tickets.values import utc_now
 from web import create_app
-
-#: Seconds a process that is cut off held what it had, and until one has to be where it cuts itself off.
-LEASE_S = 2
-DEADLINE_S = 60
-
-ANSWER_AND_TAG = """
-code: A01
-name: Answer and tag
-kind: ticket
-triggers: [{on: created}]
-hit: first
-steps: [{id: s1, do: post_message}, {id: s2, do: add_tags}]
-rows: [{id: r1, then: {s1: {text: We look into it., public: true}, s2: {tags: [answered]}}}]
-"""
-
-
-@pytest.fixture
-def sink() -> Iterator[MailSink]:
-    with a_mail_sink() as found:
-        yield found
 
 
 @pytest.fixture
@@ -60,54 +36,11 @@ def desk(crm_desk: Services) -> Services:
     return crm_desk
 
 
-def process(desk: Services, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-    given = desk.settings
-    environ = {
-        **os.environ,
-        "DESKHAND_DATA_DIR": str(given.data),
-        "DESKHAND_DATABASE_URL": given.database,
-        "DESKHAND_REDIS_URL": given.redis,
-        "DESKHAND_SANDBOX_SOCKET": given.sandbox,
-        "DESKHAND_ADDRESS_CEILING": given.address_ceiling,
-        "DESKHAND_LEASE_S": str(LEASE_S),
-        **settings,
-    }
-    command = [sys.executable, "-m", "tests.jobs.faults", *arguments]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=die_with_parent
-    )
-
-
-def killed_at(desk: Services, *arguments: str, **settings: str) -> None:
-    """Let a process work until it kills itself at this step; afterwards it is an hour later."""
-    with process(desk, *arguments, "KILL", **settings) as done:
-        said, complained = done.communicate(timeout=DEADLINE_S)
-    assert done.returncode == -signal.SIGKILL, f"it never came to that step: {said.decode()} {complained.decode()}"
-    clock_of(desk).at = utc_now() + timedelta(hours=1)
-
-
 def in_the_past(desk: Services) -> None:
     """The desk's clock stands in the past; the processes have the machine's."""
     with desk.db.write() as connection:
         for column, rows in ((Lane.due_at, Lane), (RunRow.due_at, RunRow), (LookupRow.due_at, LookupRow)):
             connection.execute(update(rows).where(column.is_not(None)).values(due_at=clock_of(desk).now()))
-
-
-def events(desk: Services) -> list[tuple[int, str]]:
-    """Each event's number of decisions that settled it, and its status, in order."""
-    with desk.db.read() as connection:
-        settled = (
-            select(DecisionRow.event_id, func.count().label("times"))
-            .where(DecisionRow.outcome != "waiting")
-            .group_by(DecisionRow.event_id)
-            .subquery()
-        )
-        rows = connection.execute(
-            select(func.coalesce(settled.c.times, 0), EventRow.status)
-            .outerjoin(settled, settled.c.event_id == EventRow.id)
-            .order_by(EventRow.id)
-        )
-        return [(row[0], row[1]) for row in rows]
 
 
 @pytest.mark.slow

@@ -20,9 +20,9 @@ from jobs.tables import OutboxRow
 from rules import store as rule_list
 from tests.builders import MORNING, a_ticket
 from tests.connectors.upstream import Reply, Upstream
-from tests.jobs.desk import a_working_desk, clock_of, connect_hooks, item, table, work
-from tests.jobs.test_fault_points import events, killed_at
-from tests.jobs.test_timers import WAITING, tick
+from tests.jobs.desk import a_working_desk, clock_of, connect_hooks, events, item, table, tick, work
+from tests.jobs.tables import WAITING
+from tests.jobs.workers import killed_at
 from tests.web.desk import Clock, Desk
 from tickets.events import EventKind
 from tickets.tables import EventRow, Mailbox, Message, WorkItem

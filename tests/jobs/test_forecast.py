@@ -16,11 +16,9 @@ from jobs.services import Services
 from jobs.tables import LookupRow, OutboxRow, RunRow
 from tests.builders import ANA, BY_ANA, a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
-from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, clock_of, decisions, item, table, work
-from tests.jobs.sink import MailSink, a_mail_sink
-from tests.jobs.test_fault_points import ANSWER_AND_TAG
-from tests.jobs.test_runs import RUNS_IT, script
-from tests.jobs.test_timers import WAITING, say, tick
+from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, clock_of, decisions, item, say, table, tick, work
+from tests.jobs.sink import MailSink
+from tests.jobs.tables import ANSWER_AND_TAG, RUNS_IT, WAITING, script
 from tickets import people, store
 from tickets.effects import StateEffect
 from tickets.errors import ItemNotFound
@@ -165,12 +163,6 @@ def test_a_run_that_is_called_off_applies_nothing_even_when_a_worker_has_it(desk
     assert coming(desk, ticket.item_id) == {}
     with desk.db.read() as connection:
         assert connection.execute(select(RunRow.status)).scalar_one() == "cancelled"
-
-
-@pytest.fixture
-def sink() -> Iterator[MailSink]:
-    with a_mail_sink() as found:
-        yield found
 
 
 def test_a_mail_that_is_called_off_is_not_sent_and_one_that_is_not_is(desk: Services, sink: MailSink) -> None:

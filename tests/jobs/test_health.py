@@ -16,8 +16,7 @@ from jobs.undo import Scope
 from rules import store as rule_list
 from rules.store import EntryKind
 from tests.builders import a_ticket
-from tests.jobs.desk import ana, clock_of, publish, table, work
-from tests.jobs.test_automation import by_hand
+from tests.jobs.desk import ana, by_hand, clock_of, publish, table, work
 from tickets.effects import AddTo, RemoveFrom, SetField
 from tickets.tables import EventRow
 

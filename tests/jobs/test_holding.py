@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 from sqlalchemy import select, update
 
@@ -14,8 +10,7 @@ from jobs.services import Services
 from jobs.tables import DecisionRow, RunRow
 from rules.store import EntryKind
 from tests.builders import a_ticket
-from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_working_desk, clock_of, decisions, item, publish, table, work
+from tests.jobs.desk import clock_of, decisions, publish, table, tags, work
 from tickets.tables import EventRow, History, Message
 
 #: Runs the script, then does two more things; the second row and the second table come behind it.
@@ -54,18 +49,12 @@ rows: [{id: r1, then: {s1: {tags: [told]}}}]
 
 
 @pytest.fixture
-def desk(database_url: str, tmp_path: Path, sandbox_service: SandboxService) -> Iterator[Services]:
-    with a_working_desk(database_url, tmp_path, sandbox_socket=str(sandbox_service.socket)) as services:
-        yield services
+def desk(scripting_desk: Services) -> Services:
+    return scripting_desk
 
 
 def script(services: Services, source: str, *, code: str = "S01", wait_s: int = 60) -> None:
     publish(services, EntryKind.SCRIPT, {"code": code, "name": "Credit", "source": source, "wait_s": wait_s})
-
-
-def tags(services: Services, item_id: int) -> list[str]:
-    found: Any = item(services, item_id).state.get("tags", [])
-    return list(found)
 
 
 def waiting(services: Services) -> list[str]:

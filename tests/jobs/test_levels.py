@@ -6,39 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from jobs import timers
 from jobs.services import Services
 from rules import store as rule_list
 from tests.builders import MORNING, a_ticket
-from tests.jobs.desk import clock_of, item, table
-from tests.jobs.test_examples_of_time import bells, example, switched_off
-from tests.jobs.test_timers import save, say, tags, tick
-from tickets import clocks, levels
-from tickets.sla import SlaClock, State, Target
+from tests.jobs.desk import bells, clock_of, example, item, save, say, switched_off, table, tags, tick
+from tests.jobs.levels import FOUR_HOURS, a_policy, clock
+from tickets import clocks
+from tickets.sla import State, Target
 from tickets.tables import EventRow, SlaPolicy, Timer
-
-FOUR_HOURS: dict[str, Any] = {
-    "targets": {"first_reply": 4 * 3_600, "resolution": 24 * 3_600},
-    "near_s": 3_600,
-    "pauses": ["waiting_customer"],
-}
-
-
-def a_policy(services: Services, key: str = "standard", **body: Any) -> None:
-    with services.db.write() as connection:
-        connection.execute(
-            insert(SlaPolicy).values(
-                key=key, label=key, position=1, enabled=True, body={**FOUR_HOURS, **body}, updated_at=MORNING
-            )
-        )
-        rule_list.bump(connection)
-
-
-def clock(services: Services, item_id: int, target: Target = Target.FIRST_REPLY) -> SlaClock:
-    with services.db.read() as connection:
-        return levels.clocks_of(connection, [item_id])[item_id][target]
 
 
 @pytest.mark.parametrize(("answered", "off"), [(False, False), (True, False), (False, True)])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +17,7 @@ from rules.parse import problems
 from rules.store import EntryKind
 from rules.trace import Verdict
 from tests.builders import a_ticket
-from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_working_desk, clock_of, decisions, item, publish, table, work
+from tests.jobs.desk import clock_of, decisions, publish, table, tags, work
 from tickets import store as items
 from tickets.events import Actor, ActorKind
 from tickets.item import ItemKind
@@ -41,9 +38,8 @@ otherwise: {{then: {{s1: {{tags: [{code}]}}}}}}
 
 
 @pytest.fixture
-def desk(database_url: str, tmp_path: Path, sandbox_service: SandboxService) -> Iterator[Services]:
-    with a_working_desk(database_url, tmp_path, sandbox_socket=str(sandbox_service.socket)) as services:
-        yield services
+def desk(scripting_desk: Services) -> Services:
+    return scripting_desk
 
 
 def listed(services: Services, source: str, *, code: str = "S01", **content: Any) -> str:
@@ -52,11 +48,6 @@ def listed(services: Services, source: str, *, code: str = "S01", **content: Any
     with services.db.read() as connection:
         assert services.live.current(connection).broken == {}
     return code
-
-
-def tags(services: Services, item_id: int) -> list[str]:
-    found: Any = item(services, item_id).state.get("tags", [])
-    return list(found)
 
 
 def ran(services: Services) -> list[Any]:

@@ -17,8 +17,8 @@ from jobs.services import Services, quick_redis
 from tests.builders import a_ticket
 from tests.environment.redis import RedisServer
 from tests.jobs.desk import a_working_desk, table
-from tests.jobs.test_automation import TRIAGE
-from tests.jobs.test_queues import a_worker, decided, until
+from tests.jobs.tables import TRIAGE
+from tests.jobs.workers import a_worker, decided, until
 
 LISTED_S = 60
 

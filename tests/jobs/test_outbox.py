@@ -18,27 +18,20 @@ from sqlalchemy import insert, select, update
 from jobs import outbox
 from jobs.doctor import State, examine
 from jobs.intake import Outcome, ingest, reply_address
-from jobs.outbox import OLDEST_H, RECIPIENT_PER_HOUR, TICKET_PER_HOUR, TRIES, deliver, queue_message, undelivered
+from jobs.outbox import OLDEST_H, RECIPIENT_PER_HOUR, TICKET_PER_HOUR, TRIES, deliver, undelivered
 from jobs.services import Services
 from jobs.tables import OutboxRow
-from tests.builders import ANA, a_ticket
-from tests.jobs.desk import a_working_desk, clock_of, free_port
-from tests.jobs.sink import TAKEN, MailSink, a_mail_sink
-from tests.jobs.test_queues import a_worker, until
+from tests.builders import a_ticket
+from tests.jobs.desk import a_reply, a_working_desk, clock_of, free_port
+from tests.jobs.sink import TAKEN, MailSink
+from tests.jobs.workers import a_worker, until
 from tickets import store
-from tickets.attachments import NewAttachment
 from tickets.effects import SetField
 from tickets.events import Actor, ActorKind, Cause
-from tickets.store import AnyRow, NewMessage
+from tickets.store import AnyRow
 from tickets.tables import Mailbox, Message, Notification
 from tickets.values import utc_now
 from web import create_app
-
-
-@pytest.fixture
-def sink() -> Iterator[MailSink]:
-    with a_mail_sink() as found:
-        yield found
 
 
 @pytest.fixture
@@ -48,29 +41,6 @@ def desk(database_url: str, tmp_path: Path, sink: MailSink) -> Iterator[Services
         with services.db.write() as connection:
             connection.execute(insert(Mailbox).values(key="m", address="support@shop.example", secret_sha256="x" * 64))
         yield services
-
-
-def a_reply(services: Services, item_id: int, *, automatic: bool = False, text: str = "We look into it.") -> int:
-    """A public reply on this ticket, queued; its message's number."""
-    files = (NewAttachment("receipt.pdf", "application/pdf", b"%PDF-1"),)
-    with services.db.write() as connection:
-        message = NewMessage(
-            author="bot" if automatic else "agent",
-            public=True,
-            channel="email",
-            text=text,
-            subject="About your order",
-            author_user=None if automatic else "ana",
-            automatic=automatic,
-            attachments=() if automatic else files,
-        )
-        current = store.read_item(connection, item_id, lock=True)
-        made = store.change_item(
-            connection, current, lines=(), actor=ANA, now=services.clock.now(), messages=(message,)
-        )
-        assert made.message_id is not None
-        queue_message(connection, current, made.message_id, services.clock.now())
-        return made.message_id
 
 
 def row_of(services: Services, message_id: int) -> AnyRow:

@@ -9,8 +9,8 @@ from jobs.doctor import examine
 from jobs.parked import handle_again, parked
 from jobs.services import Services
 from tests.builders import a_ticket
-from tests.jobs.desk import clock_of, decisions, item, table, work
-from tests.jobs.test_automation import TRIAGE, by_hand
+from tests.jobs.desk import by_hand, clock_of, decisions, item, table, work
+from tests.jobs.tables import TRIAGE
 from tickets.effects import SetField
 from tickets.tables import EventRow
 from web import create_app

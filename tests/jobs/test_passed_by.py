@@ -15,8 +15,8 @@ from jobs.services import Services
 from rules import files
 from rules import store as rule_list
 from tests.builders import MORNING, a_ticket
-from tests.jobs.desk import clock_of, decisions, table, work
-from tests.jobs.test_timers import WAITING, save, tags, tick
+from tests.jobs.desk import clock_of, decisions, save, table, tags, tick, work
+from tests.jobs.tables import WAITING
 from tickets import lists
 from tickets.calendar import Calendar
 from tickets.journal import Change

@@ -18,10 +18,9 @@ from rules import store as rule_list
 from rules.errors import TableInvalid
 from rules.store import EntryKind, EntryNotFound
 from rules.trace import RowVerdict
-from tests.builders import a_ticket
+from tests.builders import a_ticket, dump
 from tests.connectors.upstream import Upstream, as_json
 from tests.jobs.desk import a_working_desk, ana, clock_of, decisions, item, publish, table, work
-from tickets.db import Base, Database
 
 TRIAGE = """
 code: A01
@@ -38,15 +37,6 @@ rows:
   - {id: r1, if: {c1: {value: [charged twice]}}, then: {s1: {team: billing}, s2: {priority: high}}}
 otherwise: {then: {s1: {team: first_line}}}
 """
-
-
-def dump(db: Database) -> dict[str, list[str]]:
-    """Every row of every table, as text."""
-    with db.read() as connection:
-        return {
-            name: sorted(repr(tuple(row)) for row in connection.execute(text(f'SELECT * FROM "{name}"')))
-            for name in Base.metadata.tables
-        }
 
 
 def draft(**changes: Any) -> dict[str, Any]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,89 +14,29 @@ import pytest
 import redis as redis_client
 from rq import Callback, Queue, SimpleWorker, Webhook
 from rq.job import Job
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 
 from jobs.clock import tick
 from jobs.queues import FUNCTIONS, JOB_TIMEOUT_S, OurJob, Queues, UnknownJob, Work, queue
 from jobs.services import Services, quick_redis
-from jobs.tables import DecisionRow
 from jobs.worker import HintWorker, Stop
-from run_tool.commands import die_with_parent
-from run_tool.places import ROOT
-from tests.builders import MORNING, a_ticket
+from tests.builders import a_ticket
 from tests.connectors.upstream import Upstream, as_json
 from tests.environment.redis import RedisServer
 from tests.jobs.desk import a_working_desk, table
-from tests.jobs.test_automation import TRIAGE
-from tickets.tables import Lane, WorkItem
+from tests.jobs.tables import TRIAGE
+from tests.jobs.workers import FLASK, WAIT_S, a_worker, decided, in_the_past, until
+from tickets.tables import WorkItem
 from tickets.values import utc_now
 
-WAIT_S = 60
 #: Seconds a worker that has nothing to do may take to end on a busy machine.
 END_S = 7
-#: What stands between the interpreter and the name of a command of the product.
-FLASK = ("-m", "flask", "--app", "wsgi")
-
-
-def until(true: Callable[[], bool], *, seconds: float = WAIT_S) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-@contextmanager
-def a_worker(
-    services: Services,
-    kind: str,
-    settings: Mapping[str, str] | None = None,
-    *,
-    quiet: bool = False,
-    command: Sequence[str] = ("-m", "jobs.worker"),
-) -> Iterator[subprocess.Popen[bytes]]:
-    environ = {
-        **os.environ,
-        "DESKHAND_DATA_DIR": str(services.settings.data),
-        "DESKHAND_DATABASE_URL": services.settings.database,
-        "DESKHAND_REDIS_URL": services.settings.redis,
-        **(settings or {}),
-    }
-    process = subprocess.Popen(
-        [sys.executable, *command, kind],
-        cwd=ROOT,
-        env=environ,
-        stderr=subprocess.DEVNULL if quiet else None,
-        preexec_fn=die_with_parent,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @pytest.fixture
 def desk(database_url: str, tmp_path: Path, redis: redis_client.Redis, redis_server: RedisServer) -> Iterator[Services]:
     with a_working_desk(database_url, tmp_path, redis_url=redis_server.url) as services:
         yield services
-
-
-def decided(services: Services) -> int:
-    with services.db.read() as connection:
-        return connection.execute(select(func.count()).select_from(DecisionRow)).scalar_one()
-
-
-def in_the_past(services: Services) -> None:
-    """The desk's clock stands in the past; worker processes have the machine's."""
-    with services.db.write() as connection:
-        connection.execute(update(Lane).where(Lane.due_at.is_not(None)).values(due_at=MORNING))
 
 
 def test_a_job_that_names_another_function_is_refused_and_nothing_runs(

@@ -19,7 +19,7 @@ from jobs.tables import ReplayRow
 from rules import store as rule_list
 from rules.store import EntryKind
 from tests.builders import a_ticket
-from tests.jobs.desk import clock_of, item, publish, table, work
+from tests.jobs.desk import clock_of, item, publish, save, say, table, tick, work
 from tests.jobs.lab_desk import (
     ask,
     carry_out,
@@ -30,7 +30,6 @@ from tests.jobs.lab_desk import (
     replay,
     row,
 )
-from tests.jobs.test_timers import save, say, tick
 from tickets.tables import EventRow, User
 from tickets.values import iso
 

@@ -10,9 +10,8 @@ from jobs.services import Services
 from jobs.telling import tell_of_message
 from rules.store import EntryKind
 from tests.builders import a_ticket
-from tests.jobs.desk import clock_of, item, publish, table
+from tests.jobs.desk import clock_of, item, publish, save, say, table, tick
 from tests.jobs.lab_desk import draft, fields, outcomes, replay
-from tests.jobs.test_timers import save, say, tick
 from tickets import linking
 from tickets.tables import Follower, Message
 

@@ -18,7 +18,7 @@ from jobs.tables import OutboxRow
 from rules.store import EntryKind
 from tests.builders import a_ticket
 from tests.connectors.upstream import Upstream, as_json
-from tests.jobs.desk import BY_TIER, a_working_desk, clock_of, item, publish, table, work
+from tests.jobs.desk import BY_TIER, a_working_desk, clock_of, item, publish, say, table, work
 from tests.jobs.lab_desk import (
     ask,
     carry_out,
@@ -30,7 +30,6 @@ from tests.jobs.lab_desk import (
     replay,
     row,
 )
-from tests.jobs.test_timers import say
 
 #: The same question as the live table's, and more to do with its answer.
 GOLD = """

@@ -15,7 +15,7 @@ from jobs.services import Services
 from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RunRow, UndoItemRow, UndoRow
 from tests.builders import a_ticket
 from tests.jobs.desk import clock_of, item, table, work
-from tests.jobs.test_automation import TRIAGE
+from tests.jobs.tables import TRIAGE
 from tickets.tables import EventRow, History, Message
 
 

@@ -13,8 +13,7 @@ from jobs.tables import DecisionRow, RowSetAside
 from rules import files
 from rules import store as rule_list
 from tests.builders import a_ticket
-from tests.jobs.desk import ana, clock_of, decisions, item, table, work
-from tests.jobs.test_automation import by_hand
+from tests.jobs.desk import ana, by_hand, clock_of, decisions, item, table, work
 from tickets.effects import SetField
 from tickets.people import Viewer
 from tickets.tables import EventRow, History, Notification, User

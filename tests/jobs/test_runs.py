@@ -24,48 +24,18 @@ from sandbox.stamp import code_key
 from tests.builders import a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import WALL_S, a_working_desk, clock_of, item, publish, table, work
-from tests.jobs.test_queues import a_worker, until
+from tests.jobs.desk import WALL_S, a_working_desk, clock_of, item, publish, table, the_run, work
+from tests.jobs.tables import RUNS_IT, SCRIPT, script
+from tests.jobs.workers import a_worker, until
 from tests.web.desk import Clock, Desk, sign_in
 from tickets.tables import ContextFact, EventRow, History, Message
 from tickets.values import utc_now
 from web import create_app
 
-RUNS_IT = """
-code: A01
-name: Enrich
-kind: ticket
-triggers: [{on: created}]
-hit: first
-steps: [{id: s1, do: run_script}]
-rows: [{id: r1, then: {s1: {script: S01}}}]
-"""
-
-SCRIPT = """
-person = crm.find_customer(email=customer.email)
-if person is None:
-    ticket.add_note("The CRM does not know this address.")
-else:
-    print("found", person.name)
-    ticket.set_context("crm", person, title="Customer", source="crm.find_customer")
-    ticket.add_tags(["tier-" + person.tier])
-    if person["tier"] == "gold":
-        ticket.set_priority("high")
-"""
-
 
 @pytest.fixture
 def desk(crm_desk: Services) -> Services:
     return crm_desk
-
-
-def script(services: Services, source: str) -> None:
-    publish(services, EntryKind.SCRIPT, {"code": "S01", "name": "Enrich", "source": source})
-
-
-def the_run(services: Services) -> Any:
-    with services.db.read() as connection:
-        return connection.execute(select(RunRow.status, RunRow.outcome, RunRow.attempt, RunRow.due_at, RunRow.id)).one()
 
 
 def test_a_run_asks_the_crm_and_its_actions_are_applied_with_their_cause(desk: Services, crm: Upstream) -> None:

@@ -27,7 +27,7 @@ from tests.chaos_desk import ANSWER_ALL
 from tests.environment.hosts import Host, Network, some_hosts
 from tests.jobs.desk import a_working_desk, free_port, table
 from tests.jobs.sink import MailSink, a_mail_sink
-from tests.jobs.test_queues import until
+from tests.jobs.workers import until
 from tickets.db import Database
 from tickets.migrate import upgrade
 from tickets.tables import EventRow, Lane, Mailbox, Message

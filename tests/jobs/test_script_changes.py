@@ -14,9 +14,9 @@ from rules import store as rule_list
 from rules.store import EntryKind
 from sandbox.contract import Manifest
 from tests.builders import a_ticket
-from tests.jobs.desk import ana, publish, table, work
-from tests.jobs.test_changes_killed import allow
-from tests.jobs.test_runs import RUNS_IT, script, the_run
+from tests.jobs.desk import ana, publish, table, the_run, work
+from tests.jobs.noting import allow
+from tests.jobs.tables import RUNS_IT, script
 from tests.rows.changes import Crm
 from tickets.tables import ContextFact, EventRow
 

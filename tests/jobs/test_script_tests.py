@@ -16,11 +16,10 @@ from jobs.services import Services
 from jobs.tables import RunRow
 from rules import files
 from rules.store import EntryKind
-from tests.builders import a_ticket
+from tests.builders import a_ticket, dump
 from tests.connectors.upstream import Upstream, as_json
 from tests.jobs.desk import ana, publish, table, work
-from tests.jobs.test_preview import dump
-from tests.jobs.test_runs import RUNS_IT, SCRIPT
+from tests.jobs.tables import RUNS_IT, SCRIPT
 from tickets.values import JSON
 
 CONTENT = {"source": SCRIPT}

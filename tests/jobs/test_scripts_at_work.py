@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 from sqlalchemy import select, update
@@ -20,8 +19,7 @@ from rules.decision import Entry
 from rules.parse import parse_table
 from rules.store import EntryKind
 from tests.builders import a_ticket
-from tests.environment.sandbox import SandboxService
-from tests.jobs.desk import a_working_desk, decisions, item, publish, table, work
+from tests.jobs.desk import decisions, publish, table, tags, work
 from tickets import people, store
 from tickets.effects import SetField
 from tickets.events import Actor, ActorKind, Cause
@@ -55,9 +53,8 @@ WRITES = "ticket.set_context('billing', {'charges': 2}, title='Billing')"
 
 
 @pytest.fixture
-def desk(database_url: str, tmp_path: Path, sandbox_service: SandboxService) -> Iterator[Services]:
-    with a_working_desk(database_url, tmp_path, sandbox_socket=str(sandbox_service.socket)) as services:
-        yield services
+def desk(scripting_desk: Services) -> Services:
+    return scripting_desk
 
 
 def script(desk: Services, source: str, actions: list[str], **more: object) -> None:
@@ -82,12 +79,6 @@ def changed(desk: Services, item_id: int, to: str = "high") -> None:
     """A colleague changes the priority, and the rules decide that; no script runs meanwhile."""
     put(desk, item_id, "priority", to)
     automation.drain(desk)
-
-
-def tags(desk: Services, item_id: int) -> list[str]:
-    found = item(desk, item_id).state.get("tags", [])
-    assert isinstance(found, list)
-    return [str(one) for one in found]
 
 
 def while_it_works(desk: Services) -> int:

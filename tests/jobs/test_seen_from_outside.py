@@ -17,12 +17,10 @@ from jobs.tables import DecisionRow, OutboxRow, RunRow
 from jobs.worker import STOP_DEADLINE_S
 from tests.builders import a_ticket
 from tests.connectors.upstream import Upstream, as_json
-from tests.jobs.desk import clock_of, table, work
+from tests.jobs.desk import clock_of, table, tick, work
 from tests.jobs.sink import a_mail_sink
-from tests.jobs.test_fault_points import ANSWER_AND_TAG
-from tests.jobs.test_queues import a_worker, decided, in_the_past, until
-from tests.jobs.test_runs import RUNS_IT, script
-from tests.jobs.test_timers import WAITING, tick
+from tests.jobs.tables import ANSWER_AND_TAG, RUNS_IT, WAITING, script
+from tests.jobs.workers import a_worker, decided, in_the_past, until
 from tickets.tables import EventRow, Lane
 
 EVERYTHING = """

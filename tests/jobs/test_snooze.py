@@ -9,8 +9,7 @@ from sqlalchemy import select
 
 from jobs.services import Services
 from tests.builders import ANA, BY_ANA, MORNING, a_ticket
-from tests.jobs.desk import clock_of, decisions, item, table
-from tests.jobs.test_timers import save, say, tick
+from tests.jobs.desk import clock_of, decisions, item, save, say, table, tick
 from tickets import store
 from tickets.snooze import snooze
 from tickets.tables import History

@@ -11,49 +11,12 @@ from jobs import clock, timers
 from jobs.queues import Work
 from jobs.services import Services
 from rules import store as rule_list
-from tests.builders import ANA, BY_ANA, MORNING, a_ticket
-from tests.jobs.desk import clock_of, decisions, item, table, work
-from tickets import requests, store
-from tickets.effects import SetField
-from tickets.events import AUTOMATION, Actor, ActorKind
+from tests.builders import BY_ANA, MORNING, a_ticket
+from tests.jobs.desk import CAMILLE, clock_of, decisions, item, save, say, table, tags, tick, work
+from tests.jobs.tables import WAITING
+from tickets import requests
 from tickets.questions import questions_from
 from tickets.tables import CustomField, EventRow, Timer, TimeTrigger
-
-CAMILLE = Actor(ActorKind.CUSTOMER, "1", "Camille Laurent")
-
-WAITING = """
-code: A21
-name: Too long with another team
-triggers: [{on: time_in_state, status: waiting_team, for: 72 h}]
-steps: [{id: s1, do: add_tags}]
-rows:
-  - {id: r1, then: {s1: {tags: [too-long]}}}
-"""
-
-
-def tick(services: Services) -> None:
-    """What the clock and a worker do until there is nothing left to do."""
-    timers.tick(services, budget_s=30)
-    work(services)
-
-
-def save(services: Services, item_id: int, actor: Actor = ANA, **state: str) -> None:
-    with services.db.write() as connection:
-        current = store.read_item(connection, item_id, lock=True)
-        lines = [store.Lines(tuple(SetField(name, value) for name, value in state.items()), BY_ANA)]
-        store.change_item(connection, current, lines=lines, actor=actor, now=services.clock.now())
-
-
-def say(services: Services, item_id: int, author: str, *, public: bool = True, by: str | None = None) -> None:
-    with services.db.write() as connection:
-        current = store.read_item(connection, item_id, lock=True)
-        said = store.NewMessage(author=author, public=public, channel="email", text="Hello?", author_user=by)
-        actor = {"agent": ANA, "customer": CAMILLE, "bot": AUTOMATION}[author]
-        store.change_item(connection, current, lines=(), messages=[said], actor=actor, now=services.clock.now())
-
-
-def tags(services: Services, item_id: int) -> list[str]:
-    return list(item(services, item_id).state.get("tags") or [])  # type: ignore[arg-type]
 
 
 def timer(services: Services, item_id: int) -> tuple[str, str]:

@@ -17,8 +17,8 @@ from jobs.services import Services
 from jobs.tables import DecisionRow, Fired
 from rules.store import EntryKind
 from tests.builders import a_ticket
-from tests.jobs.desk import a_working_desk, clock_of, decisions, item, publish, table
-from tests.jobs.test_automation import TRIAGE, by_hand
+from tests.jobs.desk import a_working_desk, by_hand, clock_of, decisions, item, publish, table
+from tests.jobs.tables import TRIAGE
 from tickets.effects import SetField
 from tickets.errors import Fenced
 from tickets.tables import EventRow, History, Lane

@@ -17,12 +17,11 @@ from jobs.tryout import Mode, RecordedGateway, answers_of, try_script
 from rules import store as rule_list
 from rules.store import EntryKind
 from sandbox.contract import Answer, CallFailed
-from tests.builders import MORNING, a_ticket
+from tests.builders import MORNING, a_ticket, dump
 from tests.connectors.upstream import Upstream
 from tests.environment.sandbox import SandboxService
 from tests.jobs.desk import ana, item, publish, table, work
-from tests.jobs.test_preview import dump
-from tests.jobs.test_runs import RUNS_IT, SCRIPT
+from tests.jobs.tables import RUNS_IT, SCRIPT
 from tickets.errors import ItemNotFound
 
 ASKS = """

@@ -17,8 +17,7 @@ from jobs.services import Services
 from rules import store as rule_list
 from rules.store import EntryKind
 from tests.builders import MORNING, a_ticket
-from tests.jobs.desk import decisions, item, publish, work
-from tests.jobs.test_automation import by_hand
+from tests.jobs.desk import by_hand, decisions, item, publish, tags, work
 from tickets.effects import AddTo, SetField
 from tickets.tables import EventRow, History
 
@@ -54,12 +53,6 @@ def priority(value: str) -> dict[str, Any]:
 
 def tag(*tags: str) -> dict[str, Any]:
     return {"add_tags": {"tags": list(tags)}}
-
-
-def tags(services: Services, item_id: int) -> list[str]:
-    found = item(services, item_id).state.get("tags", [])
-    assert isinstance(found, list)
-    return [str(one) for one in found]
 
 
 def events(services: Services) -> list[str]:

@@ -13,9 +13,8 @@ from jobs.services import Services
 from jobs.tables import UndoItemRow
 from jobs.undo import Scope
 from tests.builders import a_ticket
-from tests.jobs.desk import ana, decisions, item, table, work
-from tests.jobs.test_automation import by_hand
-from tests.jobs.test_changes_killed import a_change, allow
+from tests.jobs.desk import ana, by_hand, decisions, item, table, work
+from tests.jobs.noting import a_change, allow
 from tests.rows.changes import Crm
 from tickets import store
 from tickets.cards import context_cards

@@ -22,17 +22,10 @@ from jobs.tables import OutboxRow
 from jobs.worker import STOP_DEADLINE_S
 from run_tool.places import ROOT
 from tests.builders import a_ticket
-from tests.jobs.desk import a_working_desk
-from tests.jobs.sink import TAKEN, MailSink, a_mail_sink
-from tests.jobs.test_outbox import a_reply
-from tests.jobs.test_queues import a_worker, until
+from tests.jobs.desk import a_reply, a_working_desk
+from tests.jobs.sink import TAKEN, MailSink
+from tests.jobs.workers import a_worker, until
 from tickets.values import utc_now
-
-
-@pytest.fixture
-def sink() -> Iterator[MailSink]:
-    with a_mail_sink() as found:
-        yield found
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.jobs.test_levels import a_policy, clock
+from tests.jobs.levels import a_policy, clock
 from tests.rows.desk import a_rule, switch
 from tests.rows.maildesk import ADDRESS, MailDesk
 

@@ -21,7 +21,7 @@ from jobs import timers
 from jobs.tables import OutboxRow
 from rules import store as rule_list
 from rules.store import EntryKind
-from tests.jobs.test_levels import a_policy
+from tests.jobs.levels import a_policy
 from tests.rows.desk import a_pipeline, said_to_customer, switch
 from tests.rows.maildesk import MailDesk, recipient, text_of
 from tests.rows.test_t6_automove import answer, link_in

@@ -17,8 +17,8 @@ from connectors import store as connections
 from rules import files
 from rules import store as rule_list
 from rules.store import EntryRow
+from tests.builders import dump
 from tests.connectors.upstream import Upstream, as_json
-from tests.jobs.test_preview import dump
 from tests.web.desk import TRIAGE, Desk
 from tickets.db import Database
 

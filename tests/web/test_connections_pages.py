@@ -18,10 +18,10 @@ from connectors.gateway import Gateway
 from connectors.store import ConnectionInfo
 from rules import store as rule_list
 from rules.store import EntryKind
+from tests.builders import dump
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
-from tests.jobs.test_preview import dump
 from tests.web.desk import TRIAGE, Desk, a_desk, send, sign_in
 
 CANARY = "sk_test_canary_51Hxyz"

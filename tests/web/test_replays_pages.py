@@ -19,7 +19,7 @@ from jobs.system_texts import SYSTEM_TEXTS
 from jobs.tables import ReplayRow
 from rules import store as rule_list
 from rules.store import EntryKind
-from tests.jobs.test_preview import dump
+from tests.builders import dump
 from tests.web.desk import TRIAGE, Desk, send, sign_in
 from tests.web.test_runs_pages import words
 from tickets.values import JSON

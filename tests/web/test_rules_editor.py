@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from rules import store as rule_list
 from rules.store import EntryKind, Stored
 from rules.triggers import TRIGGERS
-from tests.jobs.test_preview import dump
+from tests.builders import dump
 from tests.web.desk import TRIAGE, Desk, send, sign_in
 
 

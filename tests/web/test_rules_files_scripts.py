@@ -13,7 +13,7 @@ from apiflask import APIFlask
 from rules import files
 from rules import store as rule_list
 from rules.store import Stored
-from tests.jobs.test_preview import dump
+from tests.builders import dump
 from tests.web.desk import Desk, send, sign_in
 from tests.web.test_commands_rules import TABLE, WELCOME, a_file, desk, flask
 from tests.web.test_scripts_tests import TEST

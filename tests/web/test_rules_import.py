@@ -18,7 +18,7 @@ from rules import files
 from rules import store as rule_list
 from rules.parse import MAX_ROWS
 from rules.store import EntryKind, Stored
-from tests.jobs.test_preview import dump
+from tests.builders import dump
 from tests.web.desk import TRIAGE, Desk, send, sign_in
 from tests.web.test_rules_editor import words
 from tickets.lists import ListSpec

@@ -18,7 +18,7 @@ from connectors import store as connections
 from rules import store as rule_list
 from rules.store import EntryKind, Stored
 from sandbox.client import Sandbox
-from tests.jobs.test_preview import dump
+from tests.builders import dump
 from tests.web.desk import Desk, send, sign_in, token
 from tickets.tables import User
 from web import bundles

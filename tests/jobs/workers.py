@@ -1,0 +1,118 @@
+"""Processes in tests of `jobs`: workers as they are started, and some that are cut off at a step."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+
+from jobs.services import Services
+from jobs.tables import DecisionRow
+from run_tool.commands import die_with_parent
+from run_tool.places import ROOT
+from tests.builders import MORNING
+from tests.jobs.desk import clock_of
+from tickets.tables import Lane
+from tickets.values import utc_now
+
+#: How long a test waits for what other processes do, in seconds.
+WAIT_S = 60
+
+#: What stands between the interpreter and the name of a command of the product.
+FLASK = ("-m", "flask", "--app", "wsgi")
+
+
+def until(true: Callable[[], bool], *, seconds: float = WAIT_S) -> bool:
+    """Whether this becomes true in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@contextmanager
+def a_worker(
+    services: Services,
+    kind: str,
+    settings: Mapping[str, str] | None = None,
+    *,
+    quiet: bool = False,
+    command: Sequence[str] = ("-m", "jobs.worker"),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker of this kind on the desk's database and Redis, with these variables; it is ended with the block."""
+    environ = {
+        **os.environ,
+        "DESKHAND_DATA_DIR": str(services.settings.data),
+        "DESKHAND_DATABASE_URL": services.settings.database,
+        "DESKHAND_REDIS_URL": services.settings.redis,
+        **(settings or {}),
+    }
+    process = subprocess.Popen(
+        [sys.executable, *command, kind],
+        cwd=ROOT,
+        env=environ,
+        stderr=subprocess.DEVNULL if quiet else None,
+        preexec_fn=die_with_parent,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def decided(services: Services) -> int:
+    """How many decisions are stored."""
+    with services.db.read() as connection:
+        return connection.execute(select(func.count()).select_from(DecisionRow)).scalar_one()
+
+
+def in_the_past(services: Services) -> None:
+    """The desk's clock stands in the past; worker processes have the machine's."""
+    with services.db.write() as connection:
+        connection.execute(update(Lane).where(Lane.due_at.is_not(None)).values(due_at=MORNING))
+
+
+#: Seconds a process that is cut off held what it had, and until one has to be where it cuts itself off.
+LEASE_S, DEADLINE_S = 2, 60
+
+
+def process(desk: Services, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+    """`tests.jobs.faults` with these arguments on the desk's database and Redis."""
+    given = desk.settings
+    environ = {
+        **os.environ,
+        "DESKHAND_DATA_DIR": str(given.data),
+        "DESKHAND_DATABASE_URL": given.database,
+        "DESKHAND_REDIS_URL": given.redis,
+        "DESKHAND_SANDBOX_SOCKET": given.sandbox,
+        "DESKHAND_ADDRESS_CEILING": given.address_ceiling,
+        "DESKHAND_LEASE_S": str(LEASE_S),
+        **settings,
+    }
+    command = [sys.executable, "-m", "tests.jobs.faults", *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=die_with_parent
+    )
+
+
+def killed_at(desk: Services, *arguments: str, **settings: str) -> None:
+    """Let a process work until it kills itself at this step; afterwards it is an hour later."""
+    with process(desk, *arguments, "KILL", **settings) as done:
+        said, complained = done.communicate(timeout=DEADLINE_S)
+    assert done.returncode == -signal.SIGKILL, f"it never came to that step: {said.decode()} {complained.decode()}"
+    clock_of(desk).at = utc_now() + timedelta(hours=1)
