@@ -19,6 +19,7 @@ from sqlalchemy import Connection, select, update
 from connectors.errors import Ambiguous, ConnectorError, RateLimited, Retryable
 from jobs import lanes
 from jobs.claims import claim
+from jobs.intake import AWAY
 from jobs.queues import Work
 from jobs.second_looks import decide_again
 from jobs.services import Services
@@ -114,6 +115,12 @@ def _ask(services: Services, row: AnyRow) -> Answered:
         return Answered("failed", reason=error.sentence, retry_at=services.clock.now() + timedelta(seconds=pause_s))
     except ConnectorError as error:
         return Answered("failed", reason=error.sentence)
+    except AWAY:
+        raise
+    except Exception as error:
+        # It would fail again with every lease for ever, and take the answers to the others with it each time.
+        log.error("lookup.broken", exc_info=error, extra={"lookup": row.id, "item": row.item_id})
+        return Answered("failed", reason=f"It could not be asked ({type(error).__name__})")
     if record.data is None:
         state = "missing"
     else:

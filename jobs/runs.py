@@ -21,6 +21,7 @@ from connectors.errors import Ambiguous, BadRequest, ConnectorError, NotGranted,
 from connectors.system import InputType
 from jobs.claims import claim
 from jobs.facts import gather, history
+from jobs.intake import AWAY
 from jobs.live import Desk
 from jobs.queues import Work
 from jobs.services import Services
@@ -293,6 +294,20 @@ def _claim(services: Services, token: str, limit: int) -> list[AnyRow]:
 
 
 def _execute(services: Services, token: str, row: AnyRow) -> None:
+    try:
+        outcome = _outcome(services, row)
+    except AWAY:
+        raise
+    except Exception as error:
+        # It would fail again with every lease for ever, and end the turn of all others each time.
+        log.error("run.broken", exc_info=error, extra=_ids(row))
+        outcome = Outcome("lost", ScriptError(Code.LOST, f"It could not be run ({type(error).__name__})"))
+    _log_refusals(row, outcome)
+    _finish(services, row, token, outcome)
+
+
+def _outcome(services: Services, row: AnyRow) -> Outcome:
+    """What came of running it once. Raises what nobody foresaw."""
     with services.db.read() as connection:
         desk = services.live.current(connection)
         event = store.event(connection, row.event_id)
@@ -311,17 +326,15 @@ def _execute(services: Services, token: str, row: AnyRow) -> None:
         asked = request(desk, str(content.get("source", "")), manifest, facts, past, given, row.id)
         asked = replace(asked, code=code_for(services, asked.source))
     except ServiceUnavailable as error:
-        outcome = Outcome("unavailable", ScriptError(Code.SANDBOX_UNAVAILABLE, str(error)))
+        return Outcome("unavailable", ScriptError(Code.SANDBOX_UNAVAILABLE, str(error)))
     except ActionRefused as error:
-        outcome = Outcome("refused", ScriptError(Code.VALUE, str(error)))
-    else:
-        gateway = RunGateway(services, f"run {row.id} of {row.script}@{row.version}")
-        outcome = services.sandbox.run(asked, gateway)
-        if asked.code and outcome.status == "violation":
-            # A script cannot crash its jail by itself; what was kept may be damaged, and the next run compiles anew.
-            forget_code(services, asked.source)
-    _log_refusals(row, outcome)
-    _finish(services, row, token, outcome)
+        return Outcome("refused", ScriptError(Code.VALUE, str(error)))
+    gateway = RunGateway(services, f"run {row.id} of {row.script}@{row.version}")
+    outcome = services.sandbox.run(asked, gateway)
+    if asked.code and outcome.status == "violation":
+        # A script cannot crash its jail by itself; what was kept may be damaged, and the next run compiles anew.
+        forget_code(services, asked.source)
+    return outcome
 
 
 def _ids(row: AnyRow) -> dict[str, int]:

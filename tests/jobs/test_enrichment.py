@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from connectors import store as connections
 from jobs import automation, enrichment
@@ -136,6 +136,24 @@ def test_an_erp_that_fails_is_named_the_rest_decides_and_the_late_answer_is_appl
     with desk.db.read() as connection:
         again = list(connection.execute(select(Message.text).where(Message.author_kind == "bot")).scalars())
     assert again == ["Billing has it."]
+
+
+def test_a_lookup_that_cannot_even_be_asked_has_failed_and_keeps_no_other_from_its_answer(
+    desk: Services, erp: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    table(desk, DEBTORS)
+    broken, well = a_ticket(desk.db).item_id, a_ticket(desk.db).item_id
+    automation.drain(desk)
+    with desk.db.write() as connection:  # as if somebody had meddled with the database
+        connection.execute(update(LookupRow).where(LookupRow.item_id == broken).values(args=["camille"]))
+    work(desk)
+    assert [one.message for one in caplog.records].count("lookup.broken") == 1
+    assert item(desk, well).state["team"] == "billing"
+    # Unknown is not little: what is otherwise decides, and says without what.
+    assert item(desk, broken).state["team"] == "first_line"
+    with desk.db.read() as connection:
+        found = connection.execute(select(LookupRow.state, LookupRow.reason).where(LookupRow.item_id == broken)).one()
+    assert found == ("failed", "It could not be asked (AttributeError)")
 
 
 def test_a_late_answer_does_not_touch_what_a_person_decided_meanwhile(desk: Services, erp: Upstream) -> None:

@@ -244,6 +244,28 @@ def test_a_run_cut_off_by_a_crash_is_started_again_and_applied_once(desk: Servic
     assert item(desk, ticket.item_id).state["tags"] == ["done"]
 
 
+def test_a_run_that_cannot_even_begin_is_given_up_after_some_tries_and_keeps_no_other_from_running(
+    desk: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    script(desk, "ticket.add_tags(['done'])")
+    table(desk, RUNS_IT)
+    broken, well = a_ticket(desk.db).item_id, a_ticket(desk.db).item_id
+    automation.drain(desk)
+    with desk.db.write() as connection:  # as if somebody had meddled with the database
+        connection.execute(update(RunRow).where(RunRow.item_id == broken).values(version=7))
+    tries = 0
+    while runs.run_due(desk):
+        automation.drain(desk)
+        tries += 1
+        clock_of(desk).forward(minutes=1)
+    assert tries == 1 + len(runs.LOST_RETRY_S)
+    assert [one.message for one in caplog.records].count("run.broken") == tries
+    with desk.db.read() as connection:
+        found = dict(iter(connection.execute(select(RunRow.item_id, RunRow.status))))
+    assert found == {broken: "lost", well: "finished"}
+    assert ("tags" in item(desk, broken).state, item(desk, well).state["tags"]) == (False, ["done"])
+
+
 def test_a_run_stored_as_failed_is_not_applied_whatever_it_collected(desk: Services) -> None:
     script(desk, "ticket.add_tags(['done'])")
     table(desk, RUNS_IT)

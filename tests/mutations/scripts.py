@@ -24,6 +24,21 @@ AT_WORK = "tests/jobs/test_scripts_at_work.py::"
 
 MUTATIONS = (
     Mutation(
+        "a run that cannot begin is given up",
+        "jobs/runs.py",
+        "    except Exception as error:\n        # It would fail again",
+        "    except ZeroDivisionError as error:\n        # It would fail again",
+        "tests/jobs/test_runs.py::"
+        "test_a_run_that_cannot_even_begin_is_given_up_after_some_tries_and_keeps_no_other_from_running[sqlite]",
+    ),
+    Mutation(
+        "a lookup that cannot be asked is answered by that",
+        "jobs/enrichment.py",
+        "    except Exception as error:\n        # It would fail again",
+        "    except ZeroDivisionError as error:\n        # It would fail again",
+        "tests/jobs/test_enrichment.py::test_a_lookup_that_cannot_even_be_asked_has_failed_and_keeps_no_other_from_its_answer[sqlite]",
+    ),
+    Mutation(
         "cards: one that a script is at work on is unknown",
         "rules/fields.py",
         'if facts.writing and (card is None or card.get("script") in facts.writing):',
