@@ -110,6 +110,10 @@ class Decision:
 Why: TypeAlias = tuple[Callable[..., Trace], *tuple[Any, ...]]
 
 
+#: The same for the rows that were skipped and the notes about them.
+Lacks: TypeAlias = tuple[Callable[..., tuple[tuple[Skipped, ...], tuple[str, ...]]], *tuple[Any, ...]]
+
+
 def _trace(decision: Decision) -> Trace:
     say, *taken = cast(Any, decision)._why
     return cast(Trace, say(*taken))
@@ -119,8 +123,24 @@ def _nothing_staged(_decision: Decision) -> Mapping[str, JSON]:
     return {}
 
 
+def _skipped(decision: Decision) -> tuple[Skipped, ...]:
+    decision.skipped, decision.notes = _undecided(decision)
+    return decision.skipped
+
+
+def _notes(decision: Decision) -> tuple[str, ...]:
+    decision.skipped, decision.notes = _undecided(decision)
+    return decision.notes
+
+
+def _undecided(decision: Decision) -> tuple[tuple[Skipped, ...], tuple[str, ...]]:
+    lacks: Lacks | None = cast(Any, decision)._lacks
+    return ((), ()) if lacks is None else lacks[0](*lacks[1:])
+
+
+cast(Any, Decision)._lacks = None
 Decision.planned = Decision.fired = ()
-for _name, _make in (("trace", _trace), ("staged", _nothing_staged)):
+for _name, _make in (("trace", _trace), ("staged", _nothing_staged), ("skipped", _skipped), ("notes", _notes)):
     # Made when somebody first looks at it, of decisions that have none of their own.
     _later = cached_property(_make)
     _later.__set_name__(Decision, _name)
@@ -135,8 +155,14 @@ def nothing(why: Why) -> Decision:
     return cast(Decision, made)
 
 
-def decided(why: Why, planned: tuple[Planned, ...], fired: tuple[str, ...], staged: Mapping[str, JSON]) -> Decision:
-    """The decision that these rows fire and nothing is to be said, made as quickly."""
+def decided(
+    why: Why,
+    planned: tuple[Planned, ...],
+    fired: tuple[str, ...],
+    staged: Mapping[str, JSON],
+    lacks: Lacks | None,
+) -> Decision:
+    """The decision that these rows fire, and some lack what they need, made as quickly."""
     made: Any = _NEW(Decision)
-    made._why, made.planned, made.fired, made.staged = why, planned, fired, staged
+    made._why, made._lacks, made.planned, made.fired, made.staged = why, lacks, planned, fired, staged
     return cast(Decision, made)

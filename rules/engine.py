@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, cast
 
+from rules.compiled import CompiledCondition
 from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, Wait, Why, decided, nothing
 from rules.errors import RulesError
 from rules.facts import Facts
@@ -21,7 +22,7 @@ from rules.ruleset import INDEX_FROM_ROWS, NO_INDEX, Bucket, RuleSet, compile_ru
 from rules.straight import Left
 from rules.trace import EntryTrace, Trace, Verdict, cut
 from rules.tracing import TracedPass
-from rules.truth import Lack, RowTruth
+from rules.truth import Lack, Open
 from rules.vocabulary import Vocabulary
 from tickets.values import JSON
 
@@ -102,8 +103,6 @@ def decide(
 
 
 _NONE: frozenset[int] = frozenset()
-#: Makes one in half the time: an answer that is unknown is lacking in many rows.
-_SKIPPED = tuple.__new__
 
 
 def fired_straight(
@@ -128,13 +127,15 @@ def fired_straight(
     fired: list[str] = []
     staged: dict[str, JSON] = {}
     asked = _NONE
+    undecided: list[tuple[int, CompiledCondition]] = []
+    alone: list[tuple[int, Open]] = []
     if lacked is not None:
-        asked = frozenset(places(open))
-        skipped: list[Skipped] = []
-        without: dict[str, dict[str, None]] = {}
-        some: dict[str, None] = {}
-        last: RowTruth = False
-        table_end = 0
+        easy = bucket.easy(str(kind))
+        match, undecided, odd = lacked.split(open & easy)
+        sure |= match
+        open = odd | open & ~easy
+        if open:
+            asked = frozenset(places(open))
     for bit in places(sure | open):
         if bit < behind:
             continue
@@ -142,26 +143,16 @@ def fired_straight(
         _, _, end, of, first, key, name, value, what = record
         if of != kind and of != "any":
             continue
-        if lacked is not None and bit in asked:
-            if not end or end != table_end:
-                table = bucket.tables[bucket.owner[bit]]
-                if not end or waits(table, wait_over):
-                    return None
-                table_end, last = end, False
-                some = without[table.entry.code] = {}
+        if bit in asked and lacked is not None:
+            if not end or waits(bucket.tables[bucket.owner[bit]], wait_over):
+                return None
             truth = lacked.truth(bit)
             if truth is False:
                 continue
             if truth is not True:
-                if truth is not last:
-                    # Many rows lack the same, and share what says so.
-                    last, lack = truth, Lack.of(truth)
-                    if lack.error:
-                        return None
-                    some |= dict.fromkeys(lack.without)
-                    lookups, reason, _, _ = lack
-                if key not in held:
-                    skipped.append(_SKIPPED(Skipped, (key, lookups, reason, False)))
+                if truth.failed:
+                    return None
+                alone.append((bit, truth))
                 continue
         if first:
             behind = end
@@ -176,14 +167,40 @@ def fired_straight(
             return None
         staged[name] = value
         planned.append(what)
-    if lacked is None:
-        return decided(why, tuple(planned), tuple(fired), staged)
-    if len(without) > MAX_NOTES:
-        return None
-    notes = tuple([cut(f"{code} was decided without {', '.join(one)}") for code, one in without.items() if one])
-    made = decided(why, tuple(planned), tuple(fired), staged)
-    made.skipped, made.notes = tuple(skipped), notes
-    return made
+    lacks = None
+    if undecided or alone:
+        if len(bucket.tables) > MAX_NOTES:
+            bits = [bit for rows, _ in undecided for bit in places(rows)] + [bit for bit, _ in alone]
+            if len({bucket.owner[bit] for bit in bits}) > MAX_NOTES:
+                return None
+        lacks = (_lack, bucket, lacked, undecided, alone, held)
+    return decided(why, tuple(planned), tuple(fired), staged, lacks)
+
+
+def _lack(
+    bucket: Bucket,
+    lacked: Lacked,
+    undecided: Sequence[tuple[int, CompiledCondition]],
+    alone: Sequence[tuple[int, Open]],
+    held: frozenset[str],
+) -> tuple[tuple[Skipped, ...], tuple[str, ...]]:
+    """The rows that could not be decided, in order, and a note for each table that was decided without an answer.
+
+    Many rows lack the same; what each of those that were asked `alone` lacks stands beside it."""
+    said = [(bit, Lack.of(truth)) for bit, truth in alone]
+    for rows, condition in undecided:
+        lack = Lack.of(lacked.why(condition))
+        said += [(bit, lack) for bit in places(rows)]
+    said.sort(key=lambda one: one[0])
+    skipped: list[Skipped] = []
+    without: dict[str, dict[str, None]] = {}
+    for bit, lack in said:
+        without.setdefault(bucket.tables[bucket.owner[bit]].entry.code, {}).update(dict.fromkeys(lack.without))
+        key = bucket.key(bit)
+        if key not in held:
+            skipped.append(Skipped(key, lack.lookups, lack.reason, False))
+    notes = [cut(f"{code} was decided without {', '.join(one)}") for code, one in without.items() if one]
+    return tuple(skipped), tuple(notes)
 
 
 def _why(

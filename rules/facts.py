@@ -16,7 +16,8 @@ from tickets.values import JSON, JsonText, json_problem, json_text
 FACTS_SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though nobody changes it: one is made for every answer that an event lacks.
+@dataclass(slots=True, unsafe_hash=True)
 class LookupKey:
     """One question to a connection: the operation and its inputs, sorted by name."""
 
@@ -47,7 +48,7 @@ class Missing:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Unknown:
     """Nobody can say yet, or at all.
 

@@ -484,10 +484,9 @@ def lookup_key(
 
     `Missing` when an input has no value (nothing to ask with), `Unknown` when an input itself waits for an answer."""
     args: list[tuple[str, JSON]] = []
-    for name, source in sorted(spec.bind.items()):
-        if depth >= MAX_BIND_DEPTH:
-            raise UnknownField(f"{spec.name} takes {source!r} through more than {MAX_BIND_DEPTH} other lookups.")
-        bound = _bound(source, vocabulary, depth + 1)
+    for name, bound in _bound(spec, vocabulary, depth):
+        if isinstance(bound, str):
+            raise UnknownField(bound)
         reading = bound.read(facts)
         if isinstance(reading, Unknown):
             return reading
@@ -497,20 +496,30 @@ def lookup_key(
     return LookupKey(spec.connection, spec.operation, tuple(args))
 
 
-def _bound(source: str, vocabulary: Vocabulary, depth: int) -> Field:
-    """The field that an input is taken from; worked out once, for it is asked at every event that waits."""
-    named = ("bound", f"{depth} {source}")
+def _bound(spec: LookupSpec, vocabulary: Vocabulary, depth: int) -> Sequence[tuple[str, Field | str]]:
+    """The fields that the inputs are taken from, or why there is none, by the names of the inputs in order.
+
+    Worked out once, for they are asked for at every event that waits."""
+    named = ("bound", spec.name if not depth else f"{depth} {spec.name}")
     known = vocabulary.worked_out.get(named)
-    if known is None:
-        known = _field(source, vocabulary, depth)
-        if len(vocabulary.worked_out) < MAX_WORKED_OUT:
-            vocabulary.worked_out[named] = known
-    return cast(Field, known)
+    if isinstance(known, tuple) and known[0] is spec:
+        return cast("tuple[tuple[str, Field | str], ...]", known[1])
+    made: list[tuple[str, Field | str]] = []
+    for name, source in sorted(spec.bind.items()):
+        try:
+            if depth >= MAX_BIND_DEPTH:
+                raise UnknownField(f"{spec.name} takes {source!r} through more than {MAX_BIND_DEPTH} other lookups.")
+            made.append((name, _field(source, vocabulary, depth + 1)))
+        except UnknownField as error:
+            made.append((name, str(error)))
+    if len(vocabulary.worked_out) < MAX_WORKED_OUT:
+        vocabulary.worked_out[named] = (spec, tuple(made))
+    return made
 
 
 def _answer(spec: LookupSpec, path: str, vocabulary: Vocabulary, depth: int) -> Field:
     declared: FieldSpec = spec.fields[path]
-    parts = path.split(".")
+    parts, no_answer = path.split("."), f"{spec.label} has not answered yet"
 
     def read(facts: Facts) -> Reading:
         answer = facts.lookups.get(spec.name)
@@ -526,7 +535,7 @@ def _answer(spec: LookupSpec, path: str, vocabulary: Vocabulary, depth: int) -> 
             return question
         if answer is not None and state in ("ambiguous", "failed"):
             return Unknown(str(answer.get("reason") or f"{spec.label}: {state}"), question, worth_waiting=False)
-        return Unknown(f"{spec.label} has not answered yet", question, worth_waiting=True)
+        return Unknown(no_answer, question, worth_waiting=True)
 
     reads: frozenset[str] = frozenset()
     for source in spec.bind.values():

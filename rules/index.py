@@ -9,7 +9,7 @@ whose value makes no sense, rules out nothing: its rows are asked.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from enum import Enum
 from functools import reduce
 from operator import or_
@@ -82,9 +82,22 @@ def scan(parts: Sequence[Part]) -> Scan:
     return made
 
 
+class Sorted(NamedTuple):
+    """Rows by what they lack. Each number has the bits of rows; those in `seen` were sorted."""
+
+    seen: int = 0
+    odd: int = 0  # only their conditions can say
+    inside: int = 0  # they look at it in groups only, so that they match where another member holds
+    in_group: tuple[int, ...] = (0,) * MAX_GROUPS  # of these, for each of their groups those that look at it there
+    #: By words: the rows, and one of the conditions.
+    by_words: Mapping[str, tuple[int, CompiledCondition]] = {}
+
+
 class LackingRows(dict[int, Lacking]):
     """What rows lack while some fields are unknown together; worked out when first asked for and kept while there is
     room."""
+
+    sorted = Sorted()
 
     def __init__(self, index: RowIndex, names: Set[str]) -> None:
         super().__init__()
@@ -96,6 +109,28 @@ class LackingRows(dict[int, Lacking]):
             self._index.lacking_left -= 1
             self[bit] = made
         return made
+
+    def sort(self, rows: int) -> Sorted:
+        """These rows, and those that were asked for before, by what they lack."""
+        known = self.sorted
+        new = rows & ~known.seen
+        if not new:
+            return known
+        size = self._index.size
+        odd, inside, in_group, by_words = known.odd, known.inside, list(known.in_group), dict(known.by_words)
+        for bit in places(new):
+            _, one, _, words, groups, alone = self[bit]
+            if one is None:
+                odd |= 1 << bit
+                continue
+            inside |= 0 if alone else 1 << bit
+            for group in groups:
+                in_group[group // size - 1] |= 1 << bit
+            mine, first = by_words.get(words, (0, one))
+            by_words[words] = mine | 1 << bit, first
+        # All at once: of two threads that do this one is forgotten, and sorts its rows again.
+        self.sorted = Sorted(known.seen | new, odd, inside, tuple(in_group), by_words)
+        return self.sorted
 
 
 class Taken(Enum):
@@ -259,14 +294,15 @@ class RowIndex:
         # One text for all rows that say the same: no look at its letters then.
         return Lacking(left, asking[0], len(asking) > 1, intern(words.pop()), tuple(groups), alone)
 
-    def certain(self, facts: Facts, rows: int, lacking: Iterable[Part]) -> tuple[int, int, int]:
+    def certain(self, facts: Facts, rows: int, lacking: Mapping[Part, Look]) -> tuple[int, int, int]:
         """Of the rows that are left on these facts those that certainly match, and those that must be asked.
 
         Last those of the second that must be asked as a whole: of the others all holds that looks at what is known."""
         asked = rows & reduce(or_, [part.rows for part in lacking], self.open)
         compared, whole = rows & self.compared, asked & self.open
         if compared:
-            look = Look(facts, {})
+            # Whoever found out that nobody knows a value has read why.
+            look = next(iter(lacking.values()), None) or Look(facts, {})
             values, found = Values(self.parts, look), Found(self.parts, look)
             for bit in places(compared):
                 try:

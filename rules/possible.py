@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Sequence
 
+from rules.compiled import CompiledCondition
 from rules.facts import Facts
 from rules.index import RowIndex
 from rules.look import Look
@@ -37,6 +38,12 @@ class Lacked:
         look = next(iter(lacking.values()), None) or Look(facts, {})
         return cls(index, look, frozenset([part.place for part in lacking]), sets, whole)
 
+    def why(self, condition: CompiledCondition) -> Open:
+        """What a condition says that cannot be decided."""
+        answer = condition.ask(self._look)
+        assert not isinstance(answer, bool)
+        return Open.leaf(answer)
+
     def truth(self, bit: int) -> RowTruth:
         """What the conditions of this row say."""
         if self._whole and self._whole >> bit & 1:
@@ -60,6 +67,32 @@ class Lacked:
             if not known.failed:  # an error is the condition's own
                 self._known[look.may_wait][words] = known
         return known
+
+    def split(self, rows: int) -> tuple[int, list[tuple[int, CompiledCondition]], int]:
+        """Of these rows the bits of those that match, of those that cannot be decided, by a condition that says why,
+        and of those that must be asked one by one. For as long as nothing was staged."""
+        sets, look = self._sets, self._look
+        if sets is None:
+            return 0, [], rows
+        _, odd, inside, in_group, by_words = self._rows.sort(rows & ~self._whole)
+        one_by_one = rows & (self._whole | odd)
+        rows ^= one_by_one
+        match, begin = rows & inside, self._index.size
+        for some in in_group:
+            if match & some:
+                # Those of which another member holds, and those that do not look at it in this group.
+                match ^= match & some & ~(sets >> begin)
+            begin += self._index.size
+        rows ^= match
+        undecided = []
+        for some, one in by_words.values():
+            mine = rows & some
+            if mine:
+                if one.surely_lacks(look):
+                    undecided.append((mine, one))
+                else:
+                    one_by_one |= mine  # an odd value, of which each says something else
+        return match, undecided, one_by_one
 
 
 class Possible:

@@ -21,6 +21,7 @@ from rules.straight import Left, Straight
 from rules.table import EVERY_TIME, Clause, HitPolicy, Member, Table
 from rules.vocabulary import Vocabulary
 from tickets.events import EventKind
+from tickets.item import ItemKind
 from tickets.values import JSON
 
 #: From how many rows for one kind of event on it pays to follow what rules stage for all rows together; of fewer the
@@ -143,7 +144,8 @@ Swept: TypeAlias = tuple[Ready, int, int, str, bool, str, str, JSON, Planned | N
 
 @dataclass(slots=True)
 class Bucket:
-    """The tables that events of one kind may run, in order, and the index of their rows. Only `look` ever changes.
+    """The tables that events of one kind may run, in order, and the index of their rows. Only `look` ever changes,
+    and what is made when first needed.
 
     There is a bit for each row; in a long list one for each otherwise row, too, which is always possible."""
 
@@ -158,6 +160,7 @@ class Bucket:
     #: The rows that can match, whatever triggers their table; only for facts on which nothing was staged. Whatever it
     #: raises, a value is so odd that nothing is said.
     look: Straight = field(init=False, repr=False, compare=False)
+    _easy: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.look = self._look_first if self.index is None else self._look_of_many
@@ -202,6 +205,25 @@ class Bucket:
             *single,
         )
         return known
+
+    def easy(self, kind: str) -> int:
+        """The bits of rows that count for themselves on an item of this kind, and whose table waits for nothing."""
+        known = self._easy.get(kind)
+        if known is None:
+            known = 0
+            for place, table in enumerate(self.tables):
+                simple = _is_plain(table) and not table.otherwise_key and not table.stops
+                if simple and table.table.hit is not HitPolicy.FIRST and table.table.wait_s == 0:
+                    mine = (1 << len(table.rows)) - 1
+                    known |= mine << self.begins[place] if table.table.kind in (kind, "any") else 0
+            if len(self._easy) <= len(ItemKind):
+                self._easy[kind] = known
+        return known
+
+    def key(self, bit: int) -> str:
+        """The key of the row with this bit."""
+        place = self.owner[bit]
+        return self.tables[place].rows[bit - self.begins[place]].key
 
     def rows_index(self) -> RowIndex:
         if self.index is not None:

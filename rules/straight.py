@@ -7,8 +7,6 @@ when a row that looks at it is left. What rules stage meanwhile is followed else
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import reduce
-from operator import or_
 from typing import Any, TypeAlias
 
 from rules.facts import Facts
@@ -89,10 +87,14 @@ def _made(
             lines += guarded(part, [f"left &= {seen}"])
         elif part not in plain and part not in texts:
             lines += guarded(part, looked_up(part, names, keeps, more(part)))
-    lines += _fail(groups, names)
+    # The groups that may hold by what nobody knows, of which none is said not to hold.
+    may_hold = "may_hold = groups_of(lacking) if lacking else 0"
+    lines += [may_hold, *_fail(groups, names)]
     # Subjects before bodies: the shorter may leave no row that looks at the longer.
     for part in sorted(texts, key=lambda part: part.field.type is not FieldType.TEXT):
         lines += guarded(part, looked_up(part, names, keeps, more(part)))
+    asks_texts = any("unknown(" in line for part in texts for line in looked_up(part, Names(), keeps, more(part)))
+    lines += [may_hold] if asks_texts else []
     lines += _fail(groups_in_text, names)
     lines += [
         f"rows = left & {names.of(all_rows)}",
@@ -101,7 +103,7 @@ def _made(
     asks = any("unknown(" in line for line in lines)
     begin = ["lacking = {}" if asks else "lacking = NONE"]
     if not asks:
-        lines = [line.replace(_OPEN, "left") for line in lines]
+        lines = [line.replace(_OPEN, "left") for line in lines if line != may_hold]
     for source in sorted({part.field.place[0] for part in looks if part.field.place}):
         begin.append(f"{source} = facts.{source}" + ("" if source in ("item", "event") else " or NONE"))
     if any("lookups." in line for line in lines):
@@ -117,8 +119,8 @@ def _made(
     return made
 
 
-#: The groups that do not hold for certain: none that may by what nobody knows.
-_OPEN = "(left & ~groups_of(lacking) if lacking else left)"
+#: The groups that do not hold for certain.
+_OPEN = "(left & ~may_hold if may_hold else left)"
 
 
 def _fail(groups: Groups, names: Names) -> list[str]:
@@ -132,7 +134,7 @@ def _fail(groups: Groups, names: Names) -> list[str]:
 
 def _unknown(part: Part, facts: Facts, lacking: dict[Part, Look]) -> int:
     """What a value leaves that takes more than a look; when nobody knows it, it is lacking, and leaves all."""
-    look = Look(facts, {})
+    look = next(iter(lacking.values()), None) or Look(facts, {})
     try:
         return part.whole ^ part.sets(part.read(look))
     except Exception:
@@ -142,7 +144,10 @@ def _unknown(part: Part, facts: Facts, lacking: dict[Part, Look]) -> int:
 
 def _groups_of(lacking: Iterable[Part]) -> int:
     """The groups that may hold by what nobody knows: they rule nothing out."""
-    return reduce(or_, [part.groups for part in lacking])
+    may_hold = 0
+    for part in lacking:
+        may_hold |= part.groups
+    return may_hold
 
 
 class Values(dict[int, Any]):

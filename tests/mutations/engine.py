@@ -282,8 +282,8 @@ MUTATIONS = (
     Mutation(
         "a group with something unknown in it is left to be asked",
         "rules/straight.py",
-        "    return reduce(or_, [part.groups for part in lacking])\n",
-        "    return 0\n",
+        "        may_hold |= part.groups\n",
+        "        pass\n",
         INDEX + "test_a_group_with_an_unknown_lookup_is_asked_and_one_that_holds_without_it_matches",
     ),
     Mutation(
@@ -380,27 +380,74 @@ MUTATIONS = (
             ),
             (
                 "a table that waits is left to a pass",
-                "not end or waits(table, wait_over):",
+                "not end or waits(bucket.tables[bucket.owner[bit]], wait_over):",
                 "not end:",
                 "test_a_table_that_waits_does_and_goes_on_without_the_answer_when_its_wait_is_over",
             ),
             (
                 "a table that the event is not for lacks nothing",
-                "not end or waits(table, wait_over):",
-                "waits(table, wait_over):",
+                "not end or waits(bucket.tables[bucket.owner[bit]], wait_over):",
+                "waits(bucket.tables[bucket.owner[bit]], wait_over):",
                 "test_a_table_that_the_event_is_not_for_lacks_nothing",
             ),
             (
                 "a held row that lacks an answer is not told of",
-                "                if key not in held:\n",
-                "                if True:\n",
+                "        if key not in held:\n",
+                "        if True:\n",
                 "test_a_held_row_that_lacks_an_answer_is_not_told_of",
             ),
             (
                 "an error is left to a pass",
-                "                    if lack.error:\n",
-                "                    if False:\n",
+                "                if truth.failed:\n",
+                "                if False:\n",
                 "test_an_answer_without_sense_is_an_error_and_told_as_one",
+            ),
+        )
+    ),
+    *(
+        Mutation(f"rows that lack an answer are taken together: {what}", path, text, other, STRAIGHT + test)
+        for what, path, text, other, test in (
+            (
+                "not those of a table that waits",
+                "rules/ruleset.py",
+                " and table.table.wait_s == 0:",
+                ":",
+                "test_a_table_that_waits_does_and_goes_on_without_the_answer_when_its_wait_is_over",
+            ),
+            (
+                "not those of a first table",
+                "rules/ruleset.py",
+                "if simple and table.table.hit is not HitPolicy.FIRST and",
+                "if simple and",
+                "test_a_first_table_skips_what_lacks_an_answer_up_to_the_row_that_fires",
+            ),
+            (
+                "not those for another kind of item",
+                "rules/ruleset.py",
+                ' << self.begins[place] if table.table.kind in (kind, "any") else 0',
+                " << self.begins[place]",
+                "test_a_table_for_another_kind_of_item_lacks_nothing",
+            ),
+            (
+                "not those that match by another member of a group",
+                "rules/possible.py",
+                "        rows ^= match\n",
+                "        match = 0\n",
+                "test_a_group_that_holds_by_what_is_known_lacks_nothing",
+            ),
+            (
+                "those of which a group does not hold lack something",
+                "rules/possible.py",
+                "                match ^= match & some & ~(sets >> begin)\n",
+                "                pass\n",
+                "test_a_group_that_holds_by_what_is_known_lacks_nothing",
+            ),
+            (
+                "not those that count as something without it",
+                "rules/compiled.py",
+                " or self.unknown not in (WhenUnknown.WAIT, WhenUnknown.SKIP):",
+                ":",
+                "test_a_condition_that_counts_as_something_without_an_answer_lacks_none",
             ),
         )
     ),

@@ -12,7 +12,7 @@ import pytest
 
 from rules.engine import Decision, Entry, RuleSet, Skipped, Wait, compile_ruleset, decide
 from rules.facts import LookupKey
-from rules.table import Table
+from rules.table import Table, WhenUnknown
 from tests.rules.desk import DESK, a_table, some_facts, tagging
 
 LISTS = pytest.mark.parametrize("index_from", [0, 1_000], ids=["long", "short"])
@@ -235,6 +235,35 @@ def test_a_table_that_the_event_is_not_for_lacks_nothing(index_from: int) -> Non
     fitting = an_asking_table([gold("r1", "high")], triggers=[{"on": "changed", "field": "ticket.subject"}])
     other = an_asking_table([gold("r1", "high")], "B", triggers=[{"on": "changed", "field": "ticket.priority"}])
     assert [one.row_key for one in as_a_pass(index_from, fitting, other, facts=changed).skipped] == ["A/r1"]
+
+
+@LISTS
+def test_a_table_for_another_kind_of_item_lacks_nothing(index_from: int) -> None:
+    tables = an_asking_table([gold("r1", "high")]), an_asking_table([gold("r1", "high")], "B", kind="task")
+    assert [one.row_key for one in as_a_pass(index_from, *tables).skipped] == ["A/r1"]
+
+
+@LISTS
+@pytest.mark.parametrize(("unknown", "fired"), [("match", ("A/r1", "A/r3")), ("no_match", ())])
+def test_a_condition_that_counts_as_something_without_an_answer_lacks_none(
+    index_from: int, unknown: str, fired: tuple[str, ...]
+) -> None:
+    table = an_asking_table([MIXED[0], MIXED[2], MIXED[3]])
+    columns = [replace(one, unknown=WhenUnknown(unknown)) if one.id == "tier" else one for one in table.columns]
+    decision = as_a_pass(index_from, replace(table, columns=tuple(columns)))
+    assert (decision.fired, decision.skipped, decision.notes) == (fired, (), ())
+
+
+@LISTS
+def test_rows_that_lack_different_answers_are_told_of_in_the_order_of_the_list(index_from: int) -> None:
+    vip = [{"all": [{"field": "crm.get_account.vip", "op": "is", "value": True}]}]
+    rows = [gold("r1", "high"), setting("r2", "low", groups=vip), gold("r3", "urgent"), setting("r4", "high")]
+    decision = as_a_pass(index_from, an_asking_table(rows), an_asking_table(rows[1:3], "B"))
+    assert [one.row_key for one in decision.skipped] == ["A/r1", "A/r2", "A/r3", "B/r2", "B/r3"]
+    assert decision.notes == (
+        "A was decided without erp.find_party, crm.get_account",
+        "B was decided without crm.get_account, erp.find_party",
+    )
 
 
 @LISTS
