@@ -563,6 +563,13 @@ MUTATIONS = (
         "tests/web/test_rules_python.py::test_who_may_not_edit_scripts_sees_the_python_and_makes_no_script",
     ),
     Mutation(
+        "what the jail refuses is parsed nowhere else",
+        "web/rules_python.py",
+        "    if not checked.ok:\n",
+        "    if False:\n",
+        "tests/web/test_rules_python.py::test_what_the_jail_refuses_is_told_in_its_words_and_parsed_nowhere_else",
+    ),
+    Mutation(
         "who may not edit rules makes no table of a script",
         "web/rules_python.py",
         "    if not me().may(PERMISSION):\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 
@@ -147,6 +148,20 @@ def test_a_script_that_says_more_is_told_line_by_line_and_no_table_made(
     assert "Make a table of it" not in page
     assert send(both, f"/scripts/{code}/table").status_code == 422
     assert [one.code for one in entries(desk)] == [code]
+
+
+def test_what_the_jail_refuses_is_told_in_its_words_and_parsed_nowhere_else(desk: Desk, both: FlaskClient) -> None:
+    content: dict[str, Any] = {
+        "source": 'if ticket.status == "open":\n    ticket._x\n',
+        "triggers": [{"on": "created"}],
+    }
+    with desk.services.db.write() as connection:
+        code = rule_list.create(connection, EntryKind.SCRIPT, "More", content, author="mia", now=desk.clock.now())
+    page = words(both.get(f"/scripts/{code}/table").text)
+    assert "Line 2: The attribute '_x' starts with an underscore" in html.unescape(page)
+    assert "A table only has" not in page
+    assert send(both, f"/scripts/{code}/table").status_code == 422
+    assert len(entries(desk)) == 1
 
 
 def test_of_a_table_that_no_script_can_say_none_is_made(desk: Desk, both: FlaskClient) -> None:
