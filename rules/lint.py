@@ -17,7 +17,7 @@ from rules.fields import Field, field, state_backed
 from rules.folding import fold
 from rules.operands import comparable, duration_s, list_names, with_lists
 from rules.operators import OPERATORS, Looks, Takes, type_for
-from rules.table import OTHERWISE, Condition, HitPolicy, Row, Step, Table
+from rules.table import OTHERWISE, Condition, HitPolicy, Row, Step, Table, WhenUnknown
 from rules.templates import text_problems
 from rules.vocabulary import Vocabulary
 from tickets.effects import AddTo, Effect, RemoveFrom, SetField
@@ -171,16 +171,18 @@ class _Cells:
     """The conditions of one row by field, ready to be compared."""
 
     def __init__(self, table: Table, row: Row, vocabulary: Vocabulary) -> None:
-        names = {column.id: column.field for column in table.columns}
+        columns = {column.id: column for column in table.columns}
         self.groups = row.groups
-        self.by_field: dict[str, list[tuple[Field | None, Condition]]] = {}
+        #: The last of each: whether it counts as a match while nobody knows the value.
+        self.by_field: dict[str, list[tuple[Field | None, Condition, bool]]] = {}
         for cell in row.conditions:
-            name = names[cell.column]
+            name = columns[cell.column].field
             try:
                 found: Field | None = field(name, vocabulary)
             except UnknownField:
                 found = None
-            self.by_field.setdefault(name, []).append((found, _expanded(cell, vocabulary)))
+            unknown = (found is None or found.outside) and columns[cell.column].unknown is WhenUnknown.MATCH
+            self.by_field.setdefault(name, []).append((found, _expanded(cell, vocabulary), unknown))
 
     def cover(self, other: _Cells) -> bool:
         """Whether every ticket that matches `other` matches this row too. Groups count as the same or as unlike."""
@@ -190,8 +192,8 @@ class _Cells:
             theirs = other.by_field.get(name)
             if theirs is None:
                 return False
-            for found, wide in mine:
-                if not any(_covers(found, wide, narrow) for _, narrow in theirs):
+            for found, wide, matches in mine:
+                if not any((matches or not without) and _covers(found, wide, narrow) for _, narrow, without in theirs):
                     return False
         return True
 

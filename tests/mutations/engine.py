@@ -686,6 +686,13 @@ MUTATIONS = (
         LINT + "test_a_cell_that_lets_something_through_covers_nothing",
     ),
     Mutation(
+        "a row that matches while nobody knows is reached",
+        "rules/lint.py",
+        "(matches or not without) and _covers(",
+        "_covers(",
+        LINT + "test_a_cell_that_matches_while_nobody_knows_is_only_covered_by_one_that_does[wait-match-False]",
+    ),
+    Mutation(
         "an otherwise row that is never reached is named",
         "rules/lint.py",
         "            if not row.conditions and not row.groups:\n",

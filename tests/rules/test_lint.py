@@ -9,7 +9,7 @@ import pytest
 
 from rules.lint import CHECKS, lint
 from rules.vocabulary import TemplateText
-from tests.rules.desk import DESK, a_table, tagging
+from tests.rules.desk import DESK, a_table, decided, some_facts, tagging
 
 COLUMNS = [
     {"id": "ch", "field": "ticket.channel"},
@@ -112,6 +112,32 @@ def test_a_wider_cell_covers_a_narrower_one(column: str, earlier: Any, later: An
 @pytest.mark.parametrize(("column", "earlier", "later"), DOES_NOT_COVER)
 def test_a_cell_that_lets_something_through_covers_nothing(column: str, earlier: Any, later: Any) -> None:
     assert findings([tagging("r1", **{column: earlier}), tagging("r2", **{column: later})]) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "covers"),
+    [
+        ("wait", "match", False),
+        ("skip", "match", False),
+        ("no_match", "match", False),
+        ("match", "match", True),
+        ("match", "wait", True),
+        ("wait", "no_match", True),
+    ],
+)
+def test_a_cell_that_matches_while_nobody_knows_is_only_covered_by_one_that_does(
+    first: str, second: str, covers: bool
+) -> None:
+    columns = [{"id": id, "field": "erp.find_party.tier", "unknown": how} for id, how in (("a", first), ("b", second))]
+    table = a_table([tagging("r1", a="gold"), tagging("r2", b="gold")], columns=columns, wait_s=0)
+    assert [one.code for one in lint(table, DESK)] == (["unreachable"] if covers else [])
+    # The engine says the same: of an answer that failed the second row knows as little as the first.
+    failed = some_facts(lookups={"erp.find_party": {"state": "failed", "reason": "No answer"}})
+    assert ("A01/r2" in decided(failed, table).fired) is not covers
+    # Nobody doubts the ticket's own fields.
+    own = [{"id": id, "field": "ticket.channel", "unknown": how} for id, how in (("a", first), ("b", second))]
+    table = a_table([tagging("r1", a="email"), tagging("r2", b="email")], columns=own)
+    assert [one.code for one in lint(table, DESK)] == ["unreachable"]
 
 
 def test_the_otherwise_row_behind_a_row_without_conditions_is_never_reached() -> None:
