@@ -10,7 +10,9 @@ from sqlalchemy import Connection, and_, or_, select, update
 
 from jobs.facts import args_key
 from jobs.tables import LookupRow
+from rules.facts import LookupKey
 from tickets.db import upsert
+from tickets.events import Event
 from tickets.values import JSON
 
 
@@ -68,3 +70,17 @@ def ask(
         .values(**asked)
     )
     return connection.execute(select(LookupRow.id).where(same)).scalar_one()
+
+
+def ask_for(connection: Connection, event: Event, key: LookupKey, now: datetime) -> int:
+    """Ask what the rules want to know to decide this event; the lookup's id."""
+    return ask(
+        connection,
+        event.item_id,
+        key.connection,
+        key.operation,
+        dict(key.args),
+        root=event.root_id,
+        depth=event.depth + 1,
+        now=now,
+    )

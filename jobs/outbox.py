@@ -43,7 +43,7 @@ from jobs.letters import (
 from jobs.mailboxes import server_for
 from jobs.portal_mail import NotWanted, is_reminder, portal_letter
 from jobs.queues import Work
-from jobs.rechecking import NotKnownNow
+from jobs.rechecking import NotKnownNow, have_asked
 from jobs.recipients import assignees, who_may_see
 from jobs.services import Services
 from jobs.suggestions import publish_itself
@@ -258,7 +258,11 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
             send_hook(services, row)
         else:
             _send_mail(services, row)
-    except (MailNotTaken, HookNotTaken, NotKnownNow) as error:
+    except NotKnownNow as unknown:
+        have_asked(services, unknown)
+        _later(services, row, token, str(unknown))
+        return 0
+    except (MailNotTaken, HookNotTaken) as error:
         _later(services, row, token, str(error))
         return 0
     except ChangeNotTaken as error:

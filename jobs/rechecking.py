@@ -9,19 +9,35 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from jobs.asking import ask_for
 from jobs.facts import gather
+from jobs.queues import Work
 from jobs.scripts_at_work import with_scripts_at_work
 from jobs.services import Services
 from rules.engine import decide
 from rules.errors import RulesError
+from rules.facts import LookupKey
 from tickets import store
 from tickets.events import Event
 from tickets.item import Item
 
 
 class NotKnownNow(Exception):
-    """What the row depends on is being found out, by a connected system that is asked again or a script at work: look
-    once more when that has answered."""
+    """What the row depends on is to be found out: by a script at work, or by connected systems, which `have_asked`
+    asks. Look once more when that has answered."""
+
+    def __init__(self, sentence: str, event: Event, lookups: tuple[LookupKey, ...] = ()) -> None:
+        super().__init__(sentence)
+        self.event, self.lookups = event, lookups
+
+
+def have_asked(services: Services, unknown: NotKnownNow) -> None:
+    """Ask what is not known, unless somebody does already: the answers of then may have been about another customer."""
+    with services.db.write() as connection:
+        for key in unknown.lookups:
+            ask_for(connection, unknown.event, key, services.clock.now())
+    if unknown.lookups:
+        services.queues.hint(Work.ENRICHMENT)
 
 
 def row_says_no(
@@ -48,7 +64,8 @@ def row_says_no(
     if row_key not in decision.fired:
         undecided = any(one.row_key == row_key and not one.failed for one in decision.skipped)
         if decision.wait is not None or (undecided and facts.writing):
-            raise NotKnownNow(f"the row of {code} that {did} depends on an answer that is awaited")
+            sentence = f"the row of {code} that {did} depends on an answer that is awaited"
+            raise NotKnownNow(sentence, event, decision.wait.lookups if decision.wait is not None else ())
         return f"the row of {code} that {did} does not match any more"
     return ""
 

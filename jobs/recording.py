@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from jobs import rows_set_aside
-from jobs.asking import ask
+from jobs.asking import ask_for
 from jobs.deciding import Outcome, Read, run_row_key, written_by
 from jobs.facts import args_key
 from jobs.holding import Held
@@ -52,7 +52,7 @@ def finish_event(
     until: datetime | None = None
     if wait is not None:
         for key in wait.lookups:
-            _ask_key(connection, read, key, now)
+            ask_for(connection, read.event, key, now)
         hints.add(Work.ENRICHMENT)
         until = _wait_until(read, wait.entry, wait.seconds, now)
         over = list(read.progress.get("over", ()))
@@ -116,19 +116,6 @@ def _wait_until(read: Read, entry: str, seconds: float | None, now: datetime) ->
     if stored and read.progress.get("at") == entry:
         return from_iso(str(stored))
     return now + timedelta(seconds=LONGEST_WAIT_S if seconds is None else min(seconds, LONGEST_WAIT_S))
-
-
-def _ask_key(connection: Connection, read: Read, key: LookupKey, now: datetime) -> int:
-    return ask(
-        connection,
-        read.event.item_id,
-        key.connection,
-        key.operation,
-        dict(key.args),
-        root=read.event.root_id,
-        depth=read.event.depth + 1,
-        now=now,
-    )
 
 
 def record(

@@ -13,9 +13,10 @@ from jobs.tables import LookupRow, OutboxRow
 from tests.builders import a_ticket
 from tests.connectors.upstream import Asked, Reply, as_json
 from tests.environment.redis import RedisServer
-from tests.jobs.desk import clock_of, item, let_write, table, work
+from tests.jobs.desk import clock_of, item, let_write, save, table, work
 from tests.jobs.workers import a_worker, until
 from tests.rows.changes import ADD_NOTE, FIND, Crm
+from tickets import people
 from tickets.values import utc_now
 
 NOTES = """
@@ -102,6 +103,26 @@ def test_a_change_whose_row_depends_on_what_is_being_asked_again_waits_for_the_a
     outbox.deliver(desk)
     assert (changes(desk), notes.done) == (["due", "due"], [])
     work(desk)
+    clock_of(desk).forward(minutes=2)
+    assert outbox.deliver(desk) == 2
+    assert len(notes.done) == 2
+
+
+def test_a_change_whose_row_depends_on_what_nobody_asked_has_it_asked(desk: Services, notes: Turning) -> None:
+    """The customer was put right before the change left: the answer was about somebody else."""
+    table(desk, NOTES)
+    ticket = a_ticket(desk.db, now=desk.clock.now()).item_id
+    work(desk)
+    with desk.db.write() as connection:
+        email = "somebody.else@example.com"
+        other = people.person_for(connection, email=email, name="", language="", now=desk.clock.now())
+    save(desk, ticket, customer=other)
+    work(desk)
+    assert notes.reads == 1
+    outbox.deliver(desk)
+    assert (changes(desk), notes.done) == (["due", "due"], [])
+    work(desk)
+    assert [one.query for one in notes.asked if one.method == "GET"][1:] == [{"email": email}]
     clock_of(desk).forward(minutes=2)
     assert outbox.deliver(desk) == 2
     assert len(notes.done) == 2

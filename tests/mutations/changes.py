@@ -26,6 +26,13 @@ MUTATIONS = (
         ANSWERS + "test_a_change_whose_row_depends_on_what_is_being_asked_again_waits_for_the_answer[sqlite]",
     ),
     Mutation(
+        "change: what nobody asked is asked",
+        "jobs/outbox.py",
+        "        have_asked(services, unknown)\n",
+        "",
+        ANSWERS + "test_a_change_whose_row_depends_on_what_nobody_asked_has_it_asked[sqlite]",
+    ),
+    Mutation(
         "change: only in systems that may be written to",
         "jobs/live.py",
         'if one.kind == "write" and one.allowed and one.connection not in webhooks',
