@@ -84,7 +84,7 @@ def index() -> ResponseReturnValue:
         return render_template(
             "replays.html",
             drafts=drafts,
-            chosen=set(request.args.getlist("draft")) or {one.code for one in drafts},
+            chosen=set(request.args.getlist("draft")) or {one.code for one in drafts[: replays.MOST_DRAFTS]},
             days=DAYS,
             tickets=TICKETS,
             which=_which(),

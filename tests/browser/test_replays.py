@@ -36,7 +36,7 @@ def test_a_replay_is_asked_for_followed_and_read(served: Served, visit: Visit) -
     visitor.picture("replays-form", full=True)
     box = page.get_by_role("checkbox", name="Money is urgent")
     expect(box).to_be_checked()
-    page.get_by_role("button", name="Replay").focus()
+    page.get_by_role("button", name="Start the replay").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#replay > p[role=status]")).to_contain_text("0 of 2 tickets are played")
     page.get_by_role("button", name="Stop").focus()

@@ -266,6 +266,22 @@ def test_the_draft_of_an_open_table_leads_to_its_replay(desk: Desk, manager: Fla
     assert re.findall(r'value="(\w+)" checked', manager.get("/rules/replay?draft=A02").text)[:1] == ["A02"]
 
 
+def test_no_more_drafts_are_chosen_for_a_person_than_can_be_played(
+    desk: Desk, manager: FlaskClient, past: dict[str, int]
+) -> None:
+    with desk.services.db.write() as connection:
+        for n in range(20):
+            table: dict[str, JSON] = {**TRIAGE, "name": f"Another {n}"}
+            rule_list.create(connection, EntryKind.TABLE, f"Another {n}", table, author="ana", now=desk.clock.now())
+    form = manager.get("/rules/replay").text
+    offered, chosen = (re.findall(rf'name="draft" value="(\w+)"{end}', form) for end in ("", " checked"))
+    assert (len(offered), len(chosen)) == (22, 20)
+    status, said = begin(manager, *offered)
+    assert (status, "At most 20 drafts are put in place. Nothing was started." in said) == (422, True)
+    assert count(desk) == 0
+    assert begin(manager, *chosen)[0] == 303
+
+
 def test_each_kind_is_offered_with_its_own_statuses(desk: Desk, manager: FlaskClient, past: dict[str, int]) -> None:
     form = manager.get("/rules/replay").text
     offered = re.findall(r'<option value="(\w+:?\w*)">((?:Tickets|Projects|Timesheets)[^<]*)<', form)
