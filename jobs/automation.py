@@ -55,12 +55,20 @@ ERROR_CHARS = 2_000
 TOGETHER_FROM_S = 0.002
 #: Seconds of the processor for deciding, and for writing, after which what is left of such a round waits for the next.
 TOGETHER_S = 0.05
+#: Events that share the commit of the one before them at most, and seconds of the processor after which no more do.
+FOLLOWING, FOLLOWING_S = 16, 0.02
 #: The error of an event whose workers never came back to say one.
 CUT_OFF = "The process that handled it was cut off, again and again: it died, or took too long"
 
 
 class RevisionChanged(Exception):
     """What the decision stood on changed while it was made. Nothing was written; it is decided again."""
+
+
+class FollowingFailed(Exception):
+    """An event that was to share the commit of the one before it could not be handled; nothing was written of either.
+
+    The first goes by itself then, and so does this one, where it is counted."""
 
 
 def drain(services: Services, *, budget_s: float | None = None) -> int:
@@ -100,7 +108,8 @@ def _work(services: Services, db: Transactions, claim: lanes.Claim, hand: Hand) 
     for item_id in rest:
         hand.item_id = item_id
         try:
-            handled += work_lane(services, claim.token, item_id, suspect=item_id in claim.suspects, db=db)
+            suspect, alone = item_id in claim.suspects, item_id in claim.cut_off
+            handled += work_lane(services, claim.token, item_id, suspect=suspect, alone=alone, db=db)
         except Fenced:
             log.warning("lane.fenced", extra={"item": item_id})
     return handled
@@ -121,6 +130,7 @@ def work_together(services: Services, db: Transactions, claim: lanes.Claim, hand
             break  # nothing is left but what goes alone
         done: list[Made] = []
         left: list[int] = []
+        open_still: list[int] = []
         end = time.thread_time() + TOGETHER_S
         with db.write() as connection:
             for one in made:
@@ -131,6 +141,7 @@ def work_together(services: Services, db: Transactions, claim: lanes.Claim, hand
                 try:
                     with connection.begin_nested():
                         _settle(services, connection, claim.token, one)
+                        settled = [one, *_settle_following(services, connection, claim.token, one)]
                 except (OperationalError, BaseTimeoutException):
                     raise
                 except Exception as error:
@@ -138,12 +149,14 @@ def work_together(services: Services, db: Transactions, claim: lanes.Claim, hand
                         raise
                     alone.append(item_id)
                 else:
-                    done.append(one)
+                    done += settled
+                    if settled[-1].more:
+                        open_still.append(item_id)
             hand.item_id = 0
         for one in done:
             _tell(services, one)
         handled += len(done)
-        going = [*(one.read.event.item_id for one in done if one.more), *left, *later]
+        going = [*open_still, *left, *later]
     return handled, tuple(sorted(alone, key=claim.items.index))
 
 
@@ -186,12 +199,19 @@ def _decided_together(
 
 
 def work_lane(
-    services: Services, token: str, item_id: int, *, suspect: bool = False, db: Transactions | None = None
+    services: Services,
+    token: str,
+    item_id: int,
+    *,
+    suspect: bool = False,
+    alone: bool = False,
+    db: Transactions | None = None,
 ) -> int:
     """Handle the lane's events in order until none is left or one waits. Raises `Fenced`.
 
-    `suspect`: workers were cut off here again and again, so that this try is counted before it begins. `db` is the
-    connection to go on with, None for any."""
+    `suspect`: workers were cut off here again and again, so that this try is counted before it begins. `alone`: a
+    worker was, so that no event shares the commit of another and the one that ends its workers is the lane's first.
+    `db` is the connection to go on with, None for any."""
     if db is None:
         db = services.db
     handled = 0
@@ -208,16 +228,19 @@ def work_lane(
                 if _release_if_empty(services, db, token, item_id):
                     return handled
                 continue
-            more = _handle(services, db, token, read)
+            done, more = _handle(services, db, token, read, alone=alone)
         except RevisionChanged:
+            continue
+        except FollowingFailed:
+            alone = True
             continue
         except (Fenced, OperationalError, BaseTimeoutException):
             raise  # not the event's fault: the lane is another's, the database is away, or RQ's time is up
         except Exception as error:
             if row is None or (isinstance(error, DBAPIError) and error.connection_invalidated):
                 raise
-            more = _failed(services, db, token, item_id, row, error)
-        handled += 1
+            done, more = 1, _failed(services, db, token, item_id, row, error)
+        handled += done
         if not more:
             return handled
 
@@ -232,15 +255,20 @@ def _release_if_empty(services: Services, db: Transactions, token: str, item_id:
         return True
 
 
-def _handle(services: Services, db: Transactions, token: str, read: Read) -> bool:
-    """Decide and commit one event. True when the lane may hold more to do at once."""
+def _handle(services: Services, db: Transactions, token: str, read: Read, *, alone: bool) -> tuple[int, bool]:
+    """Decide and commit one event and, unless it goes `alone`, those behind it that change nothing.
+
+    How many they are, and whether the lane may hold more to do at once."""
     if read.awaited is not None and not wait_is_over(services, read):
-        return _wait_on(services, db, token, read)
-    made = _make(read)
+        return 1, _wait_on(services, db, token, read)
+    made = [_make(read)]
     with db.write() as connection:
-        _settle(services, connection, token, made)
-    _tell(services, made)
-    return made.more
+        _settle(services, connection, token, made[0])
+        if not alone:
+            made += _settle_following(services, connection, token, made[0])
+    for one in made:
+        _tell(services, one)
+    return len(made), made[-1].more
 
 
 @dataclass(slots=True)
@@ -326,6 +354,32 @@ def _settle_unchanged(services: Services, connection: Connection, token: str, ma
     record(connection, read, made.decision, (), None, made.decide_us, now, waits=False)
     automove.tell_owners(connection, read, now, longest=services.settings.depth_per_root)
     made.more = lane.last_seq > event.seq
+
+
+def _settle_following(services: Services, connection: Connection, token: str, made: Made) -> list[Made]:
+    """On SQLite: the lane's next events for as long as they change nothing, in the transaction of the one before them.
+
+    What a rule changed is the next event of its lane, and mostly no rule looks at it; that and its cause are one wait
+    for the disk. Raises `FollowingFailed`: then the transaction is given up."""
+    settled: list[Made] = []
+    end = time.thread_time() + FOLLOWING_S
+    try:
+        while services.db.is_sqlite and made.more and len(settled) < FOLLOWING and time.thread_time() < end:
+            following = lanes.next_with_item(connection, made.read.event.item_id)
+            if following is None or following.row.kind not in _PLAIN or following.row.progress:
+                break
+            made = _make(read_next(services, connection, following, services.clock.now()))
+            if not _changes_nothing(made):
+                break  # decided again by itself, on what is true then
+            _settle_unchanged(services, connection, token, made, services.clock.now())
+            settled.append(made)
+    except (OperationalError, BaseTimeoutException):
+        raise
+    except Exception as error:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise
+        raise FollowingFailed from error
+    return settled
 
 
 def _tell(services: Services, made: Made) -> None:

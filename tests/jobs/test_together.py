@@ -28,8 +28,9 @@ LONG_S = 600.0
 
 @pytest.fixture
 def desk(make_database: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
-    """On SQLite, where every commit counts as one that waited."""
+    """On SQLite, where every commit counts as one that waited; of a lane one event at a time."""
     monkeypatch.setattr(automation, "TOGETHER_FROM_S", 0.0)
+    monkeypatch.setattr(automation, "FOLLOWING", 0)
     monkeypatch.setattr(automation, "TOGETHER_S", LONG_S)
     with a_working_desk(make_database("sqlite"), tmp_path) as services:
         table(services, TRIAGE)

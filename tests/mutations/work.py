@@ -6,6 +6,7 @@ from tests.mutations.mutation import Mutation
 
 AUTOMATION = "tests/jobs/test_automation.py::"
 TOGETHER = "tests/jobs/test_together.py::"
+FOLLOWING = "tests/jobs/test_following.py::"
 LOOKUPS = "tests/jobs/test_enrichment.py::"
 RUNS = "tests/jobs/test_runs.py::"
 FAULTS = "tests/jobs/test_fault_points.py::"
@@ -116,6 +117,20 @@ MUTATIONS = (
         "    if read.desk.revision != lane.revision:\n        raise RevisionChanged\n",
         "",
         AUTOMATION + "test_a_version_that_comes_while_nothing_is_decided_about_an_event_decides_it[sqlite]",
+    ),
+    Mutation(
+        "what follows goes alone where a worker was cut off",
+        "jobs/automation.py",
+        "        if not alone:\n            made += ",
+        "        if True:\n            made += ",
+        FOLLOWING + "test_where_a_worker_was_cut_off_no_event_shares_a_commit",
+    ),
+    Mutation(
+        "what follows and acts is decided by itself",
+        "jobs/automation.py",
+        "            if not _changes_nothing(made):\n",
+        "            if False:\n",
+        FOLLOWING + "test_an_event_on_which_a_rule_acts_has_a_commit_of_its_own",
     ),
     Mutation(
         "an answer between reading and committing",
