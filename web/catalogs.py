@@ -23,12 +23,14 @@ from babel.support import Translations
 
 from connectors.registry import CONNECTORS
 from connectors.system import System
+from jobs.system_texts import SYSTEM_TEXTS
 from rules import actions, fields, operators, triggers
 from rules import compiled as compiled_rules
 from rules.fields import field as field_by_key
 from rules.parse import KINDS
 from rules.vocabulary import Vocabulary
 from tickets import item, kinds
+from web.recipes import recipes
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +99,10 @@ def _of_catalogues() -> Iterator[str]:
     for system in CONNECTORS.values():
         if system.kind not in _OWN_OPERATIONS:
             yield from _of_operations(system)
+    for shipped in recipes().values():
+        yield from (shipped.name, shipped.doc)
+    for text in SYSTEM_TEXTS.values():
+        yield from (text.name, text.when)
     yield from compiled_rules.GROUP_WORDS.values()
     yield from KINDS.values()
     for trigger in triggers.TRIGGERS.values():

@@ -17,10 +17,11 @@ from tickets import journal
 from tickets.item import ItemKind
 from tickets.kinds import KIND_PLURALS
 from web import rules_document as documents
-from web import rules_store, rules_words, scripts_content, shipped
+from web import rules_store, rules_words, scripts_content
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.recipes import recipes
 from web.replays_pages import lab
 from web.rules_counts import counts
 from web.rules_dock import dock
@@ -122,7 +123,7 @@ def _line(stored: Stored, vocabulary: Vocabulary) -> Line:
 @needs(PERMISSION)
 def new() -> ResponseReturnValue:
     """What a new table can begin with: nothing, or a recipe."""
-    return render_template("rules_new.html", triggers=TRIGGERS, recipes=shipped.recipes())
+    return render_template("rules_new.html", triggers=TRIGGERS, recipes=recipes())
 
 
 @pages.post("/rules")
@@ -135,10 +136,10 @@ def create() -> ResponseReturnValue:
     trigger = request.form.get("trigger", "created")
     draft = documents.blank(name, trigger if trigger in TRIGGERS else "created")
     if "recipe" in request.form:
-        recipe = shipped.recipes().get(request.form["recipe"])
+        recipe = recipes().get(request.form["recipe"])
         if recipe is None:
             abort(404)
-        draft = recipe.draft
+        draft = {**recipe.draft, "name": name}
     with services().db.write() as connection:
         code = rule_list.create(connection, EntryKind.TABLE, name, draft, author=me().key, now=now())
     return redirect(url_for("rules.editor.table", code=code))

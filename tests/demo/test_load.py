@@ -33,6 +33,7 @@ from tickets.tables import EventRow, History, Lane, Message, WorkItem
 from tickets.values import JSON
 from tickets.visibility import visible
 from web import shipped
+from web.recipes import recipes
 
 
 def count(connection: Connection, column: Any, *where: ColumnElement[bool] | InstrumentedAttribute[bool]) -> int:
@@ -119,7 +120,7 @@ def test_what_ships_is_python_that_the_sandbox_takes_and_reads_back_as_the_same(
         known = live.load(connection, rule_list.revision(connection))
     shipping: dict[str, Mapping[str, Any]] = {name: demo_desk.table(name) for name in demo_desk.TABLES}
     shipping |= {one.code: one.content for one in shipped.defaults()}
-    shipping |= {key: {**one.draft, "code": "R1"} for key, one in shipped.recipes().items()}
+    shipping |= {key: {**one.draft, "code": "R1"} for key, one in recipes().items()}
     words = known.vocabulary
     shipping = {name: data for name, data in shipping.items() if not problems(data, words)}
     assert len(shipping) > 10

@@ -9,7 +9,7 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 from redis import Redis
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from jobs.demo import desk as demo_desk
 from jobs.intake import add_mailbox
@@ -25,6 +25,7 @@ from tests.web.test_rules_editor import text_of, words
 from tickets.tables import Team, TeamMember, User
 from tickets.values import JSON
 from web import shipped
+from web.recipes import RECIPES, recipes
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def off(ana: FlaskClient, code: str) -> None:
 
 def from_recipe(desk: Desk, ana: FlaskClient, recipe: str) -> str:
     """A table begun with a recipe and published, by page; its code."""
-    name = shipped.recipes()[recipe].name
+    name = recipes()[recipe].name
     code = send(ana, "/rules", {"recipe": recipe, "name": name}).headers["Location"].rpartition("/")[2]
     with desk.services.db.read() as connection:
         seen = rule_list.entry(connection, code).draft_count
@@ -194,8 +195,8 @@ def test_at_least_twelve_recipes_are_offered_and_each_makes_a_draft_that_decides
     desk: Desk, ana: FlaskClient
 ) -> None:
     page = text_of(ana.get("/rules/new"))
-    assert len(shipped.RECIPES) >= 12
-    for recipe in shipped.recipes().values():
+    assert len(RECIPES) >= 12
+    for recipe in recipes().values():
         assert recipe.doc[0].isupper()
         assert recipe.doc[-1] == "."
         assert f'name="recipe" value="{recipe.key}"' in page
@@ -206,9 +207,23 @@ def test_at_least_twelve_recipes_are_offered_and_each_makes_a_draft_that_decides
     assert send(ana, "/rules", {"recipe": "no_such", "name": "x"}).status_code == 404
 
 
-@pytest.mark.parametrize("recipe", shipped.RECIPES)
+def test_recipes_and_the_tables_they_make_are_named_in_the_language_of_the_reader(desk: Desk, ana: FlaskClient) -> None:
+    with desk.services.db.write() as connection:
+        connection.execute(update(User).where(User.key == "ana").values(language="fr"))
+    page = text_of(ana.get("/rules/new"))
+    assert "Annulations" in words(page)
+    assert "Une règle, plusieurs effets" in words(page)
+    assert "Cancellations" not in page
+    location = send(ana, "/rules", {"recipe": "H6_several_actions", "name": "Annulations"}).headers["Location"]
+    with desk.services.db.read() as connection:
+        draft = rule_list.entry(connection, location.rpartition("/")[2]).draft
+    assert draft is not None
+    assert draft["name"] == "Annulations"
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_is_the_language_but_for_names_that_desks_choose(recipe: str) -> None:
-    found = problems({**shipped.recipes()[recipe].draft, "code": "A99"}, WORDS)
+    found = problems({**recipes()[recipe].draft, "code": "A99"}, WORDS)
     assert [one.message for one in found if "There is no" not in one.message] == []
 
 
