@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from tests.rows.desk import a_rule, switch
 from tests.rows.maildesk import MailDesk
 from tests.web.desk import NOW, Desk, send, token
-from tests.web.test_portal_doors import CAMILLE, MALLORY, a_request, counts, enter, post, status_of
+from tests.web.portal import CAMILLE, MALLORY, a_request, counts, enter, post, status_of
 from tickets import requests, tokens
 from tickets.tables import Brand, EventRow, Message, Person, RequestRow
 

@@ -21,7 +21,7 @@ from tests.environment.redis import RedisServer
 from tests.intake.mail import ADDRESS, MAILBOX, SECRET, a_mail, take
 from tests.rows.desk import item_named
 from tests.web.desk import Desk, a_desk, send, sign_in
-from tests.web.test_rules_editor import text_of, words
+from tests.web.pages import text_of, words
 from tests.web.test_settings import save
 from tests.web.test_shipped import said
 from tickets.tables import Brand

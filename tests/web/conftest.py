@@ -68,3 +68,11 @@ def manager(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
     assert sign_in(browser, desk.user("mara", "manager")).status_code == 302
     return browser
+
+
+@pytest.fixture
+def developer(desk: Desk, app: APIFlask) -> FlaskClient:
+    """A browser in which the developer Dev is signed in."""
+    browser = app.test_client()
+    assert sign_in(browser, desk.user("dev", "developer", name="Dev Ionescu")).status_code == 302
+    return browser

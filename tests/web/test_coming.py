@@ -8,7 +8,7 @@ from sqlalchemy import insert, select
 from jobs.erasure import erase
 from jobs.tables import LookupRow
 from tests.web.desk import Desk, send, token
-from tests.web.test_runs_pages import words
+from tests.web.pages import words
 from tickets.sla import Policy, Target
 from tickets.tables import SlaPolicy, WorkItem
 

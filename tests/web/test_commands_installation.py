@@ -12,8 +12,8 @@ import pytest
 from sandbox.client import Sandbox
 from tests.sandbox.hosts import a_host, wait_until
 from tests.sandbox.test_service import WITHOUT
+from tests.web.commands import flask
 from tests.web.desk import Desk
-from tests.web.test_commands_rules import flask
 from tickets import migrate
 from web import create_app
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from apiflask import APIFlask
-from click.testing import Result
 from sqlalchemy import update
 
 from connectors import store as connections
@@ -19,36 +18,17 @@ from rules import store as rule_list
 from rules.store import EntryRow
 from tests.builders import dump
 from tests.connectors.upstream import Upstream, as_json
+from tests.web.commands import TABLE, WELCOME, a_file, flask
 from tests.web.desk import TRIAGE, Desk
 from tickets.db import Database
 
-WELCOME = {"code": "E01", "name": "Welcome", "texts": {"en": {"subject": "Hi", "body": "Dear {{customer.name}}"}}}
 ENRICH = {"code": "S01", "name": "Enrich", "source": 'ticket.add_note("Looked at")\n'}
-TABLE: dict[str, Any] = {
-    **TRIAGE,
-    "code": "A01",
-    "steps": [*TRIAGE["steps"], {"id": "s3", "do": "post_message"}, {"id": "s4", "do": "run_script"}],
-    "rows": [
-        {"id": "r1", "if": {"c1": "chat"}, "then": {"s1": {"team": "sales"}, "s3": {"template": "E01"}}},
-        {"id": "r2", "if": {"c2": {"value": ["refund"]}}, "then": {"s1": {"team": "billing"}, "s4": {"script": "S01"}}},
-    ],
-}
 
 
 @pytest.fixture
 def desk(sandboxed_desk: Desk) -> Desk:
     """A desk whose scripts run in the session's sandbox."""
     return sandboxed_desk
-
-
-def flask(app: APIFlask, *arguments: object) -> Result:
-    return app.test_cli_runner().invoke(args=[str(one) for one in arguments])
-
-
-def a_file(folder: Path, data: object, name: str = "rules.yaml") -> Path:
-    path = folder / name
-    path.write_text(data if isinstance(data, str) else files.dump(data))
-    return path
 
 
 def everything() -> dict[str, Any]:

@@ -23,6 +23,7 @@ from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.web.desk import TRIAGE, Desk, a_desk, send, sign_in
+from tests.web.pages import words
 
 CANARY = "sk_test_canary_51Hxyz"
 
@@ -50,10 +51,6 @@ def crm() -> Iterator[Upstream]:
     server = Upstream(lambda _: as_json({"hello": "there"}))
     yield server
     server.close()
-
-
-def words(html: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def info(desk: Desk, name: str) -> ConnectionInfo:

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from tests.environment.databases import Kind, MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.web.desk import Desk, a_desk, send, sign_in
-from tests.web.test_ticket import text_of, ticket_page
+from tests.web.pages import readable, ticket_page
 from tickets import people, store
 from tickets.errors import ItemNotFound
 from tickets.events import Actor, ActorKind
@@ -56,11 +56,11 @@ def test_one_follows_and_unfollows_with_a_plain_form(desk: Desk, agent: FlaskCli
     item_id = desk.ticket("Refund")
     assert "Following" not in ticket_page(agent, item_id)
     assert send(agent, f"/tickets/{item_id}/follow", {"on": "1"}).location == f"/tickets/{item_id}"
-    page = text_of(ticket_page(agent, item_id))
+    page = readable(ticket_page(agent, item_id))
     assert "Following" in page
     assert "Followers Ana Nowak" in page
     send(agent, f"/tickets/{item_id}/follow", {"on": "0"})
-    assert "Followers" not in text_of(ticket_page(agent, item_id))
+    assert "Followers" not in readable(ticket_page(agent, item_id))
 
 
 def test_a_hidden_ticket_cannot_be_followed_or_seen(desk: Desk, agent: FlaskClient) -> None:
@@ -127,9 +127,9 @@ def test_the_automation_tab_shows_no_message_and_says_nothing(desk: Desk, agent:
 
 def test_the_menu_counts_my_tickets_with_something_new(desk: Desk, agent: FlaskClient) -> None:
     mine, other = desk.ticket("Mine", assignees=["ana"]), desk.ticket("Other")
-    assert "Inbox 1 new with a message you have not seen 1 open" in text_of(ticket_page(agent, mine))
+    assert "Inbox 1 new with a message you have not seen 1 open" in readable(ticket_page(agent, mine))
     send(agent, f"/tickets/{mine}/seen", {"up_to": newest_shown(ticket_page(agent, mine))})
-    assert "new with a message you have not seen" not in text_of(ticket_page(agent, other))
+    assert "new with a message you have not seen" not in readable(ticket_page(agent, other))
 
 
 def test_seen_reads_the_same_on_every_database_and_may_be_said_twice(

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, update
 from tests.environment.databases import Kind, MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.web.desk import Desk, a_desk, send
-from tests.web.test_ticket import text_of, ticket_page
+from tests.web.pages import readable, ticket_page
 from tickets import people
 from tickets.errors import BadValue, ItemNotFound
 from tickets.linking import MOST_LINKS, LinkKind
@@ -47,8 +47,8 @@ def test_a_link_stands_on_both_tickets_with_the_others_status(
     answer = send(agent, f"/tickets/{second}/links", {"way": way, "number": f" #{first} "})
     assert answer.location == f"/tickets/{second}"
     assert stored(desk) == [kept]
-    assert f"{here} 1 First Solved" in text_of(ticket_page(agent, second))
-    assert f"{there} 2 Second Open" in text_of(ticket_page(agent, first))
+    assert f"{here} 1 First Solved" in readable(ticket_page(agent, second))
+    assert f"{there} 2 Second Open" in readable(ticket_page(agent, first))
 
 
 def test_history_says_on_both_who_linked_and_unlinked(desk: Desk, agent: FlaskClient) -> None:
@@ -64,11 +64,11 @@ def test_history_says_on_both_who_linked_and_unlinked(desk: Desk, agent: FlaskCl
         (second, "links", {"before": None, "after": {"way": "part_of", "item": first}}, "Ana Nowak"),
     ]
     assert {(cause["kind"], cause["label"]) for cause in causes} == {("person", "Ana Nowak")}
-    assert "Ana Nowak linked: contains 2" in text_of(ticket_page(agent, first))
+    assert "Ana Nowak linked: contains 2" in readable(ticket_page(agent, first))
     send(agent, f"/tickets/{second}/links/1/remove")
     assert stored(desk) == []
-    assert "Ana Nowak unlinked: is part of 1" in text_of(ticket_page(agent, second))
-    assert "Ana Nowak unlinked: contains 2" in text_of(ticket_page(agent, first))
+    assert "Ana Nowak unlinked: is part of 1" in readable(ticket_page(agent, second))
+    assert "Ana Nowak unlinked: contains 2" in readable(ticket_page(agent, first))
 
 
 def test_a_link_changes_no_field_so_rules_about_changes_stay_quiet(desk: Desk, agent: FlaskClient) -> None:
@@ -125,7 +125,7 @@ def test_what_somebody_may_not_see_any_more_is_a_number_in_the_card_and_nameless
         connection.execute(update(WorkItem).where(WorkItem.id == second).values(team="ethics"))
     page = ticket_page(agent, first)
     assert "1 more is hidden from you" in page
-    assert "linked: relates to a ticket hidden from you" in text_of(page)
+    assert "linked: relates to a ticket hidden from you" in readable(page)
     assert "A secret subject" not in page
     assert f"/tickets/{second}" not in page
     before = events(desk)

@@ -12,7 +12,7 @@ from rules import store as rule_list
 from rules.operators import MAX_VALUES
 from rules.store import EntryKind
 from tests.web.desk import TRIAGE, Desk, send, sign_in
-from tests.web.test_rules_editor import edit, stored, text_of, words
+from tests.web.pages import edit, stored, text_of, words
 from tickets import journal, lists
 from tickets.lists import ListSpec
 from tickets.values import JSON

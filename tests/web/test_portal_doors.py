@@ -4,99 +4,29 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 from sqlalchemy import delete, func, select, update
-from werkzeug.test import TestResponse
 
 from jobs.tables import OutboxRow
 from tests.web.desk import Desk, send, token
+from tests.web.portal import CAMILLE, MALLORY, a_request, asked_for, counts, enter, post, secret, status_of
 from tickets import people, requests, tokens
 from tickets import store as items
 from tickets.attachments import NewAttachment
-from tickets.events import Actor, ActorKind, Cause
+from tickets.events import Actor, ActorKind
 from tickets.item import ItemKind
-from tickets.questions import questions_from
 from tickets.tables import (
-    Attachment,
     Blob,
     Message,
     Person,
     PersonAddress,
     PortalToken,
     RequestFile,
-    RequestRow,
     Seen,
-    WorkItem,
 )
-
-CAMILLE, MALLORY = "camille@customer.test", "mallory@customer.test"
-
-
-def secret(desk: Desk) -> str:
-    return desk.services.settings.keys.session
-
-
-def asked_for(desk: Desk, client: FlaskClient, email: str = CAMILLE) -> str:
-    """Ask for a way in; the salt of the token that was made for it."""
-    page = client.get("/portal/sign-in")
-    assert client.post("/portal/sign-in", data={"csrf_token": token(page), "email": email}).status_code == 303
-    with desk.services.db.read() as connection:
-        return connection.execute(
-            select(PortalToken.salt).where(PortalToken.purpose == "sign_in").order_by(PortalToken.id.desc()).limit(1)
-        ).scalar_one()
-
-
-def enter(desk: Desk, client: FlaskClient, email: str = CAMILLE) -> None:
-    """Go in by the link of the mail."""
-    link = "/portal/enter/" + tokens.text_of(secret(desk), asked_for(desk, client, email))
-    assert client.post(link, data={"csrf_token": token(client.get(link))}).location == "/portal/"
-
-
-def post(client: FlaskClient, path: str, data: Mapping[str, object] | None = None) -> TestResponse:
-    page = client.get("/portal/report")
-    return client.post(path, data={"csrf_token": token(page), **(data or {})})
-
-
-def a_request(
-    desk: Desk, email: str = CAMILLE, *, item: int | None = None, sign_in: bool = False, file: bool = False
-) -> tuple[int, str]:
-    """A request and the path of its link."""
-    questions = [{"key": "year", "label": "Which year?"}]
-    if file:
-        questions.append({"key": "paper", "label": "Your paper", "type": "file"})
-    with desk.services.db.write() as connection:
-        person = people.person_for(connection, email=email, name="", language="en", now=desk.clock.now())
-        made = requests.send(
-            connection,
-            requests.QuestionsToAsk("Papers", questions_from(questions), sign_in=sign_in),
-            person=person,
-            item=item,
-            key=f"test:{email}:{desk.clock.now()}:{item}",
-            cause=Cause("person", label="Ana"),
-            now=desk.clock.now(),
-        )
-        assert made is not None
-        number = tokens.new(connection, secret(desk), person=person, request=made, now=desk.clock.now())
-        salt = connection.execute(select(PortalToken.salt).where(PortalToken.id == number)).scalar_one()
-    return made, "/portal/answer/" + tokens.text_of(secret(desk), salt)
-
-
-def counts(desk: Desk) -> list[int]:
-    with desk.services.db.read() as connection:
-        return [
-            connection.execute(select(func.count()).select_from(one)).scalar_one()
-            for one in (Message, RequestFile, Attachment, WorkItem)
-        ]
-
-
-def status_of(desk: Desk, request: int) -> str:
-    with desk.services.db.read() as connection:
-        return connection.execute(select(RequestRow.status).where(RequestRow.id == request)).scalar_one()
-
 
 # Ways in -----------------------------------------------------------------------------------------------------------
 

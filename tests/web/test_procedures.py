@@ -13,7 +13,7 @@ from sqlalchemy import func, insert, select
 from rules import store as rule_list
 from tests.rows.desk import a_rule
 from tests.web.desk import Desk, send, sign_in
-from tests.web.test_portal_doors import enter
+from tests.web.portal import enter
 from tickets import attachments
 from tickets.questions import MOST_FILES
 from tickets.store import later_events

@@ -16,11 +16,16 @@ from rules.errors import no_such
 from sandbox.contract import Param, ParamType, type_problem
 from sandbox.messages import LANGUAGES, translated
 from tests.web.desk import Desk
-from tests.web.test_scripts_pages import a_script, desk, developer, text_of, words
+from tests.web.pages import text_of, words
+from tests.web.scripts import a_script
 from tickets.tables import EventRow, User
 from web.refusals import FAILURES, NOTES, PROBLEMS, REFUSALS, known, told
 
-__all__ = ["desk", "developer"]
+
+@pytest.fixture
+def desk(sandboxed_desk: Desk) -> Desk:
+    return sandboxed_desk
+
 
 ROOT = Path(__file__).parents[2]
 #: What raises sentences that a run or a step is refused with, by file: the names of what is given the sentence.

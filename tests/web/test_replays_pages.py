@@ -9,7 +9,6 @@ import re
 
 import pytest
 from apiflask import APIFlask
-from click.testing import Result
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
@@ -20,8 +19,9 @@ from jobs.tables import ReplayRow
 from rules import store as rule_list
 from rules.store import EntryKind
 from tests.builders import dump
+from tests.web.commands import flask
 from tests.web.desk import TRIAGE, Desk, send, sign_in
-from tests.web.test_runs_pages import words
+from tests.web.pages import words
 from tickets.values import JSON
 
 #: Behind the live table: what it gave to billing is tagged, and what is tagged is urgent.
@@ -84,10 +84,6 @@ def played(desk: Desk, browser: FlaskClient, *codes: str) -> str:
     while replays.carry_on(desk.services) is not None:
         pass
     return address
-
-
-def flask(app: APIFlask, *arguments: object) -> Result:
-    return app.test_cli_runner().invoke(args=[str(one) for one in arguments])
 
 
 def count(desk: Desk) -> int:

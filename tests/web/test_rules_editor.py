@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from rules import store as rule_list
-from rules.store import EntryKind, Stored
+from rules.store import EntryKind
 from rules.triggers import TRIGGERS
 from tests.builders import dump
 from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.pages import edit, stored, text_of, words
 
 
 @pytest.fixture
@@ -26,25 +26,6 @@ def manager(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
     assert sign_in(browser, email).status_code == 302
     return browser
-
-
-def stored(desk: Desk, code: str = "A01") -> Stored:
-    with desk.services.db.read() as connection:
-        return rule_list.entry(connection, code)
-
-
-def edit(client: FlaskClient, desk: Desk, code: str = "A01", /, **fields: object) -> TestResponse:
-    data = {"seen": stored(desk, code).draft_count, **{key.replace("__", "."): value for key, value in fields.items()}}
-    return send(client, f"/rules/{code}/edit", data)
-
-
-def text_of(answer: TestResponse) -> str:
-    return answer.get_data(as_text=True)
-
-
-def words(html: str) -> str:
-    """What a page says, without its tags."""
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 # The list --------------------------------------------------------------------------------------------------------

@@ -11,14 +11,16 @@ import pytest
 from apiflask import APIFlask
 
 from rules import files
-from rules import store as rule_list
-from rules.store import Stored
 from tests.builders import dump
+from tests.web.commands import TABLE, WELCOME, a_file, flask
 from tests.web.desk import Desk, send, sign_in
-from tests.web.test_commands_rules import TABLE, WELCOME, a_file, desk, flask
-from tests.web.test_scripts_tests import TEST
+from tests.web.scripts import TEST, stored
 
-__all__ = ["desk"]
+
+@pytest.fixture
+def desk(sandboxed_desk: Desk) -> Desk:
+    return sandboxed_desk
+
 
 SCRIPT: dict[str, Any] = {
     "code": "S01",
@@ -34,11 +36,6 @@ SCRIPT: dict[str, Any] = {
 
 def import_(app: APIFlask, folder: Path, data: Any, *options: str) -> Any:
     return flask(app, "rules", "import", a_file(folder, data), *options)
-
-
-def stored(desk: Desk, code: str = "S01") -> Stored:
-    with desk.services.db.read() as connection:
-        return rule_list.entry(connection, code)
 
 
 def changed(**parts: Any) -> dict[str, Any]:

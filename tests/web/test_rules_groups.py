@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,14 +10,15 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
-from rules.fields import Field, all_fields
-from rules.operators import OPERATORS, Operand, Operator, Takes, operators_for
-from rules.parse import MAX_TRIGGERS, parse_table
+from rules.fields import all_fields
+from rules.operators import OPERATORS, operators_for
+from rules.parse import MAX_TRIGGERS
 from rules.triggers import TRIGGERS
 from rules.vocabulary import NamedList
 from tests.rules.desk import DESK
+from tests.web.cells import cells, the_condition
 from tests.web.desk import TRIAGE, Desk, send
-from tests.web.test_rules_editor import edit, stored, text_of, words
+from tests.web.pages import edit, stored, text_of, words
 from tickets.item import FieldType
 from tickets.values import JSON
 from web.rules_forms import CellForm, condition_form, read_condition, trigger_forms
@@ -122,49 +122,6 @@ def sent(shown: CellForm) -> MultiDict[str, str]:
             if one.kind == "pair":
                 form[f"{shown.column}.high"] = one.high
     return form
-
-
-SAMPLES: dict[FieldType, list[JSON]] = {
-    FieldType.TEXT: ["one", "two"],
-    FieldType.LONG_TEXT: ["one", "two"],
-    FieldType.CHOICES: ["a", "b"],
-    FieldType.NUMBER: [3, 4],
-    FieldType.MONEY: ["3.50", "4"],
-    FieldType.BOOL: [True, False],
-    FieldType.TIME: ["2026-11-21T09:31:00.000000+00:00", "2026-11-22T09:31:00.000000+00:00"],
-    FieldType.PERSON: [3, 4],
-}
-
-
-def cells() -> Iterator[tuple[Field, Operator, dict[str, JSON]]]:
-    """A cell for every field and every operator that it takes."""
-    for field in all_fields(DESK):
-        for operator in operators_for(field.type, state=bool(field.state_key), outside=field.outside):
-            samples: list[JSON] = list(field.options or ()) or SAMPLES[field.type or FieldType.TEXT]
-            if operator.takes is Takes.DURATION:
-                samples = ["72 h"]
-            if operator.takes is Takes.CALENDAR:
-                samples = ["office"]
-            cell: dict[str, JSON] = {"op": operator.key}
-            match operator.operand:
-                case Operand.ONE:
-                    cell["value"] = samples[0]
-                case Operand.PAIR | Operand.MANY:
-                    cell["value"] = samples[:2]
-                case Operand.NONE:
-                    pass
-            yield field, operator, cell
-
-
-def the_condition(field: Field, cell: JSON) -> tuple[str, list[str]]:
-    table = parse_table(
-        {"code": "A01", "name": "T", "triggers": [{"on": "created"}], "columns": [{"id": "c", "field": field.key}],
-         "rows": [{"id": "r1", "if": {"c": cell}}]},
-        DESK,
-    )  # fmt: skip
-    found = table.rows[0].conditions[0]
-    one = {"any_of": "is", "none_of": "is_not"}.get(found.op, found.op)
-    return one, sorted(str(value) for value in (found.value if isinstance(found.value, list) else [found.value]))
 
 
 def test_every_operator_of_every_field_goes_through_the_form_and_means_the_same(app: APIFlask) -> None:

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from jobs import automation, health
 from tests.web.desk import TRIAGE, Desk, sign_in
-from tests.web.test_runs_pages import words
+from tests.web.pages import words
 from tickets import store as items
 from tickets.effects import SetField
 from tickets.events import Actor, ActorKind, Cause

@@ -17,10 +17,10 @@ from werkzeug.test import TestResponse
 from rules import files
 from rules import store as rule_list
 from rules.parse import MAX_ROWS
-from rules.store import EntryKind, Stored
+from rules.store import EntryKind
 from tests.builders import dump
 from tests.web.desk import TRIAGE, Desk, send, sign_in
-from tests.web.test_rules_editor import words
+from tests.web.pages import stored, words
 from tickets.lists import ListSpec
 from web.rules_import import MAX_BYTES
 
@@ -41,11 +41,6 @@ def a_table(**changed: object) -> dict[str, Any]:
 
 def text_of(answer: TestResponse) -> str:
     return unescape(answer.get_data(as_text=True))
-
-
-def stored(desk: Desk, code: str = "A01") -> Stored:
-    with desk.services.db.read() as connection:
-        return rule_list.entry(connection, code)
 
 
 def look(client: FlaskClient, text: str, into: str = "", **more: object) -> TestResponse:

@@ -15,9 +15,9 @@ from rules import store as rule_list
 from rules.operators import OPERATORS, Looks
 from rules.triggers import TRIGGERS
 from tests.rules.desk import DESK
+from tests.web.cells import cells, the_condition
 from tests.web.desk import Desk, sign_in
-from tests.web.test_rules_editor import edit, stored, text_of
-from tests.web.test_rules_groups import cells, the_condition
+from tests.web.pages import edit, stored, text_of
 from tickets.tables import User
 from tickets.values import JSON
 from web import catalogs

@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 
 from tests.rules.desk import DESK
 from tests.web.desk import TRIAGE, Desk
+from tests.web.pages import edit, stored, text_of
 from tests.web.test_rules_document import a_document, do
-from tests.web.test_rules_editor import edit, stored, text_of
 from web import rules_words
 from web.rules_document import EditRefused
 

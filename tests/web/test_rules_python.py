@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from rules import store as rule_list
 from rules.store import EntryKind, Stored
 from tests.web.desk import TRIAGE, Desk, send, sign_in
-from tests.web.test_runs_pages import words
+from tests.web.pages import words
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from jobs import automation, shadow
 from jobs.tables import ShadowRow
 from rules import store as rule_list
 from tests.web.desk import TRIAGE, Desk, send, sign_in
-from tests.web.test_runs_pages import words
+from tests.web.pages import words
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ from rules.parse import MAX_ROWS, parse_table
 from tests.environment.selection import examples
 from tests.oracle.lists import tables
 from tests.rules.desk import DESK
+from tests.web.cells import cells, the_condition
 from tests.web.desk import TRIAGE, Desk, send
-from tests.web.test_rules_editor import edit, stored, text_of
-from tests.web.test_rules_groups import cells, the_condition
+from tests.web.pages import edit, stored, text_of
 from tickets.values import JSON
 from web import rules_files, rules_offline
 from web import rules_text as texts

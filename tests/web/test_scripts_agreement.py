@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 
 from rules import store as rule_list
 from tests.web.desk import Desk, send, sign_in
-from tests.web.test_scripts_pages import a_script, stored, text_of, words
+from tests.web.pages import text_of, words
+from tests.web.scripts import a_script, stored
 from tickets.values import JSON
 
 SMALL = "log(1)\n"

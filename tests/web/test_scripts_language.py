@@ -16,10 +16,15 @@ from sqlalchemy import update
 from connectors import store as connections
 from rules import store as rule_list
 from tests.web.desk import Desk, send, token
-from tests.web.test_scripts_pages import BAD, a_script, desk, developer, text_of, words
+from tests.web.pages import text_of, words
+from tests.web.scripts import BAD, a_script
 from tickets.tables import User
 
-__all__ = ["desk", "developer"]
+
+@pytest.fixture
+def desk(sandboxed_desk: Desk) -> Desk:
+    return sandboxed_desk
+
 
 EDITOR = Path(__file__).parents[2] / "web" / "assets" / "editor.js"
 

@@ -12,55 +12,22 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 from sqlalchemy import update
-from werkzeug.test import TestResponse
 
 from connectors import store as connections
 from rules import store as rule_list
-from rules.store import EntryKind, Stored
 from sandbox.client import Sandbox
 from tests.builders import dump
-from tests.web.desk import Desk, send, sign_in, token
+from tests.web.desk import Desk, send, token
+from tests.web.pages import text_of, words
+from tests.web.scripts import BAD, GOOD, a_script, stored
 from tickets.tables import User
 from web import bundles
-
-GOOD = 'log("looking at", ticket.id)\nticket.set_priority("high")\nticket.add_note("Call them")\n'
-BAD = "import os\nticket.set_priorty('high')\n"
 
 
 @pytest.fixture
 def desk(sandboxed_desk: Desk) -> Desk:
     """A desk whose scripts run in the session's sandbox."""
     return sandboxed_desk
-
-
-@pytest.fixture
-def developer(desk: Desk, app: APIFlask) -> FlaskClient:
-    """A browser in which the developer Dev is signed in."""
-    browser = app.test_client()
-    assert sign_in(browser, desk.user("dev", "developer", name="Dev Ionescu")).status_code == 302
-    return browser
-
-
-def stored(desk: Desk, code: str = "S01") -> Stored:
-    with desk.services.db.read() as connection:
-        return rule_list.entry(connection, code)
-
-
-def a_script(desk: Desk, source: str = GOOD, *, live: bool = True) -> str:
-    with desk.services.db.write() as connection:
-        now = desk.clock.now()
-        code = rule_list.create(connection, EntryKind.SCRIPT, "Enrich", {"source": source}, author="dev", now=now)
-        if live:
-            rule_list.publish(connection, code, author="dev", note="First", seen=1, now=now)
-    return code
-
-
-def text_of(answer: TestResponse) -> str:
-    return answer.get_data(as_text=True)
-
-
-def words(html: str) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def test_a_new_script_is_a_draft_that_no_rule_can_run_yet(desk: Desk, developer: FlaskClient) -> None:

@@ -14,9 +14,14 @@ from jobs.tables import RunRow
 from rules import store as rule_list
 from rules.store import EntryKind
 from tests.web.desk import TRIAGE, Desk, send, sign_in
-from tests.web.test_scripts_pages import a_script, desk, developer, stored, text_of, words
+from tests.web.pages import text_of, words
+from tests.web.scripts import a_script, stored
 
-__all__ = ["desk", "developer"]
+
+@pytest.fixture
+def desk(sandboxed_desk: Desk) -> Desk:
+    return sandboxed_desk
+
 
 PARAMS: list[dict[str, Any]] = [
     {"name": "days", "label": "Days back", "type": "number", "required": True},

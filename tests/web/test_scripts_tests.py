@@ -8,27 +8,13 @@ from flask.testing import FlaskClient
 
 from rules import files
 from tests.web.desk import Desk, send, sign_in
-from tests.web.test_scripts_pages import GOOD, a_script, desk, developer, stored, text_of, words
-from tickets.values import JSON
+from tests.web.pages import text_of, words
+from tests.web.scripts import GOOD, TEST, a_script, stored
 
-__all__ = ["desk", "developer"]
 
-TEST: dict[str, JSON] = {
-    "name": "Calls them",
-    "facts": {
-        "item": {"id": 1, "kind": "ticket", "priority": "normal"},
-        "event": {"id": 1, "kind": "created"},
-        "now": "2026-11-22T12:00:00+00:00",
-    },
-    "expect": {
-        "status": "finished",
-        "error": "",
-        "effects": [
-            {"action": "set_priority", "kind": "field", "about": "priority", "after": "high", "text": ""},
-            {"action": "add_note", "kind": "note", "about": "Call them", "after": None, "text": "Call them"},
-        ],
-    },
-}
+@pytest.fixture
+def desk(sandboxed_desk: Desk) -> Desk:
+    return sandboxed_desk
 
 
 def post(desk: Desk, browser: FlaskClient, what: str, **data: object) -> int:

@@ -13,7 +13,7 @@ from jobs.parked import rehearse
 from jobs.tables import DecisionRow, RowSetAside
 from rules import store as rule_list
 from tests.web.desk import Desk, send
-from tests.web.test_runs_pages import words
+from tests.web.pages import words
 from tickets import people
 from tickets import store as items
 from tickets.effects import SetField

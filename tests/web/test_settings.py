@@ -14,7 +14,7 @@ from sqlalchemy import select
 from rules import store as rule_list
 from rules.store import EntryKind
 from tests.web.desk import PASSWORD, TRIAGE, Desk, send, sign_in
-from tests.web.test_rules_editor import text_of, words
+from tests.web.pages import text_of, words
 from tickets import custom_fields, journal, places, staff
 from tickets.tables import User
 from tickets.values import JSON

@@ -21,7 +21,7 @@ from tests.intake.mail import ADDRESS, MAILBOX, SECRET, a_mail, messages, take
 from tests.rows.desk import a_pipeline
 from tests.rules.desk import DESK as WORDS
 from tests.web.desk import NOW, Desk, a_desk, send, sign_in
-from tests.web.test_rules_editor import text_of, words
+from tests.web.pages import text_of, words
 from tickets.tables import Team, TeamMember, User
 from tickets.values import JSON
 from web import shipped

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import io
-import re
 
 import pytest
 from apiflask import APIFlask
@@ -14,19 +12,9 @@ from sqlalchemy import select, update
 from jobs.asking import ask
 from jobs.tables import LookupRow, OutboxRow
 from tests.web.desk import Desk, send, sign_in
+from tests.web.pages import readable, ticket_page
 from tickets.tables import Attachment, History, Message, WorkItem
 from web.ticket import written
-
-
-def text_of(page: str) -> str:
-    """What a reader sees of a page, in one line."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
-
-
-def ticket_page(browser: FlaskClient, item_id: int, query: str = "") -> str:
-    answer = browser.get(f"/tickets/{item_id}{query}")
-    assert answer.status_code == 200
-    return answer.get_data(as_text=True)
 
 
 @pytest.fixture
@@ -43,7 +31,7 @@ def triaged(desk: Desk) -> int:
 
 def test_an_automation_is_one_folded_group_with_because_and_it_did(triaged: int, agent: FlaskClient) -> None:
     page = ticket_page(agent, triaged)
-    seen = text_of(page)
+    seen = readable(page)
     assert "1 automation ran 2 changes" in seen
     assert "New ticket triage row 2 of v1" in seen
     assert "Subject contains refund, invoice “Refund please”" in seen
@@ -75,12 +63,12 @@ def test_a_group_with_a_problem_opens_by_itself(desk: Desk, agent: FlaskClient) 
 def test_what_a_person_changed_is_a_line_of_its_own(desk: Desk, agent: FlaskClient) -> None:
     item_id = desk.ticket("Refund")
     send(agent, f"/tickets/{item_id}/fields/team", {"value": "billing"})
-    assert "Ana Nowak Team from none to Billing" in text_of(ticket_page(agent, item_id))
+    assert "Ana Nowak Team from none to Billing" in readable(ticket_page(agent, item_id))
 
 
 def test_a_field_says_who_or_what_set_it(triaged: int, desk: Desk, agent: FlaskClient) -> None:
     send(agent, f"/tickets/{triaged}/fields/team", {"value": "sales"})
-    seen = text_of(ticket_page(agent, triaged))
+    seen = readable(ticket_page(agent, triaged))
     assert "Team Sales set by Ana Nowak, 09:31" in seen
     assert "Priority High set by New ticket triage, 09:31" in seen
 
@@ -101,7 +89,7 @@ def test_a_reply_says_what_became_of_its_mail(
     send(agent, f"/tickets/{item_id}/messages", {"text": "On its way.", "kind": "reply"})
     with desk.services.db.write() as connection:
         connection.execute(update(OutboxRow).values(status=status, tries=tries, last_error=error))
-    assert f"Ana Nowak to the customer Sat 21 Nov, 09:31 {said}" in text_of(ticket_page(agent, item_id))
+    assert f"Ana Nowak to the customer Sat 21 Nov, 09:31 {said}" in readable(ticket_page(agent, item_id))
 
 
 def test_the_tabs_narrow_the_timeline(triaged: int, agent: FlaskClient) -> None:
@@ -115,7 +103,7 @@ def test_a_card_says_its_source_its_age_and_when_it_went_out_of_date(desk: Desk,
     item_id = desk.ticket("Refund")
     desk.card(item_id, "crm.get_customer", {"tier": "Gold", "since": None}, title="Customer file", fresh_s=60)
     desk.clock.move(minutes=3)
-    seen = text_of(ticket_page(agent, item_id))
+    seen = readable(ticket_page(agent, item_id))
     assert "Customer file crm.get_customer, 3 min ago Tier Gold out of date since 09:32" in seen
     assert "Since" not in seen
 
@@ -130,8 +118,8 @@ def test_a_failed_lookup_says_so_and_can_be_tried_now(desk: Desk, agent: FlaskCl
         )
     desk.card(item_id, "erp.order", None, title="Order 7", error="The ERP did not answer.")
     page = ticket_page(agent, item_id)
-    assert "Order 7 erp.order The ERP did not answer. Tried 09:31 , next try 10:31 . Try now" in text_of(page)
-    assert "look up again erp.order" in text_of(page)
+    assert "Order 7 erp.order The ERP did not answer. Tried 09:31 , next try 10:31 . Try now" in readable(page)
+    assert "look up again erp.order" in readable(page)
     answer = send(agent, f"/lookups/{lookup}/again")
     assert answer.location == f"/tickets/{item_id}"
     with desk.services.db.read() as connection:
@@ -166,7 +154,7 @@ def test_times_stand_in_the_readers_zone(desk: Desk, app: APIFlask) -> None:
 
 
 def test_why_explains_every_row_also_those_never_reached(triaged: int, agent: FlaskClient) -> None:
-    seen = text_of(agent.get(f"/tickets/{triaged}/why/A01").get_data(as_text=True))
+    seen = readable(agent.get(f"/tickets/{triaged}/why/A01").get_data(as_text=True))
     assert "New ticket triage v1 acted" in seen
     assert "Row 1 did not match Channel is Chat “E-mail”" in seen
     assert "Row 2 fired Subject contains refund, invoice “Refund please”" in seen
@@ -175,7 +163,7 @@ def test_why_explains_every_row_also_those_never_reached(triaged: int, agent: Fl
 def test_the_right_column_loads_the_explanation_alone(triaged: int, agent: FlaskClient) -> None:
     part = agent.get(f"/tickets/{triaged}/why/A01", headers={"HX-Request": "true"}).get_data(as_text=True)
     assert "<html" not in part
-    assert "Row 2 fired Subject contains refund, invoice" in text_of(part)
+    assert "Row 2 fired Subject contains refund, invoice" in readable(part)
 
 
 def test_why_of_a_hidden_ticket_or_an_unknown_table_is_not_there(desk: Desk, agent: FlaskClient) -> None:
@@ -294,7 +282,7 @@ def test_a_reply_is_stored_mailed_and_can_set_the_status_in_the_same_event(desk:
     assert (mail.key, mail.payload["to"], mail.status) == (f"message:{message.id}", "camille@customer.test", "due")
     assert desk.state(item_id)["status"] == "waiting_customer"
     assert message.seq == last_seq == 2
-    assert "send an e-mail to the customer" in text_of(ticket_page(agent, item_id))
+    assert "send an e-mail to the customer" in readable(ticket_page(agent, item_id))
 
 
 def test_an_internal_note_is_never_mailed(desk: Desk, agent: FlaskClient) -> None:

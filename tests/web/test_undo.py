@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from jobs import automation, undo
 from jobs.tables import UndoRow
 from tests.web.desk import Desk, send, sign_in
-from tests.web.test_runs_pages import words
+from tests.web.pages import words
 from tickets import store as items
 from tickets.effects import SetField
 from tickets.events import Actor, ActorKind, Cause

@@ -9,8 +9,9 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from rules import store as rule_list
-from rules.store import EntryKind, Stored
+from rules.store import EntryKind
 from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.pages import stored
 from tickets.values import JSON
 
 #: Part of the address and content of each kind of entry that has drafts and versions.
@@ -41,11 +42,6 @@ def a_draft(desk: Desk, kind: str, *, versions: int = 0) -> str:
                 seen = rule_list.save_draft(connection, code, content, author="ana", seen=seen, now=now)
             rule_list.publish(connection, code, author="ana", note=f"Note {number + 1}", seen=seen, now=now)
     return code
-
-
-def stored(desk: Desk, code: str) -> Stored:
-    with desk.services.db.read() as connection:
-        return rule_list.entry(connection, code)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert
 
 from run_tool.places import ROOT
 from tests.web.desk import Desk
-from tests.web.test_runs_pages import a_run
+from tests.web.runs import a_run
 from tickets import people
 from tickets.people import Viewer
 from tickets.tables import TeamMember
