@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from connectors.channels.email import ParsedMail
 from jobs.recipients import assignees, members, who_may_see
@@ -132,6 +133,11 @@ def held(connection: Connection, addresses: Iterable[str]) -> dict[str, str]:
     wanted = {one.lower() for one in addresses}
     rows = select(HeldAddress.address, HeldAddress.reason).where(HeldAddress.address.in_(wanted))
     return {row.address: row.reason for row in connection.execute(rows)} if wanted else {}
+
+
+def goes_nowhere(address: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether this address of a row is one of those."""
+    return func.lower(address).in_(select(HeldAddress.address))
 
 
 def well(connection: Connection, address: str) -> bool:

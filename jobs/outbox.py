@@ -18,7 +18,7 @@ from rq.timeouts import JobTimeoutException
 from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
 
 from connectors.channels.smtp import TIMEOUT_S, MailNotTaken, MailRefused, MailServer, send
-from jobs.bounces import BOUNCED, held, well
+from jobs.bounces import BOUNCED, goes_nowhere, held, well
 from jobs.changes import (
     ChangeCapped,
     ChangeNotNeeded,
@@ -159,12 +159,15 @@ def undelivered(connection: Connection) -> list[Undelivered]:
 def retry(connection: Connection, now: datetime, ids: Sequence[int] | None = None) -> int:
     """Try these given-up deliveries again (None: all of them), as if they were new; how many.
 
-    What came back is tried again only by its number: the same address would send all of it back once more. Who names
-    a number says that its address takes mail. What is unclear is not tried again here at all: whether it was carried
-    out is for a person to find out, one by one."""
+    What came back is tried again only by its number: the same address would send all of it back once more. So is what
+    is held back while its address takes no mail: it would be given up again, and told once more. Who names a number
+    says that its address takes mail. What is unclear is not tried again here at all: whether it was carried out is for
+    a person to find out, one by one."""
     gone = ("failed", "capped", HELD) if ids is None else ("failed", "capped", HELD, BOUNCED)
     query = update(OutboxRow).where(OutboxRow.status.in_(gone))
-    if ids is not None:
+    if ids is None:
+        query = query.where(~((OutboxRow.status == HELD) & goes_nowhere(OutboxRow.recipient)))
+    else:
         query = query.where(OutboxRow.id.in_(ids))
         chosen = select(OutboxRow.recipient).where(OutboxRow.id.in_(ids), OutboxRow.status.in_(gone))
         for address in connection.execute(chosen).scalars().all():
