@@ -15,8 +15,8 @@ from jobs.recording import record
 from jobs.services import Services
 from jobs.tables import DecisionRow
 from tests.builders import a_ticket
-from tests.jobs.desk import a_working_desk, clock_of, decisions, item, table
-from tests.jobs.test_automation import TRIAGE, by_hand
+from tests.jobs.desk import a_working_desk, by_hand, clock_of, decisions, item, table
+from tests.jobs.tables import TRIAGE
 from tests.jobs.test_together import LONG_S, commits_of, outcome, some_tickets, statuses
 from tickets.effects import SetField
 from tickets.tables import EventRow
