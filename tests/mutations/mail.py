@@ -26,8 +26,7 @@ MUTATIONS = (
         "jobs/outbox.py",
         "        query = query.where(~((OutboxRow.status == HELD) & goes_nowhere(OutboxRow.recipient)))\n",
         "        pass\n",
-        "tests/rows/test_bounced_mail.py::"
-        "test_what_is_written_by_itself_does_not_go_to_an_address_that_takes_no_mail_until_a_person_says_so[sqlite]",
+        BOUNCED + "test_what_is_written_by_itself_does_not_go_to_an_address_that_takes_no_mail_until_a_person_says_so",
     ),
     Mutation(
         "nothing goes by itself to an address that takes no mail",
