@@ -20,6 +20,8 @@ MOST_IN_TABLE_BYTES = 20_000
 
 #: The bytes beside which an ASCII word has an edge.
 _EDGES = frozenset(code for code in range(128) if not chr(code).isalnum())
+#: The same by byte, which is looked up in a third of the time.
+_IS_EDGE = tuple(code in _EDGES for code in range(128))
 
 
 def _search_nothing(_data: bytes) -> list[tuple[int, int, int]]:
@@ -76,7 +78,7 @@ class Keywords:
 
         `turned` is there when `of_brought` does no more than to turn these bits. It raises `Unfit` for a text of
         nothing but spaces."""
-        search, brings, edges, nothing = self._search, self._brings, _EDGES, of_brought(0)
+        search, brings, edge, nothing = self._search, self._brings, _IS_EDGE, of_brought(0)
 
         def more(text: str) -> int:
             if not text:
@@ -99,7 +101,7 @@ class Keywords:
                 found = 0
                 data += b" "  # which is behind the last byte, and before the first
                 for at, begin, end in hits:
-                    if data[end] in edges and data[begin - 1] in edges:
+                    if edge[data[end]] and edge[data[begin - 1]]:
                         found |= brings[at]
                 return of_brought(found) if turned is None else found ^ turned
             if not text:

@@ -6,7 +6,10 @@ when a row that looks at it is left. What rules stage meanwhile is followed else
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, TypeAlias
 
 from rules.facts import Facts
@@ -21,7 +24,7 @@ from tickets.item import FieldType
 #: The bits of the rows that are not out, and the parts of which nobody knows the value, each with the look that found
 #: this: rows that look at these must be asked. Whatever it raises, an odd value is among the facts and nothing is said
 #: of any row.
-#: Last the bits that were set, for `index.lacking`.
+#: Last, where there are such parts, the bits that the others set, for `index.lacking`.
 Left: TypeAlias = tuple[int, Mapping[Part, Look], int]
 Straight: TypeAlias = Callable[[Facts], Left]
 
@@ -71,6 +74,16 @@ def _made(
             return list(lines)
         return [f"if left & {names.of(part.rows)}:", *(f"    {line}" for line in lines)]
 
+    sources = Counter(part.field.place[0] for part in looks if part.field.place)
+    of_plain = {part.field.place[0] for part in plain if part.field.place}
+    at_once = [one for one in sorted(sources) if one == "item" or one in of_plain or sources[one] > 1]
+
+    def read(part: Part) -> list[str]:
+        # What only one part looks at is not touched where no row is left that does.
+        source = part.field.place[0] if part.field.place else "item"
+        first = [] if source in at_once else [_source(source)]
+        return guarded(part, [*first, *looked_up(part, names, keeps, more(part))])
+
     lines: list[str] = []
     if plain:
         lines.append(f"left = {' & '.join(plain_value(part, names, keeps) for part in plain)}")
@@ -78,34 +91,33 @@ def _made(
     else:
         lines.append(f"left = {names.of(whole)}")
     changing = [part for part in looks if part.form is Form.CHANGE]
-    if changing:
-        lines.append("changes = facts.event.get('changes') or NONE")
     for part in looks:
         if part.form is Form.CHANGE:
+            if part is changing[0]:
+                about = names.of(reduce(or_, [one.rows for one in changing]))
+                lines.append(f"if left & {about}: changes = facts.event.get('changes') or NONE")
             key, missing = names.of(part.field.state_key), names.of(whole ^ part.missing)
             seen = f"{names.of(part.change_leaves)}(changes[{key}]) if {key} in changes else {missing}"
-            lines += guarded(part, [f"left &= {seen}"])
+            lines += [f"if left & {names.of(part.rows)}: left &= {seen}"]
         elif part not in plain and part not in texts:
-            lines += guarded(part, looked_up(part, names, keeps, more(part)))
+            lines += read(part)
     # The groups that may hold by what nobody knows, of which none is said not to hold.
     may_hold = "may_hold = groups_of(lacking) if lacking else 0"
     lines += [may_hold, *_fail(groups, names)]
     # Subjects before bodies: the shorter may leave no row that looks at the longer.
     for part in sorted(texts, key=lambda part: part.field.type is not FieldType.TEXT):
-        lines += guarded(part, looked_up(part, names, keeps, more(part)))
+        lines += read(part)
     asks_texts = any("unknown(" in line for part in texts for line in looked_up(part, Names(), keeps, more(part)))
     lines += [may_hold] if asks_texts else []
     lines += _fail(groups_in_text, names)
-    lines += [
-        f"rows = left & {names.of(all_rows)}",
-        f"return (rows, lacking, {names.of(whole)} ^ left) if rows else NOTHING",
-    ]
-    asks = any("unknown(" in line for line in lines)
-    begin = ["lacking = {}" if asks else "lacking = NONE"]
-    if not asks:
+    lines.append(f"rows = left & {names.of(all_rows)}")
+    begin = [_source(source) for source in at_once]
+    if any("unknown(" in line for line in lines):
+        begin.append("lacking = {}")
+        lines.append(f"return (rows, lacking, {names.of(whole)} ^ left if lacking else 0) if rows else NOTHING")
+    else:
         lines = [line.replace(_OPEN, "left") for line in lines if line != may_hold]
-    for source in sorted({part.field.place[0] for part in looks if part.field.place}):
-        begin.append(f"{source} = facts.{source}" + ("" if source in ("item", "event") else " or NONE"))
+        lines.append("return (rows, NONE, 0) if rows else NOTHING")
     if any("lookups." in line for line in lines):
         begin.append("lookups = facts.lookups")
     body = "".join(f"    {line}\n" for line in (*begin, *lines))
@@ -117,6 +129,10 @@ def _made(
         source, names, NONE={}, NOTHING=_NOTHING, unknown=_unknown, groups_of=_groups_of, learns=learns, **USED
     )["match"]
     return made
+
+
+def _source(source: str) -> str:
+    return f"{source} = facts.{source}" + ("" if source in ("item", "event") else " or NONE")
 
 
 #: The groups that do not hold for certain.

@@ -510,15 +510,15 @@ MUTATIONS = (
     Mutation(
         "a keyword ends at a word edge in the one pass",
         "rules/keywords.py",
-        "if data[end] in edges and",
+        "if edge[data[end]] and",
         "if",
         KEYWORDS + "test_a_keyword_ends_at_a_word_edge_on_both_sides",
     ),
     Mutation(
         "a keyword begins at a word edge in the one pass",
         "rules/keywords.py",
-        "in edges and data[begin - 1] in edges",
-        "in edges",
+        " and edge[data[begin - 1]]:",
+        ":",
         KEYWORDS + "test_a_keyword_ends_at_a_word_edge_on_both_sides",
     ),
     Mutation(

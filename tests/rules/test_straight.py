@@ -293,6 +293,8 @@ def test_ordinary_facts_are_looked_at_straight(index_from: int) -> None:
         ("message.text", "contains_none", ["spam"]),
         ("message.public", "is", True),
         ("customer.email", "not_empty", None),
+        ("event.actor", "any_of", ["customer"]),
+        ("run.status", "none_of", ["failed"]),
         ("erp.find_party.receivable", "greater", "100"),
         ("erp.find_party.groups", "has_any", ["a"]),
         ("crm.get_account.vip", "is", True),
