@@ -35,12 +35,14 @@ from rules.store import EntryKind, EntryNotFound
 from rules.vocabulary import Vocabulary
 from tickets import lists
 from tickets.errors import ItemNotFound
+from tickets.kinds import KIND_PLURALS, statuses_of
 from tickets.people import Permission, Viewer
 from tickets.tables import Team
 from tickets.values import JSON
 from web import rules_files, rules_files_lists, rules_offline, shipped
 from web.context import services
 from web.importing import How, bring_in
+from web.names_store import names
 
 P = ParamSpec("P")
 
@@ -303,14 +305,30 @@ def replay(code: str, last: int, as_json: bool) -> None:
 @click.option("--draft", "codes", multiple=True, help="An entry whose draft is put in place; may be repeated.")
 @click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3650), help="Tickets created since then.")
 @click.option("--tickets", default=replays.ITEMS, show_default=True, type=click.IntRange(1, replays.MOST_ITEMS))
+@click.option(
+    "--kind",
+    default="ticket",
+    show_default=True,
+    type=click.Choice([str(one) for one in KIND_PLURALS]),
+    help="Items of this kind.",
+)
+@click.option("--status", default="", help="Those that are in this status now; by its key, e.g. waiting_customer.")
+@click.option("--team", default="", help="Those that this team has now; by its key.")
 @click.option("--scripts/--no-scripts", default=True, help="Run scripts, too, with the answers that were recorded.")
 @JSON_FLAG
 @in_english
-def play(codes: tuple[str, ...], days: int, tickets: int, scripts: bool, as_json: bool) -> None:
+def play(
+    codes: tuple[str, ...], days: int, tickets: int, kind: str, status: str, team: str, scripts: bool, as_json: bool
+) -> None:
     """Let past tickets happen again from their beginning, with drafts in place; without one, to see whether the live
     rules end where it really ended. Changes, sends and asks nothing."""
     now = services().clock.now()
-    picked = Picked(now - timedelta(days=days), now, most=tickets)
+    with services().db.read() as db:
+        teams = names(db).teams
+    for what, given, known in (("status", status, statuses_of(kind)), ("team", team, teams)):
+        if given and given not in known:
+            _stop([f"There is no {what} {given} for {kind}s; there are: {', '.join(known)}."], as_json=as_json)
+    picked = Picked(now - timedelta(days=days), now, kind, status, team, most=tickets)
     try:
         played = list(replays.play_now(services(), codes, picked, _everything(), scripts=scripts))
     except (EntryNotFound, replays.Refused) as error:

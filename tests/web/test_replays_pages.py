@@ -352,8 +352,19 @@ def test_the_command_plays_at_once_and_changes_nothing(desk: Desk, app: APIFlask
     )
     data = json.loads(flask(app, "rules", "play", "--draft", "A02", "--tickets", 1, "--json").output)
     assert [(one["item_id"], one["status"]) for one in data] == [(past["secret"], "changed")]
-    for code, reason in (("A01", "A01 has no draft."), ("A99", "There is no A99.")):
-        refused = flask(app, "rules", "play", "--draft", code)
+    mine = flask(app, "rules", "play", "--draft", "A02", "--team", "billing", "--status", "open", "--json").output
+    assert [one["item_id"] for one in json.loads(mine)] == [past["refund"]]
+    assert flask(app, "rules", "play", "--kind", "task").output.startswith("0 tickets: ")
+    for given, reason in (
+        (("--draft", "A01"), "A01 has no draft."),
+        (("--draft", "A99"), "There is no A99."),
+        (("--team", "moon"), "There is no team moon for tickets; there are: billing, ethics, sales."),
+        (
+            ("--kind", "timesheet", "--status", "solved"),
+            "There is no status solved for timesheets; there are: open, closed.",
+        ),
+    ):
+        refused = flask(app, "rules", "play", *given)
         assert (refused.exit_code, refused.output) == (1, f"{reason}\n")
     assert dump(desk.services.db) == before
 
