@@ -6,6 +6,7 @@ the wheel's Python interface makes a system user when root. PostgreSQL refuses r
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -24,6 +25,9 @@ from run_tool.errors import CannotGoOn
 NOBODY = 65534
 START_DEADLINE_S = 60
 STOP_DEADLINE_S = 15
+#: What a cluster's folder begins with, and for how long it surely belongs to somebody who is about to start a server.
+PREFIX = "deskhand-pg-"
+STARTING_S = 3_600
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -39,13 +43,16 @@ def postgres_binaries(site_packages: Path | None = None) -> Path | None:
 
 
 @contextmanager
-def postgres_cluster(binaries: Path) -> Iterator[str]:
+def postgres_cluster(binaries: Path, home: Path | None = None) -> Iterator[str]:
     """A running server with nothing in it; yields the URL of its `postgres` database.
 
-    Nothing is synced to disk: it lives as long as the test session. Raises CannotGoOn when it does not start.
+    Nothing is synced to disk: it lives as long as the test session. Its files are in a folder of their own in `home`,
+    or where temporary files are. Raises CannotGoOn when it does not start.
     """
     as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-    folder = Path(tempfile.mkdtemp(prefix="deskhand-pg-"))
+    if home is not None:
+        _clear(home)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
     data, log = folder / "data", folder / "log"
     try:
         if as_nobody:
@@ -60,6 +67,10 @@ def postgres_cluster(binaries: Path) -> Iterator[str]:
             "max_connections": "200",
             "shared_buffers": "64MB",
             "autovacuum": "off",
+            # Its files may be in memory, and nobody reads the log of changes again.
+            "wal_level": "minimal",
+            "max_wal_senders": "0",
+            "max_wal_size": "128MB",
         }
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         with log.open("wb") as output:
@@ -80,6 +91,17 @@ def postgres_cluster(binaries: Path) -> Iterator[str]:
             _stop(server)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear(home: Path) -> None:
+    """Remove what killed test runs left in `home`, which may be memory: clusters whose server is gone."""
+    for folder in home.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if time.time() - folder.stat().st_mtime < STARTING_S:
+                continue
+            pid = folder / "data" / "postmaster.pid"
+            if not pid.exists() or not Path(f"/proc/{int(pid.read_text().split()[0])}").exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _initdb(binaries: Path, data: Path, as_nobody: dict[str, object]) -> None:

@@ -26,7 +26,8 @@ BACKOFFICE_TIMEOUT_S = 900
 def test(args: list[str]) -> int:
     """Run the tests; the exit code is pytest's, of the first Python that failed.
 
-    In CI (CI=true) something that cannot be had fails the run before it starts.
+    In CI (CI=true) something that cannot be had fails the run before it starts; elsewhere its last lines say once more
+    what was left out and why.
     """
     python = environment(dev=True)
     missing = [line for prepare in (_editor, _redis, _postgres, _chromium, _backoffice) if (line := prepare(python))]
@@ -37,8 +38,11 @@ def test(args: list[str]) -> int:
         return 1
     code = 0
     if not args:
-        code = _beside(python)
+        code, alone = _beside()
+        missing += [alone] if alone else []
     ours = openly([python, "-m", "pytest", "--everything", *args])
+    for line in missing:
+        complain(line)
     return code or ours
 
 
@@ -46,19 +50,21 @@ def in_ci() -> bool:
     return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
-def _beside(python: Path) -> int:
-    """The fast part on the Python of this machine that is furthest from ours; 0 when there is no other."""
+def _beside() -> tuple[int, str]:
+    """The fast part on the Python of this machine that is furthest from ours: pytest's exit code. When there is no
+    other: 0, and a line that says so."""
     ours = sys.version_info[1]
     others = {minor: found for minor in MINORS if minor != ours and (found := _python(minor))}
     if not others:
-        say(f"Only Python 3.{ours} is on this machine, so the tests run on that one alone.")
-        return 0
+        alone = f"Only Python 3.{ours} is on this machine, so the tests run on that one alone."
+        say(alone)
+        return 0, alone
     newest = max(others)
     minor = newest if newest > ours else min(others)
     other = environment(dev=True, venv=TOOLS / f"python-3.{minor}", base_python=others[minor])
     redis_server(other)
     say(f"The fast part on Python 3.{minor}:")
-    return openly([other, "-m", "pytest", "-q", "-p", "no:cacheprovider"])
+    return openly([other, "-m", "pytest", "-q", "-p", "no:cacheprovider"]), ""
 
 
 def _python(minor: int) -> str | None:

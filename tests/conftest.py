@@ -19,7 +19,7 @@ from tests.environment import reports, selection
 from tests.environment.absent import absent
 from tests.environment.databases import Kind, MakeDatabase, PostgresDatabases, SqliteDatabases, postgres_server
 from tests.environment.loopback import stay_on_this_machine
-from tests.environment.memory import keep_what_was_collected, look_for_garbage_less_often, work_in_memory
+from tests.environment.memory import home, keep_what_was_collected, look_for_garbage_less_often, work_in_memory
 from tests.environment.redis import RedisServer
 from tests.environment.routes import compile_addresses_once
 from tests.environment.sandbox import SandboxService
@@ -88,7 +88,7 @@ def redis(redis_server: RedisServer) -> Iterator[redis_client.Redis]:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The URL of this session's PostgreSQL server; ask `make_database("postgres")` for a database on it."""
-    with postgres_server() as url:
+    with postgres_server(home()) as url:
         yield url
 
 
@@ -124,15 +124,28 @@ def database_kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def database_url(database_kind: Kind, make_database: MakeDatabase) -> str:
+def database_url(database_kind: Kind, make_database: MakeDatabase, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a migrated database that only this test has."""
-    return make_database(database_kind)
+    yield from lent(make_database, database_kind, request, migrated=True)
 
 
 @pytest.fixture
-def empty_database_url(database_kind: Kind, make_database: MakeDatabase) -> str:
+def empty_database_url(
+    database_kind: Kind, make_database: MakeDatabase, request: pytest.FixtureRequest
+) -> Iterator[str]:
     """The URL of a database with no table in it, for tests of the migrations."""
-    return make_database(database_kind, migrated=False)
+    yield from lent(make_database, database_kind, request, migrated=False)
+
+
+def lent(make: MakeDatabase, kind: Kind, request: pytest.FixtureRequest, *, migrated: bool) -> Iterator[str]:
+    """A database until its test is over: hundreds of PostgreSQL's would fill the place that they are in."""
+    url = make(kind, migrated=migrated)
+    if kind == "sqlite":
+        yield url
+        return
+    databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    yield url
+    databases.drop(url)
 
 
 @pytest.fixture

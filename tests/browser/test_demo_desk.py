@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from run_tool.places import ROOT
 from tests.browser.conftest import SCREENSHOTS
-from tests.environment.test_start import FIRST_START_S, Desk, alone
+from tests.environment.test_start import FIRST_START_S, SIGN_IN, Desk, alone
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -27,6 +27,8 @@ def desk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         started = Desk(tmp_path / "data")
         try:
             started.wait_until_ready(deadline_s=FIRST_START_S)
+            assert SIGN_IN.search(started.output), started.output
+            assert (tmp_path / "data" / "logs" / "backoffice.log").exists()
             yield started
         finally:
             started.end()
@@ -60,5 +62,6 @@ def test_the_double_charge_button_ends_in_a_ticket_that_says_why(desk: Desk, bro
     for path in [SCREENSHOTS / "demo-ticket.png", *([] if PICTURE.exists() else [PICTURE])]:
         page.screenshot(path=path)
     context.close()
+    assert "backoffice ended" not in desk.output
     desk.stop()
     assert desk.process.returncode == 0, desk.output

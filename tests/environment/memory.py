@@ -22,6 +22,11 @@ def work_in_memory() -> None:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
 
 
+def home() -> Path | None:
+    """Where servers of tests keep their files: in memory, if the tests do; else None, where everybody does."""
+    return MEMORY if os.environ.get("PYTEST_DEBUG_TEMPROOT") == str(MEMORY) else None
+
+
 def look_for_garbage_less_often() -> None:
     """Importing and collecting tests makes half a million objects that stay."""
     gc.set_threshold(LOOK_AFTER, *gc.get_threshold()[1:])

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import redis as redis_client
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, make_url, text
 from werkzeug.exceptions import HTTPException
 
+from run_tool import postgres_server
 from tests.environment.applications import lent
-from tests.environment.databases import Kind, MakeDatabase
+from tests.environment.databases import Kind, MakeDatabase, PostgresDatabases
 from tests.environment.loopback import OutsideThisMachine
 from tests.environment.redis import RedisServer
 from tests.web.desk import a_desk
@@ -81,6 +82,37 @@ def test_our_postgresql_does_not_run_as_root(make_database: MakeDatabase) -> Non
         server_pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
         assert Path(f"/proc/{server_pid}").stat().st_uid != 0
     database.close()
+
+
+@pytest.mark.postgres
+def test_a_database_is_dropped_when_its_test_is_over(postgres_databases: PostgresDatabases) -> None:
+    """Also when somebody is still connected."""
+    url = postgres_databases.make()
+    other = Database(postgres_databases.make())
+    left_open = Database(url)
+    with left_open.read() as connection:
+        connection.execute(text("SELECT 1"))
+    postgres_databases.drop(url)
+    with other.read() as connection:
+        names = set(connection.execute(text("SELECT datname FROM pg_database")).scalars())
+    assert make_url(url).database not in names
+    assert make_url(other.url).database in names
+    left_open.close()
+    other.close()
+
+
+def test_what_a_killed_run_left_of_its_server_is_cleared_and_a_living_one_is_not(tmp_path: Path) -> None:
+    gone, living, starting, other = (
+        tmp_path / name for name in ("deskhand-pg-1", "deskhand-pg-2", "deskhand-pg-3", "x")
+    )
+    for folder, pid in ((gone, 2**30), (living, os.getpid()), (starting, 0), (other, 2**30)):
+        (folder / "data").mkdir(parents=True)
+        if pid:
+            (folder / "data" / "postmaster.pid").write_text(f"{pid}\n{folder}\n")
+        if folder != starting:
+            os.utime(folder, (1, 1))
+    postgres_server._clear(tmp_path)
+    assert {one.name for one in tmp_path.iterdir()} == {"deskhand-pg-2", "deskhand-pg-3", "x"}
 
 
 @pytest.mark.parametrize("address", [("192.0.2.1", 80), ("2001:db8::1", 80), ("169.254.169.254", 80)])

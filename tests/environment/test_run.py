@@ -306,7 +306,7 @@ def a_python(folder: Path, minor: int, *, works: bool = True) -> None:
 
 def chosen(capsys: pytest.CaptureFixture[str]) -> str:
     with pytest.raises(CannotGoOn, match="Making the Python environment failed"):
-        testing._beside(Path(sys.executable))
+        testing._beside()
     found = re.search(r"tools/python-(3\.\d+) \(Python \1\.99\)", capsys.readouterr().out)
     assert found
     return found[1]
@@ -330,6 +330,42 @@ def test_a_machine_with_one_python_says_that_the_tests_run_on_it_alone(
     pythons: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     a_python(pythons, OURS)
-    assert testing._beside(Path(sys.executable)) == 0
-    assert f"Only Python 3.{OURS} is on this machine, so the tests run on that one alone." in capsys.readouterr().out
+    said = f"Only Python 3.{OURS} is on this machine, so the tests run on that one alone."
+    assert testing._beside() == (0, said)
+    assert capsys.readouterr().out == f"{said}\n"
     assert not (tmp_path / "tools").exists()
+
+
+@pytest.mark.parametrize("in_ci", [False, True])
+def test_what_is_left_out_is_said_in_the_last_lines_and_in_ci_nothing_runs(
+    pythons: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], in_ci: bool
+) -> None:
+    """On a machine without PostgreSQL, Chromium and a second Python. What would run is told: it ends in order with all
+    children of its process, which is this one's servers."""
+
+    def told(argv: list[str | Path]) -> int:
+        print("ran:", *argv[1:], flush=True)
+        return 3
+
+    monkeypatch.setenv("CI", "true" if in_ci else "")
+    monkeypatch.delenv("DESKHAND_TEST_PG_URL", raising=False)
+    monkeypatch.setattr(testing, "openly", told)
+    monkeypatch.setattr(testing, "environment", lambda **_: pythons / "python")
+    monkeypatch.setattr(testing, "postgres_binaries", lambda _: None)
+    for name in ("_editor", "_redis", "_backoffice"):
+        monkeypatch.setattr(testing, name, lambda _: "")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    code = testing.test([])
+    out, err = capfd.readouterr()
+    left_out = [line for line in err.splitlines() if line.startswith("!! ")]
+    postgres, chromium = "There is no PostgreSQL: tests on it are left out.", "There is no Chromium: tests that drive"
+    if in_ci:
+        assert (code, out) == (1, "")
+        assert left_out[-1] == "!! In CI everything has to be there, so nothing was run."
+        return
+    assert code == 3
+    assert "ran: -m pytest --everything" in out
+    last = left_out[-3:]
+    assert last[0] == f"!! {postgres}"
+    assert last[1].startswith(f"!! {chromium}")
+    assert last[2] == f"!! Only Python 3.{OURS} is on this machine, so the tests run on that one alone."

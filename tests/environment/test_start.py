@@ -188,18 +188,8 @@ def test_a_killed_run_leaves_no_process_and_starts_again(data: Path, desks: list
     again.stop()
 
 
-def test_the_first_start_loads_the_demo_and_says_how_to_sign_in(data: Path, desks: list[Desk]) -> None:
-    desk = Desk(data)
-    desks.append(desk)
-    desk.wait_until_ready(deadline_s=FIRST_START_S)
-    assert SIGN_IN.search(desk.output), desk.output
-    assert (data / "logs" / "backoffice.log").exists()
-    assert "backoffice ended" not in desk.output
-    desk.stop()
-    assert desk.process.returncode == 0
-
-
-def test_a_first_start_that_was_cut_short_begins_anew(data: Path, desks: list[Desk]) -> None:
+def test_a_first_start_that_was_cut_short_begins_anew_and_says_how_to_sign_in(data: Path, desks: list[Desk]) -> None:
+    """A first start that nobody cuts short is tests/browser/test_demo_desk.py's."""
     first = Desk(data)
     desks.append(first)
 
@@ -214,4 +204,7 @@ def test_a_first_start_that_was_cut_short_begins_anew(data: Path, desks: list[De
     again.wait_until_ready(deadline_s=FIRST_START_S)
     assert "Clearing a demo desk that was loaded half" in again.output
     assert SIGN_IN.search(again.output), again.output
+    assert (data / "logs" / "backoffice.log").exists()
+    assert "backoffice ended" not in again.output
     again.stop()
+    assert again.process.returncode == 0

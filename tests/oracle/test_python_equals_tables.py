@@ -108,7 +108,7 @@ def test_the_generator_draws_what_is_compared_here() -> None:
     """Groups, unknown answers, named rows and the last row: what goes wrong first must be drawn."""
     seen: set[str] = set()
 
-    @examples(300)
+    @examples(100)
     @given(st.data())
     def draw(data: st.DataObject) -> None:
         source = as_python(parse_table(sayable(data.draw(tables("T0"))), DESK), DESK).source
