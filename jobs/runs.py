@@ -29,7 +29,7 @@ from jobs.tables import CompiledScript, RunRow
 from rules.actions import script_methods
 from rules.errors import ActionRefused
 from rules.facts import Facts
-from rules.fields import MOMENTS
+from rules.fields import clocks_of
 from rules.script_params import complete, declared_or_none
 from rules.store import VersionRow
 from sandbox.client import Sandbox
@@ -209,7 +209,7 @@ def request(
 ) -> RunRequest:
     """The whole input of a run, from the same facts a table sees: of these only what its manifest says it reads."""
     ticket: dict[str, JSON] = dict.fromkeys(STATE_FIELDS)
-    ticket.update({key: facts.clock.get(key) for key in MOMENTS})
+    ticket.update(clocks_of(facts))
     ticket.update(facts.item)
     words = desk.vocabulary.of(str(facts.item.get("kind")))
     custom = {

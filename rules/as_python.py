@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from rules.actions import ACTIONS, CHANGE_SYSTEM
 from rules.errors import ConditionFailed, UnknownField
-from rules.fields import MOMENTS, TICKET, Field
+from rules.fields import CLOCKS, Field
 from rules.fields import field as field_by_key
 from rules.operands import list_names, values_of, with_lists
 from rules.operators import OPERATORS, Looks, Operand, Operator, Takes, type_for
@@ -191,8 +191,7 @@ def value_of(found: Field, table_kind: str) -> str | None:
         key = literal(found.state_key.removeprefix(CUSTOM))
         return f"ticket.fields.get({key})" if table_kind == ANY_KIND else f"ticket.fields[{key}]"
     if found.place is None:
-        known = found.key in _OF_TICKET or found.key.removeprefix(TICKET) in MOMENTS
-        return found.key if known else None
+        return _OF_TICKET.get(found.key)
     part, key = found.place
     match part:
         case "item":
@@ -206,8 +205,11 @@ def value_of(found: Field, table_kind: str) -> str | None:
     return None
 
 
-#: Fields of every ticket that are no fields of its state.
-_OF_TICKET = frozenset({"ticket.id", "ticket.kind", "ticket.created_at"})
+#: Where scripts find what every ticket has beside its state.
+_OF_TICKET: Mapping[str, str] = {
+    **{key: key for key in ("ticket.id", "ticket.kind", "ticket.created_at")},
+    **{record.key: f"ticket.{name}" for name, record in CLOCKS.items()},
+}
 
 
 @dataclass

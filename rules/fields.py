@@ -31,6 +31,7 @@ MAX_WORKED_OUT = 2_000
 MAX_BIND_DEPTH = 3
 
 TICKET = "ticket."
+SLA = "sla."
 CONTEXT = "context."
 #: How the menus call the fields of context cards together.
 CONTEXT_GROUP = "Context"
@@ -357,16 +358,25 @@ def _by_key(records: tuple[FieldRecord, ...]) -> Mapping[str, FieldRecord]:
 
 
 FIELDS: Mapping[str, FieldRecord] = _by_key(_RECORDS)
-#: The moments that the desk keeps of every ticket, by the name that scripts read them by: `ticket.status_since`.
-MOMENTS: Mapping[str, FieldRecord] = {
-    key.removeprefix(TICKET): record
+#: What the desk keeps of every ticket beside its state, by the name that scripts read it by: moments
+#: (`ticket.status_since`), and how its service level stands (`ticket.sla_first_reply_due`).
+CLOCKS: Mapping[str, FieldRecord] = {
+    key.removeprefix(TICKET).replace(".", "_"): record
     for key, record in FIELDS.items()
-    if key.startswith(TICKET)
-    and record.type is FieldType.TIME
-    and not record.state_key
-    and record.place is None
-    and key != "ticket.created_at"
+    if key.startswith(SLA)
+    or (
+        key.startswith(TICKET)
+        and record.type is FieldType.TIME
+        and not record.state_key
+        and record.place is None
+        and key != "ticket.created_at"
+    )
 }
+
+
+def clocks_of(facts: Facts) -> dict[str, JSON]:
+    """What scripts read of `CLOCKS`, None where there is nothing."""
+    return {name: facts.clock.get(record.key.partition(".")[2]) for name, record in CLOCKS.items()}
 
 
 def field(key: str, vocabulary: Vocabulary) -> Field:

@@ -13,7 +13,7 @@ from flask_babel import gettext
 
 from jobs.live import Desk
 from jobs.runs import script_api
-from rules.fields import FIELDS, MOMENTS
+from rules.fields import CLOCKS, FIELDS
 from rules.vocabulary import ScriptParam
 from sandbox.child import names
 from sandbox.contract import Method, Param
@@ -69,7 +69,7 @@ def completion(desk: Desk, takes: Sequence[ScriptParam] = ()) -> dict[str, Any]:
     ticket: dict[str, Member] = {}
     for key, field in STATE_FIELDS.items():
         ticket[key] = {"kind": "property", "type": field.type.value, "doc": _said(field.label)}
-    for key, record in MOMENTS.items():
+    for key, record in CLOCKS.items():
         ticket[key] = {"kind": "property", "type": record.type.value, "doc": _said(record.label)}
     ticket["id"] = {"kind": "property", "type": "number", "doc": gettext("The ticket's number")}
     ticket["customer"] = {"kind": "object", "type": "Customer", "doc": facts["customer"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,13 +17,14 @@ from rules.listed import as_table, is_listed
 from rules.parse import problems
 from rules.store import EntryKind
 from rules.trace import Verdict
-from tests.builders import a_ticket
+from tests.builders import MORNING, a_ticket
 from tests.jobs.desk import clock_of, decisions, publish, table, tags, work
+from tests.jobs.levels import a_policy
 from tickets import store as items
 from tickets.events import Actor, ActorKind
 from tickets.item import ItemKind
 from tickets.tables import EventRow
-from tickets.values import JSON
+from tickets.values import JSON, iso
 
 TAGGING = """
 code: {code}
@@ -79,6 +81,19 @@ def test_a_script_reads_the_moments_that_the_desk_keeps(desk: Services) -> None:
     ticket = a_ticket(desk.db)
     work(desk)
     assert tags(desk, ticket.item_id) == ["None", "new"]
+
+
+def test_a_script_reads_how_the_service_level_stands(desk: Services) -> None:
+    read = "ticket.sla_policy, ticket.sla_first_reply_state, ticket.sla_first_reply_due, ticket.sla_next_reply_due"
+    listed(desk, f"ticket.add_tags([str(one) for one in ({read})])")
+    without = a_ticket(desk.db)
+    work(desk)
+    assert tags(desk, without.item_id) == ["None"]
+    a_policy(desk)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    due = iso(MORNING + timedelta(hours=4))
+    assert tags(desk, ticket.item_id) == sorted(["None", "standard", "running", due])
 
 
 def test_an_event_that_is_none_of_its_triggers_does_not_run_it(desk: Services) -> None:

@@ -439,6 +439,13 @@ MUTATIONS = (
         "    if False:\n",
         "tests/oracle/test_cells_equal_operators.py::test_an_operator_and_its_word_in_python_say_the_same[is]",
     ),
+    Mutation(
+        "scripts read how the service level stands",
+        "rules/fields.py",
+        "    if key.startswith(SLA)\n    or (",
+        "    if (",
+        "tests/jobs/test_listed_scripts.py::test_a_script_reads_how_the_service_level_stands",
+    ),
     # Cards that scripts write
     Mutation(
         "an answer that is asked for with a card hangs on the card",

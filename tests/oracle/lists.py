@@ -23,6 +23,7 @@ WORKDAY = [f"2026-11-20T{at}.000000+00:00" for at in ("08:59:59", "09:00:00", "1
 DURATIONS = ["1 h", "60 min", "61 min"]
 PATTERNS = ["re.und", "^no ", "(42|please)$", "é", "[[:upper:]]"]
 MONEY = ["0", "1", "1.50", "100"]
+LEVELS = ["running", "breached"]
 
 #: Field -> what sort of values it holds, for the naive evaluator.
 SORTS: Mapping[str, str] = {
@@ -32,6 +33,8 @@ SORTS: Mapping[str, str] = {
     "ticket.subject": "text",
     "ticket.fields.amount": "number",
     "ticket.due_at": "time",
+    "sla.first_reply_state": "choice",
+    "sla.first_reply_due": "time",
     "message.text": "text",
     "erp.find_party.receivable": "number",
     "erp.find_party.tier": "choice",
@@ -45,6 +48,8 @@ _VALUES: Mapping[str, list[Any]] = {
     "ticket.subject": TEXTS,
     "ticket.fields.amount": NUMBERS,
     "ticket.due_at": [*TIMES, *WORKDAY],
+    "sla.first_reply_state": LEVELS,
+    "sla.first_reply_due": TIMES,
     "message.text": TEXTS,
     "erp.find_party.receivable": MONEY,
     "erp.find_party.tier": ["gold", "silver"],
@@ -67,7 +72,7 @@ _LISTS: Mapping[str, list[str]] = {
     "ticket.subject": ["MONEY", "NOBODY"],
     "message.text": ["MONEY", "NOBODY"],
 }
-_AT_ONCE = [name for name in SORTS if name.startswith(("ticket", "message"))]
+_AT_ONCE = [name for name in SORTS if name.startswith(("ticket", "sla", "message"))]
 _ASKED = [name for name in SORTS if name.startswith(("erp", "crm"))]
 _CHANGES = ["changed", "changed_to", "changed_from"]
 #: What a column counts as unknown as; how rows are armed again, around the hours since they fired (TIMES).
@@ -256,4 +261,6 @@ def facts(draw: st.DrawFn) -> Facts:
         lookups={name: answer for name, answer in lookups.items() if answer is not None},
     )
     since = draw(st.sampled_from(EPISODES)).removeprefix("status since ")
-    return replace(made, ledger=draw(ledgers()), clock={"status_since": since})
+    level = {"first_reply_state": draw(_maybe(LEVELS)), "first_reply_due": draw(_maybe(TIMES))}
+    clock = {"status_since": since, **{key: value for key, value in level.items() if value is not None}}
+    return replace(made, ledger=draw(ledgers()), clock=clock)

@@ -62,6 +62,8 @@ def value_of(key: str, facts: Facts, state: Mapping[str, Any]) -> Any:
         return Unknown(name, coming=answer is None or answer["state"] == "asked")
     if key == "message.text":
         return MISSING if facts.message is None else facts.message.get("new_text") or MISSING
+    if key.startswith("sla."):
+        return facts.clock.get(key.removeprefix("sla.")) or MISSING
     value = state.get(key.removeprefix("ticket."))
     return MISSING if value in (None, "", []) else value
 

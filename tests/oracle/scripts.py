@@ -12,7 +12,7 @@ from typing import Any
 
 from rules.actions import ACTIONS, Call
 from rules.facts import Facts, Missing
-from rules.fields import MOMENTS, field
+from rules.fields import clocks_of, field
 from rules.vocabulary import Vocabulary
 from sandbox.child import facades, guards, values
 from sandbox.child.main import _SCOPE
@@ -68,7 +68,7 @@ def ticket_of(facts: Facts, vocabulary: Vocabulary) -> dict[str, Any]:
     """The ticket as `jobs.runs.request` hands it over."""
     return {
         **dict.fromkeys(STATE_FIELDS),
-        **{key: facts.clock.get(key) for key in MOMENTS},
+        **clocks_of(facts),
         **{f"fields.{key}": None for key in vocabulary.custom_fields},
         **facts.item,
         "message": facts.message,

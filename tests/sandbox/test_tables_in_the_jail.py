@@ -31,6 +31,7 @@ TABLE: dict[str, Any] = {
         {"id": "c2", "field": "message.text", "op": "contains_any"},
         {"id": "c3", "field": "ticket.due_at", "op": "older_than"},
         {"id": "c4", "field": "ticket.status_since", "op": "older_than"},
+        {"id": "c5", "field": "sla.first_reply_state"},
     ],
     "steps": [{"id": "s1", "do": "add_tags"}, {"id": "s2", "do": "add_note"}],
     "rows": [
@@ -46,6 +47,7 @@ TABLE: dict[str, Any] = {
             "then": {"s1": {"tags": ["not gold"]}},
         },
         {"id": "r4", "if": {"c4": {"value": "2 d"}}, "then": {"s1": {"tags": ["stuck"]}}},
+        {"id": "r5", "if": {"c5": {"value": "breached"}}, "then": {"s1": {"tags": ["too late"]}}},
     ],
     "otherwise": {"then": {"s1": {"tags": ["nobody"]}}},
 }
@@ -73,7 +75,11 @@ def answers(facts: Facts) -> TableGateway:
 
 @pytest.mark.parametrize("case", CASES)
 def test_tables_come_to_the_same_in_the_jail(host: Host, case: str) -> None:
-    clock: Mapping[str, JSON] = {"status_since": "2026-11-18T09:00:00.000000+00:00"} if case == "late" else {}
+    stuck: Mapping[str, JSON] = {
+        "status_since": "2026-11-18T09:00:00.000000+00:00",
+        "first_reply_state": "breached",
+    }
+    clock = stuck if case == "late" else {}
     facts = replace(whole(some_facts(**CASES[case]), DESK), clock=clock)
     table = parse_table(TABLE, DESK)
     written = as_python(table, DESK)
@@ -94,5 +100,5 @@ def test_tables_come_to_the_same_in_the_jail(host: Host, case: str) -> None:
     effects = [effect for one in planned for effect in one.effects]
     decision = decide(compile_ruleset(1, [Entry("A01", "Who pays", 1, 0, table=table)], DESK), facts)
     assert staged_by(effects, facts) == dict(decision.staged)
-    assert ("stuck" in str(decision.staged)) is (case == "late")
+    assert ("stuck" in str(decision.staged)) is ("too late" in str(decision.staged)) is (case == "late")
     assert effects == [effect for one in decision.planned for effect in one.effects]
