@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.backoffice.fixtures import back_office, localstripe, tryton
-from tests.connectors.desk import Desk
-from tests.connectors.upstream import Serve, upstreams
+from tests.connectors.desk import Desk, crm, http_json
+from tests.connectors.upstream import Serve, Upstream, upstreams
 from tickets.db import Database
 
 __all__ = ["back_office", "localstripe", "tryton"]
@@ -29,6 +29,19 @@ def serve() -> Iterator[Serve]:
     """Start an upstream that answers what the function says."""
     with upstreams() as start:
         yield start
+
+
+@pytest.fixture
+def server(serve: Serve) -> Upstream:
+    """A CRM that knows Ada."""
+    return serve(crm)
+
+
+@pytest.fixture
+def connected(desk: Desk, server: Upstream) -> Desk:
+    """A gateway with the connection `crm` to it."""
+    desk.connect("crm", "http_json", http_json(server.url))
+    return desk
 
 
 @pytest.hookimpl(tryfirst=True)

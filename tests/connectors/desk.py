@@ -16,6 +16,7 @@ from connectors.gateway import Gateway
 from connectors.secrets import SecretBox
 from connectors.store import ConnectionInfo
 from connectors.traffic import Traffic
+from tests.connectors.upstream import Asked, Reply, as_json
 from tickets.db import Database
 
 LOOPBACK = ("127.0.0.0/8", "::1")
@@ -91,3 +92,17 @@ FIND = {
 
 def http_json(url: str, *operations: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"base_url": url, "operations": list(operations) or [FIND], **more}
+
+
+ADA = {"id": 7, "full_name": "Ada", "email": "ada@example.net", "balance": {"open": 64.90}}
+
+
+def crm(asked: Asked) -> Reply:
+    """One customer, whom everybody can find by her address."""
+    return as_json({"items": [ADA] if asked.query.get("email") == "ada@example.net" else []})
+
+
+def ask(desk: Desk, email: str = "ada@example.net", **more: Any) -> Any:
+    """Ask the connection `crm` for a customer; the `Record`."""
+    more = {"deadline_s": 60, "cause": "test", **more}
+    return desk.gateway.call("crm", "find_customer", {"email": email}, **more)

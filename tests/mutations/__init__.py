@@ -22,6 +22,7 @@ from tests.mutations import (
     undoing,
     walls,
     work,
+    writes,
 )
 from tests.mutations.mutation import Mutation
 
@@ -38,6 +39,7 @@ MUTATIONS: tuple[Mutation, ...] = tuple(
         broker,
         scripts,
         connectors,
+        writes,
         doors,
         pages,
         intake,
