@@ -12,7 +12,7 @@ from tickets.tables import EventRow, WorkItem
 
 #: Events that are listed, and handled again by one command.
 LISTED = 200
-#: How far those on hidden items are counted.
+#: How far what is hidden from somebody is counted.
 HIDDEN_CAP = 1_000
 
 
@@ -39,6 +39,6 @@ COLUMNS = (
 )
 
 
-def counted(connection: Connection, events: Select[Any]) -> int:
-    """How many events a statement finds, up to `HIDDEN_CAP`."""
-    return connection.execute(select(func.count()).select_from(events.limit(HIDDEN_CAP).subquery())).scalar_one()
+def counted(connection: Connection, found: Select[Any]) -> int:
+    """How many rows a statement finds, up to `HIDDEN_CAP`."""
+    return connection.execute(select(func.count()).select_from(found.limit(HIDDEN_CAP).subquery())).scalar_one()

@@ -21,6 +21,7 @@ from rq.timeouts import BaseTimeoutException
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, insert, not_, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from jobs.aside import counted
 from jobs.claims import claim
 from jobs.live import vocabulary
 from jobs.preview import FieldChange
@@ -58,8 +59,6 @@ SLICE_S = 2.0
 LEASE_S = 4 * ITEM_S
 #: Times an item may end whoever works on it, until it is left out.
 TRIES = 3
-#: Items whose visibility is asked after beyond those that are taken.
-HIDDEN_CAP = 1_000
 #: Characters of a sentence that is kept with an item or a replay.
 SENTENCE_CHARS = 200
 #: Why an item was not played, where the store does not say it; `UNTOLD` of `jobs.replays.story` is another.
@@ -134,7 +133,6 @@ def start(
     if not wanted:
         raise Refused("nothing", "No ticket that you may see was picked")
     unseen = select(WorkItem.id).where(picked.test(), not_(visible(viewer)), WorkItem.id >= wanted[-1])
-    hidden = connection.execute(select(func.count()).select_from(unseen.limit(HIDDEN_CAP).subquery())).scalar_one()
     made = insert(ReplayRow).values(
         asked_by=viewer.key,
         asked_at=now,
@@ -142,7 +140,7 @@ def start(
         revision=rule_list.revision(connection),
         picked=picked.to_json(),
         scripts=scripts,
-        hidden=hidden,
+        hidden=counted(connection, unseen),
         status="running",
         problem="",
         worked_ms=0,
