@@ -33,12 +33,14 @@ Check: TypeAlias = Callable[[Table, Vocabulary], Iterator[Problem]]
 
 
 def lint(table: Table, vocabulary: Vocabulary) -> list[Problem]:
-    """Everything that CHECKS find in the table, in their order, at most 100 findings of each."""
+    """Everything that CHECKS find in the table, in their order, at most 100 findings of each; more are said to be."""
     vocabulary = vocabulary.of(table.kind)
     found: list[Problem] = []
     for check in CHECKS.values():
         for number, problem in enumerate(check(table, vocabulary)):
             if number >= MAX_FINDINGS:
+                message = f"There is more of the same: of each kind only {MAX_FINDINGS} findings are listed."
+                found.append(Problem({"table": "rows"}, "lint_incomplete", message))
                 break
             found.append(problem)
     return found

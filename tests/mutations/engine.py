@@ -686,6 +686,13 @@ MUTATIONS = (
         LINT + "test_a_cell_that_lets_something_through_covers_nothing",
     ),
     Mutation(
+        "that there are more findings is said",
+        "rules/lint.py",
+        '                found.append(Problem({"table": "rows"}, "lint_incomplete", message))\n',
+        "",
+        LINT + "test_more_findings_of_one_kind_than_are_listed_are_said_to_be_more[101-True]",
+    ),
+    Mutation(
         "a row that matches while nobody knows is reached",
         "rules/lint.py",
         "(matches or not without) and _covers(",

@@ -231,6 +231,15 @@ def test_a_very_long_table_is_checked_as_far_as_the_bound_and_says_so() -> None:
     ]
 
 
+@pytest.mark.parametrize(("copies", "more"), [(100, False), (101, True)])
+def test_more_findings_of_one_kind_than_are_listed_are_said_to_be_more(copies: int, more: bool) -> None:
+    rows = [tagging(f"r{number}", "same", ch="email") for number in range(copies + 1)]
+    found = findings(rows)
+    assert [one[0] for one in found] == ["duplicate"] * 100 + ["lint_incomplete"] * more
+    if more:
+        assert found[-1][2] == "There is more of the same: of each kind only 100 findings are listed."
+
+
 def test_the_checks_are_listed() -> None:
     assert list(CHECKS) == [
         "unreachable_rows",

@@ -99,7 +99,7 @@ def test_a_table_for_another_kind_of_item_does_nothing(index_from: int) -> None:
     tables = [
         a_setting_table([setting("r1", "high")], code, kind=kind) for code, kind in (("A", "task"), ("B", "ticket"))
     ]
-    assert said(index_from, *tables)[0]
+    assert said(index_from, *tables)[0] == ["B/r1"]
 
 
 @LISTS
