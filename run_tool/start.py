@@ -77,7 +77,7 @@ def _bring_up(supervisor: Supervisor, desk: Desk, python: Path, with_demo: bool)
             _begin_with_defaults(supervisor, flask)
         _remember(desk, demo=with_demo)
     if with_demo:
-        _let_the_demo_be_reached(supervisor, desk)
+        _let_the_demo_be_reached(supervisor.env, desk)
     supervisor.start(Program("web", _gunicorn(python, desk)))
     if with_demo:
         supervisor.start(Program("backoffice", _python(python, "-m", "jobs.backoffice"), needed=False))
@@ -131,16 +131,18 @@ def _demo_ports(desk: Desk) -> tuple[list[int], int]:
         raise ValueError(f"it does not say its ports: {error!r}") from error
 
 
-def _let_the_demo_be_reached(supervisor: Supervisor, desk: Desk) -> None:
-    """Only the environment opens private addresses to connectors: here those of the demo's own back office."""
+def _let_the_demo_be_reached(env: dict[str, str], desk: Desk) -> None:
+    """Only the environment opens private addresses to connectors: here those of the demo's own back office.
+
+    `env` is what programs that are started from now on find; it is changed."""
     try:
         ports, _ = _demo_ports(desk)
     except (OSError, ValueError) as error:
         complain(f"The demo's back office has no address ({_places(desk)}: {error}); what it knows cannot be asked.")
         return
-    given = supervisor.env.get("DESKHAND_ADDRESS_CEILING", "")
+    given = env.get("DESKHAND_ADDRESS_CEILING", "")
     allowed = [given] if given else []
-    supervisor.env["DESKHAND_ADDRESS_CEILING"] = ",".join([*allowed, *(f"127.0.0.1:{port}" for port in ports)])
+    env["DESKHAND_ADDRESS_CEILING"] = ",".join([*allowed, *(f"127.0.0.1:{port}" for port in ports)])
 
 
 def _greet(desk: Desk, took_s: float) -> None:

@@ -18,7 +18,6 @@ from run_tool import environment, start, testing
 from run_tool.errors import CannotGoOn
 from run_tool.places import LOCKS, ROOT, desk_from
 from run_tool.redis_server import redis_server
-from run_tool.supervise import Supervisor
 from tests.environment.nobody import NOBODY
 
 #: A package index that nobody answers at, for pip and for uv, whatever this machine is set up with.
@@ -67,9 +66,9 @@ def test_a_back_office_that_says_no_ports_is_named_and_the_desk_goes_on_without_
     if kept is not None:
         places.write_text(kept)
     start._port_is_free(desk)
-    with Supervisor({"DESKHAND_ADDRESS_CEILING": "10.0.0.1:80"}, tmp_path / "logs") as supervisor:
-        start._let_the_demo_be_reached(supervisor, desk)
-        assert supervisor.env["DESKHAND_ADDRESS_CEILING"] == "10.0.0.1:80"
+    env = {"DESKHAND_ADDRESS_CEILING": "10.0.0.1:80"}
+    start._let_the_demo_be_reached(env, desk)
+    assert env == {"DESKHAND_ADDRESS_CEILING": "10.0.0.1:80"}
     assert f"The demo's back office has no address ({places}: " in capsys.readouterr().err
 
 
@@ -78,9 +77,9 @@ def test_the_ports_of_the_demos_back_office_are_opened_to_connectors(tmp_path: P
     places = tmp_path / "demo" / "backoffice.json"
     places.parent.mkdir()
     places.write_text('{"ports": {"crm": 18471, "erp": 18472}, "control_port": 18470}')
-    with Supervisor({"DESKHAND_ADDRESS_CEILING": "10.0.0.1:80"}, tmp_path / "logs") as supervisor:
-        start._let_the_demo_be_reached(supervisor, desk)
-        assert supervisor.env["DESKHAND_ADDRESS_CEILING"] == "10.0.0.1:80,127.0.0.1:18471,127.0.0.1:18472"
+    env = {"DESKHAND_ADDRESS_CEILING": "10.0.0.1:80"}
+    start._let_the_demo_be_reached(env, desk)
+    assert env == {"DESKHAND_ADDRESS_CEILING": "10.0.0.1:80,127.0.0.1:18471,127.0.0.1:18472"}
 
 
 def test_the_port_of_the_demos_back_office_is_refused_before_anything_starts(tmp_path: Path) -> None:
