@@ -17,7 +17,10 @@ ORPHAN_S = 600
 
 
 def new_folder(services: Services) -> Path:
-    """A new folder that only this user can read. Whoever asks for it takes it away."""
+    """A new folder that only this user can read. Whoever asks for it takes it away.
+
+    What others left is looked for first: a clock on another host cannot."""
+    take_away_orphans(services)
     home = services.settings.data / FOLDER
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))

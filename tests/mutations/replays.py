@@ -12,6 +12,13 @@ CHAIN = JOB + "test_one_draft_sets_off_the_row_of_another_and_neither_does_anyth
 
 MUTATIONS = (
     Mutation(
+        "replay: what is left on a host without a clock is taken away",
+        "jobs/replays/scratch.py",
+        "    take_away_orphans(services)\n    home",
+        "    home",
+        JOB + "test_what_a_killed_worker_left_is_taken_away_and_what_one_works_in_stays",
+    ),
+    Mutation(
         "replay: only what came from outside is played",
         "jobs/replays/story.py",
         "if number == 0 or (not again and (not automatic or by_others)):\n",
