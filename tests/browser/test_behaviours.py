@@ -17,8 +17,7 @@ from tests.browser.conftest import Served, Visitor, serving
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.rows.desk import a_pipeline, a_rule, switch
-from tests.rows.maildesk import MailDesk, a_mail_desk, a_table, recipient, text_of
-from tests.rows.test_o17_send_template import template
+from tests.rows.maildesk import MailDesk, a_mail_desk, a_table, recipient, template, text_of
 from tickets.tables import QuestionList
 from web import api_store
 

@@ -20,6 +20,8 @@ from jobs import outbox
 from jobs.intake import Ingested, ingest
 from jobs.services import Services
 from jobs.tables import OutboxRow
+from rules import store as rule_list
+from rules.store import EntryKind
 from tests.jobs.sink import MailSink, a_mail_sink
 from tests.web.desk import Desk, a_desk, sign_in
 from tickets.tables import Mailbox, Message, Notification, Seen, WorkItem
@@ -170,3 +172,39 @@ def a_table(do: str, params: dict[str, Any], *, on: dict[str, Any] | None = None
         "rows": [{"id": "r1", "if": more.pop("when", {}), "then": {"s1": params}}],
         **more,
     }
+
+
+HELLO: dict[str, Any] = {
+    "texts": {
+        "en": {"subject": "About {{ticket.subject}}", "body": "Hello, see {{ticket.id}}."},
+        "fr": {"subject": "À propos de {{ticket.subject}}", "body": "Bonjour, voir {{ticket.id}}."},
+    }
+}
+
+
+def template(mail_desk: MailDesk, content: dict[str, Any] = HELLO, name: str = "Hello") -> str:
+    """Publish a template; its code."""
+    with mail_desk.services.db.write() as connection:
+        now = mail_desk.desk.clock.now()
+        code = rule_list.create(connection, EntryKind.TEMPLATE, name, content, author="ana", now=now)
+        rule_list.publish(connection, code, author="ana", note="", seen=1, now=now)
+    return code
+
+
+def row_id(mail_desk: MailDesk) -> int:
+    """The number of the newest reply in the outbox."""
+    with mail_desk.services.db.read() as connection:
+        return connection.execute(
+            select(OutboxRow.id).where(OutboxRow.kind == "reply").order_by(OutboxRow.id.desc()).limit(1)
+        ).scalar_one()
+
+
+#: The desk's clock stands at Saturday, 21 November 2026, 09:31 UTC, which is 10:31 in Paris.
+WINDOW: dict[str, Any] = {
+    "text": "We received it.",
+    "approval": False,
+    "days": ["mon", "tue"],
+    "window_from": "09:00",
+    "window_until": "17:00",
+    "zone": "Europe/Paris",
+}

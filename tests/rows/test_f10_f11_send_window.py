@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tests.rows.desk import switch
-from tests.rows.maildesk import MailDesk, a_table, text_of
-
-#: The desk's clock stands at Saturday, 21 November 2026, 09:31 UTC, which is 10:31 in Paris.
-WINDOW: dict[str, Any] = {
-    "text": "We received it.",
-    "approval": False,
-    "days": ["mon", "tue"],
-    "window_from": "09:00",
-    "window_until": "17:00",
-    "zone": "Europe/Paris",
-}
+from tests.rows.maildesk import WINDOW, MailDesk, a_table, text_of
 
 
 def test_it_publishes_itself_when_the_window_opens_and_not_before(mail_desk: MailDesk) -> None:
@@ -45,7 +33,7 @@ def test_what_nobody_sent_while_the_window_was_open_waits_for_the_next_one(mail_
 
 
 def test_a_person_may_send_it_before_its_window(mail_desk: MailDesk) -> None:
-    from tests.rows.test_f9_approval import row_id
+    from tests.rows.maildesk import row_id
     from tests.web.desk import send
 
     ana = mail_desk.browser("ana")

@@ -5,22 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.rows.desk import switch
-from tests.rows.maildesk import MailDesk, a_table, text_of
-from tests.rows.test_o17_send_template import template
+from tests.rows.maildesk import MailDesk, a_table, row_id, template, text_of
 from tests.web.desk import send
 
 SUGGEST = a_table("suggest_reply", {"text": "Dear {{customer.name}}, we are sorry."})
-
-
-def row_id(mail_desk: MailDesk, state: str = "approval") -> int:
-    from sqlalchemy import select
-
-    from jobs.tables import OutboxRow
-
-    with mail_desk.services.db.read() as connection:
-        return connection.execute(
-            select(OutboxRow.id).where(OutboxRow.kind == "reply").order_by(OutboxRow.id.desc()).limit(1)
-        ).scalar_one()
 
 
 def test_it_waits_for_a_person_and_is_sent_as_theirs_in_the_wording_they_left(mail_desk: MailDesk) -> None:

@@ -11,8 +11,7 @@ from sqlalchemy import update
 from jobs import timers
 from rules import files
 from tests.rows.desk import Steps, a_rule, item_named, shown_messages, switch
-from tests.rows.maildesk import MailDesk, recipient
-from tests.rows.test_o17_send_template import template
+from tests.rows.maildesk import MailDesk, recipient, template
 from tests.web.desk import send
 from tickets.tables import Brand
 from tickets.values import JSON

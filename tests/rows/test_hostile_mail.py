@@ -11,8 +11,7 @@ from sqlalchemy import func, select
 
 from jobs.intake import Ingested, Outcome, add_mailbox, ingest
 from tests.rows.desk import a_rule
-from tests.rows.maildesk import ADDRESS, MailDesk, a_table, recipient, text_of
-from tests.rows.test_o17_send_template import template
+from tests.rows.maildesk import ADDRESS, MailDesk, a_table, recipient, template, text_of
 from tests.web.desk import send
 from tickets.tables import Attachment, Blob, InboundMail, Message, Person, WorkItem
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rules import store as rule_list
-from tests.rows.maildesk import ADDRESS, MailDesk, a_table
-from tests.rows.test_f9_approval import row_id
-from tests.rows.test_f10_f11_send_window import WINDOW
+from tests.rows.maildesk import ADDRESS, WINDOW, MailDesk, a_table, row_id
 from tests.web.desk import send
 
 

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from sqlalchemy import insert, update
 
 from rules import store as rule_list
-from rules.store import EntryKind
 from tests.rows.desk import shown_messages, switch
-from tests.rows.maildesk import MailDesk, a_table, recipient, text_of
+from tests.rows.maildesk import MailDesk, a_table, recipient, template, text_of
 from tickets.tables import Follower, User
-
-HELLO: dict[str, Any] = {
-    "texts": {
-        "en": {"subject": "About {{ticket.subject}}", "body": "Hello, see {{ticket.id}}."},
-        "fr": {"subject": "À propos de {{ticket.subject}}", "body": "Bonjour, voir {{ticket.id}}."},
-    }
-}
-
-
-def template(mail_desk: MailDesk, content: dict[str, Any] = HELLO, name: str = "Hello") -> str:
-    with mail_desk.services.db.write() as connection:
-        now = mail_desk.desk.clock.now()
-        code = rule_list.create(connection, EntryKind.TEMPLATE, name, content, author="ana", now=now)
-        rule_list.publish(connection, code, author="ana", note="", seen=1, now=now)
-    return code
 
 
 def test_o3_o17_every_recipient_gets_one_in_their_language_and_nothing_is_posted(mail_desk: MailDesk) -> None:

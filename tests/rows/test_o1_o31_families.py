@@ -6,8 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from rules import store as rule_list
-from tests.rows.maildesk import ADDRESS, MailDesk, recipient, text_of
-from tests.rows.test_o17_send_template import template
+from tests.rows.maildesk import ADDRESS, MailDesk, recipient, template, text_of
 from tests.web.desk import send
 
 pytestmark = pytest.mark.slow

@@ -6,8 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.rows.desk import a_rule, item_named, switch
-from tests.rows.maildesk import MailDesk, recipient, text_of
-from tests.rows.test_o17_send_template import template
+from tests.rows.maildesk import MailDesk, recipient, template, text_of
 from tests.web.desk import send
 
 APPROVED = {"en": {"subject": "Approved: {{ticket.subject}}", "body": "{{ticket.fields.hours}} hours will be billed."}}

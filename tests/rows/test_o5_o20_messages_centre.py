@@ -6,8 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from rules import store as rule_list
-from tests.rows.maildesk import MailDesk, a_table, recipient, text_of
-from tests.rows.test_o17_send_template import HELLO, template
+from tests.rows.maildesk import HELLO, MailDesk, a_table, recipient, template, text_of
 from tests.web.desk import send
 from tickets import store as items
 from tickets.events import Actor, ActorKind

@@ -6,7 +6,7 @@ import pytest
 
 from tests.rows.desk import a_pipeline
 from tests.rows.maildesk import MailDesk
-from tests.rows.test_t6_automove import a_job, a_list, answer, ask, link_in, stage
+from tests.rows.questions import a_job, a_list, answer, ask, link_in, stage
 from tests.web.desk import send
 
 

@@ -2,71 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from apiflask import APIFlask
-from flask.testing import FlaskClient
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
 from rules import store as rule_list
-from tests.rows.desk import a_pipeline, a_rule, item_named
+from tests.rows.desk import a_pipeline, a_rule
 from tests.rows.maildesk import MailDesk
+from tests.rows.questions import a_job, a_list, answer, ask, link_in, stage
 from tests.web.desk import send, token
-from tickets.tables import QuestionList, StageRow
-
-QUESTIONS = [
-    {"key": "year", "label": "Which year?", "type": "text"},
-    {"key": "married", "label": "Are you married?", "type": "yes_no"},
-    {"key": "note", "label": "Anything else?", "type": "text", "required": False},
-]
-
-
-def a_list(mail_desk: MailDesk) -> None:
-    with mail_desk.services.db.write() as connection:
-        connection.execute(
-            insert(QuestionList).values(
-                key="papers", label="Your papers", purpose="request", kind="ticket", questions=QUESTIONS, active=True
-            )
-        )
-        rule_list.bump(connection)
-
-
-def ask(staff: FlaskClient, job: int, **more: str) -> None:
-    assert send(staff, "/requests/new", {"item": str(job), "list": "papers", **more}).status_code == 303
-
-
-def a_job(mail_desk: MailDesk, staff: FlaskClient, subject: str = "Return 2025") -> int:
-    made = send(staff, "/items/job/new", {"subject": subject, "pipeline": "tax", "email": "camille@customer.test"})
-    assert made.status_code == 303
-    mail_desk.work()
-    return item_named(mail_desk.desk, subject)
-
-
-def link_in(mail: object) -> str:
-    """The address that the text of a mail leads to, without the host."""
-    body = mail.get_body(("plain",)).get_content()  # type: ignore[attr-defined]
-    found = re.search(r"https?://[^/\s]+(/portal/\S+)", body)
-    assert found, body
-    return found[1]
-
-
-def answer(app: APIFlask, path: str, do: str = "send", **answers: str) -> tuple[int, str]:
-    """Answer by the link, as somebody nobody signed in; the status and the page."""
-    browser = app.test_client()
-    page = browser.get(path)
-    assert page.status_code == 200
-    text = page.get_data(as_text=True)
-    version = re.search(r'name="version" value="(\d+)"', text)
-    assert version
-    data = {"csrf_token": token(page), "version": version[1], "do": do}
-    got = browser.post(path, data=data | {f"a:{key}": value for key, value in answers.items()})
-    return got.status_code, got.get_data(as_text=True)
-
-
-def stage(mail_desk: MailDesk, job: int) -> object:
-    mail_desk.work()
-    return mail_desk.desk.state(job)["fields.stage"]
+from tickets.tables import StageRow
 
 
 @pytest.mark.parametrize("automove", [True, False], ids=["toggle on", "toggle off"])

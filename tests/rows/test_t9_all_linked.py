@@ -6,7 +6,7 @@ import pytest
 
 from tests.rows.desk import a_pipeline, a_rule, item_named
 from tests.rows.maildesk import MailDesk
-from tests.rows.test_t6_automove import a_job, a_list, answer, ask, link_in, stage
+from tests.rows.questions import a_job, a_list, answer, ask, link_in, stage
 from tests.web.desk import send
 
 #: What stands for the elements of a job: a document or an invoice to file is a task, a chat is a ticket.

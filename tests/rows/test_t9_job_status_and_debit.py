@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from tests.rows.desk import a_pipeline, a_rule, item_named
 from tests.rows.maildesk import MailDesk
-from tests.rows.test_t6_automove import a_job, a_list, ask, stage
+from tests.rows.questions import a_job, a_list, ask, stage
 from tests.web.desk import send
 from tickets import store as items
 

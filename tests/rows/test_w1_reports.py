@@ -5,29 +5,19 @@ A harassment report goes to a restricted team, and nobody else finds it by any p
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from jobs.preview import preview
 from tests.rows.desk import a_rule, item_named, said_to_customer, switch
+from tests.rows.questions import make_list, report
 from tests.web.desk import Desk, send, sign_in, token
 from tickets import people
 from tickets.values import JSON
 from web import api_store
 
 SECRET = "Zorgon touched my shoulder"
-
-
-def make_list(manager: FlaskClient, purpose: str, label: str, *questions: tuple[str, str, str], **more: str) -> None:
-    """Make a list of questions through its page: label, type and choices of each."""
-    data = {"label": label, "purpose": purpose, "kind": "ticket", "active": "1", "key": "", **more}
-    for n, (text, type, options) in enumerate(questions):
-        data |= {f"label{n}": text, f"type{n}": type, f"options{n}": options, f"required{n}": "1"}
-    assert send(manager, "/questions", data).status_code == 303
-    assert f"{label} was saved." in manager.get("/questions").get_data(as_text=True)
 
 
 @pytest.fixture
@@ -47,18 +37,6 @@ def report_form(manager: FlaskClient) -> None:
         ("What happened", "text", ""),
         anonymous="1",
     )
-
-
-def report(app: APIFlask, category: str, text: str, *, anonymous: bool = True) -> tuple[FlaskClient, str]:
-    """Send the form as somebody nobody knows; their browser and the code they were shown."""
-    browser = app.test_client()
-    page = browser.get("/portal/forms/report_misconduct")
-    answers = {"a:category": category, "a:what_happened": text, "email": "rita@customer.test"}
-    data = {"csrf_token": token(page), **answers, **({"anonymous": "1", "email": ""} if anonymous else {})}
-    done = browser.post("/portal/forms/report_misconduct", data=data)
-    assert done.status_code == 200
-    code = re.search(r'class="bigcode">([^<]+)<', done.get_data(as_text=True))
-    return browser, code[1] if code else ""
 
 
 ROUTING = {

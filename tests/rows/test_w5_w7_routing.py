@@ -8,7 +8,7 @@ import pytest
 
 from tests.rows.desk import switch
 from tests.rows.maildesk import MailDesk, recipient, text_of
-from tests.rows.test_w1_reports import make_list, report
+from tests.rows.questions import make_list, report
 
 CATEGORIES = "Sexual harassment; Fraud; Theft; Other"
 ROUTES: dict[str, Any] = {

@@ -24,8 +24,7 @@ from rules.store import EntryKind
 from tests.jobs.levels import a_policy
 from tests.rows.desk import a_pipeline, said_to_customer, switch
 from tests.rows.maildesk import MailDesk, recipient, text_of
-from tests.rows.test_t6_automove import answer, link_in
-from tests.rows.test_w1_reports import make_list
+from tests.rows.questions import answer, link_in, make_list
 from tests.web.desk import send, token
 from tickets.tables import (
     Brand,
