@@ -144,7 +144,8 @@ def _fail(groups: Groups, names: Names) -> list[str]:
     lines = []
     for having, begin in groups:
         some = names.of(having)
-        lines.append(f"if left & {some}: left ^= left & {some} & {_OPEN} >> {begin}")
+        guard = f"if left & {some}: " if len(places(having)) <= FEW_ROWS else ""
+        lines.append(f"{guard}left ^= left & {some} & {_OPEN} >> {begin}")
     return lines
 
 
