@@ -214,7 +214,8 @@ def _sorts(field: Field, conditions: Sequence[CompiledCondition]) -> list[object
         return [True, False]
     if field.type is FieldType.CHOICE:
         return list(field.options or ())
-    marks = sorted({as_number(value) for one in conditions for value in values_of(one.operand)})
+    compared = [one.operand for one in conditions if one.operand is not None]  # "is empty" compares with nothing
+    marks = sorted({as_number(value) for operand in compared for value in values_of(operand)})
     if not marks:
         return ["0"]
     ends = [marks[0] - 1, marks[-1] + 1]

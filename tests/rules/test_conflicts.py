@@ -125,6 +125,14 @@ def test_numbers_are_caught_up_to_their_bounds() -> None:
     assert codes(found(table(*rows({"op": "less", "value": 10})))) == [("gap", "")]
 
 
+def test_an_empty_number_is_counted_beside_the_numbers_that_are_compared() -> None:
+    empty, there = {"op": "empty"}, {"op": "not_empty"}
+    rows = [row("r1", amount=empty), row("r2", amount=10), row("r3", amount={"op": "less_or_equal", "value": 10})]
+    assert codes(found(table(*rows))) == []
+    assert ("unreachable_together", "r4") in codes(found(table(*rows, row("r4", amount=there))))
+    assert codes(found(table(row("r1", amount=empty), row("r2", amount=there)))) == []
+
+
 def test_n4_a_table_that_goes_through_values_and_leaves_one_out_has_a_gap() -> None:
     rows = [row("r1", ch=["email"]), row("r2", ch=["chat", "form"])]
     [one] = found(table(*rows))
