@@ -14,7 +14,7 @@ from jobs.services import Services
 from jobs.tables import DecisionRow, Fired, OutboxRow
 from rules import store as rule_list
 from tests.builders import MORNING, a_ticket
-from tests.jobs.desk import by_hand, clock_of, decisions, item, table, work
+from tests.jobs.desk import by_hand, clock_of, decisions, item, say, table, work
 from tests.jobs.tables import TRIAGE
 from tickets import store
 from tickets.effects import AddTo, SetField
@@ -207,6 +207,20 @@ def test_what_comes_while_nothing_is_decided_about_an_event_is_handled_after_it(
         lane = connection.execute(select(Lane.due_at, Lane.token, Lane.last_seq)).one()
     assert [tuple(one) for one in done] == [(1, "done"), (2, "done")]
     assert tuple(lane) == (None, None, 2)
+
+
+def test_a_message_that_comes_while_nothing_is_decided_about_an_event_is_handled_by_itself(
+    desk: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shares no commit with the event before it, whose lane must not have ended."""
+    table(desk, TRIAGE.replace("on: created", "on: message"))
+    ticket = a_ticket(desk.db)
+    meanwhile(desk, monkeypatch, lambda: say(desk, ticket.item_id, "customer"))
+    work(desk)
+    assert item(desk, ticket.item_id).state["team"] == "first_line"
+    with desk.db.read() as connection:
+        assert set(connection.execute(select(EventRow.status)).scalars()) == {"done"}
+        assert tuple(connection.execute(select(Lane.due_at, Lane.token)).one()) == (None, None)
 
 
 def test_a_version_that_comes_while_nothing_is_decided_about_an_event_decides_it(

@@ -109,7 +109,7 @@ MUTATIONS = (
         "jobs/lanes.py",
         '_MINE.where(_LANES.c.last_seq == bindparam("seq"))',
         '_MINE.where(_LANES.c.last_seq >= bindparam("seq"))',
-        AUTOMATION + "test_what_comes_while_nothing_is_decided_about_an_event_is_handled_after_it[sqlite]",
+        AUTOMATION + "test_a_message_that_comes_while_nothing_is_decided_about_an_event_is_handled_by_itself[sqlite]",
     ),
     Mutation(
         "the revision of an event that changes nothing",
