@@ -64,7 +64,8 @@ SETTLED_EVENTS = 5_000
 SETTLED = 0.34
 #: Tickets that are handled one by one, to know what one event takes inline.
 ALONE = 20
-#: Seconds of half load, in as many parts as there are rounds.
+#: Seconds of half load (half of the events per second that one worker accepts, decides and commits), in as many parts
+#: as there are rounds.
 HALF_LOAD_S = 12
 WORKERS = 4
 #: Times hints are given until everything has to be done.
@@ -330,8 +331,9 @@ def ceiling(redis: RedisServer) -> list[Figure]:
 def half_load(kind: Kind, maker: Any, folder: Path, redis: RedisServer) -> list[Figure]:
     """Accepted -> applied with a real worker process and real hints, at half of what one worker gets through.
 
-    In rounds: what an event takes inline just now, on a desk of its own, alone and where many wait, then the load that
-    is half of the latter. On a machine that others use, too, the two can be compared only side by side."""
+    In rounds: what an event takes inline just now, on a desk of its own, alone and, accepted and all, where many wait;
+    then the load that is half of the latter. On a machine that others use, too, the two can be compared only side by
+    side."""
     here, there = folder / f"{kind}-inline", folder / f"{kind}-half"
     lags: list[float] = []
     ratios: list[float] = []
@@ -348,8 +350,8 @@ def half_load(kind: Kind, maker: Any, folder: Path, redis: RedisServer) -> list[
         for _ in range(ROUNDS):
             inline_s = inline(alone)
             _, measured = measure(alone, one_per_lane)
-            # A ticket is two events; half load leaves as much again.
-            found = under_load(services, 2 * 2 * measured.drain_s / measured.events)
+            # A ticket is two events; half load leaves as much time again as accepting, deciding and committing took.
+            found = under_load(services, 2 * 2 * measured.wall_s / measured.events)
             ratios.append(percentile(found, 0.95) / inline_s)
             lags += found
         services.redis.flushall()
