@@ -118,7 +118,7 @@ def unjailed() -> Iterator[Host]:
         path = Path(folder, "s.sock")
         program = str(ROOT / "tests" / "bench" / "sandbox_unjailed.py")
         with subprocess.Popen([sys.executable, program, str(path)], cwd=ROOT, text=True) as process:
-            host = Host(path, process, Path(folder, "log"))
+            host = Host(path, process, Path(folder, "log"), Limits())
             try:
                 wait_until(path.exists, 15)
                 yield host
@@ -213,7 +213,7 @@ def have_peers() -> Path:
 def costs_ms(rounds: int) -> dict[str, float]:
     """CPU milliseconds of one run, by variant."""
     with ExitStack() as stack:
-        hosts = [stack.enter_context(a_host()) for _ in range(2)]
+        hosts = [stack.enter_context(a_host(limits=Limits())) for _ in range(2)]
         open_ones = [stack.enter_context(unjailed()) for _ in range(2)]
         code = hosts[0].sandbox.compiled(SOURCE) or b""
         assert code
@@ -252,7 +252,7 @@ def _settled(hosts: list[Host], open_ones: list[Host]) -> None:
 
 def latencies_ms() -> tuple[list[float], float]:
     """Milliseconds until the outcome from a ready child; seconds for many runs at once on a slow upstream."""
-    with a_host() as host:
+    with a_host(limits=Limits()) as host:
         code = host.sandbox.compiled(SOURCE) or b""
         took = []
         for _ in range(LATENCIES):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from jobs.services import Services
 from jobs.tables import DecisionRow
@@ -24,6 +24,11 @@ from tickets.values import utc_now
 
 #: How long a test waits for what other processes do, in seconds.
 WAIT_S = 60
+
+_OPEN_BESIDE_US = text(
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+)
 
 #: What stands between the interpreter and the name of a command of the product.
 FLASK = ("-m", "flask", "--app", "wsgi")
@@ -115,4 +120,14 @@ def killed_at(desk: Services, *arguments: str, **settings: str) -> None:
     with process(desk, *arguments, "KILL", **settings) as done:
         said, complained = done.communicate(timeout=DEADLINE_S)
     assert done.returncode == -signal.SIGKILL, f"it never came to that step: {said.decode()} {complained.decode()}"
+    assert until(lambda: not _held_by_the_dead(desk)), "PostgreSQL did not notice that it is gone"
     clock_of(desk).at = utc_now() + timedelta(hours=1)
+
+
+def _held_by_the_dead(desk: Services) -> bool:
+    """Whether a transaction is still open beside ours. PostgreSQL notices a moment late that a process is gone, and
+    until then nobody else is given the rows that it had locked."""
+    if desk.db.is_sqlite:
+        return False
+    with desk.db.read() as connection:
+        return bool(connection.execute(_OPEN_BESIDE_US).scalar_one())

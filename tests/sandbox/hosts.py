@@ -96,11 +96,11 @@ class TableGateway:
 class Host:
     """A running service and the ways tests use it."""
 
-    def __init__(self, path: Path, process: subprocess.Popen[str], log: Path) -> None:
+    def __init__(self, path: Path, process: subprocess.Popen[str], log: Path, limits: Limits = PATIENT) -> None:
         self.path = path
         self.process = process
         self.log = log
-        self.sandbox = Sandbox(path, PATIENT)
+        self.sandbox = Sandbox(path, limits)
 
     def run(
         self,
@@ -128,9 +128,16 @@ class Host:
 
 @contextmanager
 def a_host(
-    *, command: list[str] | None = None, user: int | None = None, env: Mapping[str, str] | None = None
+    *,
+    command: list[str] | None = None,
+    user: int | None = None,
+    env: Mapping[str, str] | None = None,
+    limits: Limits = PATIENT,
 ) -> Iterator[Host]:
-    """A service in its own folder, ready when this yields; ended, with nothing left, when it is left."""
+    """A service in its own folder, ready when this yields; ended, with nothing left, when it is left.
+
+    Scripts get `limits`, and children stand ready with them, as on a desk: one that wants others is forked for itself.
+    """
     folder = Path(tempfile.mkdtemp(prefix="dh-sb-"))
     if user is not None:
         os.chown(folder, user, user)
@@ -144,12 +151,18 @@ def a_host(
             stderr=output,
             text=True,
             preexec_fn=die_with_parent,
-            env={**os.environ, "SECRET_OF_THE_HOST": "hunter2", **(env or {})},
+            env={
+                **os.environ,
+                "SECRET_OF_THE_HOST": "hunter2",
+                "DESKHAND_SCRIPT_CPU_S": str(limits.cpu_s),
+                "DESKHAND_SCRIPT_MEMORY_MB": str(limits.memory_mb),
+                **(env or {}),
+            },
             user=user,
             group=user,
             extra_groups=None if user is None else (),
         )
-    host = Host(path, process, log)
+    host = Host(path, process, log, limits)
     try:
         wait_until(lambda: path.exists() or process.poll() is not None, START_S)
         assert process.poll() is None, log.read_text()
