@@ -23,7 +23,7 @@ from sandbox.ending import EXIT_NO_JAIL
 from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB, Limits
 from sandbox.processes import Zygote, _command
 from sandbox.zygote import FORK
-from tests.sandbox.hosts import API, CUSTOMER, NOW, ROOT, TICKET, Host, a_host, alive, descendants, wait_until
+from tests.sandbox.hosts import API, CUSTOMER, NOW, PATIENT, ROOT, TICKET, Host, a_host, alive, descendants, wait_until
 from tests.sandbox.test_service import WITHOUT
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
@@ -210,7 +210,7 @@ def test_no_child_has_memory_in_common_with_another_that_it_may_write_to(host: H
 @pytest.mark.parametrize(
     ("name", "soft", "hard"),
     [
-        ("Max cpu time", "2", "3"),
+        ("Max cpu time", str(PATIENT.cpu_s), str(PATIENT.cpu_s + 1)),
         ("Max file size", "0", "0"),
         ("Max open files", "8", "8"),
         ("Max core file size", "0", "0"),
