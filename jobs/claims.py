@@ -1,6 +1,9 @@
 """Claiming due rows: a lease and a fresh token for each, so that one worker at a time holds a row.
 
 For every table of work with `id`, `due_at`, `lease_until` and `token`. Lanes, which carry order, have their own claim.
+
+Where a table also has `cut_off`, work that ends its workers comes to an end itself: workers were cut off with it in
+hand a few times, it is taken alone, so that what shared its worker shares no blame, and a few times later given up.
 """
 
 from __future__ import annotations
@@ -9,11 +12,30 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, or_, select, update
 
-from jobs.lanes import LEASES_AHEAD
+from jobs.lanes import LEASES_AHEAD, SUSPECT
 from tickets.db import Database
 from tickets.store import AnyRow
+
+#: How often in a row workers were cut off with a row in hand, most of them with nothing else, until it is given up.
+MOST_CUT_OFF = SUSPECT + 3
+
+
+def suspected(table: Any) -> ColumnElement[bool]:
+    """Of which workers were cut off so often, this claim counted in, that it must be taken alone."""
+    return and_(_held(table), table.cut_off + 1 >= SUSPECT)
+
+
+def times_cut_off(table: Any) -> ColumnElement[int]:
+    """How often in a row workers were cut off with it in hand, this claim counted in: a value for `claim` to write."""
+    return case((_held(table), table.cut_off + 1), else_=0)
+
+
+def _held(table: Any) -> ColumnElement[bool]:
+    """Still, though its lease is over: whoever had it was cut off."""
+    held: ColumnElement[bool] = table.token.is_not(None)
+    return held
 
 
 def claim(

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, not_, select, update
 
 from connectors.errors import Ambiguous, ConnectorError, RateLimited, Retryable
 from jobs import lanes
-from jobs.claims import claim
+from jobs.claims import MOST_CUT_OFF, claim, suspected, times_cut_off
 from jobs.intake import AWAY
 from jobs.queues import Work
 from jobs.second_looks import decide_again
@@ -55,7 +55,8 @@ class Answered:
 
 
 def enrich(services: Services) -> int:
-    """Ask every lookup that is due, some at a time. Returns how many were asked."""
+    """Ask every lookup that is due, some at a time; one that is suspected of its workers' end alone. Returns how many
+    were asked."""
     total = 0
     while True:
         token = secrets.token_hex(16)
@@ -71,14 +72,18 @@ def enrich(services: Services) -> int:
 
 
 def _claim(services: Services, token: str) -> list[AnyRow]:
+    return _take(services, token, 1, suspected(LookupRow)) or _take(services, token, CLAIM, not_(suspected(LookupRow)))
+
+
+def _take(services: Services, token: str, limit: int, which: ColumnElement[bool]) -> list[AnyRow]:
     return claim(
         services.db,
         LookupRow,
         token=token,
         now=services.clock.now(),
         lease_s=services.settings.lookup_deadline_s + LEASE_EXTRA_S,
-        limit=CLAIM,
-        values={"tries": LookupRow.tries + 1},
+        limit=limit,
+        values={"tries": LookupRow.tries + 1, "cut_off": times_cut_off(LookupRow)},
         returning=(
             LookupRow.id,
             LookupRow.item_id,
@@ -88,14 +93,19 @@ def _claim(services: Services, token: str) -> list[AnyRow]:
             LookupRow.state,
             LookupRow.reason,
             LookupRow.tries,
+            LookupRow.cut_off,
             LookupRow.root_id,
             LookupRow.depth,
         ),
+        only=(which,),
     )
 
 
 def _ask(services: Services, row: AnyRow) -> Answered:
     settings = services.settings
+    if row.cut_off >= MOST_CUT_OFF:
+        log.error("lookup.cut_off", extra={"lookup": row.id, "item": row.item_id, "times": row.cut_off})
+        return Answered("failed", reason=f"The worker that asked was cut off {row.cut_off} times")
     try:
         record = services.gateway.call(
             row.connection,

@@ -15,13 +15,14 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, not_, select, update
 
 from connectors.errors import Ambiguous, BadRequest, ConnectorError, NotGranted, Retryable, UnknownOperation
 from connectors.system import InputType
-from jobs.claims import claim
+from jobs.claims import MOST_CUT_OFF, claim, suspected, times_cut_off
 from jobs.facts import gather, history
 from jobs.intake import AWAY
+from jobs.lanes import SUSPECT
 from jobs.live import Desk
 from jobs.queues import Work
 from jobs.services import Services
@@ -247,7 +248,8 @@ def _chosen(name: str, facts: Mapping[str, JSON], manifest: Manifest) -> dict[st
 def run_due(services: Services) -> int:
     """Execute every run that is due, up to RUNS_AT_ONCE at the same time. Returns how many.
 
-    A place that becomes free is given to the next run at once: one that waits for a slow system holds up nobody."""
+    A place that becomes free is given to the next run at once: one that waits for a slow system holds up nobody. Only
+    one that is suspected of its workers' end goes alone."""
     total = 0
     going: set[Future[None]] = set()
     with ThreadPoolExecutor(max_workers=RUNS_AT_ONCE, thread_name_prefix="run") as pool:
@@ -259,7 +261,9 @@ def run_due(services: Services) -> int:
             going |= {pool.submit(_execute, services, token, row) for row in claimed}
             if not going:
                 return total
-            ended, going = wait(going, timeout=services.settings.sweep_s, return_when=FIRST_COMPLETED)
+            alone = any(row.cut_off >= SUSPECT for row in claimed)
+            most_s = None if alone else services.settings.sweep_s
+            ended, going = wait(going, timeout=most_s, return_when=FIRST_COMPLETED)
             for one in ended:
                 one.result()
             if ended:
@@ -267,7 +271,12 @@ def run_due(services: Services) -> int:
                 services.queues.hint(Work.DRAIN)
 
 
-def _claim(services: Services, token: str, limit: int) -> list[AnyRow]:
+def _claim(services: Services, token: str, free: int) -> list[AnyRow]:
+    suspect = _take(services, token, 1, suspected(RunRow)) if free == RUNS_AT_ONCE else []
+    return suspect or _take(services, token, free, not_(suspected(RunRow)))
+
+
+def _take(services: Services, token: str, limit: int, which: ColumnElement[bool]) -> list[AnyRow]:
     now = services.clock.now()
     return claim(
         services.db,
@@ -276,7 +285,12 @@ def _claim(services: Services, token: str, limit: int) -> list[AnyRow]:
         now=now,
         lease_s=services.settings.run_lease_s,
         limit=limit,
-        values={"status": "running", "attempt": RunRow.attempt + 1, "started_at": now},
+        values={
+            "status": "running",
+            "attempt": RunRow.attempt + 1,
+            "started_at": now,
+            "cut_off": times_cut_off(RunRow),
+        },
         returning=(
             RunRow.id,
             RunRow.item_id,
@@ -287,15 +301,17 @@ def _claim(services: Services, token: str, limit: int) -> list[AnyRow]:
             RunRow.root_id,
             RunRow.depth,
             RunRow.attempt,
+            RunRow.cut_off,
             RunRow.created_at,
             RunRow.outcome[TRIED].as_json().label(TRIED),
         ),
+        only=(which,),
     )
 
 
 def _execute(services: Services, token: str, row: AnyRow) -> None:
     try:
-        outcome = _outcome(services, row)
+        outcome = _outcome(services, row) if row.cut_off < MOST_CUT_OFF else _cut_off(row)
     except AWAY:
         raise
     except Exception as error:
@@ -304,6 +320,11 @@ def _execute(services: Services, token: str, row: AnyRow) -> None:
         outcome = Outcome("lost", ScriptError(Code.LOST, f"It could not be run ({type(error).__name__})"))
     _log_refusals(row, outcome)
     _finish(services, row, token, outcome)
+
+
+def _cut_off(row: AnyRow) -> Outcome:
+    log.error("run.cut_off", extra={**_ids(row), "times": row.cut_off})
+    return Outcome("lost", ScriptError(Code.LOST, f"The worker that ran it was cut off {row.cut_off} times"))
 
 
 def _outcome(services: Services, row: AnyRow) -> Outcome:
@@ -405,6 +426,8 @@ def _again(row: AnyRow, outcome: Outcome, now: datetime) -> tuple[datetime, Mapp
         waited = now - row.created_at
         shortest, longest = (timedelta(seconds=one) for one in AWAY_PAUSE_S)
         return (now + min(max(waited / 2, shortest), longest), tried) if waited < timedelta(hours=AWAY_H) else None
+    if row.cut_off >= MOST_CUT_OFF:
+        return None
     if outcome.status == "lost":
         reason, pauses_s = "lost", LOST_RETRY_S
     elif outcome.status == "failed" and _is_unanswered(outcome):

@@ -100,6 +100,8 @@ class LookupRow(Base):
     tries: Mapped[int]
     lease_until: Mapped[datetime | None]
     token: Mapped[str | None] = mapped_column(String(32))
+    #: How often in a row a worker was cut off with it in hand.
+    cut_off: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class RunRow(Base):
@@ -129,6 +131,7 @@ class RunRow(Base):
     due_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     token: Mapped[str | None] = mapped_column(String(32))
+    cut_off: Mapped[int] = mapped_column(default=0, server_default="0")  # as with a lookup
     outcome: Mapped[dict[str, Any]]  # error, actions, log, calls, usage, stop_reason
     created_at: Mapped[datetime] = mapped_column(index=True)
     started_at: Mapped[datetime | None]

@@ -10,6 +10,7 @@ FOLLOWING = "tests/jobs/test_following.py::"
 LOOKUPS = "tests/jobs/test_enrichment.py::"
 RUNS = "tests/jobs/test_runs.py::"
 FAULTS = "tests/jobs/test_fault_points.py::"
+CUT_OFF = "tests/jobs/test_cut_off.py::"
 QUEUES = "tests/jobs/test_queues.py::"
 LISTENING = "tests/jobs/test_listening.py::"
 STORE = "tests/tickets/test_store.py::"
@@ -96,6 +97,34 @@ MUTATIONS = (
         "if row.cut_off >= SUSPECT",
         "if row.cut_off < 0",
         FAULTS + "test_an_event_that_ends_every_worker_is_set_aside_and_the_lane_goes_on",
+    ),
+    Mutation(
+        "a run that ends its workers is given up",
+        "jobs/runs.py",
+        "if row.cut_off < MOST_CUT_OFF else",
+        "if True else",
+        CUT_OFF + "test_a_run_that_ends_every_worker_is_given_up_and_one_that_shared_its_worker_is_run[sqlite]",
+    ),
+    Mutation(
+        "a lookup that ends its workers is given up",
+        "jobs/enrichment.py",
+        "if row.cut_off >= MOST_CUT_OFF:",
+        "if False:",
+        CUT_OFF + "test_a_lookup_that_ends_every_worker_is_given_up_and_one_that_shared_its_worker_is_asked[sqlite]",
+    ),
+    Mutation(
+        "only who still holds what is over was cut off",
+        "jobs/claims.py",
+        "table.token.is_not(None)",
+        "table.id.is_not(None)",
+        CUT_OFF + "test_a_run_that_comes_back_by_itself_is_no_more_suspected[sqlite]",
+    ),
+    Mutation(
+        "what is suspected goes alone",
+        "jobs/runs.py",
+        "most_s = None if alone else services.settings.sweep_s",
+        "most_s = services.settings.sweep_s",
+        CUT_OFF + "test_nothing_begins_beside_a_run_that_is_suspected[sqlite]",
     ),
     Mutation(
         "an answer is known by its chain",
