@@ -43,8 +43,8 @@ from tests import chaos_plain
 from tests.chaos_count import Found, count
 from tests.chaos_desk import fill
 from tests.connectors.upstream import Reply, Upstream, as_json
+from tests.environment.ports import free_port
 from tests.environment.redis import RedisServer
-from tests.jobs.desk import free_port
 from tests.jobs.sink import MailSink, a_mail_sink
 from tickets.db import Database
 from tickets.events import EventKind
@@ -106,7 +106,7 @@ class Postgres:
             self._as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
             os.chown(folder, NOBODY, NOBODY)
         _initdb(found, folder / "data", self._as_nobody)
-        self._listen, self._port = listen, free_port() if listen else 5432
+        self._listen, self._port = listen, free_port(listen) if listen else 5432
         if listen:
             with (folder / "data" / "pg_hba.conf").open("a") as rules:
                 rules.write(f"host all all {listen.rpartition('.')[0]}.0/24 trust\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import redis as redis_client
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from run_tool.testing import CHROMIUM_NAMES
 from tests.environment import reports, selection
@@ -32,6 +32,8 @@ CHROMIUM_FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-domain-reliability"
 ).split()
+#: Longest anything may take to be so in a page, in milliseconds: a moment where the machine is ours alone.
+PATIENCE_MS = 60_000
 
 pytest_addoption = selection.pytest_addoption
 pytest_runtest_protocol = reports.pytest_runtest_protocol
@@ -186,6 +188,9 @@ def chromium() -> Path:
 def browser(chromium: Path) -> Iterator[Browser]:
     """This session's Chromium, for all tests that drive pages: Playwright runs once per process, not twice."""
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(chromium), headless=True, args=CHROMIUM_FLAGS)
+        started = playwright.chromium.launch(
+            executable_path=str(chromium), headless=True, args=CHROMIUM_FLAGS, timeout=PATIENCE_MS
+        )
+        expect.set_options(timeout=PATIENCE_MS)
         yield started
         started.close()

@@ -8,7 +8,6 @@ import itertools
 import os
 import random
 import shutil
-import socket
 import sqlite3
 import subprocess
 import time
@@ -22,6 +21,7 @@ import requests
 
 from run_tool.commands import die_with_parent
 from tests.backoffice.build import DATABASE_NAME, HERE, BackOffice, trytond_conf
+from tests.environment.ports import free_port
 
 #: Longest a server may take to answer for the first time, in seconds.
 START_TIMEOUT_S = 60
@@ -47,12 +47,6 @@ def a_person() -> Person:
 def an_amount() -> Decimal:
     """An amount between 1.00 and 999.99."""
     return Decimal(_chance.randrange(100, 100_000)).scaleb(-2)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:

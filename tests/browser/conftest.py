@@ -15,14 +15,13 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from redis import Redis
 from werkzeug.serving import make_server
 
+from tests.conftest import PATIENCE_MS
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.web.desk import PASSWORD, Desk, a_desk
 from web import create_app
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
-#: Longest any wait in a page may take, in milliseconds.
-PATIENCE_MS = 15_000
 
 
 @dataclass
@@ -67,7 +66,7 @@ def serving(desk: Desk, app: APIFlask | None = None) -> Iterator[Served]:
     thread.start()
     yield Served(desk, f"http://127.0.0.1:{server.server_port}")
     server.shutdown()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     server.server_close()
 
 

@@ -35,6 +35,7 @@ from connectors.errors import (
 from connectors.http import MAX_ANSWER_BYTES, Deadline, Http, Way, base_url_problem
 from tests.connectors.desk import LOOPBACK
 from tests.connectors.upstream import Reply, Serve, Stopwatch, Upstream, answers, as_json
+from tests.environment.ports import free_port
 
 OK = as_json({"ok": True})
 
@@ -216,7 +217,7 @@ def test_the_deadline_holds_whatever_the_server_does(serve: Serve, reply: Reply)
     with Stopwatch() as watch, way_out(server.url, 1.0) as http, pytest.raises(TimedOut, match=said):
         http.request("GET", "/")
     assert 0.9 < watch.seconds < 15
-    assert len(server.asked) == 1
+    assert server.heard(1)
 
 
 def test_a_look_up_that_hangs_ends_with_the_deadline() -> None:
@@ -345,10 +346,7 @@ def test_an_answer_cut_short_is_an_outage(serve: Serve) -> None:
 
 
 def test_a_closed_port_is_an_outage() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with way_out(f"http://127.0.0.1:{port}") as http, pytest.raises(Unavailable, match="refused"):
+    with way_out(f"http://127.0.0.1:{free_port()}") as http, pytest.raises(Unavailable, match="refused"):
         http.request("GET", "/")
 
 

@@ -15,6 +15,7 @@ from connectors.errors import (
     NotGranted,
     RateLimited,
     Retryable,
+    TimedOut,
     Unavailable,
     Unclear,
 )
@@ -132,12 +133,17 @@ def test_a_write_is_sent_again_where_the_api_promises_to_do_it_once(desk: Desk, 
 )
 def test_a_write_whose_end_is_open_is_unclear_and_sent_once(writable: Desk, server: Upstream, reply: Reply) -> None:
     server.answer = lambda _asked: reply
-    with pytest.raises(Unclear, match="not sent again by itself"):
-        writable.gateway.call(
-            "crm", "refund", {"charge": "ch_1", "amount": "1"}, deadline_s=0.5, cause="t", allow_write=True,
-            idempotency_key="k",
-        )  # fmt: skip
-    assert len(server.asked) == 1
+    for deadline_s in (0.5, 4, 16) if reply.delay_s else (60,):
+        with pytest.raises((Unclear, TimedOut)) as caught:
+            writable.gateway.call(
+                "crm", "refund", {"charge": "ch_1", "amount": "1"}, deadline_s=deadline_s, cause="t", allow_write=True,
+                idempotency_key="k",
+            )  # fmt: skip
+        if isinstance(caught.value, Unclear):  # else the machine was so busy that nothing had left yet
+            break
+    assert isinstance(caught.value, Unclear)
+    assert "not sent again by itself" in str(caught.value)
+    assert server.heard(1)
     assert writable.audit()[-1].status == "unclear"
 
 

@@ -17,6 +17,10 @@ from urllib.parse import parse_qsl, urlsplit
 HOOKS_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
+#: Seconds until a server has read what was sent to it: a moment where the machine is ours alone.
+READ_S = 30
+
+
 @dataclass(frozen=True)
 class Asked:
     method: str
@@ -126,11 +130,18 @@ class Upstream:
             handler.wfile.write(data[at : at + 1])
             handler.wfile.flush()
 
+    def heard(self, times: int) -> bool:
+        """Whether it was asked so many times and no more, as soon as it has read what was sent to it."""
+        end = time.monotonic() + READ_S
+        while len(self.asked) < times and time.monotonic() < end:
+            time.sleep(0.01)
+        return len(self.asked) == times
+
     def close(self) -> None:
         self._over.set()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(5)
+        self._thread.join(READ_S)
 
 
 class Serve(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from jobs.services import Services
 from jobs.settings import Settings
 from tests.builders import FrozenClock
 from tests.environment.databases import MakeDatabase
+from tests.environment.ports import free_port
 from tests.environment.sandbox import SandboxService
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
@@ -28,13 +28,8 @@ TICKETS = 36
 
 
 def made_places(folder: Path) -> Places:
-    """Places on ports that the machine gives: tests may run while a demo desk has the usual ones."""
-    probes = [socket.socket() for _ in range(4)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    control, *others = (int(probe.getsockname()[1]) for probe in probes)
-    for probe in probes:
-        probe.close()
+    """Places on ports of their own: tests may run while a demo desk has the usual ones."""
+    control, *others = (free_port() for _ in range(4))
     made = places.make(folder, today=NOW.date())
     file = places.path(folder)
     content = json.loads(file.read_text())

@@ -27,7 +27,7 @@ CAMILLE = "camille.laurent@courrier.example"
 
 
 def ask(port: int, path: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path, headers=headers or {})
         answer = connection.getresponse()
@@ -135,7 +135,7 @@ def test_a_customer_told_to_the_back_office_is_known_after_a_restart(office: Bac
 
 
 def test_what_is_no_customer_is_refused_and_not_kept(office: BackOffice, found: Places) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", found.control_port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", found.control_port, timeout=60)
     connection.request("POST", "/customers", b'{"name": "x"}', {"Authorization": f"Bearer {found.token}"})
     assert connection.getresponse().status == 400
     connection.close()
@@ -189,7 +189,7 @@ def test_the_program_serves_until_sigterm(found: Places) -> None:
         preexec_fn=die_with_parent,
     )
     try:
-        for _ in range(200):
+        for _ in range(600):
             try:
                 assert control.moods(found) == {"crm": "up", "erp": "up", "billing": "up"}
                 break
@@ -200,7 +200,7 @@ def test_the_program_serves_until_sigterm(found: Places) -> None:
         else:
             pytest.fail("the back office did not come up")
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
     finally:
         process.kill()
         process.wait()

@@ -31,8 +31,8 @@ from run_tool.places import ROOT
 from sandbox.client import Sandbox
 from tests.builders import a_desk, a_ticket
 from tests.environment.databases import MakeDatabase
+from tests.environment.ports import free_port
 from tests.environment.redis import RedisServer
-from tests.jobs.desk import free_port
 from tickets.db import Database
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()

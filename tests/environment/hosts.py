@@ -19,7 +19,7 @@ from run_tool.places import ROOT
 from tests.environment.loopback import own_network
 
 #: Seconds one `ip` command may take.
-IP_S = 10
+IP_S = 60
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.backoffice.build import cache_folder
+from tests.environment.ports import free_port
 
 REQUIREMENTS = ("pymap==0.36.7", "proxy-protocol==0.11.3", "pysasl==1.2.0", "typing_extensions==4.16.0")
-#: Seconds the build, and the start of a server, may take.
+#: Seconds the build, the start of a server, and its end in good order may take.
 BUILD_S = 300
-START_S = 30
+START_S = 90
+STOP_S = 30
 
 
 class NoImapServer(Exception):
@@ -50,7 +52,7 @@ def python_for_it() -> Path:
     asks = "import sys; print(sys.version_info >= (3, 12))"
     for one in found:
         # A shim that leads nowhere answers, too, but not with a version.
-        told = subprocess.run([one, "-c", asks], capture_output=True, timeout=30)
+        told = subprocess.run([one, "-c", asks], capture_output=True, timeout=60)
         if told.returncode == 0 and told.stdout.strip() == b"True":
             return one
     raise NoImapServer("the IMAP server of the tests needs Python 3.12 or newer on PATH")
@@ -86,9 +88,7 @@ def environment() -> Path:
 def an_imap_server() -> Iterator[Imap]:
     """A server of this test's own. Raises `NoImapServer`."""
     folder = environment()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     server = Imap("127.0.0.1", port, "support", "a-password")
     process = subprocess.Popen(
         [
@@ -113,4 +113,8 @@ def an_imap_server() -> Iterator[Imap]:
         yield server
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        try:
+            process.wait(timeout=STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

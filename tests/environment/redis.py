@@ -11,7 +11,7 @@ from urllib.parse import quote
 from run_tool.commands import die_with_parent
 from run_tool.redis_server import redis_arguments, redis_server, wait_until_it_answers
 
-STOP_DEADLINE_S = 10
+STOP_DEADLINE_S = 30
 
 
 class RedisServer:

@@ -11,8 +11,8 @@ from run_tool.commands import die_with_parent, tail
 from run_tool.places import ROOT
 from sandbox.client import Sandbox
 
-START_DEADLINE_S = 30
-STOP_DEADLINE_S = 10
+START_DEADLINE_S = 90
+STOP_DEADLINE_S = 30
 
 
 class SandboxService:

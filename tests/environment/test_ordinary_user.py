@@ -84,7 +84,7 @@ def desk(
 def test_an_ordinary_user_starts_the_whole_desk_from_a_fresh_checkout(desk: Desk, checkout: Path) -> None:
     desk.wait_until_ready(deadline_s=FIRST_START_S)
     assert "Installing the packages of requirements.lock" in desk.output
-    with urllib.request.urlopen(f"http://127.0.0.1:{desk.port}/readyz", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{desk.port}/readyz", timeout=60) as answer:
         found = json.load(answer)
     # Everything is up, and what a run of a script needs to be held at all needs no root.
     assert found["missing"] == []

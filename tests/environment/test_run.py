@@ -19,6 +19,7 @@ from run_tool.errors import CannotGoOn
 from run_tool.places import LOCKS, ROOT, desk_from
 from run_tool.redis_server import redis_server
 from tests.environment.nobody import NOBODY
+from tests.environment.ports import free_port
 
 #: A package index that nobody answers at, for pip and for uv, whatever this machine is set up with.
 NO_INDEX = {
@@ -58,9 +59,7 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
 def test_a_back_office_that_says_no_ports_is_named_and_the_desk_goes_on_without_it(
     tmp_path: Path, kept: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    desk = desk_from({"DESKHAND_PORT": str(port), "DESKHAND_DATA_DIR": str(tmp_path)})
+    desk = desk_from({"DESKHAND_PORT": str(free_port()), "DESKHAND_DATA_DIR": str(tmp_path)})
     places = tmp_path / "demo" / "backoffice.json"
     places.parent.mkdir()
     if kept is not None:
@@ -179,7 +178,7 @@ def test_somebody_elses_redis_is_not_started() -> None:
 
 
 def test_there_is_a_redis_server_for_this_python(tmp_path: Path) -> None:
-    said = subprocess.run([redis_server(Path(sys.executable)), "--version"], capture_output=True, text=True, timeout=30)
+    said = subprocess.run([redis_server(Path(sys.executable)), "--version"], capture_output=True, text=True, timeout=60)
     assert said.stdout.startswith("Redis server v=")
 
 

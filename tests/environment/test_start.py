@@ -8,7 +8,6 @@ import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -19,11 +18,14 @@ import pytest
 
 from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
+from tests.environment.ports import free_port
 from tests.environment.test_supervise import descendants, parents, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 FIRST_START_S = 180
+#: Until it has ended after a signal; it kills after thirteen what does not end by itself.
+STOP_S = 60
 #: Of the processor, on all cores together: a later start installs, migrates and loads nothing.
 LATER_START_CPU_S = 20
 SIGN_IN = re.compile(r"^Sign in to the demo desk.*@.*^Password: \S+$", re.MULTILINE | re.DOTALL)
@@ -53,8 +55,7 @@ class Desk:
         given: Mapping[str, str] | None = None,
     ) -> None:
         self.data = data
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         env = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
         env |= {"DESKHAND_PORT": str(self.port), "DESKHAND_DATA_DIR": str(data), **(given or {})}
         self.began = time.monotonic()
@@ -93,7 +94,7 @@ class Desk:
         return time.monotonic() - self.began
 
     def get(self, path: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path)
             return connection.getresponse().status
@@ -102,14 +103,14 @@ class Desk:
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
-        self.process.wait(timeout=30)
-        self._reader.join(timeout=10)
+        self.process.wait(timeout=STOP_S)
+        self._reader.join(timeout=STOP_S)
 
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        self._reader.join(timeout=10)
+        self._reader.join(timeout=STOP_S)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

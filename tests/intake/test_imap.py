@@ -52,7 +52,7 @@ def put(server: Imap, text: str, message_id: str) -> None:
     """A mail arrives in the mailbox."""
     raw = f"From: Jo <jo@customer.test>\r\nTo: support@shop.example\r\nSubject: {text}\r\n"
     raw += f"Message-ID: <{message_id}>\r\n\r\n{text}\r\n"
-    with MailBoxUnencrypted(server.host, server.port, timeout=10).login(server.user, server.password) as box:
+    with MailBoxUnencrypted(server.host, server.port, timeout=60).login(server.user, server.password) as box:
         box.append(raw.encode(), "INBOX")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -87,7 +86,7 @@ CRM = {
             "map": {"id": "id", "name": "name", "tier": "tier"},
             "cache_s": 0,
             "stale_s": 0,
-            "timeout_s": 2,
+            "timeout_s": 10,
         }
     ]
 }
@@ -207,13 +206,6 @@ def ana(services: Services, key: str = "ana") -> Viewer:
         found = people.viewer(connection, key)
     assert found is not None
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def by_hand(services: Services, item_id: int, *effects: StateEffect, actor: Actor = ANA) -> None:

@@ -13,9 +13,11 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
-from tests.jobs.desk import free_port
+from tests.environment.ports import free_port
 
 TAKEN = "250 OK"
+#: Seconds until it listens; a second where the machine is ours alone.
+START_S = 60
 
 
 @dataclass
@@ -50,9 +52,9 @@ class MailSink:
 
 @contextmanager
 def a_mail_sink(host: str = "127.0.0.1") -> Iterator[MailSink]:
-    port = free_port()
+    port = free_port(host)
     sink = MailSink(f"smtp://{host}:{port}")
-    controller = Controller(sink, hostname=host, port=port)
+    controller = Controller(sink, hostname=host, port=port, ready_timeout=START_S)
     controller.start()
     try:
         yield sink

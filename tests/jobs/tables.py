@@ -86,7 +86,7 @@ ERP: dict[str, JSON] = {
             "map": {"id": "id", "name": "name", "receivable": {"path": "receivable", "type": "money"}},
             "cache_s": 300,
             "stale_s": 0,
-            "timeout_s": 2,
+            "timeout_s": 10,
         }
     ]
 }

@@ -18,7 +18,7 @@ from tests.builders import a_ticket
 from tests.environment.redis import RedisServer
 from tests.jobs.desk import a_working_desk, table
 from tests.jobs.tables import TRIAGE
-from tests.jobs.workers import a_worker, decided, until
+from tests.jobs.workers import END_S, a_worker, decided, until
 
 LISTED_S = 60
 
@@ -161,7 +161,7 @@ def test_a_worker_that_has_worked_is_told_of_more_without_a_job_and_ends_when_as
             assert until(lambda: desk.redis.zcard("deskhand:ears:drain") == 1)  # it listens again
         assert len(desk.redis.keys("rq:job:*")) <= 2  # the one it is in, and at most one that came before it listened
         worker.terminate()
-        assert worker.wait(8) == 0
+        assert worker.wait(END_S) == 0
 
 
 @pytest.mark.slow
@@ -177,7 +177,7 @@ def test_what_came_while_a_silent_redis_was_asked_to_list_it_is_looked_for(
         job.start()
         time.sleep(0.5)  # it has looked, and waits for the answer
         a_ticket(desk.db)
-        job.join(30)
+        job.join(100)
         assert decided(desk) == 2
     finally:
         redis_server.go_on()

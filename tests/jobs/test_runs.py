@@ -459,7 +459,7 @@ def queued(services: Services, count: int) -> None:
 
 def test_runs_that_wait_for_an_answer_wait_together(desk: Services, crm: Upstream) -> None:
     """Each answer is held back until eight are asked for at once: with fewer at a time all of them would fail."""
-    together = threading.Barrier(8, timeout=15)
+    together = threading.Barrier(8, timeout=60)
 
     def answer(_: object) -> Reply:
         together.wait()

@@ -25,7 +25,8 @@ from run_tool.redis_server import redis_arguments, redis_server
 from tests.chaos import MAIL_FROM, Postgres
 from tests.chaos_desk import ANSWER_ALL
 from tests.environment.hosts import Host, Network, some_hosts
-from tests.jobs.desk import a_working_desk, free_port, table
+from tests.environment.ports import free_port
+from tests.jobs.desk import a_working_desk, table
 from tests.jobs.sink import MailSink, a_mail_sink
 from tests.jobs.workers import until
 from tickets.db import Database
@@ -51,7 +52,7 @@ def network() -> Iterator[Network]:
 
 def a_redis(network: Network, folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """A Redis server that hosts reach by its address and a password."""
-    port = free_port()
+    port = free_port(network.here)
     folder.mkdir(mode=0o700)
     arguments = redis_arguments(redis_server(Path(sys.executable)), folder / "redis.sock")
     arguments[arguments.index("--port") + 1] = str(port)

@@ -24,10 +24,13 @@ from tickets.values import utc_now
 
 #: How long a test waits for what other processes do, in seconds.
 WAIT_S = 60
+#: Until a worker that was asked to end has: it cuts itself short long before, and then says so by its exit code.
+END_S = 60
 
 _OPEN_BESIDE_US = text(
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+    " AND backend_type = 'client backend'"
 )
 
 #: What stands between the interpreter and the name of a command of the product.
@@ -74,7 +77,7 @@ def a_worker(
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(END_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -92,8 +95,9 @@ def in_the_past(services: Services) -> None:
         connection.execute(update(Lane).where(Lane.due_at.is_not(None)).values(due_at=MORNING))
 
 
-#: Seconds a process that is cut off held what it had, and until one has to be where it cuts itself off.
-LEASE_S, DEADLINE_S = 2, 60
+#: Seconds a process that is cut off held what it had: longer than a busy machine takes to look at it, and no longer
+#: than the desk's own workers believe (twice their lease). And seconds until one has to be where it cuts itself off.
+LEASE_S, DEADLINE_S = 20, 60
 
 
 def process(desk: Services, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:

@@ -17,13 +17,13 @@ import requests
 
 from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
-from tests.jobs.desk import free_port
+from tests.environment.ports import free_port
 
 #: Seconds until /readyz says yes, and until everything is gone again.
-START_S = 90
-STOP_S = 30
+START_S = 180
+STOP_S = 60
 #: Seconds one thing may take to become visible.
-SEE_S = 30
+SEE_S = 120
 
 
 class NotSeen(AssertionError):
@@ -105,7 +105,7 @@ class Product:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert done.returncode == 0, f"flask {' '.join(arguments)}: {done.stdout}{done.stderr}"
@@ -125,13 +125,13 @@ class Product:
             f"{self.url}/inbound/email",
             data=mail.as_bytes(),
             headers={"Content-Type": "message/rfc822", "Authorization": f"Bearer {self.mailbox}"},
-            timeout=10,
+            timeout=60,
         )
         assert answer.status_code == 202, answer.text
         return int(answer.json()["ticket"])
 
     def get(self, path: str) -> Any:
-        answer = requests.get(f"{self.url}/api/v1{path}", headers={"Authorization": f"Bearer {self.token}"}, timeout=10)
+        answer = requests.get(f"{self.url}/api/v1{path}", headers={"Authorization": f"Bearer {self.token}"}, timeout=60)
         assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text[:500]}"
         return answer.json()
 

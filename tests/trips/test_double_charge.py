@@ -17,9 +17,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from rules import store as rule_list
 from tests.backoffice.servers import Person, a_person, an_amount
+from tests.conftest import PATIENCE_MS
 from tests.trips.conftest import PASSWORD, Desk
 
-pytestmark = [pytest.mark.tryton, pytest.mark.localstripe, pytest.mark.postgres, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.tryton, pytest.mark.localstripe, pytest.mark.postgres, pytest.mark.timeout(600)]
 
 TEXTS = {
     "en": ("Charged twice", "Hello, I was charged twice for order {order}: {amount} EUR on {date}. Please look."),
@@ -103,7 +104,7 @@ def cards(timeline: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def page(browser: Browser, desk: Desk) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     console: list[str] = []
     page.on("console", lambda message: console.append(message.text) if message.type == "error" else None)
@@ -218,7 +219,7 @@ def test_a_stopped_erp_is_named_the_rest_decides_and_it_recovers(desk: Desk) -> 
         assert [one for one in tried["messages"] if not one["public"]] == []
     finally:
         desk.tryton.start()
-    timeline = desk.product.see(ticket, "the late answer", lambda one: state(one).get("team") == "billing", seconds=90)
+    timeline = desk.product.see(ticket, "the late answer", lambda one: state(one).get("team") == "billing")
     assert not cards(timeline)["erp.find_party"]["error"]
     assert looks(timeline, "erp.find_party.receivable")[-1][2] == "true"
 

@@ -62,7 +62,7 @@ def post(desk: MailDesk, server: Imap) -> Callable[[EmailMessage], int]:
     """A mail arrives in the mailbox and is fetched from it a minute later; how many were taken in."""
 
     def do(mail: EmailMessage) -> int:
-        with MailBoxUnencrypted(server.host, server.port, timeout=10).login(server.user, server.password) as box:
+        with MailBoxUnencrypted(server.host, server.port, timeout=60).login(server.user, server.password) as box:
             box.append(mail.as_bytes(), "INBOX")
         desk.desk.clock.move(seconds=61)
         taken = mailboxes.collect(desk.services)
