@@ -280,7 +280,7 @@ def _fields_people_changed(connection: Connection, item: Item, since: int) -> di
     """Fields a person changed after this sequence, and who."""
     return {
         change.field: event.actor.name or event.actor.ref
-        for event in store.later_events(connection, item.id, since)
+        for event in store.later_changes(connection, item.id, since)
         if event.actor.kind.is_person
         for change in event.changes
     }

@@ -32,7 +32,7 @@ from tickets.events import SECOND_LOOKS, Cause, Event, EventKind
 from tickets.item import Item
 from tickets.prepared import Prepared
 from tickets.tables import EventRow
-from tickets.values import JSON, from_iso, iso
+from tickets.values import JSON, from_iso, iso, record
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class Outcome:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Read:
     """Everything one decision needs, from one read transaction."""
 
@@ -104,7 +104,7 @@ def _read(
 ) -> Read:
     event = store.event_of(row)
     desk = services.live.current(connection, revision)
-    later = store.later_events(connection, item.id, event.seq) if item.last_seq > event.seq else []
+    later = store.later_changes(connection, item.id, event.seq) if item.last_seq > event.seq else []
     progress: Mapping[str, Any] = row.progress or {}
     held: frozenset[str] = frozenset()
     used = 0

@@ -21,6 +21,7 @@ from tickets.errors import Fenced
 from tickets.item import Item
 from tickets.prepared import AnyRow, Prepared
 from tickets.tables import EventRow, Lane, WorkItem
+from tickets.values import record
 
 #: Lanes one claim takes at most.
 CLAIM = 8
@@ -130,7 +131,7 @@ def next_open(connection: Connection, item_id: int) -> AnyRow | None:
     return _NEXT.one_or_none(connection, {"item": item_id})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Next:
     """The next event of a lane, with its item and the revision that is live, from one look."""
 
@@ -145,7 +146,7 @@ def next_with_item(connection: Connection, item_id: int) -> Next | None:
     return None if row is None else Next(row, store.item_of(row[len(OPEN_COLUMNS) :]), row.live)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Held:
     """A lane that is ours: its last sequence, and the revision of the rule list that is live in this transaction."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 from rules.errors import FactsInvalid
-from tickets.values import JSON, JsonText, json_problem, json_text
+from tickets.values import JSON, JsonText, json_problem, json_text, record
 
 #: Version of the stored form of facts. Older ones stay readable.
 FACTS_SCHEMA = 1
@@ -62,7 +62,7 @@ class Unknown:
 Reading: TypeAlias = Known | Missing | Unknown
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facts:
     """Everything one decision sees. Shapes: docs/architecture.md, "Facts: what a decision may look at"."""
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, TypeVar, cast
 
 from rules.errors import FactsInvalid
-from tickets.values import JSON, JsonText, json_text
+from tickets.values import JSON, JsonText, json_text, record
 
 TRACE_SCHEMA = 1
 #: Longest text kept of a value, in characters, and most rows kept of one decision.
@@ -69,7 +69,7 @@ class Seen:
     group: str = ""  # its place when it stands in a group of the row: "2" or "2.1"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Done:
     """One step of a fired row: in words, and the state fields it changed, (field, before, after)."""
 
@@ -80,7 +80,7 @@ class Done:
     effects: int = 0  # 0: it would have changed nothing
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RowTrace:
     """One row. `conditions` ends with the first false one, except in an explanation, which has all."""
 
@@ -93,7 +93,7 @@ class RowTrace:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EntryTrace:
     """One entry of the rule list. `omitted` rows were decided but not kept; `lookups` are those it waits for."""
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tickets.events import Change, net
-from tickets.values import JSON
+from tickets.values import JSON, record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetField:
     """Give a state field this value (None empties it)."""
 
@@ -21,7 +21,7 @@ class SetField:
     value: JSON
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AddTo:
     """Add members to a set field: tags, assignees."""
 
@@ -29,7 +29,7 @@ class AddTo:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RemoveFrom:
     """Take members out of a set field."""
 
@@ -37,7 +37,7 @@ class RemoveFrom:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PostMessage:
     """Add a message from the bot to the item's conversation. Public ones are e-mailed to the customer."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
-from tickets.values import JSON
+from tickets.values import JSON, record
 
 
 class EventKind(StrEnum):
@@ -46,7 +46,7 @@ class ActorKind(StrEnum):
         return self in (ActorKind.AGENT, ActorKind.CUSTOMER, ActorKind.THIRD_PARTY)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Actor:
     """Who did it. `ref` is a user's key for agents, a person's id as text for customers, else empty."""
 
@@ -60,7 +60,7 @@ SYSTEM = Actor(ActorKind.SYSTEM, "", "System")
 CLOCK = Actor(ActorKind.SYSTEM, "clock", "Clock")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """One field, before and after. A write that ends where it began is no change."""
 
@@ -69,7 +69,7 @@ class Change:
     after: JSON
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cause:
     """Why it was done: a person by hand, table@version/row, or script@version/run.
 
@@ -108,7 +108,7 @@ class Cause:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Event:
     """Something that happened to one item, in its lane's order.
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from tickets.errors import BadValue, UnknownField
 from tickets.stamps import Stamps
-from tickets.values import JSON, from_iso
+from tickets.values import JSON, from_iso, record
 
 
 class ItemKind(StrEnum):
@@ -94,7 +94,7 @@ STATE_FIELDS: Mapping[str, StateField] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Item:
     """One work item as it is now.
 

@@ -17,6 +17,7 @@ from tickets.db import table_of
 from tickets.errors import PersonNotFound
 from tickets.prepared import AnyRow, Prepared
 from tickets.tables import Person, PersonAddress, TeamMember, User
+from tickets.values import record
 
 #: Groups of four hexadecimal digits in the code of an anonymous person: 16 random bits each.
 CODE_GROUPS = 5
@@ -57,7 +58,7 @@ class Viewer:
         return permission in self.permissions
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Customer:
     """A person who writes to us, with every address we know."""
 

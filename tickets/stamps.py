@@ -7,11 +7,13 @@ is known by the oldest of their unanswered messages: a customer who writes again
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from tickets.values import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Stamps:
     """The moments of one item.
 

@@ -7,11 +7,11 @@ that a person's edit and a worker's commit never wait for each other in a circle
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, insert, select, update
+from sqlalchemy import Connection, bindparam, case, insert, or_, select, update
 
 from tickets import clocks
 from tickets.attachments import NewAttachment, check_attachments, store_blob
@@ -55,7 +55,7 @@ from tickets.tables import (
     WorkItem,
 )
 from tickets.timers import Watched
-from tickets.values import JSON
+from tickets.values import JSON, record
 from tickets.visibility import visible
 
 #: The longest message text kept, in characters; the rest stays in the raw mail.
@@ -105,7 +105,7 @@ _AN_ITEM = select(*ITEM_COLUMNS).where(_ITEMS.c.id == bindparam("item"))
 _READ_ITEM, _LOCK_ITEM = Prepared(_AN_ITEM), Prepared(_AN_ITEM.with_for_update())
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewMessage:
     """A message about to be stored. `author` decides what triggers see: customer, agent, bot or third_party."""
 
@@ -127,7 +127,7 @@ class NewMessage:
     attachments: tuple[NewAttachment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Written:
     """What one write produced. `event_id` is None when the write ended where it began: then nothing was stored."""
 
@@ -144,7 +144,7 @@ class Written:
         return self.message_ids[-1] if self.message_ids else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lines:
     """State effects that share one cause, in order: what one step, or one person's save, does."""
 
@@ -152,7 +152,7 @@ class Lines:
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chain:
     """The automatic chain a write belongs to. A person's write, inbound mail and a timer start a new one."""
 
@@ -293,11 +293,13 @@ EVENT_COLUMNS = tuple(
     )
 )
 _READ_EVENT = Prepared(select(*EVENT_COLUMNS).where(_EVENTS.c.id == bindparam("event")))
-_READ_LATER = Prepared(
+_LATER = (
     select(*EVENT_COLUMNS)
     .where(_EVENTS.c.item_id == bindparam("item"), _EVENTS.c.seq > bindparam("after"))
     .order_by(_EVENTS.c.seq)
 )
+_READ_LATER = Prepared(_LATER)
+_READ_CHANGES = Prepared(_LATER.where(or_(_EVENTS.c.changes != [], _EVENTS.c.kind == EventKind.SCRIPT.value)))
 
 
 def event(connection: Connection, event_id: int) -> Event:
@@ -308,6 +310,13 @@ def event(connection: Connection, event_id: int) -> Event:
 def later_events(connection: Connection, item_id: int, seq: int) -> list[Event]:
     """The item's events after this sequence, oldest first."""
     return [event_of(row) for row in _READ_LATER.all(connection, {"item": item_id, "after": seq})]
+
+
+def later_changes(connection: Connection, item_id: int, seq: int) -> list[Event]:
+    """Those of `later_events` that changed a field, or are the end of a script: what an earlier one is decided by.
+
+    Where many messages wait in a lane, each is decided without reading all that stand behind it."""
+    return [event_of(row) for row in _READ_CHANGES.all(connection, {"item": item_id, "after": seq})]
 
 
 # Writing ---------------------------------------------------------------------------------------------------------
@@ -322,7 +331,7 @@ def create_item(
     now: datetime,
     message: NewMessage | None = None,
     cause: Cause | None = None,
-    chain: Chain = Chain(),
+    chain: Chain = ROOT,
 ) -> Written:
     """A new item with its first message, its `created` event and its lane. Raises `BadValue`, `UnknownField`."""
     state = {**FIRST_VALUES.get(kind, {}), **{name: value for name, value in state.items() if value is not None}}
@@ -354,7 +363,7 @@ def change_item(
     now: datetime,
     messages: Sequence[NewMessage] = (),
     context: Sequence[NewContext] = (),
-    chain: Chain = Chain(),
+    chain: Chain = ROOT,
     kind: EventKind | None = None,
     seen_version: int | None = None,
 ) -> Written:

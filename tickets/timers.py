@@ -20,7 +20,7 @@ from tickets.errors import BadValue
 from tickets.item import FINISHED
 from tickets.sla import SlaClock, Target
 from tickets.stamps import Stamps
-from tickets.values import JSON, from_iso, iso
+from tickets.values import JSON, from_iso, iso, record
 
 #: Longest name of an episode, in characters.
 EPISODE_CHARS = 120
@@ -87,7 +87,7 @@ def timer_key(entry: str, rule: TimeRule) -> str:
     return f"{entry}:{rule.digest}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Watched:
     """What of an item the timers look at."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, dataclass_transform
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -18,6 +19,18 @@ MAX_DEPTH = 32
 MAX_VALUES = 20_000
 #: Moments whose text is remembered: an event says the same few some ten times.
 MOMENTS = 1_024
+
+
+_Record = TypeVar("_Record")
+
+
+@dataclass_transform(frozen_default=True)
+def record(kind: type[_Record]) -> type[_Record]:
+    """A frozen dataclass with slots, of which an event makes dozens.
+
+    That nobody writes to one is held by the type checker alone: to have Python hold it, too, makes each field of each
+    of them take ten times as long to set, a twentieth of all that an event takes of the processor."""
+    return dataclass(slots=True, unsafe_hash=True)(kind)
 
 
 def utc_now() -> datetime:

@@ -367,6 +367,20 @@ MUTATIONS = (
         RUNS + "test_a_script_that_is_switched_off_is_not_run_and_the_step_says_so",
     ),
     Mutation(
+        "what changed later counts although it was said with a message",
+        "tickets/store.py",
+        "_EVENTS.c.changes != []",
+        "_EVENTS.c.kind == EventKind.CHANGED.value",
+        STORE + "test_what_was_only_said_is_no_later_change_and_the_end_of_a_script_is_one[sqlite]",
+    ),
+    Mutation(
+        "the end of a script counts as what came later",
+        "tickets/store.py",
+        ", _EVENTS.c.kind == EventKind.SCRIPT.value",
+        "",
+        STORE + "test_what_was_only_said_is_no_later_change_and_the_end_of_a_script_is_one[sqlite]",
+    ),
+    Mutation(
         "a card of its own is an event of its kind",
         "tickets/store.py",
         "EventKind.CHANGED if total else EventKind.CONTEXT",

@@ -52,6 +52,25 @@ def test_a_new_ticket_stands_with_its_message_its_event_and_its_lane(database: D
     assert text == "I was charged twice for order 20-7714."
 
 
+def test_what_was_only_said_is_no_later_change_and_the_end_of_a_script_is_one(database: Database) -> None:
+    a_desk(database)
+    item_id = a_ticket(database).item_id
+    said = store.NewMessage("agent", False, "email", "A note", author_user="ana")
+    written = [
+        change(database, item_id, messages=(said,)),
+        change(database, item_id, SetField("priority", "high")),
+        change(database, item_id, kind=EventKind.SCRIPT),
+        change(database, item_id, SetField("priority", "low"), messages=(said,)),
+    ]
+    with database.read() as connection:
+        later = store.later_events(connection, item_id, 1)
+        changes = store.later_changes(connection, item_id, 1)
+        assert store.later_changes(connection, item_id, 4) == [later[3]]
+        assert store.later_changes(connection, item_id, 5) == []
+    assert [one.id for one in later] == [one.event_id for one in written]
+    assert changes == [later[1], later[2], later[3]]
+
+
 def test_a_change_is_one_event_with_the_net_change_and_a_history_line_each(database: Database) -> None:
     a_desk(database)
     ticket = a_ticket(database)
