@@ -85,6 +85,8 @@ _INPUT_TYPES: Mapping[InputType, ParamType] = {
     InputType.LINES: "text",
     InputType.BODY: "json",
 }
+#: What scripts see of a context card beside its data: where they are from, until when they count, why there are none.
+_CARD_PARTS = ("title", "source", "fetched_at", "fresh_until", "error")
 #: What is handed over whatever the manifest says: whether there is a customer or an event shows through them.
 _ALWAYS = frozenset({"ticket.id", "ticket.kind", "customer.id", "event.id", "event.kind"})
 
@@ -221,6 +223,7 @@ def request(
     ticket["message"] = facts.message
     ticket = _chosen("ticket", ticket, manifest)
     ticket["fields"] = custom
+    ticket["context"] = {key: _card(card) for key, card in facts.context.items() if _reads_card(manifest, key)}
     whole_customer = manifest.reads("ticket.customer")
     return RunRequest(
         source=source,
@@ -239,6 +242,15 @@ def request(
         now=facts.now,
         seed=seed,
     )
+
+
+def _reads_card(manifest: Manifest, key: str) -> bool:
+    """Of a card whose key begins like another's, which has a dot behind it, nothing is handed over with that one."""
+    return manifest.reads("ticket.context") or f"ticket.context.{key}" in manifest.fields_read
+
+
+def _card(card: Mapping[str, JSON]) -> dict[str, JSON]:
+    return {"data": card.get("data"), **{part: card.get(part) or None for part in _CARD_PARTS}}
 
 
 def _chosen(name: str, facts: Mapping[str, JSON], manifest: Manifest) -> dict[str, JSON]:

@@ -76,9 +76,10 @@ class Closer(ast.NodeVisitor):
         """`ticket.fields["x"]`, `customer["x"]` and the like name what they read."""
         match node:
             case ast.Subscript(
-                value=ast.Attribute(value=ast.Name(id="ticket"), attr="fields"), slice=ast.Constant(value=str() as key)
+                value=ast.Attribute(value=ast.Name(id="ticket"), attr=("fields" | "context") as family),
+                slice=ast.Constant(value=str() as key),
             ):
-                self._fields.add(f"ticket.fields.{key}")
+                self._fields.add(f"ticket.{family}.{key}")
                 self._behind.add(id(node.value))
                 self._behind.add(id(node.value.value))  # type: ignore[attr-defined]
             case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str() as key)) if name in names.FACTS:

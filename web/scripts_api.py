@@ -82,6 +82,13 @@ def completion(desk: Desk, takes: Sequence[ScriptParam] = ()) -> dict[str, Any]:
             for key, field in desk.vocabulary.custom_fields.items()
         },
     }
+    ticket["context"] = {
+        "kind": "object",
+        "doc": gettext(
+            "The ticket's context cards by key, as they stood when the run began. "
+            "Each has data, title, source, fetched_at, fresh_until, error."
+        ),
+    }
     ticket |= {name: _method(method) for name, method in api.actions.items()}
     everything: dict[str, Member] = {name: {"kind": "property"} for name in sorted(names.BUILTINS | names.EXCEPTIONS)}
     facade = gettext("A part of Python's module of this name; import it or just use it.")

@@ -184,7 +184,8 @@ def script_line() -> int:
 
 
 def facts_of_ticket(ticket: Mapping[str, Any], customer: Any) -> dict[str, Any]:
-    """The ticket's readable attributes: fields by name, custom ones under `fields`, the customer's record if known."""
+    """The ticket's readable attributes: fields by name, custom ones under `fields`, cards under `context`, the
+    customer's record if known."""
     facts: dict[str, Any] = {}
     custom: dict[str, Any] = {}
     for key, value in ticket.items():
@@ -195,6 +196,8 @@ def facts_of_ticket(ticket: Mapping[str, Any], customer: Any) -> dict[str, Any]:
         else:
             facts[key] = readable(value)
     facts["fields"] = Record(custom)
+    if "context" not in facts:
+        facts["context"] = Record({})
     if facts.get("tags") is None:
         facts["tags"] = Rows()
     if customer is not None:

@@ -207,6 +207,20 @@ MUTATIONS = (
         PARAMS + "test_a_declaration_that_cannot_be_used_is_refused_with_its_parameter",
     ),
     Mutation(
+        "scripts: a card that the manifest does not name",
+        "jobs/runs.py",
+        " if _reads_card(manifest, key)}",
+        "}",
+        "tests/jobs/test_scripts_read_cards.py::test_only_the_cards_of_the_manifest_are_handed_over",
+    ),
+    Mutation(
+        "scripts: a card whose key begins like another's",
+        "jobs/runs.py",
+        'f"ticket.context.{key}" in manifest.fields_read',
+        'manifest.reads(f"ticket.context.{key}")',
+        "tests/jobs/test_scripts_read_cards.py::test_only_the_cards_of_the_manifest_are_handed_over",
+    ),
+    Mutation(
         "scripts: parameters are checked again when the version runs",
         "jobs/runs.py",
         "        given = complete(declared_or_none(content), row.params)\n",

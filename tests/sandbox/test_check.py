@@ -27,6 +27,13 @@ def test_a_sound_script_has_no_problems_and_a_manifest(host: Host) -> None:
     )
 
 
+def test_a_card_by_its_key_is_that_card_and_the_cards_are_all_of_them(host: Host) -> None:
+    named = host.sandbox.check('print(ticket.context["crm.find_customer"].data, ticket.context["a b"])', API)
+    assert named.manifest.fields_read == ("ticket.context.a b", "ticket.context.crm.find_customer")
+    for source in ('print(ticket.context.get("crm"))', "print(ticket.context.crm)", 'print("crm" in ticket.context)'):
+        assert host.sandbox.check(source, API).manifest.fields_read == ("ticket.context",)
+
+
 def test_what_the_text_hides_is_in_the_manifest_as_a_star(host: Host) -> None:
     source = "t = ticket\nc = crm\nfor key in customer:\n    print(key)\nprint(event.items())\n"
     assert host.sandbox.check(source, API).manifest == Manifest(
