@@ -111,6 +111,18 @@ def put(
         connection.execute(insert(model).values(key=key, **values))
 
 
+def refuse_same_label(connection: Connection, model: type[Any], key: str, label: str) -> None:
+    """Raises `SettingRefused` when another one has this name, however it is written: people choose by names.
+
+    Asked for what is new or renamed only; two that had one name before can still be changed otherwise."""
+    for other, name in connection.execute(select(model.key, model.label).where(model.key != key)):
+        if name.casefold() == label.casefold():
+            raise SettingRefused(
+                f"There is {name} already, with the key {other}. Nobody could tell two of one name apart; choose "
+                "another name. Nothing was saved."
+            )
+
+
 def refuse_with_items(connection: Connection, which: Any, label: str) -> None:
     many = connection.execute(select(func.count()).select_from(WorkItem).where(which)).scalar_one()
     if many:

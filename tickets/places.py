@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -13,6 +14,7 @@ from tickets.journal import (
     clean_zone,
     put,
     record,
+    refuse_same_label,
     refuse_with_items,
     refuse_with_users,
 )
@@ -47,7 +49,7 @@ def save_brand(connection: Connection, wanted: PlaceSpec, by: Change) -> None:
     """Make or change a brand. Raises `SettingRefused`."""
     before = brands(connection).get(wanted.key)
     values = {"label": clean_label(wanted.label), "zone": clean_zone(wanted.zone)}
-    put(connection, Brand, wanted.key, values, exists=before is not None, what="brands")
+    _put(connection, Brand, wanted.key, values, before, "brands")
     record(connection, by, "brand", wanted.key, _place(before), dict(values))
 
 
@@ -74,7 +76,7 @@ def save_location(connection: Connection, wanted: PlaceSpec, by: Change) -> None
     """Make or change a location. Raises `SettingRefused`."""
     before = locations(connection).get(wanted.key)
     values = {"label": clean_label(wanted.label)}
-    put(connection, Location, wanted.key, values, exists=before is not None, what="locations")
+    _put(connection, Location, wanted.key, values, before, "locations")
     record(connection, by, "location", wanted.key, _place(before), dict(values))
 
 
@@ -109,7 +111,7 @@ def save_location_group(connection: Connection, wanted: PlaceSpec, by: Change) -
     if unknown:
         raise SettingRefused(f"There is no location {unknown[0]!r}.")
     values = {"label": clean_label(wanted.label)}
-    put(connection, LocationGroup, wanted.key, values, exists=before is not None, what="groups of locations")
+    _put(connection, LocationGroup, wanted.key, values, before, "groups of locations")
     connection.execute(delete(LocationGroupMember).where(LocationGroupMember.group == wanted.key))
     for location in dict.fromkeys(wanted.locations):
         connection.execute(insert(LocationGroupMember).values(group=wanted.key, location=location))
@@ -124,6 +126,14 @@ def delete_location_group(connection: Connection, key: str, by: Change) -> None:
         connection.execute(delete(LocationGroupMember).where(LocationGroupMember.group == key))
         connection.execute(delete(LocationGroup).where(LocationGroup.key == key))
         record(connection, by, "location_group", key, _place(before), None)
+
+
+def _put(
+    connection: Connection, model: type[Any], key: str, values: dict[str, str], before: PlaceSpec | None, what: str
+) -> None:
+    if before is None or before.label != values["label"]:
+        refuse_same_label(connection, model, key, values["label"])
+    put(connection, model, key, values, exists=before is not None, what=what)
 
 
 def _place(one: PlaceSpec | None) -> dict[str, JSON] | None:

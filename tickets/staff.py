@@ -17,6 +17,7 @@ from tickets.journal import (
     clean_zone,
     must_be_known,
     record,
+    refuse_same_label,
     refuse_with_items,
 )
 from tickets.people import ROLES
@@ -68,6 +69,8 @@ def save_team(connection: Connection, wanted: TeamSpec, by: Change) -> None:
     """Make or change a team and who is in it. Raises `SettingRefused`."""
     before = teams(connection).get(wanted.key)
     label = clean_label(wanted.label)
+    if before is None or before.label != label:
+        refuse_same_label(connection, Team, wanted.key, label)
     unknown = sorted(set(wanted.members) - set(connection.execute(select(User.key)).scalars()))
     if unknown:
         raise SettingRefused(f"There is no user {unknown[0]!r}.")

@@ -29,6 +29,7 @@ from web.access import me, needs
 from web.context import now, services
 from web.labels import Labels
 from web.names_store import names
+from web.refusals import said
 from web.settings_parts import PARTS
 from web.used_by import Use, still_used, uses
 
@@ -107,7 +108,7 @@ def delete_calendar(key: str) -> ResponseReturnValue:
             try:
                 store.delete_calendar(connection, key, Change(me().key, now()))
             except BadValue as error:
-                refused = str(error)
+                refused = said(str(error))
     if refused:
         return _calendar_page(key, label, _calendar_form(label, found), refused=refused), 409
     flash(gettext("The calendar was deleted."), "ok")
@@ -133,7 +134,7 @@ def _save_calendar(key: str) -> ResponseReturnValue:
         with services().db.write() as connection:
             key = store.save_calendar(connection, key, form.get("label", ""), found, Change(me().key, now()))
     except (BadValue, SettingRefused) as error:
-        return _calendar_page(key, form.get("label", ""), form, str(error)), 422
+        return _calendar_page(key, form.get("label", ""), form, said(str(error))), 422
     flash(gettext("Saved. Due times are worked out anew."), "ok")
     return redirect(url_for("hours.calendar", key=key), 303)
 
@@ -297,7 +298,7 @@ def _save_policy(key: str) -> ResponseReturnValue:
                 raise BadValue(gettext("There is no such calendar any more."))
             key = store.save_policy(connection, key, found, form.get("enabled") == "1", Change(me().key, now()))
     except (BadValue, SettingRefused) as error:
-        return _policy_page(key, form, str(error)), 422
+        return _policy_page(key, form, said(str(error))), 422
     flash(gettext("Saved. The clocks of all tickets are worked out anew."), "ok")
     return redirect(url_for("hours.policy", key=key), 303)
 

@@ -35,6 +35,8 @@ def save_calendar(connection: Connection, key: str, label: str, calendar: Calend
         raise SettingRefused(f"There are {MAX_CALENDARS} calendars already. Nothing was saved.")
     before = {"label": known[key][0], **known[key][1].to_json()} if key in known else None
     label = journal.clean_label(label)
+    if key not in known or known[key][0] != label:
+        journal.refuse_same_label(connection, BusinessCalendar, key, label)
     key = key or journal.key_from(label, known)
     values = {"label": label, "body": calendar.to_json(), "updated_at": by.now}
     statement = upsert(connection, BusinessCalendar).values(key=key, **values)
@@ -69,6 +71,8 @@ def save_policy(connection: Connection, key: str, policy: Policy, enabled: bool,
     if not key and len(known) >= MAX_POLICIES:
         raise SettingRefused(f"There are {MAX_POLICIES} policies already. Nothing was saved.")
     label = journal.clean_label(policy.label)
+    if key not in known or known[key].label != label:
+        journal.refuse_same_label(connection, SlaPolicy, key, label)
     body = policy.to_json()
     before = known[key].to_json() if key in known else None
     if key:

@@ -22,6 +22,43 @@ from tickets.linking import LinkKind
 from tickets.people import Viewer
 from tickets.tables import Link, WorkItem
 from tickets.visibility import visible
+from web.forms import LARGEST_KEY
+
+#: Longest number of a ticket as it is typed, in characters.
+TYPED_CHARS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """What a form asked to link that could not be: how, the number as it was typed, and why not."""
+
+    way: str
+    number: str
+    problem: str
+
+
+def ways() -> dict[str, str]:
+    """How two tickets belong together, the one that is mostly meant first."""
+    return {"relates": gettext("relates to"), "contains": gettext("contains"), "part_of": gettext("is part of")}
+
+
+def link_typed(connection: Connection, who: Viewer, item_id: int, way: str, typed: str, now: datetime) -> None:
+    """Link the ticket whose number somebody typed. Raises `BadValue` with a sentence; then nothing was done."""
+    if way not in ways():
+        raise BadValue(gettext("Choose one of the list."))
+    given = typed.strip().removeprefix("#")
+    number = int(given) if given.isascii() and given.isdigit() and len(given) <= 10 else 0
+    try:
+        if not 0 < number <= LARGEST_KEY:
+            raise ItemNotFound
+        if way == "part_of":
+            link(connection, who, number, item_id, LinkKind.CONTAINS, now)
+        else:
+            link(connection, who, item_id, number, LinkKind(way), now)
+    except ItemNotFound as error:
+        raise BadValue(
+            gettext("There is no ticket %(n)s, or it is not visible to you.", n=given[:TYPED_CHARS] or "?")
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy import Connection
 
+from jobs.aside import HIDDEN_CAP
 from jobs.queues import Work
 from jobs.replays import story
 from jobs.replays import work as replays
@@ -148,6 +149,7 @@ def one(replay_id: int) -> ResponseReturnValue:
         return render_template(
             "replays_one.html",
             replay=replay,
+            hidden_cap=HIDDEN_CAP,
             picked=picked,
             totals=totals,
             hits=_hits(connection, replay.drafts, totals, known.entries),

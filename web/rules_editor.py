@@ -305,10 +305,12 @@ def _stale(found: Open, mine: Document) -> ResponseReturnValue:
         one = next((one for one in document["rows"] if one["id"] == row), None)
         if one is not None:
             both.append((heading, rules_words.row_sentence(document, one, found.vocabulary)))
+    if len({text for _, text in both}) == 1:
+        both = []  # only its place differs, which is said below
     kept = [(key, value) for key, value in request.form.items(multi=True) if key not in ("seen", "csrf_token")]
     page = render_template(
         "rules_conflict.html",
-        lines=rules_words.changes(found.document, mine, found.vocabulary),
+        lines=rules_words.changes(found.document, mine, found.vocabulary, moved=row),
         kept=kept,
         both=both,
         name=rules_words.row_name(found.document, row) if row else "",

@@ -353,8 +353,12 @@ def row_sentence(document: Document, row: Mapping[str, Any], vocabulary: Vocabul
 # Two versions ----------------------------------------------------------------------------------------------------
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any], vocabulary: Vocabulary) -> list[ChangeLine]:
-    """What is different in `after`, in the order people read a table; at most MAX_LINES lines."""
+def changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], vocabulary: Vocabulary, *, moved: str = ""
+) -> list[ChangeLine]:
+    """What is different in `after`, in the order people read a table; at most MAX_LINES lines.
+
+    `moved`: the row that somebody took hold of. Two neighbours that changed places do not tell which of them it was."""
     old, new = tidy(before), tidy(after)
     lines = [
         ChangeLine(label, was, now)
@@ -370,7 +374,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any], vocabulary: Voc
         if was != now
     ]
     lines += _column_changes(old, new, vocabulary)
-    lines += _row_changes(old, new, vocabulary)
+    lines += _row_changes(old, new, vocabulary, moved)
     if len(lines) > MAX_LINES:
         more = len(lines) - MAX_LINES + 1
         lines = [*lines[: MAX_LINES - 1], ChangeLine(gettext("and %(number)s more changes", number=more))]
@@ -408,13 +412,13 @@ def _column_changes(old: Document, new: Document, vocabulary: Vocabulary) -> lis
     return lines
 
 
-def _row_changes(old: Document, new: Document, vocabulary: Vocabulary) -> list[ChangeLine]:
+def _row_changes(old: Document, new: Document, vocabulary: Vocabulary, taken: str) -> list[ChangeLine]:
     before = {row["id"]: row for row in old["rows"]}
     after = {row["id"]: row for row in new["rows"]}
     lines = []
     numbers_old = _numbers(old)
     numbers_new = _numbers(new)
-    moved = _moved([id for id in before if id in after], [id for id in after if id in before])
+    moved = _moved([id for id in before if id in after], [id for id in after if id in before], taken)
     for id, row in after.items():
         name = _name_of(id, numbers_new[id])
         if id not in before:
@@ -485,8 +489,10 @@ def cell_words(head: Mapping[str, Any], side: str, cell: JSON, vocabulary: Vocab
     return condition(head, cell, vocabulary) if side == IF else step(str(head.get("do", "")), cell, vocabulary)
 
 
-def _moved(before: Sequence[str], after: Sequence[str]) -> set[str]:
-    """The fewest ids whose moving explains the new order."""
+def _moved(before: Sequence[str], after: Sequence[str], taken: str) -> set[str]:
+    """The ids whose moving explains the new order: the one `taken`, where it does alone, else as few as can be."""
+    if taken in after and [id for id in before if id != taken] == [id for id in after if id != taken]:
+        return {taken} if list(before) != list(after) else set()
     matcher = difflib.SequenceMatcher(a=before, b=after, autojunk=False)
     stayed = {
         before[index] for block in matcher.get_matching_blocks() for index in range(block.a, block.a + block.size)

@@ -30,6 +30,7 @@ from web.errors import refuse
 from web.labels import Labels
 from web.names_store import names
 from web.passwords import WeakPassword
+from web.refusals import said
 from web.settings_parts import PARTS, Part
 from web.used_by import Use, still_used, uses
 
@@ -114,7 +115,7 @@ def _save(found: Part, key: str) -> ResponseReturnValue:
     except (SettingRefused, WeakPassword) as refused:
         with services().db.read() as connection:
             current = _spec(connection, found, key) if key else None
-            return _page(connection, found, key, current, problem=str(refused)), 422
+            return _page(connection, found, key, current, problem=said(str(refused))), 422
     flash(gettext("Saved; the next event sees it."), "ok")
     return redirect(url_for("settings.one", part=found.key, key=made))
 
@@ -157,7 +158,7 @@ def delete(part: str, key: str) -> ResponseReturnValue:
             rule_list.bump(connection)
     except SettingRefused as refused:
         with services().db.read() as connection:
-            return _page(connection, found, key, spec, problem=str(refused)), 409
+            return _page(connection, found, key, spec, problem=said(str(refused))), 409
     flash(gettext("%(label)s is deleted.", label=found.name_of(spec)), "ok")
     return redirect(url_for("settings.part", part=found.key))
 

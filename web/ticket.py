@@ -31,11 +31,10 @@ from tickets.attachments import check_attachments
 from tickets.cards import context_cards
 from tickets.clocks import zone_of
 from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
-from tickets.errors import AttachmentRefused, BadValue, ItemNotFound, PersonNotFound, StaleItem
+from tickets.errors import AttachmentRefused, BadValue, PersonNotFound, StaleItem
 from tickets.events import AUTOMATION, CLOCK, SYSTEM, Actor, ActorKind, Cause
 from tickets.item import FINISHED, LANGUAGES, STATE_FIELDS, Item
 from tickets.kinds import KIND_LABELS, KIND_PLURALS, PAYMENTS, STAGE, STAGED, pipeline_of, priorities_of, statuses_of
-from tickets.linking import LinkKind
 from tickets.people import Customer, Permission, Viewer
 from tickets.questions import Purpose, questions_from
 from tickets.snooze import SNOOZED, asleep
@@ -47,7 +46,7 @@ from web.cards import Card, card, told_apart
 from web.coming import why_not
 from web.coming import words as coming_words
 from web.context import now, services
-from web.forms import LARGEST_KEY, received_files
+from web.forms import received_files
 from web.item_forms import inputs
 from web.items_pages import editable, shown_as
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels, by_itself, event_word, status_of
@@ -100,7 +99,13 @@ class Refused:
 
 
 def show(
-    item_id: int, *, draft: str = "", problem: str = "", refused: Refused | None = None, status: int = 200
+    item_id: int,
+    *,
+    draft: str = "",
+    problem: str = "",
+    refused: Refused | None = None,
+    unlinked: links.Unlinked | None = None,
+    status: int = 200,
 ) -> ResponseReturnValue:
     """The page of an item that I may see, with what was refused just now still in its place."""
     viewer = me()
@@ -160,7 +165,8 @@ def show(
         followers=followers,
         linked=linked,
         links_hidden=links_hidden,
-        link_words=_link_words(),
+        link_words=links.ways(),
+        unlinked=unlinked,
         reachable=reachable,
         newest_message=max((row.id for rows in past.messages.values() for row in rows), default=0),
         coming=coming,
@@ -479,24 +485,13 @@ def address_well(item_id: int) -> ResponseReturnValue:
 @needs(Permission.WORK_TICKETS)
 def link(item_id: int) -> ResponseReturnValue:
     """Links another ticket, named by its number. One that is not visible to me is as one that is not there."""
-    way = request.form.get("way", "")
-    if way not in _link_words():
-        raise BadValue(gettext("Choose one of the list."))
-    given = request.form.get("number", "").strip().removeprefix("#")
-    number = int(given) if given.isascii() and given.isdigit() and len(given) <= 10 else 0
-    with services().db.write() as connection:
-        items.read_item(connection, item_id, viewer=me())
-        try:
-            if not 0 < number <= LARGEST_KEY:
-                raise ItemNotFound
-            if way == "part_of":
-                links.link(connection, me(), number, item_id, LinkKind.CONTAINS, now())
-            else:
-                links.link(connection, me(), item_id, number, LinkKind(way), now())
-        except ItemNotFound as error:
-            raise BadValue(
-                gettext("There is no ticket %(n)s, or it is not visible to you.", n=given[:20] or "?")
-            ) from error
+    way, given = request.form.get("way", ""), request.form.get("number", "")
+    try:
+        with services().db.write() as connection:
+            items.read_item(connection, item_id, viewer=me())
+            links.link_typed(connection, me(), item_id, way, given, now())
+    except BadValue as refused:
+        return show(item_id, unlinked=links.Unlinked(way, given.strip()[: links.TYPED_CHARS], str(refused)), status=422)
     services().queues.hint(Work.DRAIN)
     return _back(item_id)
 
@@ -509,11 +504,6 @@ def unlink(item_id: int, link_id: int) -> ResponseReturnValue:
         links.unlink(connection, me(), item_id, link_id, now())
     services().queues.hint(Work.DRAIN)
     return _back(item_id)
-
-
-def _link_words() -> dict[str, str]:
-    """How two tickets belong together, the one that is mostly meant first."""
-    return {"relates": gettext("relates to"), "contains": gettext("contains"), "part_of": gettext("is part of")}
 
 
 @pages.post("/lookups/<int:lookup_id>/again")

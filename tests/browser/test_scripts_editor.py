@@ -20,6 +20,7 @@ from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.environment.sandbox import SandboxService
 from tests.web.desk import a_desk
+from tests.web.scripts import TEST
 from tickets.tables import User
 from web import create_app
 from web.bundles import asset
@@ -291,3 +292,27 @@ def test_every_page_about_scripts_fits_its_screen(served: Served, visit: Visit, 
         wide = visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, path
         visitor.picture(f"{path[1:].replace('/', '-')}-{width}{'-dark' if dark else ''}")
+
+
+def test_a_key_that_deleted_a_test_deletes_no_other_one(served: Served, visit: Visit) -> None:
+    with served.desk.services.db.write() as connection:
+        now = served.desk.clock.now()
+        content = {
+            **(rule_list.entry(connection, "S01").content or {}),
+            "tests": [{**TEST, "name": name} for name in "AA"],
+        }
+        seen = rule_list.entry(connection, "S01").draft_count
+        rule_list.save_draft(connection, "S01", content, author="dev", seen=seen, now=now)
+    visitor = visit()
+    visitor.sign_in("dev@deskhand.test")
+    visitor.go("/scripts/S01/tests")
+    page = visitor.page
+    delete = page.get_by_role("button", name="Delete A")
+    expect(delete).to_have_count(2)
+    delete.first.focus()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    expect(delete).to_have_count(1)
+    expect(delete).not_to_be_focused()
+    expect(page.locator("main")).to_be_focused()
+    assert [one["name"] for one in (stored(served).draft or {})["tests"]] == ["A"]

@@ -92,6 +92,20 @@ def test_what_is_no_calendar_is_refused_with_the_form_as_it_was(
         assert connection.execute(select(BusinessCalendar.key)).all() == []
 
 
+def test_a_second_calendar_or_policy_of_one_name_is_refused_and_the_first_may_keep_its_own(
+    desk: Desk, settings: FlaskClient
+) -> None:
+    for part, form in (("calendars", OFFICE), ("sla", POLICY)):
+        assert send(settings, f"/{part}/new", form).status_code == 303
+        answer = send(settings, f"/{part}/new", {**form, "label": str(form["label"]).upper()})
+        assert answer.status_code == 422
+        assert f"There is {form['label']} already, with the key" in answer.get_data(as_text=True)
+        assert send(settings, f"/{part}/{str(form['label']).lower()}", form).status_code == 303
+    with desk.services.db.read() as connection:
+        assert len(connection.execute(select(BusinessCalendar.key)).all()) == 1
+        assert len(connection.execute(select(SlaPolicy.key)).all()) == 1
+
+
 def test_a_calendar_that_a_policy_counts_by_is_not_deleted(desk: Desk, settings: FlaskClient) -> None:
     send(settings, "/calendars/new", OFFICE)
     send(settings, "/sla/new", POLICY)

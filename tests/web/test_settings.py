@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
 from rules import store as rule_list
 from rules.store import EntryKind
 from tests.web.desk import PASSWORD, TRIAGE, Desk, send, sign_in
 from tests.web.pages import text_of, words
 from tickets import custom_fields, journal, places, staff
-from tickets.tables import User
+from tickets.tables import Team, User
 from tickets.values import JSON
 from web.settings_parts import PARTS
 
@@ -231,6 +231,51 @@ def test_what_does_not_fit_is_refused_and_nothing_is_made(
     assert answer.status_code == 422
     assert why in said(answer)
     assert (read(desk, rule_list.revision), list(read(desk, journal.lines))) == (revision, [])
+
+
+@pytest.mark.parametrize(
+    ("part", "fields", "name"),
+    [
+        ("teams", {"members": "alex"}, "Billing"),
+        ("brands", {"zone": "UTC"}, "Tent"),
+        ("locations", {}, "Paris"),
+        ("location_groups", {}, "West"),
+    ],
+)
+def test_a_name_that_another_one_has_is_refused_with_that_one_and_stays_in_the_form(
+    desk: Desk, admin: FlaskClient, part: str, fields: dict[str, object], name: str
+) -> None:
+    if part != "teams":
+        send(admin, f"/settings/{part}/new", {"label": name, **fields})
+    kept = list(read(desk, PARTS[part].load))
+    answer = send(admin, f"/settings/{part}/new", {"label": f" {name.upper()} ", **fields})
+    assert answer.status_code == 422
+    assert f"There is {name} already, with the key {name.lower()}." in said(answer)
+    assert f'value=" {name.upper()} "' in text_of(answer)
+    assert list(read(desk, PARTS[part].load)) == kept
+    # Its own name is no other's, however it is written.
+    assert save(admin, f"/settings/{part}/{name.lower()}", label=name.upper(), **fields).status_code == 302
+    assert read(desk, PARTS[part].load)[name.lower()].label == name.upper()
+
+
+def test_two_that_had_one_name_before_can_still_be_changed(desk: Desk, admin: FlaskClient) -> None:
+    with desk.services.db.write() as connection:
+        connection.execute(insert(Team).values(key="billing_2", label="Billing", restricted=False))
+    assert save(admin, "/settings/teams/billing_2", label="Billing", members="alex").status_code == 302
+    assert read(desk, staff.teams)["billing_2"].members == ("alex",)
+    # Renamed, it is a name like any other.
+    assert save(admin, "/settings/teams/billing_2", label="sales", members="alex").status_code == 422
+    assert read(desk, staff.teams)["billing_2"].label == "Billing"
+
+
+def test_a_refusal_is_told_in_the_readers_language(desk: Desk, app: APIFlask) -> None:
+    browser = app.test_client()
+    sign_in(browser, desk.user("luc", "admin"))
+    with desk.services.db.write() as connection:
+        connection.execute(update(User).where(User.key == "luc").values(language="fr"))
+    answer = send(browser, "/settings/teams/new", {"label": "Billing"})
+    assert answer.status_code == 422
+    assert "Billing existe déjà, avec la clé billing." in said(answer)
 
 
 def test_who_may_not_open_the_settings_gets_403_and_changes_nothing(

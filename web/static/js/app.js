@@ -5,6 +5,12 @@ root.classList.add("js");
 
 const live = document.getElementById("live");
 const say = (text) => { live.textContent = text; };
+// What a page says of its progress is read out when data-say-at has changed, however often the page asks.
+const progress = (part) => {
+  if (part.matches?.("[data-say-at]")) return part;
+  return part.querySelector?.("[data-say-at]") ?? null;
+};
+let saidAt = progress(document)?.dataset.sayAt;
 
 function notice(text, tone = "bad") {
   const place = document.getElementById("notices");
@@ -38,6 +44,8 @@ document.addEventListener("htmx:sendError", () => notice(live.dataset.away));
 document.addEventListener("htmx:afterSwap", (event) => {
   const said = event.target.querySelector?.("[data-say]");
   if (said) say(said.dataset.say);
+  const now = progress(event.target);
+  if (now && now.dataset.sayAt !== saidAt) { saidAt = now.dataset.sayAt; say(now.textContent.trim().replace(/\s+/g, " ")); }
 });
 
 // A form marked data-autosubmit sends itself when one of its named choices changes; its button is for people without
@@ -63,10 +71,16 @@ const PRESSED = "deskhand.pressed";
 const PRESSED_FOR_MS = 30_000;
 const wordsOf = (control) => [control.name, control.getAttribute("aria-label") || control.textContent.trim()].join();
 
+// Buttons that stand for each other, e.g. Stop for Start: their box, and what they were called before one was pressed.
+const groupOf = (button) => {
+  const box = button?.closest("[data-buttons]");
+  return box ? { box: box.id, words: [...box.querySelectorAll("button")].map(wordsOf) } : null;
+};
+
 function remember(form, button) {
   const active = document.activeElement;
   if (!active?.closest("main")) return;
-  const pressed = { at: Date.now(), from: location.pathname, to: new URL(form.getAttribute("action") || "", location.href).pathname, form: form.getAttribute("action"), name: button?.name, value: button?.value, words: button ? wordsOf(button) : "", field: active.id, chosen: active.matches("select, input") && active.form === form ? active.name : "" };
+  const pressed = { at: Date.now(), from: location.pathname, to: new URL(form.getAttribute("action") || "", location.href).pathname, form: form.getAttribute("action"), name: button?.name, value: button?.value, words: button ? wordsOf(button) : "", field: active.id, group: groupOf(button), removed: Boolean(button?.matches(".danger") && !button.closest("[data-buttons]")), chosen: active.matches("select, input") && active.form === form ? active.name : "" };
   try { sessionStorage.setItem(PRESSED, JSON.stringify(pressed)); } catch { /* Without a store the page begins at its top, as ever. */ }
 }
 
@@ -93,18 +107,24 @@ function goOn() {
   for (const box of document.querySelectorAll("main > .notes .notice")) setTimeout(() => box.replaceChildren(...box.childNodes), 150);
   const begun = document.activeElement?.closest("main");
   if (!pressed || (begun && !document.activeElement.matches(":target"))) return;
-  if (wrong) { wrong.tabIndex = -1; wrong.focus(); return; }
+  // The field that was wrong, where the page is about more than it and says so itself.
+  const mendable = document.querySelector("main [aria-invalid][autofocus]");
+  if (mendable) { mendable.focus(); return; }
+  const begins = wrong ?? document.querySelector("main [data-begin]");
+  if (begins) { begins.tabIndex = -1; begins.focus(); return; }
   const forms = [...document.querySelectorAll("main form")].filter((form) => form.getAttribute("action") === pressed.form);
-  const buttons = forms.flatMap((form) => [...form.elements].filter((one) => one.matches("button")));
+  // What has taken the place of a button that deleted something would delete the next.
+  const buttons = forms.flatMap((form) => [...form.elements].filter((one) => one.matches("button") && !(pressed.removed && one.matches(".danger"))));
   const same = buttons.find((one) => one.name === (pressed.name ?? "") && one.value === (pressed.value ?? "") && wordsOf(one) === pressed.words)
     ?? buttons.find((one) => one.name === pressed.name && one.role === "switch");
   const field = document.getElementById(pressed.field)
     ?? forms.map((form) => form.querySelector(`:is(select, input:not([type=hidden]))[name="${CSS.escape(pressed.chosen)}"]`)).find(Boolean);
   // What is as far up as it goes has its other arrow; of a row of buttons the one that is left.
-  const beside = (same ? [same.form] : forms.length === 1 ? forms : []).flatMap((form) => [...form.elements]).find((one) => one.matches("button") && one.name && one.name === pressed.name && reachable(one));
+  const beside = (same ? [same.form] : forms.length === 1 && !pressed.removed ? forms : []).flatMap((form) => [...form.elements]).find((one) => one.matches("button") && one.name && one.name === pressed.name && reachable(one));
   // "Follow" has become "Following": the one button of its form, not the next of many that remove something.
   const visible = buttons.filter((one) => !one.hasAttribute("aria-label") && one.checkVisibility());
-  const target = reachable(same) ?? reachable(field) ?? beside ?? (visible.length === 1 ? visible[0] : null)
+  const fresh = pressed.group && [...document.querySelectorAll(`#${CSS.escape(pressed.group.box)} button`)].find((one) => !pressed.group.words.includes(wordsOf(one)));
+  const target = reachable(same) ?? reachable(field) ?? reachable(fresh) ?? beside ?? (visible.length === 1 ? visible[0] : null)
     ?? reachable(forms.find((form) => form.closest("details:not([open])")));
   if (!target) { if (!location.hash) document.getElementById("main").focus({ preventScroll: true }); return; }
   target.focus();
