@@ -18,7 +18,7 @@ import pytest
 from sandbox.contract import Outcome
 from sandbox.limits import Limits
 from tests.attacks.test_cached_code import TO_OS, poisoned
-from tests.sandbox.hosts import Host, TableGateway, alive, descendants, wait_until
+from tests.sandbox.hosts import Host, TableGateway, settled
 
 
 def frame(body: Any) -> bytes:
@@ -84,7 +84,7 @@ def test_a_forged_end_and_then_spinning_leaves_no_process_and_no_more_than_it_sa
         # Its own handler may still say where it was when its CPU time ran out: a word after the end.
         assert outcome.error.code in ("TIMEOUT_CPU", "PROTOCOL")
         assert outcome.actions == ()
-    wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
+    settled(host)
 
 
 def test_what_a_child_says_costs_the_broker_a_bounded_memory(host: Host) -> None:

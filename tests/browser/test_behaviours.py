@@ -257,7 +257,8 @@ def test_the_whole_portal_works_without_scripts(mail_desk: MailDesk, visit: Visi
     me = visit(width=390, scripts=False)
     me.go("/portal/sign-in")
     me.page.get_by_label("Your e-mail").fill("camille@customer.test")
-    me.page.get_by_role("button", name="Send me a link").click()
+    with me.page.expect_navigation():
+        me.page.get_by_role("button", name="Send me a link").click()
     [mail] = mail_desk.work()
     me.go(link_in(mail))
     me.page.get_by_role("button", name="Go in").click()
@@ -319,8 +320,8 @@ def test_a_report_to_a_restricted_team_is_seen_by_its_members_alone_by_every_rou
             seen[name] = page.get_by_text(re.compile(words)).count() > 0
         who.go("/?queue=all")
         page.get_by_placeholder("Search tickets").fill("lift")
-        page.keyboard.press("Enter")
-        expect(page).to_have_url(re.compile("lift"))
+        with page.expect_navigation(url=re.compile("lift"), wait_until="load"):
+            page.keyboard.press("Enter")
         seen["search"] = page.get_by_text(re.compile("Zorgon")).count() > 0
         headers = {"Authorization": f"Bearer {key}"}
         listed = page.request.get(f"{who.url}/api/v1/tickets", headers=headers)

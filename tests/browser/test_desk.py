@@ -126,14 +126,17 @@ def test_everything_on_a_ticket_works_without_scripts(busy: Served, visit: Visit
     visitor.go("/tickets/2")
     page.locator("summary", has_text="Team").click()
     page.get_by_label("Team").select_option("billing")
-    page.locator("details[open]").get_by_role("button", name="Save").click()
+    with page.expect_navigation():
+        page.locator("details[open]").get_by_role("button", name="Save").click()
     assert busy.desk.state(2)["team"] == "billing"
     page.get_by_label("Message", exact=True).fill("A note without scripts")
     page.get_by_role("button", name="Internal note").click()
     expect(page.locator(".msg.internal")).to_contain_text("A note without scripts")
-    page.get_by_role("button", name="Remove the tag vip").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Remove the tag vip").click()
     assert "tags" not in busy.desk.state(2)
-    page.get_by_role("button", name="Solve").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Solve").click()
     assert busy.desk.state(2)["status"] == "solved"
     page.locator(".ev summary").first.click()
     expect(page.get_by_text("It did").first).to_be_visible()

@@ -110,9 +110,11 @@ def test_an_arrow_on_a_folded_list_sends_nothing_before_enter(desk: Served, visi
     summary = page.locator("summary", has_text="Priority")
     expect(summary).to_be_focused()
     page.keyboard.press("p")
+    expect(choice).to_be_focused()
     expect(choice).to_have_value(before)
     assert desk.desk.state(2).get("priority", "normal") == before
     page.keyboard.press("ArrowDown")
+    expect(choice).not_to_have_value(before)
     chosen = choice.input_value()
     with page.expect_navigation():
         page.keyboard.press("Enter")

@@ -21,6 +21,14 @@ from tests.jobs.tables import TRIAGE
 from tests.jobs.workers import END_S, a_worker, decided, until
 
 LISTED_S = 60
+#: A worker that listens for so long that a busy machine sees it do so; less than it has to end when it is asked to.
+LISTENS_LONGER = """
+import runpy, sys
+from jobs import tasks
+tasks.QUIET_S, tasks.LISTEN_S = 4.0, 60.0
+sys.argv[0] = "jobs.worker"
+runpy.run_module("jobs.worker", run_name="__main__", alter_sys=True)
+"""
 
 
 def jobs(redis: redis_client.Redis) -> int:
@@ -152,7 +160,7 @@ def test_a_job_that_is_told_without_end_ends_by_itself(desk: Services, monkeypat
 
 @pytest.mark.slow
 def test_a_worker_that_has_worked_is_told_of_more_without_a_job_and_ends_when_asked(desk: Services) -> None:
-    with a_worker(desk, "drain") as worker:
+    with a_worker(desk, "drain", command=("-c", LISTENS_LONGER)) as worker:
         assert until(lambda: bool(desk.redis.smembers("rq:workers")))
         for number in range(1, 6):
             a_ticket(desk.db)

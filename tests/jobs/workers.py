@@ -124,14 +124,14 @@ def killed_at(desk: Services, *arguments: str, **settings: str) -> None:
     with process(desk, *arguments, "KILL", **settings) as done:
         said, complained = done.communicate(timeout=DEADLINE_S)
     assert done.returncode == -signal.SIGKILL, f"it never came to that step: {said.decode()} {complained.decode()}"
-    assert until(lambda: not _held_by_the_dead(desk)), "PostgreSQL did not notice that it is gone"
+    assert until(lambda: nobody_else_writes(desk)), "PostgreSQL did not notice that it is gone"
     clock_of(desk).at = utc_now() + timedelta(hours=1)
 
 
-def _held_by_the_dead(desk: Services) -> bool:
-    """Whether a transaction is still open beside ours. PostgreSQL notices a moment late that a process is gone, and
-    until then nobody else is given the rows that it had locked."""
+def nobody_else_writes(desk: Services) -> bool:
+    """Whether no transaction is open beside ours. PostgreSQL notices a moment late that a process is gone: until then
+    it may still commit what that process had sent, and nobody else is given the rows that it had locked."""
     if desk.db.is_sqlite:
-        return False
+        return True
     with desk.db.read() as connection:
-        return bool(connection.execute(_OPEN_BESIDE_US).scalar_one())
+        return not connection.execute(_OPEN_BESIDE_US).scalar_one()

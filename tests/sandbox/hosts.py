@@ -203,14 +203,28 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
+def settled(host: Host, number: int = 4) -> set[int]:
+    """Everything below the service, once that is so many processes and all of them wait: the zygote's two halves and
+    the children in waiting. One that was just forked may not stand behind its walls yet; one that has just ended is not
+    buried yet."""
+    found: list[set[int]] = [set()]
+
+    def waits() -> bool:
+        found[0] = descendants(host.process.pid)
+        return len(found[0]) == number and {_state(pid) for pid in found[0]} == {"S"}
+
+    wait_until(waits)
+    return found[0]
+
+
+def _state(pid: int) -> str:
+    """What a process is at, in the kernel's letter; "" when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
 def alive(pids: set[int]) -> set[int]:
     """Those that exist and are no zombies."""
-    living = set()
-    for pid in pids:
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            continue
-        if stat.rpartition(")")[2].split()[0] not in ("Z", "X"):
-            living.add(pid)
-    return living
+    return {pid for pid in pids if _state(pid) not in ("", "Z", "X")}

@@ -15,7 +15,7 @@ import pytest
 
 from jobs.settings import Settings
 from sandbox.limits import HostLimits, Limits
-from tests.sandbox.hosts import ROOT, Host, TableGateway, a_host, alive, descendants, wait_until
+from tests.sandbox.hosts import ROOT, Host, TableGateway, a_host, alive, descendants, settled, wait_until
 
 
 def zygotes(host: Host) -> set[int]:
@@ -54,7 +54,7 @@ def test_a_zygote_is_replaced_after_so_many_runs_and_a_run_under_way_ends_well()
         under_way.join(100)
         assert printed == [["Ann"]]
         wait_until(lambda: not first & zygotes(host))
-        wait_until(lambda: len(alive(descendants(host.process.pid))) == 3)
+        settled(host, 3)
         assert "sandbox.recycled forks=" in host.log.read_text()
 
 
@@ -99,8 +99,7 @@ def test_what_a_script_may_use_is_what_the_settings_say_and_ready_children_fit()
     env = {"DESKHAND_SCRIPT_MEMORY_MB": "64", "DESKHAND_SCRIPT_CPU_S": "1"}
     with a_host(env=env) as host:
         wait_until(lambda: host.sandbox.health().ready)
-        wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
-        ready = {pid for pid in alive(descendants(host.process.pid)) if "Max cpu time              1 " in limits(pid)}
+        ready = {pid for pid in settled(host) if "Max cpu time              1 " in limits(pid)}
         assert len(ready) == 2
         outcome = host.run("x = 'x' * (90 << 20)", limits=Limits(memory_mb=64, cpu_s=20, wall_s=60))
         assert outcome.error is not None

@@ -23,7 +23,20 @@ from sandbox.ending import EXIT_NO_JAIL
 from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB, Limits
 from sandbox.processes import Zygote, _command
 from sandbox.zygote import FORK
-from tests.sandbox.hosts import API, CUSTOMER, NOW, PATIENT, ROOT, TICKET, Host, a_host, alive, descendants, wait_until
+from tests.sandbox.hosts import (
+    API,
+    CUSTOMER,
+    NOW,
+    PATIENT,
+    ROOT,
+    TICKET,
+    Host,
+    a_host,
+    alive,
+    descendants,
+    settled,
+    wait_until,
+)
 from tests.sandbox.test_service import WITHOUT
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
@@ -157,8 +170,7 @@ def status_of(pid: int) -> dict[str, str]:
 
 def idle(host: Host) -> list[int]:
     """The zygote's two halves and two children in waiting, once nothing else is there."""
-    wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
-    return sorted(alive(descendants(host.process.pid)))
+    return sorted(settled(host))
 
 
 def children(host: Host) -> list[int]:
@@ -245,8 +257,8 @@ def test_a_child_dies_with_its_zygote_also_without_a_pid_namespace() -> None:
         running.start()
         wait_until(lambda: host.sandbox.health().runs == 1)
         zygote = int(status_of(ready[0])["PPid"])
-        of_zygote = {pid for pid in alive(descendants(zygote)) if int(status_of(pid)["PPid"]) == zygote}
-        assert len(of_zygote) == 3
+        wait_until(lambda: len(alive(descendants(zygote))) == 3)
+        of_zygote = alive(descendants(zygote))
         os.kill(zygote, signal.SIGKILL)
         wait_until(lambda: not alive(of_zygote), MOST_CPU_S / 2)
         running.join(60)

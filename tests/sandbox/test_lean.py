@@ -15,7 +15,7 @@ from sandbox.broker import start_frame
 from sandbox.contract import RunRequest
 from sandbox.limits import Limits
 from sandbox.processes import _BOOT, _command
-from tests.sandbox.hosts import API, ROOT, Host, TableGateway, a_host, alive, descendants, wait_until
+from tests.sandbox.hosts import API, ROOT, Host, TableGateway, a_host, descendants, settled, wait_until
 
 SCATTERED = str(Path(__file__).with_name("scattered.py"))
 SOURCE = """
@@ -140,8 +140,7 @@ def faults_of_a_run(host: Host) -> float:
     assert code is not None
 
     def faults() -> int:
-        wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
-        each = (Path(f"/proc/{pid}/stat").read_text() for pid in alive(descendants(host.process.pid)))
+        each = (Path(f"/proc/{pid}/stat").read_text() for pid in settled(host))
         return max(int(one.rpartition(")")[2].split()[8]) for one in each)
 
     def run() -> None:

@@ -20,7 +20,7 @@ import pytest
 from sandbox.contract import Outcome
 from sandbox.limits import Limits
 from tests.environment.nobody import NOBODY, THIS_VERSION, python_for
-from tests.sandbox.hosts import API, ROOT, Host, TableGateway, a_host, alive, descendants, wait_until
+from tests.sandbox.hosts import API, ROOT, Host, TableGateway, a_host, alive, descendants, settled, wait_until
 
 WITHOUT = str(Path(__file__).with_name("without.py"))
 
@@ -72,8 +72,7 @@ def test_another_user_is_hung_up_on_even_where_the_files_would_let_him_in() -> N
 
 
 def test_the_zygote_has_no_environment_no_files_and_no_root(host: Host) -> None:
-    wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
-    for pid in descendants(host.process.pid):
+    for pid in settled(host):
         status = Path(f"/proc/{pid}/status").read_text()
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         assert fields["NoNewPrivs"] == "1"
@@ -162,8 +161,7 @@ def test_a_run_whose_child_is_killed_from_outside_is_lost(host: Host) -> None:
 
 def test_the_child_dies_with_its_caller(host: Host) -> None:
     """A worker that is killed in the middle of a run leaves nothing running."""
-    idle = 4  # the zygote's two halves and two children in waiting
-    wait_until(lambda: len(alive(descendants(host.process.pid))) == idle)
+    idle = len(settled(host))  # the zygote's two halves and two children in waiting
     program = (
         "import sys\nfrom tests.sandbox.hosts import *\nfrom sandbox.limits import Limits\n"
         "class Slow:\n    def call(self, *a, **k):\n        print('in call', flush=True)\n        time.sleep(30)\n"
@@ -173,7 +171,7 @@ def test_the_child_dies_with_its_caller(host: Host) -> None:
     caller = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert caller.stdout is not None
     assert caller.stdout.readline() == "in call\n"
-    assert len(alive(descendants(host.process.pid))) > idle
+    wait_until(lambda: len(alive(descendants(host.process.pid))) > idle)
     caller.kill()
     caller.wait()
     caller.stdout.close()
@@ -287,12 +285,8 @@ def test_many_runs_leave_descriptors_memory_and_processes_flat(host: Host, runs:
 
     def zygote() -> int:
         """The one that forks: parent of the children in waiting."""
-        parents = [int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in idle()]
+        parents = [int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in settled(host)]
         return max(set(parents), key=parents.count)
-
-    def idle() -> set[int]:
-        wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
-        return alive(descendants(host.process.pid))
 
     def held(pid: int) -> int:
         """Its descriptors, where we may look."""
@@ -318,10 +312,10 @@ def test_many_runs_leave_descriptors_memory_and_processes_flat(host: Host, runs:
                 ended = host.run("while True:\n    pass\n", limits=Limits(wall_s=0.01), gateway=gateway)
                 assert ended.status == "limit"
 
-    wait_until(lambda: len(alive(descendants(host.process.pid))) == 4)
+    settled(host)
     for number in range(40):
         some(number)
-    wait_until(lambda: size()[1] == 4)
+    settled(host)
     fds, processes = size()
     forker = zygote()
     forkers, forkers_fds = pages(forker), held(forker)

@@ -81,7 +81,7 @@ def test_without_a_layer_that_the_sandbox_requires_it_is_not_ready_and_says_wher
     sandboxed_desk: Desk,
 ) -> None:
     with a_host(command=[sys.executable, WITHOUT, "seccomp"]) as host:
-        wait_until(lambda: host.sandbox.health().reason != "The zygote is starting", 10)
+        wait_until(lambda: host.sandbox.health().reason != "The zygote is starting")
         status, body = ready(replace(sandboxed_desk.services, sandbox=Sandbox(host.path)))
     assert status == 503
     assert missing(body)["sandbox"] == "docs/threats.md says what each layer needs"
@@ -94,7 +94,7 @@ def test_without_a_layer_that_the_sandbox_requires_it_is_not_ready_and_says_wher
 def test_without_a_layer_that_it_can_do_without_it_is_ready_and_says_so(sandboxed_desk: Desk) -> None:
     """The twin of the test above."""
     with a_host(command=[sys.executable, WITHOUT, "landlock"]) as host:
-        wait_until(lambda: host.sandbox.health().ready, 10)
+        wait_until(lambda: host.sandbox.health().ready)
         status, body = ready(replace(sandboxed_desk.services, sandbox=Sandbox(host.path)))
     assert (status, body["missing"]) == (200, [])
     assert body["parts"]["sandbox: landlock"] == "warning"
