@@ -301,8 +301,7 @@ def go_on(read: Read, staged: Mapping[str, JSON], outcomes: list[Outcome]) -> tu
     elif run.status != "finished" or refused:
         note = f"{cause.label} did not end well ({run.status}); the rules went on without it"
     return (
-        replace(
-            decision,
+        decision.but(
             planned=(*planned, *decision.planned),
             notes=(note, *decision.notes) if note else decision.notes,
         ),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, TypeAlias
 
 from rules.facts import LookupKey
 from rules.table import Step, Table
@@ -85,9 +84,8 @@ class Skipped(NamedTuple):
     failed: bool = False
 
 
-# Neither frozen nor with slots: most decisions are `nothing`, and making a record of nine fields costs as much as
-# deciding ten rows. So what most of them have in common stands in the class.
-@dataclass
+# Not frozen, though nobody changes it: a frozen record takes several times as long to make.
+@dataclass(slots=True)
 class Decision:
     """What the rule list says about one event. Nobody changes it.
 
@@ -105,64 +103,6 @@ class Decision:
     stopped: str = ""
     ended_by: str = ""
 
-
-#: What says why, and what it takes: of a decision whose trace is not made unless somebody looks at it.
-Why: TypeAlias = tuple[Callable[..., Trace], *tuple[Any, ...]]
-
-
-#: The same for the rows that were skipped and the notes about them.
-Lacks: TypeAlias = tuple[Callable[..., tuple[tuple[Skipped, ...], tuple[str, ...]]], *tuple[Any, ...]]
-
-
-def _trace(decision: Decision) -> Trace:
-    say, *taken = cast(Any, decision)._why
-    return cast(Trace, say(*taken))
-
-
-def _nothing_staged(_decision: Decision) -> Mapping[str, JSON]:
-    return {}
-
-
-def _skipped(decision: Decision) -> tuple[Skipped, ...]:
-    decision.skipped, decision.notes = _undecided(decision)
-    return decision.skipped
-
-
-def _notes(decision: Decision) -> tuple[str, ...]:
-    decision.skipped, decision.notes = _undecided(decision)
-    return decision.notes
-
-
-def _undecided(decision: Decision) -> tuple[tuple[Skipped, ...], tuple[str, ...]]:
-    lacks: Lacks | None = cast(Any, decision)._lacks
-    return ((), ()) if lacks is None else lacks[0](*lacks[1:])
-
-
-cast(Any, Decision)._lacks = None
-Decision.planned = Decision.fired = ()
-for _name, _make in (("trace", _trace), ("staged", _nothing_staged), ("skipped", _skipped), ("notes", _notes)):
-    # Made when somebody first looks at it, of decisions that have none of their own.
-    _later = cached_property(_make)
-    _later.__set_name__(Decision, _name)
-    setattr(Decision, _name, _later)
-_NEW = object.__new__
-
-
-def nothing(why: Why) -> Decision:
-    """The decision that nothing is done and nothing is to be said, which is what most are: made of what they share."""
-    made: Any = _NEW(Decision)
-    made._why = why
-    return cast(Decision, made)
-
-
-def decided(
-    why: Why,
-    planned: tuple[Planned, ...],
-    fired: tuple[str, ...],
-    staged: Mapping[str, JSON],
-    lacks: Lacks | None,
-) -> Decision:
-    """The decision that these rows fire, and some lack what they need, made as quickly."""
-    made: Any = _NEW(Decision)
-    made._why, made._lacks, made.planned, made.fired, made.staged = why, lacks, planned, fired, staged
-    return cast(Decision, made)
+    def but(self, **changes: Any) -> Decision:
+        """The same with these fields changed."""
+        return Decision(**{**{one.name: getattr(self, one.name) for one in fields(Decision)}, **changes})

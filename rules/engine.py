@@ -6,12 +6,13 @@ depends on an answer still to come ends the pass with a `Wait`, and the caller c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, TypeAlias, cast
 
 from rules.compiled import CompiledCondition
-from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, Wait, Why, decided, nothing
+from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, Wait
 from rules.errors import RulesError
 from rules.facts import Facts
 from rules.fields import MAX_WORKED_OUT
@@ -74,16 +75,23 @@ def decide(
             sure, lacking, _ = left
             plain = not bucket.special or not bucket.concerns(facts)
             if plain and not sure:
-                return nothing((_why, 0, left, ruleset, facts, held, wait_over, effects_left, written_by))
+                # In threes: of more values Python would make a tuple first.
+                nothing: Plain = Plain()
+                nothing.ruleset, nothing.facts, nothing.left = ruleset, facts, left
+                nothing.held, nothing.wait_over, nothing.written_by = held, wait_over, written_by
+                nothing.effects_left, nothing.found = effects_left, 0
+                return nothing
             index, open, whole = bucket.rows_index(), 0, 0
             if lacking or sure & index.doubtful:
                 sure, open, whole = index.certain(facts, sure, lacking)
             known = sure, open
             if plain and not (facts.ledger and ruleset.rearms):
                 lacked = Lacked.of(index, facts, left, whole) if open else None
-                why = (_why, sure | open, left, ruleset, facts, held, wait_over, effects_left, written_by)
-                made = fired_straight(ruleset, bucket, facts, sure, open, lacked, held, wait_over, effects_left, why)
+                made = fired_straight(ruleset, bucket, facts, sure, open, lacked, held, wait_over, effects_left)
                 if made is not None:
+                    made.ruleset, made.facts, made.left = ruleset, facts, left
+                    made.held, made.wait_over, made.written_by = held, wait_over, written_by
+                    made.effects_left, made.found = effects_left, sure | open
                     return made
     asked = (ruleset, facts, held, staged or {}, wait_over, only_rows, effects_left, written_by)
     run = Pass(*asked)
@@ -102,6 +110,54 @@ def decide(
     )
 
 
+class Plain(Decision):
+    """The decision that nothing is done, or that rows fire which each set one field: what most decisions are.
+
+    To make a record of nine fields takes as long as deciding ten rows. So only what it is made of is ever set; a field
+    that was not set is worked out when somebody first looks at it."""
+
+    __slots__ = ("effects_left", "facts", "found", "held", "lacks", "left", "ruleset", "wait_over", "written_by")
+    ruleset: RuleSet
+    facts: Facts
+    held: frozenset[str]
+    wait_over: frozenset[str]
+    effects_left: int
+    written_by: Mapping[str, str] | None
+    found: int  # the bits of the rows that match or are not decided
+    left: Left
+    lacks: Lacks | None
+
+    # Nothing is handed over, so nothing of Python's is run to make one.
+    __init__ = object.__init__
+
+    def __getattr__(self, name: str) -> Any:
+        """Asked for what is not there."""
+        if name in _UNTOLD:
+            value = _UNTOLD[name]
+        elif name == "trace":
+            value = _trace(self)
+        elif name in ("skipped", "notes"):
+            lacks = self.lacks
+            self.skipped, self.notes = ((), ()) if lacks is None else lacks[0](*lacks[1:])
+            return self.skipped if name == "skipped" else self.notes
+        else:
+            raise AttributeError(f"A decision has no {name!r}", name=name, obj=self)
+        setattr(self, name, value)
+        return value
+
+
+#: What says which rows were skipped, with the notes about them, and what it takes.
+Lacks: TypeAlias = tuple[Callable[..., tuple[tuple[Skipped, ...], tuple[str, ...]]], *tuple[Any, ...]]
+#: What a decision says that nothing else was said of.
+_UNTOLD: Mapping[str, object] = {
+    "planned": (),
+    "fired": (),
+    "staged": MappingProxyType({}),
+    "wait": None,
+    "stopped": "",
+    "ended_by": "",
+    "lacks": None,
+}
 _NONE: frozenset[int] = frozenset()
 
 
@@ -115,8 +171,7 @@ def fired_straight(
     held: frozenset[str],
     wait_over: frozenset[str],
     effects_left: int,
-    why: Why,
-) -> Decision | None:
+) -> Plain | None:
     """What the rows that certainly match come to, where each gives one field a value that no row looks at, and the
     `open` ones, where their tables wait for nothing that they lack.
 
@@ -167,14 +222,15 @@ def fired_straight(
             return None
         staged[name] = value
         planned.append(what)
-    lacks = None
+    made: Plain = Plain()
+    made.planned, made.fired, made.staged = tuple(planned), tuple(fired), staged
     if undecided or alone:
         if len(bucket.tables) > MAX_NOTES:
             bits = [bit for rows, _ in undecided for bit in places(rows)] + [bit for bit, _ in alone]
             if len({bucket.owner[bit] for bit in bits}) > MAX_NOTES:
                 return None
-        lacks = (_lack, bucket, lacked, undecided, alone, held)
-    return decided(why, tuple(planned), tuple(fired), staged, lacks)
+        made.lacks = (_lack, bucket, lacked, undecided, alone, held)
+    return made
 
 
 def _lack(
@@ -203,22 +259,23 @@ def _lack(
     return tuple(skipped), tuple(notes)
 
 
-def _why(
-    found: int,
-    left: Left,
-    ruleset: RuleSet,
-    facts: Facts,
-    held: frozenset[str],
-    wait_over: frozenset[str],
-    effects_left: int,
-    written_by: Mapping[str, str] | None,
-) -> Trace:
-    bucket = ruleset.by_kind[cast(str, facts.event["kind"])]
+def _trace(made: Plain) -> Trace:
+    ruleset, found = made.ruleset, made.found
+    bucket = ruleset.by_kind[cast(str, made.facts.event["kind"])]
     if not found and (bucket.short_trace or not bucket.tables):
         return Trace(ruleset.revision)
     busy = frozenset([bucket.tables[bucket.owner[bit]].order for bit in places(found)])
-    asked: tuple[Any, ...] = (ruleset, facts, held, {}, wait_over, None, effects_left, written_by)
-    return Trace(ruleset.revision, (), (_traced, None, busy, left, asked))
+    asked: tuple[Any, ...] = (
+        ruleset,
+        made.facts,
+        made.held,
+        {},
+        made.wait_over,
+        None,
+        made.effects_left,
+        made.written_by,
+    )
+    return Trace(ruleset.revision, (), (_traced, None, busy, made.left, asked))
 
 
 def _traced(after: str | None, busy: Set[int], left: Left | None, asked: tuple[Any, ...]) -> Sequence[EntryTrace]:

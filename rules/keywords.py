@@ -8,7 +8,7 @@ each match misses none.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
@@ -17,6 +17,12 @@ from rules.forms import Unfit, longest_word
 
 #: Up to how many bytes of words the search is a table of all its states, which is faster and larger: in bytes of words.
 MOST_IN_TABLE_BYTES = 20_000
+
+#: The words in a text: which, and where they begin and end, in bytes.
+Hits: TypeAlias = Sequence[tuple[int, int, int]]
+Search: TypeAlias = Callable[[bytes], Hits]
+#: A search, and what its hits come to.
+Quickly: TypeAlias = tuple[Search, Callable[[Hits, bytes, str], int]]
 
 #: The bytes beside which an ASCII word has an edge.
 _EDGES = frozenset(code for code in range(128) if not chr(code).isalnum())
@@ -28,6 +34,15 @@ def _search_nothing(_data: bytes) -> list[tuple[int, int, int]]:
     return []
 
 
+def _search_for(words: Sequence[str]) -> Search:
+    data = [word.encode() for word in words]
+    if not data:
+        return _search_nothing
+    small = sum(map(len, data)) <= MOST_IN_TABLE_BYTES
+    how = Implementation.DFA if small else Implementation.ContiguousNFA
+    return BytesAhoCorasick(data, matchkind=MatchKind.LeftmostLongest, implementation=how).find_matches_as_indexes
+
+
 class Keywords:
     """Which keywords stand in a text: `know` them all, `finish`, then ask.
 
@@ -37,11 +52,12 @@ class Keywords:
         self._whole: dict[str, None] = {}  # keywords that are one word
         self._phrases: dict[str, list[str]] = {}  # all others, by their longest word
         self._signs: dict[str, None] = {}  # those without a letter or digit
-        self._search: Callable[[bytes], Sequence[tuple[int, int, int]]] = _search_nothing
+        self._search: Search = _search_nothing
         self._words: list[str] = []
         self._brings: list[int] = []  # by word
         self._texts: Mapping[str, int] = {}  # what whole texts bring
         self._others: list[tuple[str, int, int | None]] = []  # keyword, what it brings, the word in it
+        self._more: Callable[[str], int]  # what any text brings
 
     def know(self, keyword: str) -> str:
         """How this keyword is called among those found. Raises `Unfit` for one of nothing but spaces."""
@@ -66,19 +82,14 @@ class Keywords:
         at = {word: place for place, word in enumerate(self._words)}
         self._others = [(one, brings.get(one, 0), None) for one in self._signs]
         self._others += [(one, brings.get(one, 0), at[word]) for word, some in self._phrases.items() for one in some]
-        data = [word.encode() for word in self._words]
-        if data:
-            small = sum(map(len, data)) <= MOST_IN_TABLE_BYTES
-            how = Implementation.DFA if small else Implementation.ContiguousNFA
-            automaton = BytesAhoCorasick(data, matchkind=MatchKind.LeftmostLongest, implementation=how)
-            self._search = automaton.find_matches_as_indexes
+        self._search = _search_for(self._words)
 
     def bits(self, of_brought: Callable[[int], int], missing: int, turned: int | None = None) -> Callable[[str], int]:
         """A function from a text to the bits that it makes: `of_brought` of what was found, `missing` without a text.
 
         `turned` is there when `of_brought` does no more than to turn these bits. It raises `Unfit` for a text of
         nothing but spaces."""
-        search, brings, edge, nothing = self._search, self._brings, _IS_EDGE, of_brought(0)
+        nothing = of_brought(0)
 
         def more(text: str) -> int:
             if not text:
@@ -86,31 +97,62 @@ class Keywords:
             words, others = self._found(text)
             found = self._texts.get(fold(text), 0) if self._texts else 0
             for at in words:
-                found |= brings[at]
+                found |= self._brings[at]
             for _, one in others:
                 found |= one
             return of_brought(found)
 
+        self._more = more
+        quickly = self.quickly(of_brought, turned)
+        if quickly is None:
+            return more
+        search, from_hits = quickly
+
         def bits(text: str) -> int:
             if not text.isascii():
                 return more(text)
-            # To fold such a text would do no more to it than even out its spaces, and no word has one.
             data = text.lower().encode()
             hits = search(data)
             if hits:
-                found = 0
-                data += b" "  # which is behind the last byte, and before the first
-                for at, begin, end in hits:
-                    if edge[data[end]] and edge[data[begin - 1]]:
-                        found |= brings[at]
-                return of_brought(found) if turned is None else found ^ turned
+                return from_hits(hits, data, text)
             if not text:
                 return missing
             if text.isspace():
                 raise Unfit
             return nothing
 
-        return more if self._others or self._texts else bits
+        return bits
+
+    def quickly(
+        self, of_brought: Callable[[int], int], turned: int | None = None, wanted: int | None = None
+    ) -> Quickly | None:
+        """The same for ASCII texts in two steps, once `bits` was asked: a search of the text in small letters, and a
+        function from what it hit, that text and the text as it is. Without a hit a text that is more than spaces
+        brings nothing. None where that cannot be said of it: signs and whole texts are looked for otherwise.
+
+        `wanted` is what of all that keywords bring is asked for: one that brings nothing of it is not searched for."""
+        if self._signs or self._texts:
+            return None
+        search, brings, edge = self._search, self._brings, _IS_EDGE
+        if wanted is not None:
+            asked = list(brings)
+            for _, one, at in self._others:
+                if at is not None:
+                    asked[at] |= one
+            some = [at for at, one in enumerate(asked) if one & wanted]
+            search, brings = _search_for([self._words[at] for at in some]), [brings[at] for at in some]
+        if self._others:
+            return search, lambda _hits, _data, text: self._more(text)
+
+        def from_hits(hits: Hits, data: bytes, _text: str) -> int:
+            found = 0
+            data += b" "  # which is behind the last byte, and before the first
+            for at, begin, end in hits:
+                if edge[data[end]] and edge[data[begin - 1]]:
+                    found |= brings[at]
+            return of_brought(found) if turned is None else found ^ turned
+
+        return search, from_hits
 
     def there(self, text: str) -> frozenset[str]:
         """The keywords that stand in this text. Raises `Unfit` for one of nothing but spaces."""

@@ -66,11 +66,12 @@ def plain_value(part: Part, names: Names, keeps: Keeps) -> str:
     return keeps(part.by_value, f"{source}.get({names.of(key)})", names)
 
 
-def looked_up(part: Part, names: Names, keeps: Keeps, otherwise: str) -> list[str]:
+def looked_up(part: Part, names: Names, keeps: Keeps, otherwise: str, *, for_good: bool = False) -> list[str]:
     """How what the value of a part leaves is left. Raises something for an odd value.
 
-    `otherwise` is what is done where it takes more than a look: a lookup that is not known, a form of its own."""
-    marks = _marks(part, names, keeps)
+    `otherwise` is what is done where it takes more than a look: a lookup that is not known, a form of its own.
+    `for_good`: a row that is out stays out, so that nothing need be said of it any more."""
+    marks = _marks(part, names, keeps, for_good)
     if marks is None:
         return [otherwise]
     if part.field.place is not None:
@@ -91,7 +92,7 @@ def looked_up(part: Part, names: Names, keeps: Keeps, otherwise: str) -> list[st
     ]
 
 
-def _marks(part: Part, names: Names, keeps: Keeps) -> list[str] | None:
+def _marks(part: Part, names: Names, keeps: Keeps, for_good: bool) -> list[str] | None:
     """What the value `v` of a usual sort leaves; None where it has to be brought into another form first."""
     missing = f"left &= {names.of(part.whole ^ part.missing)}"
     match part.form:
@@ -111,12 +112,10 @@ def _marks(part: Part, names: Names, keeps: Keeps) -> list[str] | None:
                 "else: raise Unfit",
             ]
         case Form.TEXT:
-            return [
-                f"if v.__class__ is str or v is None: left &= {names.of(part.text_leaves)}(v or '')",
-                "else: raise Unfit",
-            ]
+            return _of_text(part, names, for_good)
         case Form.SET:
-            together = f"{names.of(part.together_leave)}(brought)"
+            several = f"{names.of(part.together_leave)}(brought)"
+            several = several if part.turned is None else f"brought ^ {names.of(part.turned)}"
             return [
                 f"if v is None: {missing}",
                 "elif v.__class__ is not list and v.__class__ is not tuple: raise Unfit",
@@ -124,10 +123,33 @@ def _marks(part: Part, names: Names, keeps: Keeps) -> list[str] | None:
                 "elif v:",
                 "    brought = 0",
                 f"    for one in v: brought |= {keeps(part.brought, 'one', names)}",
-                f"    left &= {together if part.turned is None else f'brought ^ {names.of(part.turned)}'}",
+                f"    left &= {several} if brought else {names.of(part.whole ^ part.keys.otherwise)}",
                 f"else: {missing}",
             ]
     return None
+
+
+def _of_text(part: Part, names: Names, for_good: bool) -> list[str]:
+    whole = names.of(part.text_leaves)
+    usual = [f"if v.__class__ is str or v is None: left &= {whole}(v or '')", "else: raise Unfit"]
+    if part.search is None or not for_good:
+        return usual
+    begin, search, from_hits = [], "search", "from_hits"
+    if part.searches is None:
+        search, from_hits = map(names.of, part.search)
+    else:
+        begin = [f"search, from_hits = {names.of(part.searches)}[left & {names.of(part.rows)}]"]
+    return [
+        "if v.__class__ is str and v.isascii():",
+        *(f"    {line}" for line in begin),
+        # To fold such a text would do no more to it than even out its spaces, and no word has one.
+        "    data = v.lower().encode()",
+        f"    hits = {search}(data)",
+        f"    if hits: left &= {from_hits}(hits, data, v)",
+        f"    elif v and not v.isspace(): left &= {names.of(part.together_leave(0))}",
+        f"    else: left &= {whole}(v)",
+        *(f"el{line}" if line is usual[0] else line for line in usual),
+    ]
 
 
 def _of_float(part: Part, names: Names) -> str:

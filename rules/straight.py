@@ -82,7 +82,7 @@ def _made(
         # What only one part looks at is not touched where no row is left that does.
         source = part.field.place[0] if part.field.place else "item"
         first = [] if source in at_once else [_source(source)]
-        return guarded(part, [*first, *looked_up(part, names, keeps, more(part))])
+        return guarded(part, [*first, *looked_up(part, names, keeps, more(part), for_good=True)])
 
     lines: list[str] = []
     if plain:

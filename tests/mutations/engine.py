@@ -522,6 +522,27 @@ MUTATIONS = (
         KEYWORDS + "test_a_keyword_ends_at_a_word_edge_on_both_sides",
     ),
     Mutation(
+        "a text is searched for the phrases of the rows that are left",
+        "rules/keywords.py",
+        "                    asked[at] |= one\n",
+        "                    pass\n",
+        INDEX + "test_a_text_is_searched_for_the_rows_that_are_left_whichever_they_were_before",
+    ),
+    Mutation(
+        "a text is searched for the rows that are left now",
+        "rules/scanning.py",
+        "[left & {names.of(part.rows)}]",
+        "[0]",
+        INDEX + "test_a_text_is_searched_for_the_rows_that_are_left_whichever_they_were_before",
+    ),
+    Mutation(
+        "a text of nothing but spaces without a hit is none without keywords",
+        "rules/scanning.py",
+        "elif v and not v.isspace():",
+        "elif v:",
+        INDEX + "test_a_text_of_nothing_but_spaces_is_asked_of_the_conditions",
+    ),
+    Mutation(
         "a text of nothing but spaces is no text without keywords",
         "rules/keywords.py",
         "            if text.isspace():\n",

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules import marks, quick
+from rules import marks, parts, quick
 from rules.compiled import CompiledTable
 from rules.engine import Entry, compile_ruleset, decide
+from rules.facts import Facts
 from rules.fields import field
-from rules.forms import Unfit
+from rules.forms import Form, Unfit
 from rules.index import RowIndex
 from rules.look import Look
 from rules.operators import OPERATORS, clean_operand
@@ -37,6 +38,12 @@ def left(
     searched: int = quick.MOST_SEARCHED,
 ) -> list[int]:
     """The rows, each a group of (field, operator, operand), that the index leaves on this state."""
+    return left_by(indexed(rows, kind, searched), some_facts(state, changes=changes))
+
+
+def indexed(
+    rows: list[list[tuple[str, str, Any]]], kind: GroupKind = GroupKind.ALL, searched: int = quick.MOST_SEARCHED
+) -> RowIndex:
     listed = []
     for at, row in enumerate(rows):
         clauses = []
@@ -48,8 +55,11 @@ def left(
     compiled = CompiledTable.of(Entry("T", "T", 1, 0, table=table), 0, table, DESK)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(quick, "MOST_SEARCHED", searched)
-        rows_index = RowIndex(compiled.rows)
-    facts = some_facts(state, changes=changes)
+        return RowIndex(compiled.rows)
+
+
+def left_by(rows_index: RowIndex, facts: Facts) -> list[int]:
+    """The rows that it leaves, which it says in two ways."""
     possible = Possible(rows_index, Look(facts, {}))
     said = {bit: possible.matches(bit) for bit in possible.bits if possible.matches(bit) is not False}
     with contextlib.suppress(Unfit):  # of an odd value the straight way says nothing at all
@@ -148,6 +158,38 @@ def test_a_row_with_keywords_is_left_exactly_when_it_matches(keywords: list[str]
         if text.strip():
             there = left([[("ticket.subject", key, value)]], {"subject": text}) == [0]
             assert there == operator.test(FieldType.TEXT, value)(text)
+
+
+@pytest.mark.parametrize("kept", [parts.MAX_SEARCHES, 1])
+@pytest.mark.parametrize("kind", [GroupKind.ALL, GroupKind.ANY])
+def test_a_text_is_searched_for_the_rows_that_are_left_whichever_they_were_before(
+    kept: int, kind: GroupKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no more searches are kept."""
+    monkeypatch.setattr(parts, "MAX_SEARCHES", kept)
+    rows: list[list[tuple[str, str, Any]]] = [
+        [("ticket.channel", "is", "email"), ("ticket.subject", "contains_any", ["refund"])],
+        [("ticket.channel", "is", "chat"), ("ticket.subject", "contains_any", ["no way", "late"])],
+        [("ticket.priority", "is", "high"), ("ticket.subject", "contains_none", ["late", "way"])],
+        [("ticket.priority", "is", "high"), ("ticket.subject", "contains_all", ["late", "refund"])],
+    ]
+    index = indexed(rows, kind)
+    for text in ("A REFUND", "no  way", "way", "late refund", "late", "refunds", "x", "", "é late"):
+        for channel in ("email", "chat", "form"):
+            for priority in ("high", "low"):
+                state = {"channel": channel, "priority": priority, "subject": text or None}
+                assert left_by(index, some_facts(state)) == left(rows, state, kind=kind)
+    found = next(part for part in index.parts if part.form is Form.TEXT)
+    assert found.searches is not None
+    # Of rows which only a group looks at none is out before the text says so.
+    assert (len(found.searches) == 1) == (kept == 1 or kind is GroupKind.ANY)
+
+
+def test_a_text_of_nothing_but_spaces_is_asked_of_the_conditions() -> None:
+    index = indexed([[("ticket.subject", "contains_none", ["refund"])]])
+    assert index.straight(some_facts({"subject": "x"}))[0] == 1
+    with pytest.raises(Unfit):
+        index.straight(some_facts({"subject": " "}))
 
 
 @examples(100)

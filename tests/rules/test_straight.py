@@ -39,7 +39,7 @@ def as_a_pass(index_from: int, *tables: Table, facts: Any = EMAIL, **how: Any) -
     """What is decided, which is what a pass decides: whoever says where to begin gets one."""
     decision = decide(compiled(index_from, *tables), facts, **how)
     again = decide(compiled(index_from, *tables), facts, after=tables[0].code, **how)
-    assert replace(decision, trace=again.trace) == again
+    assert decision.but(trace=again.trace) == again
     assert decision.trace == again.trace
     return decision
 
