@@ -9,6 +9,7 @@ from flask_login import current_user, login_user, logout_user
 
 from web import accounts_store
 from web.access import SignedIn, open_to_all, safe_path, stamp_of
+from web.accounts_store import Account
 from web.context import services
 from web.limits import limiter
 from web.passwords import MAX_CHARS, is_right
@@ -50,11 +51,15 @@ def enter() -> ResponseReturnValue:
     if account is None or not right:
         problem = gettext("The e-mail address or the password is not right. Check both and try again.")
         return render_template("sign_in.html", target=target, email=email, problem=problem), 422
-    # A fresh session: what an earlier visitor of this browser left behind does not come along.
+    open_session(account)
+    return redirect(target)
+
+
+def open_session(account: Account) -> None:
+    """From now on this browser is theirs. It is a fresh session: nothing comes along of an earlier visitor's."""
     session.clear()
     session.permanent = True
     login_user(SignedIn(account.viewer, stamp_of(account.password_hash)))
-    return redirect(target)
 
 
 @pages.post("/sign-out")

@@ -17,7 +17,7 @@ from rules import store as rule_list
 from rules.store import EntryKind
 from tests.intake.api import Api, problem
 from tests.intake.mail import a_mail, events, how_many, messages, take
-from tests.web.desk import Desk, sign_in
+from tests.web.desk import Desk, let_in
 from tickets.db import Database
 from tickets.events import ActorKind, EventKind
 from tickets.tables import CustomField, User, WorkItem
@@ -57,7 +57,7 @@ def test_without_a_token_nobody_gets_in(desk: Desk, client: FlaskClient) -> None
 
 def test_a_session_is_no_token(desk: Desk, app: APIFlask) -> None:
     client = app.test_client()
-    sign_in(client, desk.user("ana", "admin"))
+    let_in(client, desk.user("ana", "admin"))
     assert client.get("/api/v1/tickets").status_code == 401
     assert client.post("/api/v1/tickets", json={"subject": "x"}).status_code == 401
     assert how_many(desk)["items"] == 0

@@ -17,7 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from jobs import intake
 from jobs.queues import Work, queue
 from tests.intake.mail import SECRET, a_mail, how_many, kept, take
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tickets.db import Database
 from web import create_app
 
@@ -161,7 +161,7 @@ def test_the_list_shows_what_became_no_ticket_with_its_reason_and_the_raw_mail(d
     take(desk, a_mail(subject="A good one"))
     take(desk, b"Subject: <script>alert(1)</script>\r\n\r\nno sender")
     client = app.test_client()
-    sign_in(client, desk.user("adam", "admin"))
+    let_in(client, desk.user("adam", "admin"))
     page = client.get("/mailboxes/mails").get_data(as_text=True)
     bad = kept(desk)[1]
     assert "It names no sender&#39;s address" in page
@@ -181,7 +181,7 @@ def test_the_list_shows_what_became_no_ticket_with_its_reason_and_the_raw_mail(d
 def test_only_who_may_change_settings_sees_the_mails(desk: Desk, app: APIFlask) -> None:
     take(desk, b"unreadable")
     client = app.test_client()
-    sign_in(client, desk.user("ana", "agent"))
+    let_in(client, desk.user("ana", "agent"))
     mail_id = kept(desk)[0].id
     assert [client.get(path).status_code for path in ("/mailboxes/mails", f"/mailboxes/mails/{mail_id}.eml")] == [
         403,
@@ -194,8 +194,8 @@ def test_a_kept_mail_is_made_a_ticket_by_its_button_and_only_there(desk: Desk, a
     take(desk, a_mail(Precedence="bulk"))
     mail_id = kept(desk)[0].id
     agent, admin = app.test_client(), app.test_client()
-    sign_in(agent, desk.user("ana", "agent"))
-    sign_in(admin, desk.user("adam", "admin"))
+    let_in(agent, desk.user("ana", "agent"))
+    let_in(admin, desk.user("adam", "admin"))
     assert admin.post(f"/mailboxes/mails/{mail_id}/ticket").status_code == 400
     assert send(agent, f"/mailboxes/mails/{mail_id}/ticket").status_code == 403
     assert how_many(desk)["items"] == 0
@@ -210,13 +210,13 @@ def test_a_kept_mail_is_made_a_ticket_by_its_button_and_only_there(desk: Desk, a
 
 def test_a_mail_that_is_not_there_is_not_found(desk: Desk, app: APIFlask) -> None:
     client = app.test_client()
-    sign_in(client, desk.user("adam", "admin"))
+    let_in(client, desk.user("adam", "admin"))
     for path in ("/mailboxes/mails/999999.eml", "/mailboxes/mails/99999999999999999999.eml"):
         assert client.get(path).status_code == 404
 
 
 def test_every_tab_of_the_list_opens(desk: Desk, app: APIFlask) -> None:
     client = app.test_client()
-    sign_in(client, desk.user("adam", "admin"))
+    let_in(client, desk.user("adam", "admin"))
     for outcome in ("all", "nonsense", *intake.Outcome):
         assert client.get(f"/mailboxes/mails?outcome={outcome}&page=7").status_code == 200

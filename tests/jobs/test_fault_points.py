@@ -24,7 +24,7 @@ from tests.jobs.desk import BY_TIER, clock_of, decisions, events, item, table, w
 from tests.jobs.sink import MailSink
 from tests.jobs.tables import ANSWER_AND_TAG, RUNS_IT, script
 from tests.jobs.workers import DEADLINE_S, LEASE_S, killed_at, process
-from tests.web.desk import Clock, Desk, sign_in
+from tests.web.desk import Clock, Desk, let_in
 from tickets import store
 from tickets.tables import ContextFact, EventRow, History, Lane, Message, Notification
 from tickets.values import utc_now
@@ -168,7 +168,7 @@ def test_a_script_whose_child_is_lost_is_tried_again_and_named_when_it_is_lost_e
         assert "tags" not in item(desk, ticket.item_id).state
         assert run.outcome["error"]["message"] == "The script's process was ended from outside; nothing was applied"
         browser = create_app(desk).test_client()
-        assert sign_in(browser, Desk(desk, Clock()).user("eve", "agent")).status_code == 302
+        let_in(browser, Desk(desk, Clock()).user("eve", "agent"))
         page = browser.get(f"/tickets/{ticket.item_id}").get_data(as_text=True)
         assert "was ended from outside" in page.replace("&#39;", "'")
 

@@ -27,7 +27,7 @@ from tests.environment.sandbox import SandboxService
 from tests.jobs.desk import WALL_S, a_working_desk, clock_of, item, publish, table, the_run, work
 from tests.jobs.tables import RUNS_IT, SCRIPT, script
 from tests.jobs.workers import a_worker, until
-from tests.web.desk import Clock, Desk, sign_in
+from tests.web.desk import Clock, Desk, let_in
 from tickets.tables import ContextFact, EventRow, History, Message
 from tickets.values import utc_now
 from web import create_app
@@ -134,7 +134,7 @@ def test_a_script_that_floods_is_named_on_its_ticket_and_its_worker_goes_on(
     assert "tags" not in item(desk, flooding.item_id).state
     assert item(desk, other.item_id).state["tags"] == ["alive"]
     browser = create_app(desk).test_client()
-    assert sign_in(browser, Desk(desk, Clock()).user("eve", "agent")).status_code == 302
+    let_in(browser, Desk(desk, Clock()).user("eve", "agent"))
     assert flooding.outcome["error"]["message"] in browser.get(f"/tickets/{flooding.item_id}").get_data(as_text=True)
 
 

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from tests.rows.desk import Steps, a_rule, switch
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tickets.tables import EventRow
 
 STEPS: Steps = [
@@ -104,7 +104,7 @@ def test_h5_bulk_changes_leave_out_what_one_may_not_see_and_what_does_not_fit(
     assert send(agent, "/bulk", {"do": "archive", "item": [str(n) for n in range(51)]}).status_code == 422
     assert desk.state(plain) == before
     other = app.test_client()
-    sign_in(other, desk.user("hania", "agent", teams=("ethics",)))
+    let_in(other, desk.user("hania", "agent", teams=("ethics",)))
     send(other, "/bulk", {"do": "status:solved", "item": [str(report)]})
     assert desk.state(report)["status"] == "solved"
 

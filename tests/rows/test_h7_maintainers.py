@@ -9,7 +9,7 @@ from sqlalchemy import select
 from rules import store as rule_list
 from rules.store import EntryKind
 from tests.rows.desk import switch
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tickets.tables import WorkItem
 
 
@@ -20,7 +20,7 @@ def edit(manager: FlaskClient, desk: Desk, **fields: object) -> None:
 
 def test_h7_a_manager_writes_and_publishes_a_rule_with_forms_alone(desk: Desk, app: APIFlask) -> None:
     manager = app.test_client()
-    sign_in(manager, desk.user("mia", "manager", name="Mia Manager"))
+    let_in(manager, desk.user("mia", "manager", name="Mia Manager"))
     assert manager.get("/scripts").status_code == 403
 
     send(manager, "/rules", {"name": "Refunds", "trigger": "created"})

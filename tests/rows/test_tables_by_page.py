@@ -20,7 +20,7 @@ from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.intake.mail import ADDRESS, MAILBOX, SECRET, a_mail, take
 from tests.rows.desk import item_named
-from tests.web.desk import Desk, a_desk, send, sign_in
+from tests.web.desk import Desk, a_desk, let_in, send
 from tests.web.pages import text_of, words
 from tests.web.test_settings import save
 from tests.web.test_shipped import said
@@ -54,7 +54,7 @@ def app(desk: Desk) -> APIFlask:
 @pytest.fixture
 def ana(app: APIFlask) -> FlaskClient:
     browser = app.test_client()
-    sign_in(browser, "ana@deskhand.test")
+    let_in(browser, "ana@deskhand.test")
     return browser
 
 
@@ -83,7 +83,7 @@ def refunds(desk: Desk, client: FlaskClient, **step: object) -> None:
 
 def test_w3_who_may_not_edit_rules_has_no_tab_and_no_page(desk: Desk, app: APIFlask, ana: FlaskClient) -> None:
     kim = app.test_client()
-    sign_in(kim, desk.user("kim", "agent"))
+    let_in(kim, desk.user("kim", "agent"))
     refunds(desk, ana)
     before = entry(desk)
     assert 'href="/rules"' in text_of(ana.get("/more"))
@@ -96,9 +96,9 @@ def test_w3_who_may_not_edit_rules_has_no_tab_and_no_page(desk: Desk, app: APIFl
 
 def test_w3_the_tab_comes_and_goes_with_the_role(desk: Desk, app: APIFlask, ana: FlaskClient) -> None:
     boss = app.test_client()
-    sign_in(boss, desk.user("root", "admin"))
+    let_in(boss, desk.user("root", "admin"))
     kim = app.test_client()
-    sign_in(kim, desk.user("kim", "agent"))
+    let_in(kim, desk.user("kim", "agent"))
     found = []
     for roles in (["agent"], ["agent", "manager"], ["agent"]):
         given = {"name": "Kim", "email": "kim@deskhand.test", "roles": roles, "active": "1"}

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from jobs.preview import preview
 from tests.rows.desk import a_rule, item_named, said_to_customer, switch
 from tests.rows.questions import make_list, report
-from tests.web.desk import Desk, send, sign_in, token
+from tests.web.desk import Desk, let_in, send, token
 from tickets import people
 from tickets.values import JSON
 from web import api_store
@@ -23,7 +23,7 @@ SECRET = "Zorgon touched my shoulder"
 @pytest.fixture
 def manager(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
-    sign_in(browser, desk.user("mia", "manager", name="Mia Manager"))
+    let_in(browser, desk.user("mia", "manager", name="Mia Manager"))
     return browser
 
 
@@ -113,9 +113,9 @@ def test_w5_a_harassment_report_is_found_by_its_team_alone(
     report_form: None, manager: FlaskClient, app: APIFlask, agent: FlaskClient, desk: Desk
 ) -> None:
     hr = app.test_client()
-    sign_in(hr, desk.user("hania", "agent", teams=("ethics",)))
+    let_in(hr, desk.user("hania", "agent", teams=("ethics",)))
     admin = app.test_client()
-    sign_in(admin, desk.user("root", "admin"))
+    let_in(admin, desk.user("root", "admin"))
     # The bell of somebody who is not in the team is told, too, by a careless rule; they must not see the line.
     notes = [*ROUTING["then"], ("notify", {"users": ["ana", "root"], "text": "Zorgon again"})]
     code = a_rule(desk, {"on": "form_answered"}, when=ROUTING["when"], then=notes)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from tests.environment.applications import lent
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.environment.sandbox import SandboxService
-from tests.web.desk import Desk, a_desk, sign_in
+from tests.web.desk import Desk, a_desk, let_in
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def agent(desk: Desk, app: APIFlask) -> FlaskClient:
     """A browser in which the agent Ana Nowak of the billing team is signed in."""
     email = desk.user("ana", "agent", name="Ana Nowak", teams=("billing",))
     browser = app.test_client()
-    assert sign_in(browser, email).status_code == 302
+    let_in(browser, email)
     return browser
 
 
@@ -66,7 +66,7 @@ def agent(desk: Desk, app: APIFlask) -> FlaskClient:
 def manager(desk: Desk, app: APIFlask) -> FlaskClient:
     """A browser in which the manager Mara is signed in, who is in no team."""
     browser = app.test_client()
-    assert sign_in(browser, desk.user("mara", "manager")).status_code == 302
+    let_in(browser, desk.user("mara", "manager"))
     return browser
 
 
@@ -74,5 +74,5 @@ def manager(desk: Desk, app: APIFlask) -> FlaskClient:
 def developer(desk: Desk, app: APIFlask) -> FlaskClient:
     """A browser in which the developer Dev is signed in."""
     browser = app.test_client()
-    assert sign_in(browser, desk.user("dev", "developer", name="Dev Ionescu")).status_code == 302
+    let_in(browser, desk.user("dev", "developer", name="Dev Ionescu"))
     return browser

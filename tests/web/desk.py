@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from apiflask import APIFlask
 from argon2 import PasswordHasher
+from flask import session
+from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
-from sqlalchemy import insert
+from flask_wtf.csrf import generate_csrf
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
@@ -21,13 +24,16 @@ from jobs.services import Services, build
 from jobs.settings import Settings
 from rules import store as rule_list
 from rules.store import EntryKind
+from tests.builders import INTO_BRANDS, INTO_MEMBERS, INTO_TEAMS, INTO_USERS
 from tickets import people
 from tickets import store as items
 from tickets.cards import NewContext, insert_context
 from tickets.events import Actor, ActorKind, Cause
 from tickets.item import ItemKind
-from tickets.tables import Brand, Team, TeamMember, User
 from tickets.values import JSON
+from web.accounts_store import account_by_email
+from web.context import services as web_services
+from web.signin import open_session
 
 NOW = datetime(2026, 11, 21, 9, 31, tzinfo=UTC)
 PASSWORD = "a long enough password"
@@ -82,20 +88,21 @@ class Desk:
         """A person who works here; returns the address to sign in with. The password is PASSWORD."""
         with self.services.db.write() as connection:
             connection.execute(
-                insert(User).values(
-                    key=key,
-                    name=name or key.capitalize(),
-                    email=f"{key}@deskhand.test",
-                    password_hash=_HASH,
-                    roles=list(roles),
-                    brands=[],
-                    locations=[],
-                    zone=zone,
-                    created_at=NOW,
-                )
+                INTO_USERS,
+                {
+                    "key": key,
+                    "name": name or key.capitalize(),
+                    "email": f"{key}@deskhand.test",
+                    "password_hash": _HASH,
+                    "roles": list(roles),
+                    "brands": [],
+                    "locations": [],
+                    "zone": zone,
+                    "created_at": NOW,
+                },
             )
             for team in teams:
-                connection.execute(insert(TeamMember).values(team=team, user=key))
+                connection.execute(INTO_MEMBERS, {"team": team, "user": key})
         return f"{key}@deskhand.test"
 
     def ticket(
@@ -176,14 +183,14 @@ def a_desk(url: str, data: Path, redis_url: str) -> Desk:
     services = build(Settings(data_dir=data, database_url=url, redis_url=redis_url), clock=clock)
     with services.db.write() as connection:
         connection.execute(
-            insert(Team),
+            INTO_TEAMS,
             [
                 {"key": "billing", "label": "Billing", "restricted": False},
                 {"key": "sales", "label": "Sales", "restricted": False},
                 {"key": "ethics", "label": "Ethics", "restricted": True},
             ],
         )
-        connection.execute(insert(Brand).values(key="acme", label="Acme Store"))
+        connection.execute(INTO_BRANDS, {"key": "acme", "label": "Acme Store"})
     return Desk(replace(services), clock)
 
 
@@ -206,7 +213,49 @@ def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> TestRe
     return client.post("/sign-in", data={"csrf_token": token(form), "email": email, "password": password})
 
 
+def let_in(client: FlaskClient, email: str) -> None:
+    """The session that `sign_in` opens, without its two pages: most tests are about what comes behind the door."""
+    app = client.application
+    with app.test_request_context("/sign-in", method="POST", environ_base=client.environ_base):
+        with web_services().db.read() as connection:
+            account = account_by_email(connection, email)
+        assert account, f"nobody works here with the address {email}"
+        open_session(account)
+        form_token = generate_csrf()
+        answer = app.response_class()
+        app.session_interface.save_session(app, session, answer)
+        _form_tokens[client] = session["csrf_token"], form_token
+    name, _, value = answer.headers["Set-Cookie"].partition(";")[0].partition("=")
+    client.set_cookie(name, value)
+
+
+#: What stands for the form token in a browser's session, and the token: good for as long as it stands there.
+_form_tokens: WeakKeyDictionary[FlaskClient, tuple[str, str]] = WeakKeyDictionary()
+
+
+def form_token(client: FlaskClient) -> str:
+    """The form token of this browser's session, taken from the smallest page that carries it, whoever is signed in;
+    from that page once per session."""
+    kept = _session_of(client).get("csrf_token")
+    known = _form_tokens.get(client)
+    if kept is None or known is None or known[0] != kept:
+        found = token(client.get("/portal/sign-in"))
+        known = _form_tokens[client] = _session_of(client)["csrf_token"], found
+    return known[1]
+
+
+def _session_of(client: FlaskClient) -> Mapping[str, Any]:
+    """What a browser's cookie says."""
+    app = client.application
+    cookie = client.get_cookie(app.config["SESSION_COOKIE_NAME"])
+    if cookie is None:
+        return {}
+    signer = SecureCookieSessionInterface().get_signing_serializer(app)
+    assert signer
+    kept: Mapping[str, Any] = signer.loads(cookie.value)
+    return kept
+
+
 def send(client: FlaskClient, path: str, data: Mapping[str, object] | None = None, **more: object) -> TestResponse:
-    """Send a form with the session's token, taken from the smallest page that carries it, whoever is signed in."""
-    page = client.get("/portal/sign-in")
-    return client.post(path, data={"csrf_token": token(page), **(data or {})}, **more)
+    """Send a form with the session's token."""
+    return client.post(path, data={"csrf_token": form_token(client), **(data or {})}, **more)

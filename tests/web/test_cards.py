@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 
 from connectors.store import ConnectionTable
-from tests.web.desk import NOW, Desk, sign_in
+from tests.web.desk import NOW, Desk, let_in
 from tests.web.pages import readable, ticket_page
 from tickets.values import JSON
 from web.cards import FOLD_CHARS, PAIRS, ROWS, TABLES, Card, card, icon_of, told_apart
@@ -167,7 +167,7 @@ def test_the_page_names_the_system_and_shows_times_in_the_readers_zone(desk: Des
     desk.card(item_id, "billing.list_charges", [{"at": at, "amount": "64.90 EUR"}], title="Payments")
     desk.clock.move(minutes=2)
     browser: FlaskClient = app.test_client()
-    sign_in(browser, desk.user("zoe", "agent", zone="Europe/Paris"))
+    let_in(browser, desk.user("zoe", "agent", zone="Europe/Paris"))
     page = ticket_page(browser, item_id)
     assert "Payments Billing, 2 min ago At Amount 18 Nov 10:02 €64.90" in readable(page)
     assert '<span class="src" title="billing.list_charges">' in page

@@ -22,7 +22,7 @@ from tests.builders import dump
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
-from tests.web.desk import TRIAGE, Desk, a_desk, send, sign_in
+from tests.web.desk import TRIAGE, Desk, a_desk, let_in, send
 from tests.web.pages import words
 
 CANARY = "sk_test_canary_51Hxyz"
@@ -42,7 +42,7 @@ def desk(make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServer,
 @pytest.fixture
 def developer(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
-    assert sign_in(browser, desk.user("dev", "developer", name="Dev")).status_code == 302
+    let_in(browser, desk.user("dev", "developer", name="Dev"))
     return browser
 
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert, update
 
 from jobs.doctor import State, examine
-from tests.web.desk import NOW, Desk, send, sign_in
+from tests.web.desk import NOW, Desk, let_in, send
 from tickets import custom_fields, store
 from tickets.effects import SetField
 from tickets.events import Actor, ActorKind, Cause
@@ -21,7 +21,7 @@ from tickets.tables import CustomField, WorkItem
 @pytest.fixture
 def admin(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
-    sign_in(browser, desk.user("alex", "admin", name="Alex Morgan"))
+    let_in(browser, desk.user("alex", "admin", name="Alex Morgan"))
     return browser
 
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import NotFound
 
 import web
-from tests.web.desk import PASSWORD, Desk, address_of, send, sign_in, token
+from tests.web.desk import PASSWORD, Desk, address_of, let_in, send, sign_in, token
 from tickets.people import ROLES, Permission
 from web.access import MARK, UNMARKED, NotSaid, check_views, safe_path
 
@@ -49,7 +49,7 @@ def test_nobody_gets_past_a_door_without_signing_in(app: APIFlask, client: Flask
 def test_a_role_opens_exactly_the_pages_of_its_permissions(role: str, desk: Desk, app: APIFlask) -> None:
     email = desk.user("kim", *([] if role == "none" else [role]))
     browser = app.test_client()
-    sign_in(browser, email)
+    let_in(browser, email)
     app.config["WTF_CSRF_ENABLED"] = False
     for address, (method, mark) in paths(app).items():
         if not isinstance(mark, Permission):
@@ -121,7 +121,7 @@ def test_what_is_open_to_all_is_only_what_guards_itself(app: APIFlask) -> None:
 
 def test_the_menu_shows_only_what_one_may_open(desk: Desk, app: APIFlask) -> None:
     browser = app.test_client()
-    sign_in(browser, desk.user("kim"))
+    let_in(browser, desk.user("kim"))
     page = browser.get("/more").get_data(as_text=True)
     assert "/sign-out" in page
     assert ">Inbox<" not in page
@@ -292,6 +292,17 @@ def test_signing_in_starts_a_fresh_session(desk: Desk, app: APIFlask) -> None:
     sign_in(browser, email)
     with browser.session_transaction() as session:
         assert "planted" not in session
+
+
+def test_who_is_let_in_has_the_session_that_signing_in_opens(desk: Desk, app: APIFlask) -> None:
+    email = desk.user("kim", "agent")
+    by_the_form, let = app.test_client(), app.test_client()
+    assert sign_in(by_the_form, email).status_code == 302
+    let_in(let, email)
+    with by_the_form.session_transaction() as signed_in, let.session_transaction() as without_the_form:
+        del without_the_form["csrf_token"]  # The form's own went with the session before.
+        assert dict(without_the_form) == dict(signed_in)
+    assert signed_in["_user_id"].startswith("kim|")
 
 
 def test_signing_out_ends_the_session(agent: FlaskClient) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from tests.environment.databases import Kind, MakeDatabase
 from tests.environment.redis import RedisServer
-from tests.web.desk import Desk, a_desk, send, sign_in
+from tests.web.desk import Desk, a_desk, let_in, send
 from tests.web.pages import readable, ticket_page
 from tickets import people, store
 from tickets.errors import ItemNotFound
@@ -100,7 +100,7 @@ def test_what_i_have_seen_is_still_unread_for_a_colleague(desk: Desk, app: APIFl
     item_id = desk.ticket("Refund")
     send(agent, f"/tickets/{item_id}/seen", {"up_to": newest_shown(ticket_page(agent, item_id))})
     colleague = app.test_client()
-    sign_in(colleague, desk.user("marc", "agent"))
+    let_in(colleague, desk.user("marc", "agent"))
     assert unread(colleague) == ["Refund"]
 
 
@@ -114,7 +114,7 @@ def test_what_we_write_ourselves_makes_nothing_unread(desk: Desk, app: APIFlask,
     item_id = desk.ticket("Refund")
     send(agent, f"/tickets/{item_id}/seen", {"up_to": newest_shown(ticket_page(agent, item_id))})
     colleague = app.test_client()
-    sign_in(colleague, desk.user("marc", "agent"))
+    let_in(colleague, desk.user("marc", "agent"))
     send(colleague, f"/tickets/{item_id}/messages", {"text": "A note", "kind": "note"})
     assert unread(agent) == []
 

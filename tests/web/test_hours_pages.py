@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from rules import store as rule_list
 from rules.store import EntryKind
-from tests.web.desk import NOW, TRIAGE, Desk, send, sign_in
+from tests.web.desk import NOW, TRIAGE, Desk, let_in, send
 from tickets import levels
 from tickets.sla import Target
 from tickets.tables import BusinessCalendar, SettingChange, SlaPolicy, TimeTrigger
@@ -43,7 +43,7 @@ POLICY: dict[str, object] = {
 @pytest.fixture
 def settings(desk: Desk, app: APIFlask) -> FlaskClient:
     browser: FlaskClient = app.test_client()
-    sign_in(browser, desk.user("root", "admin"))
+    let_in(browser, desk.user("root", "admin"))
     return browser
 
 

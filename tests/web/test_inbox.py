@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from tests.environment.databases import Kind, MakeDatabase
 from tests.environment.redis import RedisServer
-from tests.web.desk import Desk, a_desk, sign_in
+from tests.web.desk import Desk, a_desk, let_in
 from tickets import people
 from web import inbox_store, paging, shell_store
 from web.inbox_store import Filter
@@ -84,7 +84,7 @@ def test_a_restricted_teams_ticket_is_not_listed_found_or_opened_by_others(fille
 
 def test_its_members_see_it(filled: Desk, app: APIFlask) -> None:
     browser = app.test_client()
-    sign_in(browser, filled.user("eve", "agent", teams=("ethics",)))
+    let_in(browser, filled.user("eve", "agent", teams=("ethics",)))
     assert shown(browser, "queue=teams") == ["secret"]
     assert browser.get("/tickets/6").status_code == 200
 
@@ -187,7 +187,7 @@ def test_the_first_page_begins_where_there_is_work(desk: Desk, app: APIFlask, ag
     assert chosen(agent) == ("Mine", ["mine"])
     assert chosen(agent, "?queue=teams") == ("My teams", ["team"])
     colleague = app.test_client()
-    sign_in(colleague, desk.user("zoe", "agent"))
+    let_in(colleague, desk.user("zoe", "agent"))
     assert chosen(colleague) == ("All open", ["mine", "team", "other"])
     assert chosen(colleague, "?queue=mine") == ("Mine", [])
 

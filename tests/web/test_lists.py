@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from rules import store as rule_list
 from rules.operators import MAX_VALUES
 from rules.store import EntryKind
-from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.desk import TRIAGE, Desk, let_in, send
 from tests.web.pages import edit, stored, text_of, words
 from tickets import journal, lists
 from tickets.lists import ListSpec
@@ -30,7 +30,7 @@ VIP_TABLE: dict[str, Any] = {
 @pytest.fixture
 def manager(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
-    sign_in(browser, desk.user("ana", "manager", "agent", name="Ana Nowak", teams=("billing",)))
+    let_in(browser, desk.user("ana", "manager", "agent", name="Ana Nowak", teams=("billing",)))
     return browser
 
 
@@ -173,7 +173,7 @@ def test_every_change_of_a_list_is_in_the_journal_without_the_addresses(desk: De
 
 def test_who_may_not_edit_rules_sees_no_list(desk: Desk, app: APIFlask, vips: ListSpec) -> None:
     browser = app.test_client()
-    sign_in(browser, desk.user("kim", "agent"))
+    let_in(browser, desk.user("kim", "agent"))
     assert [browser.get("/lists").status_code, browser.get("/lists/VIPS").status_code] == [403, 403]
     assert save(browser, "kim@x.test", seen=vips.saves).status_code == 403
     assert the_list(desk) == vips

@@ -7,7 +7,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tickets import store as items
 from tickets.kinds import Pipeline
 from tickets.tables import WorkItem
@@ -16,7 +16,7 @@ from tickets.tables import WorkItem
 @pytest.fixture
 def admin(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
-    sign_in(browser, desk.user("root", "admin"))
+    let_in(browser, desk.user("root", "admin"))
     return browser
 
 
@@ -50,7 +50,7 @@ def test_jobs_of_a_restricted_team_are_counted_as_hidden_and_still_hold_their_st
 ) -> None:
     send(admin, "/pipelines", {"label": "Tax", "stages": "Collect\nReview"})
     hania = app.test_client()
-    sign_in(hania, desk.user("hania", "agent", "admin", teams=("ethics",)))
+    let_in(hania, desk.user("hania", "agent", "admin", teams=("ethics",)))
     for subject, team in (("Open", "billing"), ("Secret", "ethics")):
         send(hania, "/items/job/new", {"subject": subject, "pipeline": "tax", "team": team})
     with desk.services.db.write() as connection:

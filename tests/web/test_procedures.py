@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select
 
 from rules import store as rule_list
 from tests.rows.desk import a_rule
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tests.web.portal import enter
 from tickets import attachments
 from tickets.questions import MOST_FILES
@@ -89,7 +89,7 @@ def test_files_of_a_hidden_item_are_neither_shown_nor_taken(
 ) -> None:
     report = desk.ticket("Harassment", team="ethics")
     hania = app.test_client()
-    sign_in(hania, desk.user("hania", "agent", teams=("ethics",)))
+    let_in(hania, desk.user("hania", "agent", teams=("ethics",)))
     data: dict[str, object] = {"a:summary": "x", "a:grave": "yes", "f:evidence": a_file()}
     assert send(hania, PATH.format(report), data).status_code == 303
     before = kept(desk)

@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from sqlalchemy import func, insert, select
 
 from jobs.intake import add_mailbox
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tickets.db import Base
 from tickets.tables import QuestionList
 
@@ -51,7 +51,7 @@ def test_a_refused_form_keeps_the_questions_that_were_typed_and_makes_nothing(
     path: str, table: str, desk: Desk, app: APIFlask
 ) -> None:
     manager = app.test_client()
-    sign_in(manager, desk.user("mia", "manager", "agent"))
+    let_in(manager, desk.user("mia", "manager", "agent"))
     answer = send(manager, path, {"title": "", "label": "", "name": "", "purpose": "request", **ROWS})
     assert answer.status_code == 422
     page = answer.get_data(as_text=True)
@@ -67,7 +67,7 @@ def test_a_refused_form_keeps_the_questions_that_were_typed_and_makes_nothing(
 @pytest.mark.parametrize("ticked", [True, False])
 def test_a_refused_form_keeps_what_was_ticked_and_chosen(ticked: bool, desk: Desk, app: APIFlask) -> None:
     manager = app.test_client()
-    sign_in(manager, desk.user("mia", "manager", "agent"))
+    let_in(manager, desk.user("mia", "manager", "agent"))
     ticks: dict[str, object] = {"anonymous": "1", "active": "1"} if ticked else {}
     answer = send(manager, "/questions", {"label": "", "purpose": "form", "kind": "task", **ticks, **ROWS})
     assert answer.status_code == 422
@@ -80,7 +80,7 @@ def test_a_refused_form_keeps_what_was_ticked_and_chosen(ticked: bool, desk: Des
 @pytest.mark.parametrize("ticked", [True, False])
 def test_a_refused_mail_server_keeps_what_was_ticked_and_is_not_saved(ticked: bool, desk: Desk, app: APIFlask) -> None:
     admin = app.test_client()
-    sign_in(admin, desk.user("root", "admin"))
+    let_in(admin, desk.user("root", "admin"))
     with desk.services.db.write() as connection:
         add_mailbox(connection, key="shop", address="s@shop.example", brand=None, secret="x" * 32)
     ticks: dict[str, object] = {"enabled": "1", "from_the_start": "1"} if ticked else {}
@@ -96,7 +96,7 @@ def test_a_refused_mail_server_keeps_what_was_ticked_and_is_not_saved(ticked: bo
 
 def test_a_list_saved_as_its_page_shows_it_keeps_the_help_of_its_questions(desk: Desk, app: APIFlask) -> None:
     manager = app.test_client()
-    sign_in(manager, desk.user("mia", "manager", "agent"))
+    let_in(manager, desk.user("mia", "manager", "agent"))
     asked = [
         {"key": "lamp", "label": "Which lamp?", "type": "text", "required": True, "options": [], "help": "On its foot"},
         {"key": "since", "label": "Since when?", "type": "date", "required": False, "options": [], "help": ""},

@@ -20,7 +20,7 @@ from rules import store as rule_list
 from rules.store import EntryKind
 from tests.builders import dump
 from tests.web.commands import flask
-from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.desk import TRIAGE, Desk, let_in, send
 from tests.web.pages import words
 from tickets.values import JSON
 
@@ -177,7 +177,7 @@ def test_a_ticket_that_is_hidden_from_the_reader_is_counted_and_not_shown(
     desk: Desk, app: APIFlask, manager: FlaskClient, past: dict[str, int]
 ) -> None:
     other = app.test_client()
-    sign_in(other, desk.user("hana", "manager", teams=("ethics",)))
+    let_in(other, desk.user("hana", "manager", teams=("ethics",)))
     address = played(desk, other, "A02")
     seen = words(other.get(f"{address}?show=all").text)
     assert "Secret refund" in seen
@@ -304,7 +304,7 @@ def test_drafts_of_scripts_and_templates_lead_to_their_replay_and_are_played(
 ) -> None:
     desk = sandboxed_desk
     browser = app.test_client()
-    sign_in(browser, desk.user("mia", "manager", "developer"))
+    let_in(browser, desk.user("mia", "manager", "developer"))
     source = "ticket.add_tags(tags=['seen'])\n"
     script: dict[str, JSON] = {"source": source, "triggers": [{"on": "created"}], "wait_s": 0}
     text: dict[str, JSON] = {"texts": {"en": {"subject": "Hello", "body": "Welcome!"}}}
@@ -329,7 +329,7 @@ def test_drafts_of_scripts_and_templates_lead_to_their_replay_and_are_played(
 
 def test_who_may_not_edit_rules_is_not_led_to_a_replay(desk: Desk, app: APIFlask) -> None:
     developer = app.test_client()
-    sign_in(developer, desk.user("dev", "developer"))
+    let_in(developer, desk.user("dev", "developer"))
     with desk.services.db.write() as connection:
         content = {"source": "log('x')\n"}
         rule_list.create(connection, EntryKind.SCRIPT, "Ask", content, author="dev", now=desk.clock.now(), code="S01")

@@ -14,7 +14,7 @@ from jobs import counting
 from jobs.counting import Count, Why
 from rules import store as rule_list
 from rules.store import Stored
-from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.desk import TRIAGE, Desk, let_in, send
 from web.rules_counts import told
 
 PART = {"HX-Request": "true"}
@@ -31,7 +31,7 @@ def manager(desk: Desk, app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> Flask
         desk.ticket(subject)
     desk.ticket("A refund, quietly", team="ethics")
     browser = app.test_client()
-    assert sign_in(browser, email).status_code == 302
+    let_in(browser, email)
     return browser
 
 

@@ -15,7 +15,7 @@ from rules import store as rule_list
 from rules.store import EntryKind
 from rules.triggers import TRIGGERS
 from tests.builders import dump
-from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.desk import TRIAGE, Desk, let_in, send
 from tests.web.pages import edit, stored, text_of, words
 
 
@@ -24,7 +24,7 @@ def manager(desk: Desk, app: APIFlask) -> FlaskClient:
     """A browser in which the manager Ana Nowak is signed in."""
     email = desk.user("ana", "manager", "agent", name="Ana Nowak", teams=("billing",))
     browser = app.test_client()
-    assert sign_in(browser, email).status_code == 302
+    let_in(browser, email)
     return browser
 
 
@@ -209,7 +209,7 @@ def test_two_people_saving_show_both_and_lose_neither(desk: Desk, manager: Flask
     opened = stored(desk).draft_count
     edit(manager, desk, do="cell", row="r2", column="s2", s2__priority="urgent")
     other = app.test_client()
-    sign_in(other, desk.user("ion", "manager", name="Ion Popescu"))
+    let_in(other, desk.user("ion", "manager", name="Ion Popescu"))
     late = {"do": "cell", "row": "r2", "column": "s2", "s2.priority": "low", "seen": opened}
     clash = send(other, "/rules/A01/edit", late)
     assert clash.status_code == 409

@@ -13,7 +13,7 @@ from apiflask import APIFlask
 from rules import files
 from tests.builders import dump
 from tests.web.commands import TABLE, WELCOME, a_file, flask
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tests.web.scripts import TEST, stored
 
 
@@ -154,8 +154,8 @@ def test_a_file_does_not_go_round_the_second_persons_yes(careful: Desk, app: API
     assert waiting.live_version is None
     assert (waiting.draft or {})["asked"] == {"by": "dev", "note": "Imported from rules.yaml"}
     own, other = app.test_client(), app.test_client()
-    sign_in(own, "dev@deskhand.test")
-    sign_in(other, "mia@deskhand.test")
+    let_in(own, "dev@deskhand.test")
+    let_in(other, "mia@deskhand.test")
     yes = {"seen": waiting.draft_count, "note": "Read it"}
     assert send(own, "/scripts/S01/publish", yes).status_code == 422
     assert stored(careful).live_version is None
@@ -190,7 +190,7 @@ def test_a_script_that_may_do_no_more_than_before_needs_no_second_yes(
 ) -> None:
     import_(app, tmp_path, {"scripts": [SCRIPT]}, "--author", "dev")
     other = app.test_client()
-    sign_in(other, "mia@deskhand.test")
+    let_in(other, "mia@deskhand.test")
     send(other, "/scripts/S01/publish", {"seen": stored(careful).draft_count, "note": "Read it"})
     done = import_(app, tmp_path, changed(wait_s=60))
     assert done.exit_code == 0, done.output
@@ -204,7 +204,7 @@ def test_the_import_page_takes_scripts_from_who_may_edit_them_and_unchanged_ones
     pages = {}
     for key, role in (("mia", "manager"), ("dev", "admin")):
         browser = app.test_client()
-        sign_in(browser, desk.user(key, role))
+        let_in(browser, desk.user(key, role))
         for wait in (30, 60):
             text = files.dump({"templates": [WELCOME], **changed(wait_s=wait)})
             answer = send(browser, "/rules/import", {"do": "look", "text": text})

@@ -8,7 +8,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from jobs import automation, health
-from tests.web.desk import TRIAGE, Desk, sign_in
+from tests.web.desk import TRIAGE, Desk, let_in
 from tests.web.pages import words
 from tickets import store as items
 from tickets.effects import SetField
@@ -54,5 +54,5 @@ def test_a_rule_that_never_did_anything_is_asked_about_after_the_time(desk: Desk
 
 def test_an_agent_without_rules_does_not_see_it(desk: Desk, app: APIFlask) -> None:
     agent = app.test_client()
-    sign_in(agent, desk.user("agna", "agent"))
+    let_in(agent, desk.user("agna", "agent"))
     assert agent.get("/rules/health").status_code == 403

@@ -19,7 +19,7 @@ from rules import store as rule_list
 from rules.parse import MAX_ROWS
 from rules.store import EntryKind
 from tests.builders import dump
-from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.desk import TRIAGE, Desk, let_in, send
 from tests.web.pages import stored, words
 from tickets.lists import ListSpec
 from web.rules_import import MAX_BYTES
@@ -31,7 +31,7 @@ WELCOME = {"code": "E01", "name": "Welcome", "texts": {"en": {"subject": "Hi", "
 def manager(desk: Desk, app: APIFlask) -> FlaskClient:
     """A browser of somebody who may edit rules and no scripts."""
     browser = app.test_client()
-    assert sign_in(browser, desk.user("ana", "manager", name="Ana Nowak")).status_code == 302
+    let_in(browser, desk.user("ana", "manager", name="Ana Nowak"))
     return browser
 
 
@@ -367,7 +367,7 @@ def test_an_agent_may_not_import_and_a_form_without_its_token_changes_nothing(
     text = files.dump({"tables": [a_table()]})
     assert manager.post("/rules/import", data={"do": "publish", "text": text, "note": "x"}).status_code == 400
     other = app.test_client()
-    sign_in(other, desk.user("kim", "agent"))
+    let_in(other, desk.user("kim", "agent"))
     between = dump(desk.services.db)
     assert other.get("/rules/import").status_code == 403
     assert look(other, text).status_code == 403

@@ -16,7 +16,7 @@ from rules.operators import OPERATORS, Looks
 from rules.triggers import TRIGGERS
 from tests.rules.desk import DESK
 from tests.web.cells import cells, the_condition
-from tests.web.desk import Desk, sign_in
+from tests.web.desk import Desk, let_in
 from tests.web.pages import edit, stored, text_of
 from tickets.tables import User
 from tickets.values import JSON
@@ -63,7 +63,7 @@ ENGLISH = {
 @pytest.fixture
 def manager(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
-    sign_in(browser, desk.user("ana", "manager", "agent", name="Ana Nowak"))
+    let_in(browser, desk.user("ana", "manager", "agent", name="Ana Nowak"))
     return browser
 
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from rules import store as rule_list
 from rules.store import EntryKind, Stored
-from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.desk import TRIAGE, Desk, let_in, send
 from tests.web.pages import words
 
 
@@ -25,7 +25,7 @@ def desk(sandboxed_desk: Desk) -> Desk:
 def both(desk: Desk, app: APIFlask) -> FlaskClient:
     """A browser of somebody who may edit rules and scripts."""
     browser = app.test_client()
-    assert sign_in(browser, desk.user("mia", "manager", "developer")).status_code == 302
+    let_in(browser, desk.user("mia", "manager", "developer"))
     return browser
 
 
@@ -186,7 +186,7 @@ def test_who_may_not_edit_rules_makes_no_table(desk: Desk, app: APIFlask, both: 
     send(both, f"/rules/{desk.publish()}/python")
     [script] = scripts(desk)
     developer = app.test_client()
-    sign_in(developer, desk.user("dev", "developer"))
+    let_in(developer, desk.user("dev", "developer"))
     page = developer.get(f"/scripts/{script.code}/table")
     assert "Who edits rules can make a table of it" in words(page.text)
     assert send(developer, f"/scripts/{script.code}/table").status_code == 403

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from jobs import automation, shadow
 from jobs.tables import ShadowRow
 from rules import store as rule_list
-from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.desk import TRIAGE, Desk, let_in, send
 from tests.web.pages import words
 
 
@@ -99,7 +99,7 @@ def test_an_old_page_starts_nothing(desk: Desk, manager: FlaskClient, code: str)
 
 def test_who_may_not_edit_rules_starts_nothing(desk: Desk, app: APIFlask, code: str) -> None:
     agent = app.test_client()
-    sign_in(agent, desk.user("agna", "agent"))
+    let_in(agent, desk.user("agna", "agent"))
     given = {"seen": 2, "days": 7, "tickets": 50, "allowed": 10}
     assert send(agent, f"/rules/{code}/beside", given).status_code == 403
     assert running(desk) == 0

@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from rules import store as rule_list
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tests.web.pages import text_of, words
 from tests.web.scripts import a_script, stored
 from tickets.values import JSON
@@ -28,7 +28,7 @@ def desk(sandboxed_desk: Desk) -> Desk:
 
 def a_developer(desk: Desk, app: APIFlask, key: str) -> FlaskClient:
     browser = app.test_client()
-    assert sign_in(browser, desk.user(key, "developer", name=key.capitalize())).status_code == 302
+    let_in(browser, desk.user(key, "developer", name=key.capitalize()))
     return browser
 
 

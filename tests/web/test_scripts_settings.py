@@ -13,7 +13,7 @@ from jobs import automation
 from jobs.tables import RunRow
 from rules import store as rule_list
 from rules.store import EntryKind
-from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.desk import TRIAGE, Desk, let_in, send
 from tests.web.pages import text_of, words
 from tests.web.scripts import a_script, stored
 
@@ -33,7 +33,7 @@ PARAMS: list[dict[str, Any]] = [
 def manager(desk: Desk, app: APIFlask) -> FlaskClient:
     """A browser in which Mia is signed in, who may edit rules and scripts."""
     browser = app.test_client()
-    assert sign_in(browser, desk.user("mia", "manager", "developer", name="Mia Ek")).status_code == 302
+    let_in(browser, desk.user("mia", "manager", "developer", name="Mia Ek"))
     return browser
 
 
@@ -250,7 +250,7 @@ def test_the_switch_in_the_rule_list_switches_a_script_and_only_who_may_edit_scr
     settings(desk, manager, t0__on="created")
     publish(desk, manager)
     only_rules = app.test_client()
-    sign_in(only_rules, desk.user("eva", "manager", name="Eva"))
+    let_in(only_rules, desk.user("eva", "manager", name="Eva"))
     assert "/scripts/S01" not in text_of(only_rules.get("/rules"))
     assert send(only_rules, "/scripts/S01/switch", {"enabled": "0"}).status_code == 403
     assert stored(desk).enabled

@@ -7,7 +7,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from rules import files
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tests.web.pages import text_of, words
 from tests.web.scripts import GOOD, TEST, a_script, stored
 
@@ -109,7 +109,7 @@ def test_a_script_has_a_bounded_number_of_tests(desk: Desk, tested: FlaskClient)
 
 def test_agents_may_not_see_or_change_tests(desk: Desk, app: APIFlask, tested: FlaskClient) -> None:
     agent = app.test_client()
-    assert sign_in(agent, desk.user("ana", "agent")).status_code == 302
+    let_in(agent, desk.user("ana", "agent"))
     before = stored(desk)
     assert agent.get("/scripts/S01/tests").status_code == 403
     for what in ("save", "delete", "expect", "from-run"):

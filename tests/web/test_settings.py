@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, update
 
 from rules import store as rule_list
 from rules.store import EntryKind
-from tests.web.desk import PASSWORD, TRIAGE, Desk, send, sign_in
+from tests.web.desk import PASSWORD, TRIAGE, Desk, let_in, send, sign_in
 from tests.web.pages import text_of, words
 from tickets import custom_fields, journal, places, staff
 from tickets.tables import Team, User
@@ -24,7 +24,7 @@ from web.settings_parts import PARTS
 @pytest.fixture
 def admin(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
-    sign_in(browser, desk.user("alex", "admin", name="Alex Morgan"))
+    let_in(browser, desk.user("alex", "admin", name="Alex Morgan"))
     return browser
 
 
@@ -282,7 +282,7 @@ def test_who_may_not_open_the_settings_gets_403_and_changes_nothing(
     desk: Desk, admin: FlaskClient, app: APIFlask
 ) -> None:
     browser = app.test_client()
-    sign_in(browser, desk.user("kim", "manager", "developer"))
+    let_in(browser, desk.user("kim", "manager", "developer"))
     assert "/settings" not in text_of(browser.get("/more"))
     for path in ("", "/teams", "/teams/billing", "/people/new", "/journal"):
         assert browser.get(f"/settings{path}").status_code == 403

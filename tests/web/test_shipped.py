@@ -20,7 +20,7 @@ from tests.environment.redis import RedisServer
 from tests.intake.mail import ADDRESS, MAILBOX, SECRET, a_mail, messages, take
 from tests.rows.desk import a_pipeline
 from tests.rules.desk import DESK as WORDS
-from tests.web.desk import NOW, Desk, a_desk, send, sign_in
+from tests.web.desk import NOW, Desk, a_desk, let_in, send
 from tests.web.pages import text_of, words
 from tickets.tables import Team, TeamMember, User
 from tickets.values import JSON
@@ -45,7 +45,7 @@ def desk(make_database: MakeDatabase, tmp_path: Path, redis_server: RedisServer,
 @pytest.fixture
 def ana(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
-    sign_in(browser, "ana@deskhand.test")
+    let_in(browser, "ana@deskhand.test")
     return browser
 
 

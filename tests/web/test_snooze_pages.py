@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 
 from jobs import timers
-from tests.web.desk import NOW, Desk, send, sign_in
+from tests.web.desk import NOW, Desk, let_in, send
 from tickets.tables import SlaPolicy
 
 
@@ -44,7 +44,7 @@ def test_h11_a_ticket_put_away_on_its_page_sleeps_until_that_team_or_colleague_a
 ) -> None:
     desk.user("tea", "agent", name="Tea Ward")
     colleague = client
-    sign_in(colleague, "tea@deskhand.test")
+    let_in(colleague, "tea@deskhand.test")
     for awaits, shown in (("team:billing", "Billing"), ("person:tea", "Tea Ward")):
         item_id = desk.ticket("Refund please")
         page = agent.get(f"/tickets/{item_id}").get_data(as_text=True)

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from jobs.asking import ask
 from jobs.tables import LookupRow, OutboxRow
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tests.web.pages import readable, ticket_page
 from tickets.tables import Attachment, History, Message, WorkItem
 from web.ticket import written
@@ -43,7 +43,7 @@ def test_an_automation_is_one_folded_group_with_because_and_it_did(triaged: int,
 def test_a_rule_is_a_link_only_for_who_may_open_it(triaged: int, desk: Desk, app: APIFlask, agent: FlaskClient) -> None:
     assert 'href="/rules/A01"' not in ticket_page(agent, triaged)
     browser = app.test_client()
-    sign_in(browser, desk.user("max", "manager"))
+    let_in(browser, desk.user("max", "manager"))
     assert '<a href="/rules/A01">New ticket triage</a>' in ticket_page(browser, triaged)
 
 
@@ -149,7 +149,7 @@ def test_the_customers_other_tickets_are_links_and_hidden_ones_a_number(desk: De
 def test_times_stand_in_the_readers_zone(desk: Desk, app: APIFlask) -> None:
     item_id = desk.ticket("Refund")
     browser = app.test_client()
-    sign_in(browser, desk.user("ola", "agent", zone="Europe/Bucharest"))
+    let_in(browser, desk.user("ola", "agent", zone="Europe/Bucharest"))
     assert "Sat 21 Nov, 11:31" in ticket_page(browser, item_id)
 
 
@@ -232,7 +232,7 @@ def test_a_value_that_cannot_be_is_refused_and_nothing_changes(
 def test_nobody_overwrites_what_somebody_else_has_just_set(desk: Desk, app: APIFlask, agent: FlaskClient) -> None:
     item_id = desk.ticket("Refund")
     other = app.test_client()
-    sign_in(other, desk.user("marc", "agent", name="Marc Petit"))
+    let_in(other, desk.user("marc", "agent", name="Marc Petit"))
     seen = {"was": written("normal"), "value": "high"}
     assert send(other, f"/tickets/{item_id}/fields/priority", {**seen, "value": "low"}).status_code == 303
     answer = send(agent, f"/tickets/{item_id}/fields/priority", seen)

@@ -12,7 +12,7 @@ from flask_babel import force_locale
 from rules.operators import OPERATORS
 from rules.trace import Seen, Truth
 from sandbox.messages import LANGUAGES
-from tests.web.desk import Desk, sign_in
+from tests.web.desk import Desk, let_in
 from tests.web.test_refusals import said, within
 from tests.web.test_rules_language import english, reads, seen
 from tickets.values import JSON
@@ -55,7 +55,7 @@ def triaged(desk: Desk) -> int:
 @pytest.fixture
 def agent(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
-    sign_in(browser, desk.user("ana", "manager", "agent", name="Ana Nowak", teams=("billing", "sales")))
+    let_in(browser, desk.user("ana", "manager", "agent", name="Ana Nowak", teams=("billing", "sales")))
     return browser
 
 

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from jobs.tables import OutboxRow
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tickets import store as items
 from tickets.events import Actor, ActorKind
 from tickets.tables import Blob, Message
@@ -20,7 +20,7 @@ from tickets.tables import Blob, Message
 @pytest.fixture
 def ion(desk: Desk, app: APIFlask) -> FlaskClient:
     browser = app.test_client()
-    sign_in(browser, desk.user("ion", "agent", name="Ion Popa"))
+    let_in(browser, desk.user("ion", "agent", name="Ion Popa"))
     return browser
 
 

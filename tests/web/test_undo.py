@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from jobs import automation, undo
 from jobs.tables import UndoRow
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tests.web.pages import words
 from tickets import store as items
 from tickets.effects import SetField
@@ -106,7 +106,7 @@ def test_a_ticket_of_a_restricted_team_is_taken_back_and_not_named(
 
 def test_who_may_not_edit_rules_takes_nothing_back(desk: Desk, app: APIFlask, code: str, tickets: list[int]) -> None:
     agent = app.test_client()
-    sign_in(agent, desk.user("agna", "agent"))
+    let_in(agent, desk.user("agna", "agent"))
     assert agent.get(f"/rules/{code}/undo").status_code == 403
     assert send(agent, f"/rules/{code}/undo").status_code == 403
     assert undo.carry_on(desk.services, budget_s=30) == 0

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from rules import store as rule_list
 from rules.store import EntryKind
-from tests.web.desk import TRIAGE, Desk, send, sign_in
+from tests.web.desk import TRIAGE, Desk, let_in, send
 from tests.web.pages import stored
 from tickets.values import JSON
 
@@ -26,7 +26,7 @@ KINDS: dict[str, tuple[str, EntryKind, dict[str, JSON]]] = {
 def editor(desk: Desk, app: APIFlask) -> FlaskClient:
     """A browser of somebody who may edit rules and scripts."""
     browser = app.test_client()
-    assert sign_in(browser, desk.user("ana", "manager", "developer", name="Ana Nowak")).status_code == 302
+    let_in(browser, desk.user("ana", "manager", "developer", name="Ana Nowak"))
     return browser
 
 
@@ -158,7 +158,7 @@ def test_of_two_people_who_publish_one_draft_at_once_one_does(desk: Desk, app: A
     browsers = []
     for key in ("ana", "ion"):
         browser = app.test_client()
-        sign_in(browser, desk.user(key, "manager"))
+        let_in(browser, desk.user(key, "manager"))
         browsers.append(browser)
     both = threading.Barrier(2, timeout=30)
     answers: list[int] = []

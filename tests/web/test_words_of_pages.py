@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 
 from tests.rules.desk import DESK
-from tests.web.desk import Desk, send, sign_in
+from tests.web.desk import Desk, let_in, send
 from tickets.tables import CustomField
 from web import catalogs
 from web.rules_forms import step_form
@@ -63,7 +63,7 @@ def test_a_list_of_the_settings_says_what_its_last_column_holds(
     desk: Desk, app: APIFlask, part: str, column: str
 ) -> None:
     admin = app.test_client()
-    sign_in(admin, desk.user("root", "admin"))
+    let_in(admin, desk.user("root", "admin"))
     if part == "fields":
         field = insert(CustomField).values(kind="ticket", key="size", label="Size", type="number", options={})
         with desk.services.db.write() as connection:
