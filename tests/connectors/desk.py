@@ -56,7 +56,7 @@ class Desk:
         with self.db.write() as db:
             return store.save_connection(db, self.box, name=name, kind=kind, config=config, now=self.clock.now, **more)
 
-    def call(self, connection: str, operation: str, deadline_s: float = 10, **args: Any) -> Any:
+    def call(self, connection: str, operation: str, deadline_s: float = 60, **args: Any) -> Any:
         """The `Record`, whose data has whatever shape the operation gives it."""
         return self.gateway.call(connection, operation, args, deadline_s=deadline_s, cause="test")
 

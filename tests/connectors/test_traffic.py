@@ -39,7 +39,7 @@ def connected(db: Database, redis: Any, server: Upstream, **more: Any) -> Desk:
 
 def ask(desk: Desk) -> Any:
     return desk.gateway.call(
-        "crm", "find_customer", {"email": "a@example.net"}, deadline_s=5, cause="test", max_age_s=0
+        "crm", "find_customer", {"email": "a@example.net"}, deadline_s=60, cause="test", max_age_s=0
     )
 
 

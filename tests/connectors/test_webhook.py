@@ -26,7 +26,7 @@ def send(desk: Desk, key: str = "ev1:A01/r1:s1", **more: Any) -> None:
         "hooks",
         "send",
         {"event": "ticket.escalated", "at": "2026-11-21T09:30:00+00:00", "data": {"ticket": {"id": 7}}},
-        deadline_s=5,
+        deadline_s=60,
         cause="table A01@1/r1",
         allow_write=True,
         idempotency_key=key,

@@ -1,6 +1,7 @@
 """Which tests a plain `pytest` runs, and on how many cores: the fast part on all of them, and it says what it left out.
 
-`pytest --everything` (what ./run test calls), `-m`, or naming one test by its id run what is asked for.
+`pytest --everything` (what ./run test calls), `-m`, or naming one test by its id run what is asked for. With
+`--hypothesis-profile=default` properties are tried with other examples each time.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ def examples(count: int) -> settings:
 
 def pytest_configure(config: pytest.Config) -> None:
     global _everything
+    # The same examples in every run, as Hypothesis has them in CI: what fails was changed, and not drawn by chance.
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("ci")
     _everything = _wants_everything(config)
     config.stash[_counts] = Counter()
 

@@ -393,14 +393,14 @@ def test_several_at_the_same_moment_under_one_key_are_done_once(desk: Desk, app:
     def call() -> None:
         mine = Api.__new__(Api)
         mine.client, mine.token = app.test_client(), api.token
-        start.wait(timeout=10)
+        start.wait(timeout=60)
         statuses.append(mine.post("tickets", {"subject": "x"}, key="k-1").status_code)
 
     threads = [threading.Thread(target=call) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=100)
     assert how_many(desk)["items"] == 1
     assert statuses.count(201) >= 1
     assert set(statuses) <= {201, 409}

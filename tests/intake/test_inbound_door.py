@@ -103,13 +103,13 @@ def port(app: APIFlask) -> Iterator[int]:
     thread.start()
     yield server.port
     server.shutdown()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     server.server_close()
 
 
 def say(port: int, request: bytes) -> bytes:
     """Send these bytes, say that there are no more, and read the answer."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65_536), b""))

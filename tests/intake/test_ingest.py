@@ -89,14 +89,14 @@ def test_one_mail_handed_in_by_several_at_the_same_moment_is_taken_in_once(desk:
     outcomes: list[Outcome] = []
 
     def hand_in() -> None:
-        start.wait(timeout=10)
+        start.wait(timeout=60)
         outcomes.append(take(desk, raw).outcome)
 
     threads = [threading.Thread(target=hand_in) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=100)
     assert sorted(outcomes) == ["created", *["duplicate"] * 5]
     assert how_many(desk) == {"items": 1, "messages": 1, "events": 1, "inbound_mails": 1}
 

@@ -36,6 +36,8 @@ from tickets.values import JSON
 
 #: A run's longest wall time here, in seconds: on a busy machine two seconds of the processor may take twenty.
 WALL_S = 60.0
+#: Seconds one turn of work goes on here: however busy the machine is, it comes to its end.
+BUDGET_S = 60.0
 EXAMPLES = ROOT / "docs" / "examples"
 CAMILLE = Actor(ActorKind.CUSTOMER, "1", "Camille Laurent")
 
@@ -52,7 +54,7 @@ def a_working_desk(
         database_url=database_url,
         redis_url=redis_url or f"unix://{folder}/no-redis.sock",
         sandbox_socket=sandbox_socket,
-        **settings,
+        **{"drain_budget_s": BUDGET_S, **settings},
     )
     services = build(chosen, clock=FrozenClock())
     services = replace(services, sandbox=Sandbox(chosen.sandbox, Limits(wall_s=WALL_S)))

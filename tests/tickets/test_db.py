@@ -37,9 +37,9 @@ def test_a_writer_waits_for_the_one_before_it_and_both_write(sqlite_database: Da
     thread = threading.Thread(target=write)
     with sqlite_database.write() as connection:
         thread.start()
-        assert waiting.wait(30)
+        assert waiting.wait(60)
         connection.execute(CHANGE)
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive()
     assert _lines(sqlite_database) == 2
     other.close()

@@ -50,7 +50,7 @@ def test_two_who_write_for_the_first_time_at_once_are_one_person(make_database: 
         first = people.person_for(connection, email=ADDRESS, name="Zoë", language="fr", now=MORNING)
         second.start()  # looks and finds nobody, or waits for us; either way it ends with ours
         second.join(0.2)
-    second.join(30)
+    second.join(60)
     assert found == [first]
     assert _there(database) == (1, 1)
     database.close()

@@ -170,7 +170,7 @@ class Desk:
 
     def work(self) -> int:
         """Let the rule list look at everything that waits; the number of events."""
-        return automation.drain(self.services, budget_s=10)
+        return automation.drain(self.services, budget_s=60)
 
     def state(self, item_id: int) -> dict[str, JSON]:
         with self.services.db.read() as connection:
