@@ -176,7 +176,7 @@ def apply_outcomes(
         after: dict[str, str | int] = {"way": end.way, "item": end.item}
         linking.note(connection, item.id, anchor, actor=AUTOMATION, cause=cause, now=now, after=after)
     # As it is now: who can see a message in the portal by what the same event did has the time to do so.
-    told_of = replace(item, state=state)
+    told_of = replace(item, state=state) if messages else item
     for message, message_id in zip(messages, written.message_ids, strict=True):
         if message.public:
             queue_message(connection, told_of, message_id, now)

@@ -28,7 +28,7 @@ from tickets.errors import Fenced
 from tickets.events import SECOND_LOOKS
 from tickets.prepared import Prepared
 from tickets.tables import EventRow
-from tickets.values import from_iso, iso
+from tickets.values import from_iso, iso, text_of
 
 #: How long an event waits for a lookup "never without it", in seconds.
 LONGEST_WAIT_S = 86_400
@@ -141,7 +141,7 @@ def record(
             "revision": read.desk.revision,
             "facts": read.facts.to_text(),
             "trace": decision.trace.to_text(),
-            "done": [one.summary() for one in outcomes],
+            "done": text_of([one.summary() for one in outcomes]) if outcomes else [],
             "skipped": [
                 {
                     "row": one.row_key,

@@ -6,7 +6,7 @@ The shapes are in docs/architecture.md. `Facts` are stored with the decision, so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
 from rules.errors import FactsInvalid
@@ -87,7 +87,23 @@ class Facts:
         for key, value in staged.items():
             if value is None:
                 del item[key]
-        return replace(self, item=item)
+        return self.with_item(item)
+
+    def with_item(self, item: Mapping[str, JSON]) -> Facts:
+        """The same facts about an item that is like this."""
+        return Facts(
+            item,
+            self.event,
+            self.now,
+            self.customer,
+            self.message,
+            self.context,
+            self.lookups,
+            self.run,
+            self.clock,
+            self.ledger,
+            self.writing,
+        )
 
     def to_json(self) -> dict[str, JSON]:
         """What is stored with the decision. Raises `FactsInvalid` for anything that is not plain JSON."""

@@ -36,7 +36,7 @@ class Look:
         """The facts with `item` in them."""
         if self.given.item is not self.item:
             # Only now: most writes are looked at by nobody who needs all facts.
-            self.given = replace(self.given, item=self.item)
+            self.given = self.given.with_item(self.item)
         return self.given
 
     def read(self, field: Field) -> Reading:

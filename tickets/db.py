@@ -360,7 +360,7 @@ def _execute(connection: Connection, cursor: Any, statement: str) -> None:
 
 
 def _tell_listeners(connection: Connection, cursor: Any, statement: str) -> None:
-    # Whoever listens does so to all connections: to ask the engine takes a quarter of asking this one.
-    if connection.engine.dispatch.before_cursor_execute:
-        for listener in connection.dispatch.before_cursor_execute:
+    listeners = connection.engine.dispatch.before_cursor_execute  # as prepared statements do
+    if listeners:
+        for listener in listeners:
             listener(connection, cursor, statement, (), None, False)

@@ -35,8 +35,8 @@ class Prepared:
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
-        # By dialect and by which values are given; both are few.
-        self._forms: dict[tuple[str, tuple[str, ...]], _Form] = {}
+        # By which values are given and by dialect; both are few.
+        self._forms: dict[tuple[str, ...], _Form] = {}
 
     def all(self, connection: Connection, values: Values) -> list[AnyRow]:
         """The rows, each with its columns as attributes."""
@@ -73,7 +73,7 @@ class Prepared:
             form.run(connection, [form.arranged(one) for one in rows], many=True)
 
     def _form(self, connection: Connection, values: Values) -> _Form:
-        key = connection.dialect.name, tuple(values)
+        key = (*values, connection.dialect.name)
         form = self._forms.get(key)
         if form is None:
             form = self._forms[key] = _Form(self._statement, connection, values)
@@ -116,10 +116,12 @@ class _Form:
         """The cursor after the execution. Raises what SQLAlchemy raises."""
         if not connection.in_transaction():
             connection.begin()
-        cursor = connection.connection.cursor()
-        # Whoever listens does so to all connections: to ask the engine takes a quarter of asking this one.
-        if connection.engine.dispatch.before_cursor_execute:
-            for listener in connection.dispatch.before_cursor_execute:
+        driver: Any = connection.connection.dbapi_connection
+        cursor = driver.cursor()
+        # Whoever listens does so to all connections: to ask this one takes four times as long as to ask the engine.
+        listeners = connection.engine.dispatch.before_cursor_execute
+        if listeners:
+            for listener in listeners:
                 listener(connection, cursor, self.sql, arranged, None, many)
         try:
             (cursor.executemany if many else cursor.execute)(self.sql, arranged)
@@ -127,7 +129,7 @@ class _Form:
             base = connection.dialect.loaded_dbapi.Error
             if not isinstance(error, base):
                 raise
-            lost = connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
+            lost = connection.dialect.is_disconnect(error, driver, cursor)
             wrapped = DBAPIError.instance(
                 self.sql, arranged, error, base, connection_invalidated=lost, dialect=connection.dialect, ismulti=many
             )

@@ -82,6 +82,11 @@ def json_text(value: Any, plain: Callable[[], JSON]) -> JsonText:
         return JsonText(json.dumps(plain()))
 
 
+def text_of(value: JSON) -> JsonText:
+    """`json_text` of what is plain JSON from top to bottom."""
+    return json_text(value, lambda: value)
+
+
 def json_problem(value: object, path: str = "value", *, most: int = MAX_VALUES) -> str | None:
     """Why `value` may not be stored as JSON, with the place, or None when it may.
 

@@ -320,7 +320,7 @@ MUTATIONS = (
     Mutation(
         "who sees a message by the same event has the minute",
         "jobs/applying.py",
-        "told_of = replace(item, state=state)",
+        "told_of = replace(item, state=state) if messages else item",
         "told_of = item",
         "tests/rows/test_o7_unseen_fallback.py::test_a_message_of_a_rule_that_publishes_the_ticket_leaves_its_customer_the_minute_too",
     ),
