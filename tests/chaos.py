@@ -78,8 +78,10 @@ FULL_S = 2
 FULL_BYTES = 64 * 1024
 #: Seconds until all work must be done once the blows end, and until the control has had its chance. A minute's blows on
 #: PostgreSQL left work for 118 s on two cores with a load of 20.
-QUIET_S = 200
+QUIET_S = 300
 CONTROL_S = 10
+#: Seconds until a process that was asked to end has, and until what it left is gone: what does not end never would.
+STOP_S = 40
 #: Seconds those who hand in may go on after the last blow; and how far the clock then goes ahead, so that the times
 #: come that were reckoned by a clock which was ahead.
 FED_S = 60
@@ -145,7 +147,7 @@ class Postgres:
         """Immediate shutdown, and up again after it has recovered."""
         assert self._process is not None
         self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(30)
+        self._process.wait(STOP_S)
         self.start()
 
     def stop(self) -> None:
@@ -215,13 +217,13 @@ class Fleet:
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
     def stop(self) -> list[str]:
-        """SIGTERM to all; the names of those that had to be killed after 15 s."""
+        """SIGTERM to all; the names of those that had to be killed after `STOP_S`."""
         for process in self.running.values():
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGCONT)
                 process.terminate()
         stubborn = []
-        end = time.monotonic() + 15
+        end = time.monotonic() + STOP_S
         for name, process in self.running.items():
             try:
                 process.wait(max(0.1, end - time.monotonic()))
@@ -499,7 +501,7 @@ def _let_the_control_finish(redis_url: str, folder: Path, fleet: Fleet) -> None:
 
 def _orphans() -> list[str]:
     """What is still running although everything was stopped; it is killed."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + STOP_S
     alive: dict[int, str] = {}
     while time.monotonic() < end:
         alive = {pid: name for pid in children_of_this_process() if (name := _running(pid))}

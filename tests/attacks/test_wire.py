@@ -55,8 +55,10 @@ def talk(
     ends: list[int] | None = None,
     dies: int = 0,
     exits: int = 0,
+    silent: bool = False,
 ) -> Outcome:
-    """The outcome of a run whose child does what `play` does with its end of the socket."""
+    """The outcome of a run whose child does what `play` does with its end of the socket, and is then `silent` until it
+    is killed."""
     ours, theirs = socket.socketpair()
     service, other = socket.socketpair()
     ended, tell = os.pipe()
@@ -69,6 +71,9 @@ def talk(
         with contextlib.suppress(OSError):
             theirs.recv(len(START))
             play(theirs)
+        if silent:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(60)
         if dies:
             process.send_signal(dies)
             process.wait()
@@ -251,13 +256,8 @@ def test_a_child_that_never_reads_its_answers_meets_the_deadline() -> None:
 
     # On a busy machine the shortest run may be over before its call is read: then a longer one.
     for wall_s in (0.3, 4, 32):
-
-        def play(sock: socket.socket, silent_s: float = wall_s + 0.3) -> None:
-            sock.sendall(frame(CALL))
-            time.sleep(silent_s)
-
         started = time.monotonic()
-        outcome = talk(play, gateway, Limits(wall_s=wall_s))
+        outcome = talk(says(CALL), gateway, Limits(wall_s=wall_s), silent=True)
         assert outcome.error is not None
         assert outcome.error.code == "TIMEOUT_WALL"
         assert time.monotonic() - started < wall_s + 30
@@ -267,11 +267,7 @@ def test_a_child_that_never_reads_its_answers_meets_the_deadline() -> None:
 
 
 def test_half_a_frame_and_silence_meets_the_deadline() -> None:
-    def play(sock: socket.socket) -> None:
-        sock.sendall(frame(OK)[:-3])
-        time.sleep(0.8)
-
-    outcome = talk(play, limits=Limits(wall_s=0.4))
+    outcome = talk(says(frame(OK)[:-3]), limits=Limits(wall_s=0.4), silent=True)
     assert outcome.error is not None
     assert (outcome.error.code, outcome.status) == ("TIMEOUT_WALL", "limit")
 
@@ -285,7 +281,7 @@ def test_a_frame_in_single_bytes_is_one_frame() -> None:
 
 
 def test_silence_meets_the_deadline() -> None:
-    outcome = talk(lambda sock: time.sleep(0.8), limits=Limits(wall_s=0.3))
+    outcome = talk(says(), limits=Limits(wall_s=0.3), silent=True)
     assert outcome.error is not None
     assert outcome.error.code == "TIMEOUT_WALL"
 
@@ -315,12 +311,8 @@ def test_a_child_that_ends_without_a_word_has_no_outcome_of_its_own() -> None:
 
 @pytest.mark.slow
 def test_a_child_that_lives_on_after_its_result_is_killed_and_its_result_stands() -> None:
-    def play(sock: socket.socket) -> None:
-        sock.sendall(frame(ACT) + frame(OK))
-        time.sleep(2.3)
-
     ends: list[int] = []
-    outcome = talk(play, ends=ends)
+    outcome = talk(says(frame(ACT) + frame(OK)), ends=ends, silent=True)
     assert (outcome.status, len(outcome.actions)) == ("finished", 1)
     assert ends == [-signal.SIGKILL]
 

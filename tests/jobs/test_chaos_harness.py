@@ -14,7 +14,7 @@ from tests.environment.databases import Kind
 
 #: Seconds of blows, and until a run has to be over.
 BLOWS_S = 60
-DEADLINE_S = 500
+DEADLINE_S = 800
 
 
 def chaos(*arguments: str) -> tuple[int, str]:

@@ -37,7 +37,7 @@ from tickets.tables import EventRow, Lane, Mailbox, Message
 CUSTOMERS = 12
 MAILS = 5
 LEASE_S = 2
-DONE_S = 120
+DONE_S = 300
 #: How long a host's cable is pulled, in seconds: longer than it may hold a lane.
 PULLED_S = LEASE_S + 2
 SECRET = "m" * 43
@@ -81,7 +81,7 @@ def write(webs: list[str], customer: int) -> None:
                     f"{webs[(customer + number + attempt) % len(webs)]}/inbound/email",
                     data=a_mail(customer, number),
                     headers={"Content-Type": "message/rfc822", "Authorization": f"Bearer {SECRET}"},
-                    timeout=10,
+                    timeout=30,
                 )
             except requests.RequestException:
                 time.sleep(0.5)
@@ -105,7 +105,7 @@ def left(db: Database) -> int:
 
 @pytest.mark.postgres
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_six_hosts_apply_everything_once_and_in_order_while_one_is_killed_and_one_cut_off(
     network: Network, tmp_path: Path
 ) -> None:
@@ -143,7 +143,7 @@ def test_six_hosts_apply_everything_once_and_in_order_while_one_is_killed_and_on
             for at, (host, kind) in enumerate(zip(network.hosts[2:], kinds, strict=True))
         ]
         for web in webs:
-            assert until(lambda web=web: _answers(web)), (tmp_path / "web.log").read_text()[-2000:]  # type: ignore[misc]
+            assert until(lambda web=web: _answers(web)), web  # type: ignore[misc]
         db = Database(postgres.url)
         stack.callback(db.close)
         with ThreadPoolExecutor(CUSTOMERS) as customers:
