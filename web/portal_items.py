@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import available_timezones
 
-from flask import Blueprint, abort, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
@@ -52,7 +52,9 @@ def index() -> ResponseReturnValue:
         "portal_index.html",
         person=person,
         brands={line.brand for line in lines},
-        lines=lines,
+        open=[line for line in lines if line.status not in FINISHED],
+        done=[line for line in lines if line.status in FINISHED],
+        most=portal_store.ITEMS if len(lines) == portal_store.ITEMS else 0,
         asked=[one for one in asked if one.open],
         answered=[one for one in asked if not one.open],
         plain_status=plain_status,
@@ -132,6 +134,7 @@ def reply(item_id: int) -> ResponseReturnValue:
         assert made.message_id is not None
         tell_of_message(connection, item_id, made.message_id, now())
     services().queues.hint(Work.DRAIN)
+    flash(gettext("Your message is sent. You find our answer here."), "ok")
     return redirect(url_for("portal_items.item", item_id=item_id), 303)
 
 

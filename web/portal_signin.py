@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext
+from flask_babel import force_locale, gettext
 
 from jobs.portal_mail import queue_sign_in
 from jobs.queues import Work
@@ -173,4 +173,6 @@ def settings() -> ResponseReturnValue:
         found = people.customer(connection, person.id)
         zone = zone or portal_store.usual_zone(connection, person.id)
     portal_session.enter(found, zone)
+    with force_locale(language):  # the page that says so is in the new one
+        flash(gettext("Saved."), "ok")
     return redirect(url_for("portal_items.index"), 303)

@@ -110,6 +110,13 @@ def _row_data(document: Document, row: str) -> Mapping[str, Any]:
     return found
 
 
+def _row_named(document: Document) -> str:
+    """The row whose form led to this page and is gone back to, "" for none."""
+    row = request.args.get("row", "") or (request.view_args or {}).get("row", "")
+    known = row == OTHERWISE or any(one["id"] == row for one in document["rows"])
+    return row if known and request.args.get("back") == "row" else ""
+
+
 def _heads(document: Document, row: str) -> list[tuple[str, Mapping[str, Any]]]:
     left = [] if row == OTHERWISE else [(IF, head) for head in document["columns"]]
     return [*left, *(("then", head) for head in document["steps"])]
@@ -142,6 +149,7 @@ def groups(code: str, row: str) -> ResponseReturnValue:
     return render_template(
         "rules_groups.html",
         row=row,
+        back=_row_named(found.document),
         scope=row == rules_groups.SCOPE,
         nodes=rules_groups.forms(rules_groups.members_of(found.document, row), found.vocabulary),
         kinds=rules_groups.kinds(),
@@ -175,6 +183,7 @@ def new_column(code: str) -> ResponseReturnValue:
         found = open_table(connection, code)
     return render_template(
         "rules_column_new.html",
+        back=_row_named(found.document),
         side="then" if request.args.get("side") == "then" else IF,
         fields=field_menu(found.vocabulary),
         actions=action_menu(),
@@ -252,15 +261,26 @@ def save(code: str) -> ResponseReturnValue:
         if seen != found.stored.draft_count and not _apart(found.document, request.form):
             return _stale(found, edited.document)
         count = found.stored.draft_count
-        rule_list.save_draft(connection, code, edited.document, author=me().key, seen=count, now=now())
+        if edited.document != found.document or _leads_on(request.form) is None:
+            rule_list.save_draft(connection, code, edited.document, author=me().key, seen=count, now=now())
         found = open_table(connection, code)
         before = runs_after(connection, code) if is_part() else ""
     if not is_part():
         target = request.form.get("next", "")
+        endpoint = _leads_on(request.form)
+        if endpoint is not None and edited.row:
+            side = "then" if request.form["go"] == "then" else IF
+            return redirect(url_for(endpoint, code=code, row=edited.row, side=side, back="row"))
         if target == "row" and edited.row:
-            return redirect(url_for("rules.editor.row", code=code, row=edited.row))
+            if request.form.get("do") == "row":
+                flash(gettext("The draft is saved."), "ok")
+            fresh = f"box-{edited.column}" if request.form.get("do") in ("add_condition", "add_step") else None
+            return redirect(url_for("rules.editor.row", code=code, row=edited.row, _anchor=fresh))
         if target == "groups" and edited.row and "done" not in request.form:
-            return redirect(url_for("rules.editor.groups", code=code, row=edited.row))
+            back = "row" if request.form.get("back") == "row" else None
+            return redirect(url_for("rules.editor.groups", code=code, row=edited.row, back=back))
+        if target == "groups" and edited.row and request.form.get("back") == "row":
+            return redirect(url_for("rules.editor.row", code=code, row=edited.row))
         anchor = f"row-{edited.row}" if edited.row else None
         return redirect(
             url_for("rules.editor.table", code=code, _anchor=anchor, page=page_number() if page_number() > 1 else None)
@@ -276,6 +296,17 @@ def save(code: str) -> ResponseReturnValue:
         facts=render_template("rules_facts.html", before=before, **view),
         saved=clock(found.stored.draft_at),
     )
+
+
+def _leads_on(form: Mapping[str, str]) -> str | None:
+    """Where a row's form leads besides saving it: what was typed there comes along. None for its own button."""
+    if form.get("do") != "row":
+        return None
+    return {
+        "if": "rules.editor.new_column",
+        "then": "rules.editor.new_column",
+        "groups": "rules.editor.groups",
+    }.get(form.get("go", ""))
 
 
 def _refused(refused: EditRefused, code: str) -> ResponseReturnValue:

@@ -79,3 +79,33 @@ def test_a_customer_answers_and_the_job_moves(
     served.desk.work()
     staff.page.reload()
     expect(staff.page.get_by_role("region", name="Review").get_by_text("Return 2025")).to_be_visible()
+
+
+def test_a_customer_writes_again_from_the_keyboard_and_reads_that_it_was_sent(
+    served: Served, visit: Callable[..., Visitor]
+) -> None:
+    desk = served.desk
+    with desk.services.db.write() as connection:
+        secret = desk.services.settings.keys.session
+        person = people.person_for(
+            connection, email="camille@customer.test", name="", language="en", now=desk.clock.now()
+        )
+        number = tokens.new(connection, secret, person=person, request=None, now=desk.clock.now())
+        salt = connection.execute(select(PortalToken.salt).where(PortalToken.id == number)).scalar_one()
+    desk.ticket("Parcel", published=True)
+    desk.ticket("Lamp", published=True, status="closed")
+    visitor = visit(width=390)
+    page = visitor.page
+    visitor.go(f"/portal/enter/{tokens.text_of(secret, salt)}")
+    page.get_by_role("button", name="Go in").press("Enter")
+    expect(page.get_by_role("region", name="What we work on for you")).to_contain_text("Parcel")
+    expect(page.get_by_role("region", name="Done")).to_contain_text("Lamp")
+    page.get_by_role("link", name="Parcel").press("Enter")
+    reply = page.get_by_label("Your reply")
+    page.get_by_role("button", name="Send").press("Enter")
+    expect(reply).to_be_focused()
+    expect(reply).to_have_accessible_description("Write something first.")
+    page.keyboard.type("It has come.")
+    page.get_by_role("button", name="Send").press("Enter")
+    expect(page.get_by_role("status").first).to_have_text("Your message is sent. You find our answer here.")
+    expect(page.locator(".said")).to_contain_text(["It was due on Monday.", "It has come."])

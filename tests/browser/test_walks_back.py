@@ -117,3 +117,28 @@ def test_a_ticket_that_cannot_be_linked_leaves_its_number_to_be_mended(desk: Ser
     number.fill("2")
     press(page, number)
     expect(page.locator(".linked")).to_contain_text("Where is my parcel?")
+
+
+def test_what_was_typed_in_a_rows_form_comes_along_to_a_new_condition_and_back(desk: Served, visit: Visit) -> None:
+    page = at_work(visit, "/rules/A01/rows/r1")
+    page.get_by_label("Note for colleagues").fill("Ask Ana first")
+    press(page, page.get_by_role("button", name="Add a condition"))
+    press(page, page.get_by_role("button", name="Language ticket.language"))
+    fresh = page.get_by_role("group", name="Language")
+    expect(fresh).to_be_focused()
+    expect(page.get_by_label("Note for colleagues")).to_have_value("Ask Ana first")
+    press(page, page.get_by_role("button", name="Groups: any of, none of"))
+    press(page, page.get_by_role("button", name="Add group"))
+    press(page, page.get_by_role("link", name="Cancel"))
+    expect(page.get_by_role("heading", name="If", exact=True)).to_be_visible()
+    press(page, page.get_by_role("button", name="Save row").last)
+    expect(page.locator("main .notice.ok")).to_have_text("The draft is saved.")
+
+
+def test_looking_at_what_could_be_added_makes_no_draft(desk: Served, visit: Visit) -> None:
+    page = at_work(visit, "/rules/A01/rows/r1")
+    press(page, page.get_by_role("button", name="Add a step"))
+    press(page, page.get_by_role("link", name="Row 1"))
+    expect(page.get_by_role("button", name="Add a step")).to_be_visible()
+    with desk.desk.services.db.read() as connection:
+        assert rule_list.entry(connection, "A01").draft is None

@@ -215,7 +215,9 @@ def test_a_customer_chooses_language_and_zone(desk: Desk, client: FlaskClient) -
     assert post(client, "/portal/settings", {"language": "fr", "zone": "Europe/Paris"}).status_code == 303
     with desk.services.db.read() as connection:
         assert tuple(connection.execute(select(Person.language, Person.zone)).one()) == ("fr", "Europe/Paris")
-    assert 'lang="fr"' in client.get("/portal/").get_data(as_text=True)
+    page = client.get("/portal/").get_data(as_text=True)
+    assert 'lang="fr"' in page
+    assert "Enregistré." in page  # in the language that was chosen, not in the one before
     post(client, "/portal/settings", {"language": "xx", "zone": "Nowhere/Town"})
     with desk.services.db.read() as connection:
         assert tuple(connection.execute(select(Person.language, Person.zone)).one()) == ("fr", "Europe/Paris")

@@ -102,16 +102,19 @@ function reachable(one) {
 function goOn() {
   const pressed = pressedBefore();
   const refused = (performance.getEntriesByType("navigation")[0]?.responseStatus ?? 200) >= 400;
-  const wrong = document.querySelector(refused ? "main [role=alert]" : "main .problems, main > .notes .notice.bad");
+  const wrong = document.querySelector(refused ? "main [role=alert]" : "main .problems, main .notes .notice.bad") ?? (refused ? document.querySelector("main [aria-invalid=true]") : null);
   // A reader says what changes in such a box, not what a page came with.
-  for (const box of document.querySelectorAll("main > .notes .notice")) setTimeout(() => box.replaceChildren(...box.childNodes), 150);
+  for (const box of document.querySelectorAll("main .notes .notice")) setTimeout(() => box.replaceChildren(...box.childNodes), 150);
+  // What a button was pressed for stands somewhere else on the page than the button, which keeps the focus.
+  const told = pressed && document.querySelector("main [data-tell]");
+  if (told) setTimeout(() => say(told.innerText.trim().replace(/\s+/g, " ").slice(0, 500)), 150);
   const begun = document.activeElement?.closest("main");
   if (!pressed || (begun && !document.activeElement.matches(":target"))) return;
   // The field that was wrong, where the page is about more than it and says so itself.
   const mendable = document.querySelector("main [aria-invalid][autofocus]");
   if (mendable) { mendable.focus(); return; }
   const begins = wrong ?? document.querySelector("main [data-begin]");
-  if (begins) { begins.tabIndex = -1; begins.focus(); return; }
+  if (begins) { if (!begins.matches("input, select, textarea")) begins.tabIndex = -1; begins.focus(); return; }
   const forms = [...document.querySelectorAll("main form")].filter((form) => form.getAttribute("action") === pressed.form);
   // What has taken the place of a button that deleted something would delete the next.
   const buttons = forms.flatMap((form) => [...form.elements].filter((one) => one.matches("button") && !(pressed.removed && one.matches(".danger"))));
@@ -129,7 +132,7 @@ function goOn() {
   if (!target) { if (!location.hash) document.getElementById("main").focus({ preventScroll: true }); return; }
   target.focus();
   // Far down, what the page says about it comes along.
-  document.querySelector("main > .notes")?.classList.toggle("stays", scrollY > 0);
+  document.querySelector("main .notes")?.classList.toggle("stays", scrollY > 0);
 }
 
 // Empty filters stay out of the address.
