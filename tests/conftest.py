@@ -25,6 +25,7 @@ from tests.environment.routes import compile_addresses_once
 from tests.environment.sandbox import SandboxService
 from tests.environment.statements import compile_statements_once
 from tests.environment.templates import compile_templates_once
+from tests.environment.together import folder_of_the_run
 from tickets.db import Database
 
 #: No sandbox of its own (tests run as root in containers) and no traffic of its own.
@@ -51,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     stay_on_this_machine()
     compile_addresses_once()
     compile_statements_once()
-    compile_templates_once()
+    compile_templates_once(folder_of_the_run(config))
 
 
 def pytest_collection_finish() -> None:
@@ -107,7 +108,7 @@ def make_database(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixt
     """Makes databases: `make_database("sqlite")`, `make_database("postgres", migrated=False)`; each is a new one's URL.
 
     For modules that share one database over their tests; a test that wants its own takes `database`."""
-    sqlite = SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
+    sqlite = SqliteDatabases(tmp_path_factory.mktemp("sqlite"), folder_of_the_run(request.config))
 
     def make(kind: Kind, *, migrated: bool = True, like: str = "") -> str:
         if kind == "sqlite":

@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 from run_tool.errors import CannotGoOn
 from run_tool.postgres_server import postgres_binaries, postgres_cluster
 from tests.environment.absent import absent
+from tests.environment.together import made_once
 from tickets.migrate import upgrade
 
 Kind = Literal["sqlite", "postgres"]
@@ -36,10 +37,11 @@ TABLES = ("tickets.tables", "rules.store", "connectors.store", "jobs.tables")
 
 
 class SqliteDatabases:
-    """SQLite files in one folder, copied from a migrated one."""
+    """SQLite files in one folder, copied from a migrated one, which the workers of a run have in common."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, of_the_run: Path | None = None) -> None:
         self._folder = folder
+        self._of_the_run = of_the_run or folder
         self._numbers = itertools.count(1)
         self._template: Path | None = None
 
@@ -49,15 +51,17 @@ class SqliteDatabases:
             shutil.copyfile(like.removeprefix("sqlite:///"), path)
         elif migrated:
             if self._template is None:
-                template = self._folder / "template.db"
-                upgrade(f"sqlite:///{template}")
-                # Everything into the one file, so that copying it copies all.
-                with sqlite3.connect(template) as connection:
-                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                connection.close()
-                self._template = template
+                self._template = made_once(self._of_the_run / "template.db", _migrated)
             shutil.copyfile(self._template, path)
         return f"sqlite:///{path}"
+
+
+def _migrated(path: Path) -> None:
+    upgrade(f"sqlite:///{path}")
+    # Everything into the one file, so that copying it copies all.
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
 
 
 class PostgresDatabases:

@@ -16,6 +16,7 @@ from tests.environment.applications import lent
 from tests.environment.databases import Kind, MakeDatabase, PostgresDatabases
 from tests.environment.loopback import OutsideThisMachine
 from tests.environment.redis import RedisServer
+from tests.environment.together import made_once
 from tests.web.desk import a_desk
 from tickets import migrate
 from tickets.db import Database
@@ -146,3 +147,22 @@ def test_an_application_is_lent_again_unless_a_test_changed_it(
         assert fourth not in (first, third)
     for desk in desks:
         desk.services.close()
+
+
+def test_what_the_workers_of_a_run_share_is_made_by_the_first_and_never_there_by_halves(tmp_path: Path) -> None:
+    made: list[Path] = []
+
+    def breaks(path: Path) -> None:
+        path.write_text("half")
+        raise OSError("no room left")
+
+    def makes(path: Path) -> None:
+        made.append(path)
+        path.write_text("whole")
+
+    shared = tmp_path / "template.db"
+    with pytest.raises(OSError, match="no room left"):
+        made_once(shared, breaks)
+    assert not shared.exists()
+    assert [made_once(shared, makes).read_text() for _ in range(2)] == ["whole", "whole"]
+    assert len(made) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import http.client
 import os
 import re
@@ -20,6 +19,7 @@ from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
 from tests.environment.ports import free_port
 from tests.environment.test_supervise import descendants, parents, wait_until
+from tests.environment.together import only_one
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -125,8 +125,7 @@ def alone(factory: pytest.TempPathFactory) -> Iterator[None]:
     """One worker of this test run at a time starts whole desks: two first starts at once would choose the same ports
     for their back offices, and each keeps every core busy anyway."""
     base = factory.getbasetemp()
-    with ((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "whole-desk.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with only_one((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "whole-desk.lock"):
         yield
 
 
