@@ -15,10 +15,12 @@ from sqlalchemy import update
 from rules import store as rule_list
 from rules.store import EntryKind, Stored
 from sandbox.client import Sandbox
+from sandbox.limits import Limits
 from tests.browser.conftest import Served, Visitor, serving
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.environment.sandbox import SandboxService
+from tests.jobs.desk import WALL_S
 from tests.web.desk import a_desk
 from tests.web.scripts import TEST
 from tickets.tables import User
@@ -41,7 +43,7 @@ def served(
 ) -> Iterator[Served]:
     """A desk with one live script and one ticket, its scripts run by the session's sandbox."""
     desk = a_desk(make_database("sqlite"), tmp_path, redis_server.url)
-    desk.services = dataclasses.replace(desk.services, sandbox=Sandbox(sandbox_service.socket))
+    desk.services = dataclasses.replace(desk.services, sandbox=Sandbox(sandbox_service.socket, Limits(wall_s=WALL_S)))
     desk.user("dev", "developer", "agent", name="Dev Ionescu", teams=("billing",))
     desk.ticket("Charged twice")
     desk.work()

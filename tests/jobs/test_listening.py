@@ -100,7 +100,7 @@ def test_other_work_is_a_job_although_somebody_listens_for_events(redis: redis_c
 def test_without_redis_nobody_listens_and_who_listened_looks_once_more(
     redis: redis_client.Redis, redis_server: RedisServer
 ) -> None:
-    impatient = quick_redis(redis_server.url, timeout_s=0.2)
+    impatient = quick_redis(redis_server.url, timeout_s=1)
     ear, other = (Ear(impatient, Work.DRAIN, listed_s=LISTED_S) for _ in range(2))
     assert ear.open()
     redis_server.pause()

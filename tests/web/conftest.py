@@ -12,10 +12,12 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from sandbox.client import Sandbox
+from sandbox.limits import Limits
 from tests.environment.applications import lent
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.environment.sandbox import SandboxService
+from tests.jobs.desk import WALL_S
 from tests.web.desk import Desk, a_desk, let_in
 
 
@@ -30,7 +32,7 @@ def bare_desk(make_database: MakeDatabase, tmp_path: Path, redis_server: RedisSe
 @pytest.fixture
 def sandboxed_desk(bare_desk: Desk, sandbox_service: SandboxService) -> Desk:
     """A bare desk whose scripts run in the session's sandbox."""
-    bare_desk.services = replace(bare_desk.services, sandbox=Sandbox(sandbox_service.socket))
+    bare_desk.services = replace(bare_desk.services, sandbox=Sandbox(sandbox_service.socket, Limits(wall_s=WALL_S)))
     return bare_desk
 
 
