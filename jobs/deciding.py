@@ -228,6 +228,7 @@ def decide_rows(
             only_rows=only_rows,
             effects_left=read.effects_left if effects_left is None else effects_left,
             written_by=written_by(read, done),
+            with_trace=True,  # it is stored with the decision
         )
 
     decision = decided(ruleset)

@@ -53,6 +53,7 @@ def decide(
     only_rows: frozenset[str] | None = None,
     effects_left: int = EFFECTS_PER_ROOT,
     written_by: Mapping[str, str] | None = None,
+    with_trace: bool = False,
 ) -> Decision:
     """What the rule list says about one event.
 
@@ -61,7 +62,8 @@ def decide(
     `wait_over` are entries to be decided without the answers they waited for. `only_rows` decides just these rows
     again (a late answer): triggers are not asked then, all other rows count as held. At `effects_left` it stops.
     `written_by` are the entries that last wrote the fields in `staged`, for tables that run again when a later one
-    did; a field that is not in it was written before the list was gone through."""
+    did; a field that is not in it was written before the list was gone through. `with_trace`: somebody will ask why, so
+    what takes a pass is seen in the same one; else the trace is a pass of its own, made when it is looked at."""
     known = left = None
     if not staged and after is None and only_rows is None:
         event: Mapping[str, Any] = facts.event
@@ -94,13 +96,21 @@ def decide(
                     made.effects_left, made.found = effects_left, sure | open
                     return made
     asked = (ruleset, facts, held, staged or {}, wait_over, only_rows, effects_left, written_by)
-    run = Pass(*asked)
-    run.known, run.left = known, left
-    run.go(after)
+    run: Pass
+    if with_trace:
+        run = traced = TracedPass(*asked)
+        traced.left = left
+        traced.go(after)
+        trace = Trace(ruleset.revision, traced.entries)
+    else:
+        run = Pass(*asked)
+        run.known, run.left = known, left
+        run.go(after)
+        trace = Trace(ruleset.revision, (), (_traced, after, run.busy, left, asked))
     return Decision(
         tuple(run.planned),
         tuple(run.fired),
-        Trace(ruleset.revision, (), (_traced, after, run.busy, left, asked)),
+        trace,
         run.staged,
         run.wait,
         tuple(run.skipped),
