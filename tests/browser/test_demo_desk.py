@@ -13,12 +13,12 @@ from run_tool.places import ROOT
 from tests.browser.conftest import SCREENSHOTS
 from tests.environment.test_start import FIRST_START_S, SIGN_IN, Desk, alone
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 #: The picture in README; delete it to have it made anew.
 PICTURE = ROOT / "docs" / "screenshot.png"
 #: From the press until every system has answered and the script has said what it found, in milliseconds.
-WORKED_MS = 90_000
+WORKED_MS = 240_000
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.environment.nobody import NOBODY, python_for
 from tests.environment.test_start import FIRST_START_S, Desk, alone
 from tests.environment.test_supervise import descendants, parents
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 #: Who that is: `nobody` where the tests run as root, else who runs them.
 USER = NOBODY if os.geteuid() == 0 else None

@@ -21,9 +21,9 @@ from tests.environment.ports import free_port
 from tests.environment.test_supervise import descendants, parents, wait_until
 from tests.environment.together import only_one
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-FIRST_START_S = 180
+FIRST_START_S = 400
 #: Until it has ended after a signal; it kills after thirteen what does not end by itself.
 STOP_S = 60
 #: Of the processor, on all cores together: a later start installs, migrates and loads nothing.

@@ -38,7 +38,7 @@ from web import create_app
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 STEPS = dict(re.findall(r"^```sh\n# ([^\n]+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 NAMES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
-DEADLINE_S = 60
+DEADLINE_S = 200
 
 
 def do(step: str, url: str, data: Path, copies: Path) -> None:
