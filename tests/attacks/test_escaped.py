@@ -388,7 +388,7 @@ def test_a_child_that_ignores_every_signal_is_killed_for_its_cpu(raw: Raw) -> No
         "        signal.signal(n, signal.SIG_IGN)\n    except (OSError, ValueError):\n        pass\n"
         "while True:\n    pass"
     )
-    said, status = raw.run(source, 100)
+    said, status = raw.run(source, 50)
     assert said is None
     assert os.WTERMSIG(status) == signal.SIGKILL
 

@@ -73,7 +73,7 @@ def talk(
             play(theirs)
         if silent:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(60)
+                process.wait(30)
         if dies:
             process.send_signal(dies)
             process.wait()

@@ -205,8 +205,8 @@ def test_a_compressed_answer_within_the_cap_is_read(serve: Serve) -> None:
     "reply",
     [
         Reply(b"x" * 200, delay_s=30),
-        Reply(b"x" * 200, drip_s=0.2),
-        Reply(b"x", drip_head_s=0.2),
+        Reply(b"x" * 200, drip_s=0.5),
+        Reply(b"x", drip_head_s=0.5),
         Reply(b"{}", open_end_s=30),
     ],
     ids=["silent", "dripping body", "dripping head", "open end"],
