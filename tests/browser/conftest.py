@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from redis import Redis
 from werkzeug.serving import make_server
 
-from tests.conftest import PATIENCE_MS
 from tests.environment.databases import MakeDatabase
+from tests.environment.fixtures import PATIENCE_MS
 from tests.environment.redis import RedisServer
 from tests.web.desk import PASSWORD, Desk, a_desk
 from web import create_app

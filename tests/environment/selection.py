@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.environment.absent import REASONS
+
+if TYPE_CHECKING:
+    from hypothesis import settings
 
 #: Markers of tests that need much time or things a machine may not have.
 LEFT_OUT = ("postgres", "tryton", "localstripe", "browser", "slow")
@@ -40,17 +42,24 @@ def _wants_everything(config: pytest.Config) -> bool:
 
 def examples(count: int) -> settings:
     """How many examples a property is tried with: `count`, and a share of them in a plain run."""
+    # Here, because the process that hands tests out would wait for it.
+    from hypothesis import HealthCheck, settings
+
     tried = count if _everything else max(10, int(count * PLAIN_SHARE))
     return settings(max_examples=tried, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def pytest_configure(config: pytest.Config) -> None:
     global _everything
-    # The same examples in every run, as Hypothesis has them in CI: what fails was changed, and not drawn by chance.
-    if not config.getoption("--hypothesis-profile"):
-        settings.load_profile("ci")
     _everything = _wants_everything(config)
     config.stash[_counts] = Counter()
+
+
+def only_hands_out(config: pytest.Config) -> bool:
+    """Whether this process runs no test, but tells workers which to run. They begin after it, so what only tests need
+    would be imported once more, and waited for."""
+    option = config.option
+    return not hasattr(config, "workerinput") and option.dist != "no" and bool(option.tx) and not option.collectonly
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
