@@ -16,11 +16,12 @@ from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, 
 from rules.errors import RulesError
 from rules.facts import Facts
 from rules.fields import MAX_WORKED_OUT
+from rules.index import RowIndex
 from rules.marks import places
 from rules.passes import MAX_NOTES, Outcome, Pass, waits
 from rules.possible import Lacked
 from rules.ruleset import INDEX_FROM_ROWS, NO_INDEX, Bucket, RuleSet, compile_ruleset
-from rules.straight import Left
+from rules.straight import NOTHING, Left
 from rules.trace import EntryTrace, Trace, Verdict, cut
 from rules.tracing import TracedPass
 from rules.truth import Lack, Open
@@ -74,22 +75,22 @@ def decide(
             # What cannot be decided a pass says, with the reason.
             pass
         else:
-            sure, lacking, _ = left
             plain = not bucket.special or not bucket.concerns(facts)
-            if plain and not sure:
+            if plain and left is NOTHING:
                 # In threes: of more values Python would make a tuple first.
                 nothing: Plain = Plain()
                 nothing.ruleset, nothing.facts, nothing.left = ruleset, facts, left
                 nothing.held, nothing.wait_over, nothing.written_by = held, wait_over, written_by
                 nothing.effects_left, nothing.found = effects_left, 0
                 return nothing
-            index, open, whole = bucket.rows_index(), 0, 0
+            sure, lacking, _ = left
+            index, open, whole = bucket.short or bucket.rows_index(), 0, 0
             if lacking or sure & index.doubtful:
                 sure, open, whole = index.certain(facts, sure, lacking)
             known = sure, open
             if plain and not (facts.ledger and ruleset.rearms):
                 lacked = Lacked.of(index, facts, left, whole) if open else None
-                made = fired_straight(ruleset, bucket, facts, sure, open, lacked, held, wait_over, effects_left)
+                made = fired_straight(ruleset, bucket, index, facts, sure, open, lacked, held, wait_over, effects_left)
                 if made is not None:
                     made.ruleset, made.facts, made.left = ruleset, facts, left
                     made.held, made.wait_over, made.written_by = held, wait_over, written_by
@@ -174,6 +175,7 @@ _NONE: frozenset[int] = frozenset()
 def fired_straight(
     ruleset: RuleSet,
     bucket: Bucket,
+    index: RowIndex,
     facts: Facts,
     sure: int,
     open: int,
@@ -186,7 +188,7 @@ def fired_straight(
     `open` ones, where their tables wait for nothing that they lack.
 
     That is what most decisions are; whatever has more to it is left to a pass, which begins anew: None."""
-    item, swept, read_by = facts.item, bucket.swept, bucket.rows_index().reads
+    item, swept, read_by = facts.item, bucket.swept, index.reads
     kind, behind = item.get("kind"), 0
     planned: list[Planned] = []
     fired: list[str] = []
@@ -201,14 +203,16 @@ def fired_straight(
         open = odd | open & ~easy
         if open:
             asked = frozenset(places(open))
-    for bit in places(sure | open):
+    rows = sure | open
+    # Mostly it is one row.
+    for bit in places(rows) if rows & rows - 1 else (rows.bit_length() - 1,):
         if bit < behind:
             continue
         record = swept[bit] or bucket.sweeping(bit, ruleset.vocabulary.of(str(kind)))
         _, _, end, of, first, key, name, value, what = record
         if of != kind and of != "any":
             continue
-        if bit in asked and lacked is not None:
+        if asked and bit in asked and lacked is not None:
             if not end or waits(bucket.tables[bucket.owner[bit]], wait_over):
                 return None
             truth = lacked.truth(bit)

@@ -17,7 +17,7 @@ from rules.errors import UnknownField, no_such
 from rules.facts import Facts, Known, LookupKey, Missing, Reading, Unknown
 from rules.vocabulary import FieldSpec, LookupSpec, Vocabulary
 from tickets.events import ActorKind, EventKind
-from tickets.item import CUSTOM, LANGUAGES, STATE_FIELDS, FieldType, ItemKind, StateField
+from tickets.item import CUSTOM, CUSTOM_NAMES, LANGUAGES, STATE_FIELDS, FieldType, ItemKind, StateField
 from tickets.sla import STATE_LABELS, TARGET_LABELS, Target
 from tickets.snooze import AWAITED, PERSON, TEAM
 from tickets.values import JSON
@@ -443,7 +443,7 @@ def _field(key: str, vocabulary: Vocabulary, depth: int) -> Field:
 
 def _custom(key: str, vocabulary: Vocabulary) -> Field:
     declared = vocabulary.custom_fields[key]
-    state_key = CUSTOM + key
+    state_key = CUSTOM_NAMES[key]
     return Field(
         TICKET + state_key,
         declared.label,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
+from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, Implementation, MatchKind
 
 from rules.folding import fold, has_keyword
 from rules.forms import Unfit, longest_word
@@ -18,9 +18,14 @@ from rules.forms import Unfit, longest_word
 #: Up to how many bytes of words the search is a table of all its states, which is faster and larger: in bytes of words.
 MOST_IN_TABLE_BYTES = 20_000
 
+#: Up to how many bytes of words may be searched for in parts, each of which is kept.
+FEW_BYTES = 2_000
+
 #: The words in a text: which, and where they begin and end, in bytes.
 Hits: TypeAlias = Sequence[tuple[int, int, int]]
 Search: TypeAlias = Callable[[bytes], Hits]
+#: The words that may stand in a text.
+Likely: TypeAlias = Callable[[str], Sequence[str]]
 #: A search, and what its hits come to.
 Quickly: TypeAlias = tuple[Search, Callable[[Hits, bytes, str], int]]
 
@@ -31,6 +36,10 @@ _IS_EDGE = tuple(code in _EDGES for code in range(128))
 
 
 def _search_nothing(_data: bytes) -> list[tuple[int, int, int]]:
+    return []
+
+
+def _nothing_likely(_text: str) -> list[str]:
     return []
 
 
@@ -58,6 +67,8 @@ class Keywords:
         self._texts: Mapping[str, int] = {}  # what whole texts bring
         self._others: list[tuple[str, int, int | None]] = []  # keyword, what it brings, the word in it
         self._more: Callable[[str], int]  # what any text brings
+        #: Whether there are so few that a search for some of them costs little to keep.
+        self.few = True
 
     def know(self, keyword: str) -> str:
         """How this keyword is called among those found. Raises `Unfit` for one of nothing but spaces."""
@@ -83,6 +94,7 @@ class Keywords:
         self._others = [(one, brings.get(one, 0), None) for one in self._signs]
         self._others += [(one, brings.get(one, 0), at[word]) for word, some in self._phrases.items() for one in some]
         self._search = _search_for(self._words)
+        self.few = sum(len(word.encode()) for word in self._words) <= FEW_BYTES
 
     def bits(self, of_brought: Callable[[int], int], missing: int, turned: int | None = None) -> Callable[[str], int]:
         """A function from a text to the bits that it makes: `of_brought` of what was found, `missing` without a text.
@@ -123,24 +135,13 @@ class Keywords:
 
         return bits
 
-    def quickly(
-        self, of_brought: Callable[[int], int], turned: int | None = None, wanted: int | None = None
-    ) -> Quickly | None:
+    def quickly(self, of_brought: Callable[[int], int], turned: int | None = None) -> Quickly | None:
         """The same for ASCII texts in two steps, once `bits` was asked: a search of the text in small letters, and a
         function from what it hit, that text and the text as it is. Without a hit a text that is more than spaces
-        brings nothing. None where that cannot be said of it: signs and whole texts are looked for otherwise.
-
-        `wanted` is what of all that keywords bring is asked for: one that brings nothing of it is not searched for."""
+        brings nothing. None where that cannot be said of it: signs and whole texts are looked for otherwise."""
         if self._signs or self._texts:
             return None
         search, brings, edge = self._search, self._brings, _IS_EDGE
-        if wanted is not None:
-            asked = list(brings)
-            for _, one, at in self._others:
-                if at is not None:
-                    asked[at] |= one
-            some = [at for at, one in enumerate(asked) if one & wanted]
-            search, brings = _search_for([self._words[at] for at in some]), [brings[at] for at in some]
         if self._others:
             return search, lambda _hits, _data, text: self._more(text)
 
@@ -153,6 +154,21 @@ class Keywords:
             return of_brought(found) if turned is None else found ^ turned
 
         return search, from_hits
+
+    def likely(self, wanted: int) -> Likely:
+        """What says of an ASCII text in small letters which keywords may stand in it that bring something of `wanted`.
+
+        Those that it does not name do not; whether the others have word edges it does not look at. Signs and whole
+        texts it knows nothing of."""
+        asked = list(self._brings)
+        for _, one, at in self._others:
+            if at is not None:
+                asked[at] |= one
+        words = [word for word, one in zip(self._words, asked, strict=True) if one & wanted]
+        if not words:
+            return _nothing_likely
+        how = Implementation.ContiguousNFA  # the smallest, as there may be many of these
+        return AhoCorasick(words, matchkind=MatchKind.LeftmostLongest, implementation=how).find_matches_as_strings
 
     def there(self, text: str) -> frozenset[str]:
         """The keywords that stand in this text. Raises `Unfit` for one of nothing but spaces."""

@@ -13,7 +13,7 @@ from rules.facts import Known, Missing
 from rules.fields import Field, dig
 from rules.folding import fold
 from rules.forms import FORMS, Form, Unfit, wanted
-from rules.keywords import Keywords, Quickly
+from rules.keywords import Keywords, Likely, Quickly
 from rules.look import Look
 from rules.marks import ByKey, ByOrder, ByTest, mask
 from rules.quick import Names, made_of, operands
@@ -23,8 +23,8 @@ from tickets.values import JSON
 #: they set.
 MAX_TESTS, MAX_CHANGES_KEPT = 64, 1_000
 
-#: Up to how many rows that look at a text it is searched for the keywords of those only that are left, and for how many
-#: sets of such rows that search is kept. Of many rows hardly the same ones are left twice.
+#: Up to how many rows that look at a text it is first searched for the keywords of those only that are left, and for
+#: how many sets of such rows that search is kept. Of many rows hardly the same ones are left twice.
 FEW_IN_TEXT, MAX_SEARCHES = 12, 64
 
 #: Most bytes that the answers for values which came before take, for one field.
@@ -70,19 +70,19 @@ class Kept:
         return made
 
 
-class Searches(dict[int, Quickly]):
-    """By the rows that are left and look at a text: how it is searched for these rows only.
+class Searches(dict[int, Likely]):
+    """By the rows that are left and look at a text: what says which of their keywords may stand in it.
 
-    Made when such rows are first left, and kept while there is room."""
+    Made when such rows are first left, and kept while there is room; then the keywords of all rows are looked for."""
 
-    def __init__(self, part: Part, of_all: Quickly) -> None:
+    def __init__(self, part: Part) -> None:
         super().__init__()
-        self._part, self._of_all = part, of_all
+        self._part, self._of_all = part, part.likely(part.rows)
 
-    def __missing__(self, rows: int) -> Quickly:
+    def __missing__(self, rows: int) -> Likely:
         if len(self) >= MAX_SEARCHES:
             return self._of_all
-        made = self[rows] = self._part.quickly(rows) or self._of_all
+        made = self[rows] = self._part.likely(rows)
         return made
 
 
@@ -134,7 +134,7 @@ class Part:
         self.turned: int | None = None
         #: The bits that a text leaves. Raises `Unfit`.
         self.text_leaves: Callable[[str], int]
-        #: The same in steps for ASCII texts, where it can be said so; and by the rows that are left, of few rows.
+        #: The same in steps for ASCII texts, where it can be said so; and where few rows look at it a search before it.
         self.search: Quickly | None = None
         self.searches: Searches | None = None
 
@@ -270,8 +270,8 @@ class Part:
             self._keywords.finish(brings, texts)
             self.text_leaves = self._keywords.bits(self.together_leave, whole ^ self.missing, self.turned)
             self.search = self._keywords.quickly(self.together_leave, self.turned)
-            if self.search is not None and self.rows.bit_count() <= FEW_IN_TEXT:
-                self.searches = Searches(self, self.search)
+            if self.search is not None and self._keywords.few and self.rows.bit_count() <= FEW_IN_TEXT:
+                self.searches = Searches(self)
         self.order.finish()
         self.tests.finish()
         self._asking = self._missing = self._always = self._bits = []
@@ -317,12 +317,11 @@ class Part:
             return self.of_change(value)
         return self._of_value(value)
 
-    def quickly(self, rows: int) -> Quickly | None:
-        """How an ASCII text is searched where no other rows are left that look at it: of others it says nothing."""
+    def likely(self, rows: int) -> Likely:
+        """What says which keywords of these rows may stand in an ASCII text in small letters."""
         keys = self.keys
         bits = reduce(or_, (rows << begin for begin in range(0, keys.width, self._width)), 0) & (1 << keys.width) - 1
-        wanted = reduce(or_, (bits << layer * keys.width for layer in range(len(keys.turned))), 0)
-        return self._keywords.quickly(self.together_leave, self.turned, wanted)
+        return self._keywords.likely(reduce(or_, (bits << layer * keys.width for layer in range(len(keys.turned))), 0))
 
     def _of_value(self, value: Any) -> int:
         return self.keys.of(value) | self.order.of(value) if self.order.limits else self.keys.of(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from rules.compiled import All, CompiledCondition, Not
@@ -134,22 +134,29 @@ def _of_text(part: Part, names: Names, for_good: bool) -> list[str]:
     usual = [f"if v.__class__ is str or v is None: left &= {whole}(v or '')", "else: raise Unfit"]
     if part.search is None or not for_good:
         return usual
-    begin, search, from_hits = [], "search", "from_hits"
-    if part.searches is None:
-        search, from_hits = map(names.of, part.search)
-    else:
-        begin = [f"search, from_hits = {names.of(part.searches)}[left & {names.of(part.rows)}]"]
+    nothing = f"left &= {names.of(part.together_leave(0))}"
+    # To fold an ASCII text would do no more to it than even out its spaces, and no word has one.
+    if part.searches is not None:
+        # Of few rows one or two are left, and their keywords hardly ever stand there.
+        likely = f"{names.of(part.searches)}[left & {names.of(part.rows)}](v.lower())"
+        return [
+            f"if v.__class__ is str and v.isascii() and not {likely} and v and not v.isspace(): {nothing}",
+            *_else(usual),
+        ]
+    search, from_hits = map(names.of, part.search)
     return [
         "if v.__class__ is str and v.isascii():",
-        *(f"    {line}" for line in begin),
-        # To fold such a text would do no more to it than even out its spaces, and no word has one.
         "    data = v.lower().encode()",
         f"    hits = {search}(data)",
         f"    if hits: left &= {from_hits}(hits, data, v)",
-        f"    elif v and not v.isspace(): left &= {names.of(part.together_leave(0))}",
+        f"    elif v and not v.isspace(): {nothing}",
         f"    else: left &= {whole}(v)",
-        *(f"el{line}" if line is usual[0] else line for line in usual),
+        *_else(usual),
     ]
+
+
+def _else(lines: Sequence[str]) -> list[str]:
+    return [f"el{lines[0]}", *lines[1:]]
 
 
 def _of_float(part: Part, names: Names) -> str:

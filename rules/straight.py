@@ -33,8 +33,8 @@ Straight: TypeAlias = Callable[[Facts], Left]
 FEW_ROWS = 6
 #: Up to how many rows in all it is seen, too, whether any is left.
 FEW_IN_ALL = 30
-#: No row is left: the same for all.
-_NOTHING: Left = (0, {}, 0)
+#: No row is left. One and the same always, so that it is known by what it is.
+NOTHING: Left = (0, {}, 0)
 #: What looking at a value costs, so that the cheap ones come first.
 _COST = {Form.FLAG: 1, Form.NUMBER: 2, Form.CHANGE: 3, Form.SET: 4}
 _COST_OTHERWISE = 5
@@ -95,10 +95,11 @@ def _made(
         if part.form is Form.CHANGE:
             if part is changing[0]:
                 about = names.of(reduce(or_, [one.rows for one in changing]))
-                lines.append(f"if left & {about}: changes = facts.event.get('changes') or NONE")
+                lines += [f"if left & {about}:", "    changes = facts.event.get('changes') or NONE"]
             key, missing = names.of(part.field.state_key), names.of(whole ^ part.missing)
             seen = f"{names.of(part.change_leaves)}(changes[{key}]) if {key} in changes else {missing}"
-            lines += [f"if left & {names.of(part.rows)}: left &= {seen}"]
+            guard = f"if left & {names.of(part.rows)}: " if len(changing) > 1 else ""
+            lines.append(f"    {guard}left &= {seen}")
         elif part not in plain and part not in texts:
             lines += read(part)
     # The groups that may hold by what nobody knows, of which none is said not to hold.
@@ -126,7 +127,7 @@ def _made(
         body = "".join(f"        {line}\n" for line in (*begin, *lines))
         source = f"def match(facts):\n    try:\n{body}    except KeyError: return learns(facts)\n"
     made: Straight = made_of(
-        source, names, NONE={}, NOTHING=_NOTHING, unknown=_unknown, groups_of=_groups_of, learns=learns, **USED
+        source, names, NONE={}, NOTHING=NOTHING, unknown=_unknown, groups_of=_groups_of, learns=learns, **USED
     )["match"]
     return made
 

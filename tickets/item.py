@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from sys import intern
 
 from tickets.errors import BadValue, UnknownField
 from tickets.stamps import Stamps
@@ -67,6 +68,21 @@ LANGUAGES: Mapping[str, str] = {"en": "English", "fr": "French", "pl": "Polish",
 MAX_TAGS = 100
 MAX_TAG_CHARS = 200
 CUSTOM = "fields."
+#: Names of custom fields that are kept, at most.
+MAX_NAMES_KEPT = 10_000
+
+
+class _Names(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        name = intern(CUSTOM + key)
+        if len(self) < MAX_NAMES_KEPT:
+            self[key] = name
+        return name
+
+
+#: What a custom field is called among an item's state, by its key: one and the same text in every item, which is found
+#: without a look at its letters and lies in memory once.
+CUSTOM_NAMES: Mapping[str, str] = _Names()
 
 #: The built-in fields of an item's state, in page order. Custom ones stand beside them as "fields.<key>".
 STATE_FIELDS: Mapping[str, StateField] = {

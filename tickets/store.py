@@ -20,7 +20,7 @@ from tickets.db import UtcDateTime, table_of, upsert
 from tickets.effects import SetField, StateEffect, apply
 from tickets.errors import ItemNotFound, StaleItem
 from tickets.events import Actor, ActorKind, Cause, Change, Event, EventKind, net
-from tickets.item import CUSTOM, FieldType, Item, ItemKind, StateField, clean_value
+from tickets.item import CUSTOM, CUSTOM_NAMES, FieldType, Item, ItemKind, StateField, clean_value
 from tickets.kinds import (
     FIRST_VALUES,
     JOB_STATUS,
@@ -195,7 +195,7 @@ def item_of(cells: Sequence[Any]) -> Item:
     named = zip(_STATE_COLUMNS, cells[_STATE : len(ITEM_COLUMNS)], strict=True)
     state: dict[str, JSON] = {name: value for name, value in named if value is not None}
     for key, value in custom.items():
-        state[CUSTOM + key] = value
+        state[CUSTOM_NAMES[key]] = value
     return Item(
         item_id,
         _KINDS[kind],

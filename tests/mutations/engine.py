@@ -524,8 +524,8 @@ MUTATIONS = (
     Mutation(
         "a text is searched for the phrases of the rows that are left",
         "rules/keywords.py",
-        "                    asked[at] |= one\n",
-        "                    pass\n",
+        "                asked[at] |= one\n",
+        "                pass\n",
         INDEX + "test_a_text_is_searched_for_the_rows_that_are_left_whichever_they_were_before",
     ),
     Mutation(
@@ -540,7 +540,14 @@ MUTATIONS = (
         "rules/scanning.py",
         "elif v and not v.isspace():",
         "elif v:",
-        INDEX + "test_a_text_of_nothing_but_spaces_is_asked_of_the_conditions",
+        INDEX + "test_a_text_of_nothing_but_spaces_is_asked_of_the_conditions[13]",
+    ),
+    Mutation(
+        "a text of nothing but spaces without a hit is none without keywords, of few rows",
+        "rules/scanning.py",
+        "and not {likely} and v and not v.isspace():",
+        "and not {likely} and v:",
+        INDEX + "test_a_text_of_nothing_but_spaces_is_asked_of_the_conditions[1]",
     ),
     Mutation(
         "a text of nothing but spaces is no text without keywords",

@@ -11,7 +11,9 @@ from rules.errors import UnknownField
 from rules.facts import Facts, Known, LookupKey, Missing, Unknown
 from rules.fields import FIELDS, all_fields, field, lookup_key, state_backed
 from tests.rules.desk import DESK, NOW, some_facts
-from tickets.item import STATE_FIELDS, FieldType
+from tickets import store
+from tickets.item import CUSTOM_NAMES, STATE_FIELDS, FieldType
+from tickets.values import from_iso
 
 
 def read(key: str, facts: Facts) -> Any:
@@ -164,3 +166,22 @@ def test_every_field_a_menu_offers_can_be_made_and_read() -> None:
     keys = [one.key for one in all_fields(DESK)]
     assert len(keys) == len(set(keys))
     assert {"ticket.fields.topic", "context.payments.duplicate", "erp.find_party.address.country"} <= set(keys)
+
+
+def test_a_custom_field_has_one_name_in_all_items_and_rules() -> None:
+    """Which is found without a look at its letters."""
+    place = field("ticket.fields.topic", DESK).place
+    assert place is not None
+    nothing = [None] * (len(store.ITEM_COLUMNS) - 7)
+    for _ in range(2):
+        key = "".join(["to", "pic"])
+        item = store.item_of([1, "ticket", from_iso(NOW), from_iso(NOW), 1, 0, {key: "refund"}, *nothing])
+        (name,) = item.state
+        assert name is place[1]
+
+
+def test_so_many_names_of_custom_fields_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = type(CUSTOM_NAMES)()
+    monkeypatch.setattr("tickets.item.MAX_NAMES_KEPT", 1)
+    assert [names["topic"], names["amount"], names["amount"]] == ["fields.topic", "fields.amount", "fields.amount"]
+    assert len(names) == 1

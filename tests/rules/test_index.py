@@ -185,9 +185,20 @@ def test_a_text_is_searched_for_the_rows_that_are_left_whichever_they_were_befor
     assert (len(found.searches) == 1) == (kept == 1 or kind is GroupKind.ANY)
 
 
-def test_a_text_of_nothing_but_spaces_is_asked_of_the_conditions() -> None:
-    index = indexed([[("ticket.subject", "contains_none", ["refund"])]])
-    assert index.straight(some_facts({"subject": "x"}))[0] == 1
+def test_many_keywords_of_few_rows_are_searched_for_all_at_once() -> None:
+    """A search for each set of rows would take as much memory as all of them together, as often."""
+    words = [f"word{at}" for at in range(400)]
+    index = indexed([[("ticket.subject", "contains_any", words)], [("ticket.subject", "contains_none", ["refund"])]])
+    assert next(part for part in index.parts if part.form is Form.TEXT).searches is None
+    for text, rows in (("a WORD399", [0, 1]), ("word7 refund", [0]), ("words", [1])):
+        assert left_by(index, some_facts({"subject": text})) == rows
+
+
+@pytest.mark.parametrize("rows", [1, parts.FEW_IN_TEXT + 1])
+def test_a_text_of_nothing_but_spaces_is_asked_of_the_conditions(rows: int) -> None:
+    index = indexed([[("ticket.subject", "contains_none", ["refund"])]] * rows)
+    assert index.straight(some_facts({"subject": "x"}))[0] == index.all_rows
+    assert index.straight(some_facts({"subject": "refund"}))[0] == 0
     with pytest.raises(Unfit):
         index.straight(some_facts({"subject": " "}))
 
