@@ -31,6 +31,7 @@ from web.context import now, services
 from web.errors import refuse
 from web.labels import Labels
 from web.names_store import names
+from web.refusals import said
 from web.used_by import uses
 
 pages = Blueprint("templates", __name__)
@@ -125,7 +126,7 @@ def problems_of(content: Mapping[str, Any], vocabulary: Vocabulary, extra: Colle
         for part in ("subject", "body"):
             found = text_problems(str(text.get(part, "")), vocabulary, extra)
             if found:
-                problems[f"{language}.{part}"] = " ".join(found)
+                problems[f"{language}.{part}"] = " ".join(said(one) for one in found)
     return problems
 
 

@@ -142,3 +142,23 @@ def test_looking_at_what_could_be_added_makes_no_draft(desk: Served, visit: Visi
     expect(page.get_by_role("button", name="Add a step")).to_be_visible()
     with desk.desk.services.db.read() as connection:
         assert rule_list.entry(connection, "A01").draft is None
+
+
+def test_who_goes_back_from_a_refusal_finds_what_they_typed(desk: Served, visit: Visit) -> None:
+    desk.desk.ticket("Broken lamp")
+    page = at_work(visit, "/tickets/1")
+    page.keyboard.press("z")
+    until = page.get_by_label("or until", exact=True)
+    until.fill("2020-01-01T09:30")
+    press(page, page.get_by_role("button", name="Snooze", exact=True))
+    expect(page.locator("main").get_by_role("alert")).to_have_text(
+        "A ticket sleeps until a time to come. Nothing was changed."
+    )
+    press(page, page.get_by_role("link", name="Go back"))
+    expect(until).to_be_focused()
+    expect(until).to_have_value("2020-01-01T09:30")
+    assert desk.desk.state(1)["status"] == "open"
+    # Once only: who comes later begins anew.
+    page.reload()
+    page.keyboard.press("z")
+    expect(until).to_have_value("")

@@ -714,6 +714,13 @@ MUTATIONS = (
         LINT + "test_a_cell_that_lets_something_through_covers_nothing",
     ),
     Mutation(
+        "a row is called never reached when no ticket is left for it",
+        "rules/reach.py",
+        "        if search.free_of(before, allowed) is None:",
+        "        if True:",
+        "tests/oracle/test_never_reached.py::test_a_row_that_is_called_never_reached_fires_for_no_ticket_there_can_be",
+    ),
+    Mutation(
         "that there are more findings is said",
         "rules/lint.py",
         '                found.append(Problem({"table": "rows"}, "lint_incomplete", message))\n',

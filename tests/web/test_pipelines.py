@@ -10,7 +10,7 @@ from sqlalchemy import update
 from tests.web.desk import Desk, let_in, send
 from tickets import store as items
 from tickets.kinds import Pipeline
-from tickets.tables import WorkItem
+from tickets.tables import User, WorkItem
 
 
 @pytest.fixture
@@ -80,3 +80,13 @@ def test_what_jobs_stand_in_is_not_removed_and_nonsense_makes_nothing(admin: Fla
     send(admin, "/stages/review", {"do": "remove"})
     assert stages(desk) == [("collect", False)]
     assert desk.state(1)["fields.stage"] == "collect"
+
+
+def test_each_button_of_a_stage_names_it_and_the_arrow_is_no_state_of_a_system(admin: FlaskClient, desk: Desk) -> None:
+    send(admin, "/pipelines", {"label": "Tax return", "stages": "Collect\r\nPrepare"})
+    with desk.services.db.write() as connection:
+        connection.execute(update(User).where(User.key == "root").values(language="pl"))
+    page = admin.get("/pipelines").get_data(as_text=True)
+    assert 'aria-label="Przesuń w górę: Prepare"' in page
+    assert "Działa" not in page
+    assert 'Usuń<span class="sr"> Prepare</span>' in page

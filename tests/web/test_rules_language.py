@@ -13,6 +13,7 @@ from sqlalchemy import update
 
 from rules import store as rule_list
 from rules.operators import OPERATORS, Looks
+from rules.store import EntryKind
 from rules.triggers import TRIGGERS
 from tests.rules.desk import DESK
 from tests.web.cells import cells, the_condition
@@ -246,3 +247,17 @@ def test_what_is_wrong_with_a_table_is_said_in_the_readers_language(
     assert second in page
     assert "There is no" not in page
     assert third in seen(text_of(manager.get("/rules/A02")))
+
+
+def test_what_is_wrong_with_a_template_is_said_in_the_readers_language(desk: Desk, manager: FlaskClient) -> None:
+    texts = {"en": {"subject": "We have it", "body": "Hello {{customer.nom}}, {{ticket.id"}}
+    with desk.services.db.write() as connection:
+        made = rule_list.create(
+            connection, EntryKind.TEMPLATE, "We have it", {"texts": texts}, author="ana", now=desk.clock.now()
+        )
+    assert "There is no placeholder 'customer.nom'." in seen(text_of(manager.get(f"/templates/{made}")))
+    reads(desk, "pl")
+    page = seen(text_of(manager.get(f"/templates/{made}")))
+    assert "nie ma 'customer.nom'" in page
+    assert "ale niezamknięte przez" in page
+    assert "There is no placeholder" not in page

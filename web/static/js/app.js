@@ -77,10 +77,19 @@ const groupOf = (button) => {
   return box ? { box: box.id, words: [...box.querySelectorAll("button")].map(wordsOf) } : null;
 };
 
+// What was typed into a form that is refused by a page of its own is there again when one goes back, as that page says.
+const REFUSED = "deskhand.refused";
+const TYPED_CHARS = 20_000;
+const TYPED = 'textarea, select, input:not([type=hidden], [type=password], [type=file], [type=checkbox], [type=radio])';
+const typedInto = (form) => {
+  const typed = [...form.elements].filter((one) => one.name && one.matches(TYPED)).map((one) => [one.name, one.value]);
+  return JSON.stringify(typed).length > TYPED_CHARS ? [] : typed;
+};
+
 function remember(form, button) {
   const active = document.activeElement;
   if (!active?.closest("main")) return;
-  const pressed = { at: Date.now(), from: location.pathname, to: new URL(form.getAttribute("action") || "", location.href).pathname, form: form.getAttribute("action"), name: button?.name, value: button?.value, words: button ? wordsOf(button) : "", field: active.id, group: groupOf(button), removed: Boolean(button?.matches(".danger") && !button.closest("[data-buttons]")), chosen: active.matches("select, input") && active.form === form ? active.name : "" };
+  const pressed = { at: Date.now(), typed: form.method === "post" ? typedInto(form) : [], from: location.pathname, to: new URL(form.getAttribute("action") || "", location.href).pathname, form: form.getAttribute("action"), name: button?.name, value: button?.value, words: button ? wordsOf(button) : "", field: active.id, group: groupOf(button), removed: Boolean(button?.matches(".danger") && !button.closest("[data-buttons]")), chosen: active.matches("select, input") && active.form === form ? active.name : "" };
   try { sessionStorage.setItem(PRESSED, JSON.stringify(pressed)); } catch { /* Without a store the page begins at its top, as ever. */ }
 }
 
@@ -92,6 +101,33 @@ function pressedBefore() {
   } catch { return null; }
 }
 
+function typedBefore() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(REFUSED));
+    sessionStorage.removeItem(REFUSED); // for the next page alone
+    return kept?.from === location.pathname ? kept : null;
+  } catch { return null; }
+}
+
+// Puts it back where it was typed; true when there was something.
+function typeAgain() {
+  const kept = typedBefore();
+  const form = kept && [...document.querySelectorAll("main form")].find((one) => one.getAttribute("action") === kept.form);
+  if (!form) return false;
+  let first = null;
+  for (const [name, value] of kept.typed) {
+    const field = [...form.elements].find((one) => one.name === name && one.matches(TYPED));
+    if (!field || field.value === value) continue;
+    field.value = value;
+    first ??= field;
+  }
+  if (!first) return false;
+  const fold = first.closest("details:not([open])");
+  if (fold) fold.open = true;
+  first.focus();
+  return true;
+}
+
 // What can have the focus in place of `one`: what folds it, when it is folded.
 function reachable(one) {
   const fold = one?.closest("details:not([open])");
@@ -101,6 +137,9 @@ function reachable(one) {
 
 function goOn() {
   const pressed = pressedBefore();
+  if (pressed?.typed?.length && document.querySelector(".err-page")) {
+    try { sessionStorage.setItem(REFUSED, JSON.stringify({ from: pressed.from, form: pressed.form, typed: pressed.typed })); } catch { /* Then it is typed again. */ }
+  } else if (typeAgain()) return;
   const refused = (performance.getEntriesByType("navigation")[0]?.responseStatus ?? 200) >= 400;
   const wrong = document.querySelector(refused ? "main [role=alert]" : "main .problems, main .notes .notice.bad") ?? (refused ? document.querySelector("main [aria-invalid=true]") : null);
   // A reader says what changes in such a box, not what a page came with.
@@ -159,7 +198,8 @@ document.addEventListener("click", (event) => {
   for (const box of boxes()) if (!box.contains(event.target)) box.open = false;
 });
 document.addEventListener("toggle", (event) => {
-  if (event.target.matches?.("details.edit[open]")) event.target.querySelector("select, input:not([type=hidden]), textarea")?.focus();
+  const within = document.activeElement !== event.target.querySelector?.("summary") && event.target.contains?.(document.activeElement);
+  if (!within && event.target.matches?.("details.edit[open]")) event.target.querySelector("select, input:not([type=hidden]), textarea")?.focus();
 }, true);
 
 // Keys: only outside of fields, never with a modifier.
