@@ -276,7 +276,7 @@ def test_an_event_that_ends_every_worker_is_set_aside_and_the_lane_goes_on(desk:
     work(desk)
     assert [status for _, status in events(desk)] == ["parked", "done"]
     with desk.db.read() as connection:
-        bell = connection.execute(select(Notification.user, Notification.text)).all()
+        bell = connection.execute(select(Notification.user, Notification.text).order_by(Notification.user)).all()
         error = connection.execute(select(EventRow.error).where(EventRow.status == "parked")).scalar_one()
     assert [row.user for row in bell] == ["ana", "root"]  # who edits rules, and so can handle it again
     assert "was cut off" in bell[0].text

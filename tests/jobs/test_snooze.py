@@ -86,7 +86,8 @@ def test_h11_a_ticket_that_waits_for_one_team_or_person_sleeps_on_when_somebody_
     say(desk, item_id, author, public=False, by=by)
     assert left(desk, item_id)[0] == ("waiting_team" if reason else "snoozed")
     with desk.db.read() as connection:
-        causes = connection.execute(select(History.cause).where(History.field == "status")).scalars()
+        when = select(History.cause).where(History.field == "status").order_by(History.id)
+        causes = connection.execute(when).scalars()
         assert [one["label"] for one in causes][1:] == ([f"Its snooze ended: {reason}"] if reason else [])
 
 
