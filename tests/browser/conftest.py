@@ -16,7 +16,7 @@ from redis import Redis
 from werkzeug.serving import make_server
 
 from tests.environment.databases import MakeDatabase
-from tests.environment.fixtures import PATIENCE_MS
+from tests.environment.patience import PATIENCE_MS
 from tests.environment.redis import RedisServer
 from tests.web.desk import PASSWORD, Desk, a_desk
 from web import create_app

@@ -19,6 +19,7 @@ from run_tool.testing import CHROMIUM_NAMES
 from tests.environment.absent import absent
 from tests.environment.databases import Kind, MakeDatabase, PostgresDatabases, SqliteDatabases, postgres_server
 from tests.environment.memory import home
+from tests.environment.patience import PATIENCE_MS
 from tests.environment.redis import RedisServer
 from tests.environment.routes import compile_addresses_once
 from tests.environment.sandbox import SandboxService
@@ -32,8 +33,6 @@ CHROMIUM_FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-domain-reliability"
 ).split()
-#: Longest anything may take to be so in a page, in milliseconds: a moment where the machine is ours alone.
-PATIENCE_MS = 60_000
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from rules import store as rule_list
 from tests.backoffice.servers import Person, a_person, an_amount
-from tests.environment.fixtures import PATIENCE_MS
+from tests.environment.patience import PATIENCE_MS
 from tests.trips.conftest import PASSWORD, Desk
 
 pytestmark = [pytest.mark.tryton, pytest.mark.localstripe, pytest.mark.postgres, pytest.mark.timeout(600)]
