@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -98,8 +99,10 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
 def head() -> str:
-    """The revision this version of the code wants."""
+    """The revision this version of the code wants. Looked up once: it is asked with every look whether all is well,
+    and Alembic reads every migration for it."""
     found = _scripts().get_current_head()
     assert found is not None
     return found
