@@ -88,7 +88,7 @@ CRM = {
             "map": {"id": "id", "name": "name", "tier": "tier"},
             "cache_s": 0,
             "stale_s": 0,
-            "timeout_s": 10,
+            "timeout_s": 30,
         }
     ]
 }
