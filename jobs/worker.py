@@ -42,7 +42,7 @@ WORKER_TTL_S = 30
 #: Seconds one wait for a hint lasts; then the worker looks for itself, whatever became of the hint.
 WAIT_S = 1
 #: Seconds until a Redis that does not answer counts as away, and until one that is asked whether it is back does.
-ANSWER_S = 1
+ANSWER_S = 0.5
 PROBE_S = 0.5
 #: Seconds from SIGTERM until the process ends, whatever it is doing; `./run` kills after 10.
 STOP_DEADLINE_S = 8
@@ -112,7 +112,7 @@ class HintWorker(SimpleWorker):
         return WAIT_S
 
     @property
-    def connection_timeout(self) -> int:
+    def connection_timeout(self) -> float:  # type: ignore[override]  # RQ compares it, and hands it to redis
         return WAIT_S + ANSWER_S
 
     def dequeue_job_and_maintain_ttl(
@@ -159,12 +159,14 @@ class HintWorker(SimpleWorker):
             raise StopRequested from error
 
     def _forget(self, job: Job) -> None:
-        """Redis was emptied under this job, which was done; RQ finds nothing to write its end into."""
+        """Redis was emptied under this job, which was done; RQ finds nothing to write its end into. What else it had
+        told is lost as well, so it is looked for at once."""
         log.warning("hint.forgotten", extra={"job": job.id})
         self.executions.clear()
         if not self.connection.hexists(job.key, "status"):
             # What its heartbeats wrote since: half a job, whose number RQ would refuse.
             self.connection.delete(job.key)
+        self.look_between()
         self.set_state(WorkerStatus.IDLE)
 
     def _finalize_failure(self, job: Job, queue: Queue, execution: Execution, exc_info: Any) -> None:

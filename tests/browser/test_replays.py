@@ -38,7 +38,7 @@ def test_a_replay_is_asked_for_followed_and_read(served: Served, visit: Visit) -
     expect(box).to_be_checked()
     page.get_by_role("button", name="Start the replay").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#replay > p[role=status]")).to_contain_text("0 of 2 tickets are played")
+    expect(page.locator("#replay > p[data-say-at]")).to_contain_text("0 of 2 tickets are played")
     page.get_by_role("button", name="Stop").focus()
     replays.carry_on(desk.services, budget_s=0)
     # The page asks again by itself until the replay has ended, and takes nobody's place in it away.
