@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rq.timeouts import JobTimeoutException
-from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, not_, or_, select, update
 
 from connectors.channels.smtp import TIMEOUT_S, MailNotTaken, MailRefused, MailServer, send
 from jobs.bounces import BOUNCED, goes_nowhere, held, well
@@ -29,7 +29,7 @@ from jobs.changes import (
     send_change,
     tell_failure,
 )
-from jobs.claims import claim
+from jobs.claims import MOST_CUT_OFF, claim, suspected, times_cut_off
 from jobs.intake import AWAY
 from jobs.leaving import queue_message
 from jobs.letters import (
@@ -195,14 +195,18 @@ def sendable(services: Services) -> tuple[ColumnElement[bool], ...]:
 
 
 def _claim(services: Services, token: str) -> list[AnyRow]:
+    return _take(services, token, 1, suspected(OutboxRow)) or _take(services, token, CLAIM, not_(suspected(OutboxRow)))
+
+
+def _take(services: Services, token: str, limit: int, which: ColumnElement[bool]) -> list[AnyRow]:
     return claim(
         services.db,
         OutboxRow,
         token=token,
         now=services.clock.now(),
         lease_s=services.settings.outbox_lease_s,
-        limit=CLAIM,
-        values={"tries": OutboxRow.tries + 1},
+        limit=limit,
+        values={"tries": OutboxRow.tries + 1, "cut_off": times_cut_off(OutboxRow)},
         returning=(
             OutboxRow.id,
             OutboxRow.key,
@@ -213,8 +217,9 @@ def _claim(services: Services, token: str) -> list[AnyRow]:
             OutboxRow.item_id,
             OutboxRow.due_at,
             OutboxRow.created_at,
+            OutboxRow.cut_off,
         ),
-        only=sendable(services),
+        only=(*sendable(services), which),
     )
 
 
@@ -243,6 +248,10 @@ def _give_back(services: Services, row: AnyRow, token: str) -> None:
 
 def _deliver(services: Services, row: AnyRow, token: str) -> int:
     """Do one delivery and note what came of it; 1 when something was sent or published."""
+    if row.cut_off >= MOST_CUT_OFF:
+        status = "unclear" if begun(row) else "failed"
+        _give_up(services, row, token, status, f"the worker that sent it was cut off {row.cut_off} times")
+        return 0
     # What waits for a window is as old as its window makes it; so are tries, which begin when it opens. A change that
     # may have been sent is not simply too old: what became of it is found out, or asked.
     if begun(row):

@@ -172,6 +172,7 @@ class OutboxRow(Base):
     lease_until: Mapped[datetime | None]
     token: Mapped[str | None] = mapped_column(String(32))
     tries: Mapped[int]
+    cut_off: Mapped[int] = mapped_column(default=0, server_default="0")  # as with a lookup
     last_error: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]

@@ -16,8 +16,10 @@ from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy import insert, select, update
 
 from jobs import outbox
+from jobs.claims import MOST_CUT_OFF
 from jobs.doctor import State, examine
 from jobs.intake import Outcome, ingest, reply_address
+from jobs.lanes import SUSPECT
 from jobs.outbox import OLDEST_H, RECIPIENT_PER_HOUR, TICKET_PER_HOUR, TRIES, deliver, undelivered
 from jobs.services import Services
 from jobs.tables import OutboxRow
@@ -231,6 +233,50 @@ def test_a_mail_that_cannot_be_written_does_not_hold_up_the_others(desk: Service
     good = a_reply(desk, a_ticket(desk.db, email="other@example.com").item_id)
     assert deliver(desk) == 1
     assert (row_of(desk, broken).status, row_of(desk, good).status) == ("failed", "sent")
+
+
+def test_a_mail_that_ends_every_worker_is_given_up_and_one_that_shared_its_worker_leaves(
+    desk: Services, sink: MailSink
+) -> None:
+    """Too large for the memory of its worker, say. Nobody comes back to tell, and the oldest is taken first each time:
+    what stands behind it must not be lost with it."""
+    tickets = [a_ticket(desk.db).item_id, a_ticket(desk.db, email="other@example.com").item_id]
+    messages = []
+    for one in tickets:
+        messages.append(a_reply(desk, one))
+        clock_of(desk).forward(seconds=1)
+    taken = []
+    for _ in range(MOST_CUT_OFF):
+        taken.append(sorted(row.item_id for row in outbox._claim(desk, "dead")))
+        clock_of(desk).forward(minutes=10)
+    assert taken == [tickets] * SUSPECT + [tickets[:1]] * (MOST_CUT_OFF - SUSPECT)
+    assert sink.taken == []
+    assert deliver(desk) == 1
+    guilty, other = (row_of(desk, one) for one in messages)
+    assert (guilty.status, other.status) == ("failed", "sent")
+    assert guilty.last_error == f"the worker that sent it was cut off {MOST_CUT_OFF} times"
+    assert sink.ids() == [f"<t{tickets[1]}.m{messages[1]}@shop.example>"]
+    assert [user for user, _ in bells(desk)] == ["ana"]
+
+
+def test_a_few_deaths_of_workers_give_up_no_mail_and_those_before_a_try_that_failed_do_not_count(
+    desk: Services, sink: MailSink
+) -> None:
+    message = a_reply(desk, a_ticket(desk.db).item_id)
+
+    def cut_off(times: int) -> None:
+        for _ in range(times):
+            assert len(outbox._claim(desk, "dead")) == 1
+            clock_of(desk).forward(minutes=10)
+
+    cut_off(MOST_CUT_OFF - 1)
+    sink.answer = lambda _mail: "451 come back later"
+    assert deliver(desk) == 0
+    clock_of(desk).forward(hours=2)
+    cut_off(SUSPECT)
+    sink.answer = lambda _mail: TAKEN
+    assert deliver(desk) == 1
+    assert row_of(desk, message).status == "sent"
 
 
 def test_automatic_mails_beyond_the_cap_are_held_back_on_record_and_a_persons_reply_is_not(

@@ -11,6 +11,7 @@ LOOKUPS = "tests/jobs/test_enrichment.py::"
 RUNS = "tests/jobs/test_runs.py::"
 FAULTS = "tests/jobs/test_fault_points.py::"
 CUT_OFF = "tests/jobs/test_cut_off.py::"
+OUTBOX = "tests/jobs/test_outbox.py::"
 QUEUES = "tests/jobs/test_queues.py::"
 LISTENING = "tests/jobs/test_listening.py::"
 STORE = "tests/tickets/test_store.py::"
@@ -111,6 +112,27 @@ MUTATIONS = (
         "if row.cut_off >= MOST_CUT_OFF:",
         "if False:",
         CUT_OFF + "test_a_lookup_that_ends_every_worker_is_given_up_and_one_that_shared_its_worker_is_asked[sqlite]",
+    ),
+    Mutation(
+        "a delivery that ends its workers is given up",
+        "jobs/outbox.py",
+        "if row.cut_off >= MOST_CUT_OFF:",
+        "if False:",
+        OUTBOX + "test_a_mail_that_ends_every_worker_is_given_up_and_one_that_shared_its_worker_leaves",
+    ),
+    Mutation(
+        "a change that ends its workers may have been made",
+        "jobs/outbox.py",
+        'status = "unclear" if begun(row) else "failed"',
+        'status = "failed"',
+        "tests/rows/test_changes.py::test_a_change_that_ends_every_worker_is_not_said_to_be_undone_once_it_was_begun",
+    ),
+    Mutation(
+        "a delivery that ends its workers is taken alone",
+        "jobs/outbox.py",
+        "_take(services, token, 1, suspected(OutboxRow)) or ",
+        "",
+        OUTBOX + "test_a_mail_that_ends_every_worker_is_given_up_and_one_that_shared_its_worker_leaves",
     ),
     Mutation(
         "only who still holds what is over was cut off",

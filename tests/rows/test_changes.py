@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from connectors import store as connections
 from connectors.store import CallTable, RecordTable
 from jobs import enrichment
+from jobs.claims import MOST_CUT_OFF
 from jobs.erasure import erase
 from jobs.preview import preview
-from jobs.tables import DecisionRow
+from jobs.tables import DecisionRow, OutboxRow
 from rules import store as rule_list
 from tests.connectors.upstream import Reply, Serve, as_json
 from tests.rows.changes import NOTE, Crm, cards, connect, kept, noting
@@ -170,6 +171,23 @@ def test_a_lost_answer_of_a_system_that_keeps_no_keys_sets_it_aside_for_a_person
     assert who == "max"
     assert text.startswith("A change in a connected system may have been made, or not; please look: Our CRM")
     assert cards(desk, ticket)["crm_add_note"][1] == reason
+
+
+@pytest.mark.parametrize(("begun", "status"), [(True, "unclear"), (False, "failed")])
+def test_a_change_that_ends_every_worker_is_not_said_to_be_undone_once_it_was_begun(
+    open_mail_desk: MailDesk, crm: Crm, begun: bool, status: str
+) -> None:
+    desk = open_mail_desk
+    desk.desk.publish(noting())
+    desk.desk.ticket()
+    desk.desk.work()
+    with desk.services.db.write() as connection:
+        payload = connection.execute(select(OutboxRow.payload)).scalar_one()
+        held = {"token": "dead", "cut_off": MOST_CUT_OFF - 1, "payload": {**payload, "begun": begun}}
+        connection.execute(update(OutboxRow).values(**held))
+    desk.deliver()
+    assert desk.outbox() == [("change", status, f"the worker that sent it was cut off {MOST_CUT_OFF} times")]
+    assert crm.asked == []
 
 
 def test_what_never_arrived_is_tried_again_even_without_keys(open_mail_desk: MailDesk, careless: Crm) -> None:
