@@ -37,7 +37,7 @@ from connectors.errors import (
 from connectors.http import Deadline, Exchange, Http, Resolve, Way, system_resolve
 from connectors.secrets import Scrubber, SecretBox
 from connectors.store import ConnectionInfo, StoredRecord
-from connectors.system import NONE_CACHE_S, Call, Operation, Result, System, check_args, only
+from connectors.system import NONE_CACHE_S, Call, Operation, Result, System, check_args, fingerprint, only
 from connectors.traffic import ConnectionTokens, Traffic
 from tickets.db import Database
 from tickets.values import JSON, json_problem, utc_now
@@ -187,7 +187,7 @@ class Gateway:
         if refused is not None:
             self._audit(connection, operation, asked.kind, cause, {}, "", refused, "", 0, Exchange())
             raise refused
-        inputs_hash = hashlib.sha256(json.dumps(clean, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        inputs_hash = fingerprint(clean)
         if asked.kind == "write":
             told = hashlib.sha256(idempotency_key.encode()).hexdigest()
             key = f"{loaded.key}:{operation}:write:{told}"

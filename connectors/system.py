@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
@@ -245,7 +246,22 @@ _EMAIL = re.compile(r"[^\s@<>\"(),;:\\]{1,64}@[^\s@<>\"(),;:\\%*_]{1,255}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def check_args(operation: Operation, args: Mapping[str, JSON]) -> dict[str, JSON]:
+class Takes(Protocol):
+    """What has inputs: an `Operation`, or what is told of one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def inputs(self) -> tuple[Input, ...]: ...
+
+
+def fingerprint(clean: Mapping[str, JSON]) -> str:
+    """What stored answers and calls know these inputs by, as `check_args` returned them."""
+    return hashlib.sha256(json.dumps(clean, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def check_args(operation: Takes, args: Mapping[str, JSON]) -> dict[str, JSON]:
     """The inputs in the one form the operation takes. Raises `BadRequest` that names every problem."""
     problems: list[str] = []
     known = {one.name for one in operation.inputs}

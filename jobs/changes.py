@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select, update
 from connectors import store as connections
 from connectors.errors import ConnectorError, Retryable, UnknownConnection
 from connectors.gateway import Record
+from jobs.forgetting import Question, forget_late
 from jobs.queues import Work
 from jobs.rechecking import row_says_no
 from jobs.services import Services
@@ -177,6 +178,10 @@ def _done(services: Services, row: AnyRow, token: str, record: Record, cause: Ca
         )
         if not kept:
             log.warning("change.fenced", extra={"outbox": row.id})
+            if connection.execute(select(OutboxRow.id).where(OutboxRow.id == row.id)).first() is None:
+                # Gone while it was sent: whom it was about was erased.
+                asked = Question(row.recipient, str(row.payload["operation"]), row.payload["args"])
+                forget_late(connection, (asked,), outbox=row.id, item=row.item_id)
             return False
         _card(connection, row, item, now, title=_title(connection, row), data=record)
     services.queues.hint(Work.DRAIN)

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, not_, select, update
 from connectors.errors import Ambiguous, ConnectorError, RateLimited, Retryable
 from jobs import lanes
 from jobs.claims import MOST_CUT_OFF, claim, suspected, times_cut_off
+from jobs.forgetting import ERASED_KEY, Question, forget_late
 from jobs.intake import AWAY
 from jobs.queues import Work
 from jobs.second_looks import decide_again
@@ -167,6 +168,9 @@ def _store(services: Services, row: AnyRow, token: str, answer: Answered) -> Non
         )
         if kept.rowcount != 1:
             log.warning("lookup.fenced", extra={"lookup": row.id, "item": row.item_id})
+            if _erased(connection, row):
+                asked = Question(row.connection, row.operation, row.args)
+                forget_late(connection, (asked,), lookup=row.id, item=row.item_id)
             return
         log.info("lookup.answered", extra={"lookup": row.id, "item": row.item_id, "state": answer.state})
         lanes.wake(connection, item.id, now)
@@ -186,6 +190,12 @@ def _store(services: Services, row: AnyRow, token: str, answer: Answered) -> Non
         )
         if answer.state in ("known", "missing"):
             _late(connection, item.id, row, written.seq, now)
+
+
+def _erased(connection: Connection, row: AnyRow) -> bool:
+    """Whether the person it asked about was erased while it asked."""
+    key = connection.execute(select(LookupRow.args_key).where(LookupRow.id == row.id)).scalar_one_or_none()
+    return key is None or key.startswith(ERASED_KEY)
 
 
 def _card(services: Services, row: AnyRow, answer: Answered, cause: Cause, now: datetime) -> NewContext:

@@ -6,7 +6,6 @@ answer. On other people's tickets only the person's own messages are.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
@@ -21,6 +20,7 @@ from sqlalchemy import Connection, Text, cast, delete, func, or_, select, update
 from connectors.store import CallTable, RecordTable
 from jobs.bounces import FIELD as MAIL
 from jobs.forecast import FIELD as COMING
+from jobs.forgetting import ERASED_KEY, Question, asked_by_run, forget, prints
 from jobs.services import Services
 from jobs.tables import (
     DecisionRow,
@@ -323,16 +323,18 @@ def _work(connection: Connection, items: Sequence[int], done: Erased) -> None:
 
 def _asked_outside(connection: Connection, items: Sequence[int], addresses: Sequence[str], done: Erased) -> None:
     """What connected systems were asked about them and said: lookups, stored answers, the list of calls."""
-    digests: set[str] = set()
+    asked: list[Question] = []
+    hashes: set[str] = set()
     for some in _chunks(items):
-        for row in connection.execute(select(LookupRow.id, LookupRow.args).where(LookupRow.item_id.in_(some))).all():
-            digests.add(_digest(row.args))
+        lookups = select(LookupRow.id, LookupRow.connection, LookupRow.operation, LookupRow.args)
+        for row in connection.execute(lookups.where(LookupRow.item_id.in_(some))).all():
+            asked.append(Question(row.connection, row.operation, row.args))
             connection.execute(
                 update(LookupRow)
                 .where(LookupRow.id == row.id)
                 .values(
                     args={},
-                    args_key=f"erased-{row.id}",
+                    args_key=f"{ERASED_KEY}{row.id}",
                     answer={"data": None, "candidates": []},
                     state="failed",
                     reason="The person was erased",
@@ -342,26 +344,24 @@ def _asked_outside(connection: Connection, items: Sequence[int], addresses: Sequ
                 )
             )
             done.count("lookups", 1)
-        for outcome in connection.execute(select(RunRow.outcome).where(RunRow.item_id.in_(some))).scalars():
-            digests.update(_digest(one.get("args") or {}) for one in outcome.get("calls", ()))
-        changes = select(OutboxRow.payload).where(OutboxRow.item_id.in_(some), OutboxRow.kind == "change")
-        digests.update(_digest(payload.get("args") or {}) for payload in connection.execute(changes).scalars())
-    digests.discard(_digest({}))  # a question without inputs is about nobody
-    for hashes in _chunks(sorted(digests)):
-        records = delete(RecordTable).where(RecordTable.inputs_hash.in_(hashes))
-        calls = delete(CallTable).where(CallTable.inputs_hash.in_(hashes))
-        done.count("answers", connection.execute(records).rowcount)
-        done.count("calls", connection.execute(calls).rowcount)
+        runs = select(RunRow.id, RunRow.outcome, RunRow.finished_at).where(RunRow.item_id.in_(some))
+        for run in connection.execute(runs).all():
+            for call in run.outcome.get("calls", ()):
+                asked.append(Question(call.get("connection", ""), call.get("operation", ""), call.get("args") or {}))
+            if run.finished_at is None:
+                hashes |= asked_by_run(connection, run.id)
+        leaving = select(OutboxRow.recipient, OutboxRow.payload).where(OutboxRow.item_id.in_(some))
+        for change in connection.execute(leaving.where(OutboxRow.kind == "change")).all():
+            payload = change.payload
+            asked.append(Question(change.recipient, str(payload.get("operation")), payload.get("args") or {}))
+    answers, calls = forget(connection, hashes | prints(connection, asked))
+    done.count("answers", answers)
+    done.count("calls", calls)
     for address in addresses:
         for what, told in (("answers", RecordTable.data), ("calls", CallTable.inputs), ("calls", CallTable.error)):
             model = told.class_
             said = func.lower(cast(told, Text)).contains(address, autoescape=True)
             done.count(what, connection.execute(delete(model).where(said)).rowcount)
-
-
-def _digest(args: Mapping[str, Any]) -> str:
-    """The gateway's own name of a question's inputs."""
-    return hashlib.sha256(json.dumps(args, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _api_answers(connection: Connection, items: set[int], done: Erased) -> None:

@@ -15,12 +15,13 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, not_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, not_, select, update
 
 from connectors.errors import Ambiguous, BadRequest, ConnectorError, NotGranted, Retryable, UnknownOperation
 from connectors.system import InputType
 from jobs.claims import MOST_CUT_OFF, claim, suspected, times_cut_off
 from jobs.facts import gather, history
+from jobs.forgetting import Question, forget_late
 from jobs.intake import AWAY
 from jobs.lanes import SUSPECT
 from jobs.live import Desk
@@ -405,6 +406,9 @@ def _finish(services: Services, row: AnyRow, token: str, outcome: Outcome) -> No
         kept = connection.execute(update(RunRow).where(RunRow.id == row.id, RunRow.token == token).values(**values))
         if kept.rowcount != 1:
             log.warning("run.fenced", extra=_ids(row))
+            if _erased(connection, row):
+                asked = [Question(one.connection, one.operation, one.args) for one in outcome.calls]
+                forget_late(connection, asked, **_ids(row))
             return
         log.info("run.ended", extra={**_ids(row), "status": values["status"], "attempt": row.attempt})
         if retry_at is not None:
@@ -427,6 +431,12 @@ def _finish(services: Services, row: AnyRow, token: str, outcome: Outcome) -> No
                 },
             ),
         )
+
+
+def _erased(connection: Connection, row: AnyRow) -> bool:
+    """Whether the person it was about was erased while it ran: who calls a run off leaves a word."""
+    found = connection.execute(select(RunRow.status, RunRow.outcome).where(RunRow.id == row.id)).one_or_none()
+    return found is None or (found.status == "cancelled" and not found.outcome)
 
 
 def _again(row: AnyRow, outcome: Outcome, now: datetime) -> tuple[datetime, Mapping[str, int]] | None:

@@ -19,6 +19,7 @@ TWINS = "tests/jobs/test_twins.py::"
 CARDS = "tests/jobs/test_context_updated.py::"
 
 ERASURE = "tests/jobs/test_erasure_everywhere.py::"
+MEANWHILE = "tests/jobs/test_erasure_meanwhile.py::"
 
 MUTATIONS = (
     Mutation(
@@ -63,6 +64,41 @@ MUTATIONS = (
         "values(due_at=now, lease_until=None, token=None))",
         "values(due_at=now))",
         ERASURE + "test_a_worker_that_has_read_an_erased_ticket_writes_nothing_of_it_down",
+    ),
+    Mutation(
+        "an answer about who was erased meanwhile is not kept",
+        "jobs/enrichment.py",
+        "            if _erased(connection, row):\n",
+        "            if False:\n",
+        MEANWHILE + "test_an_answer_that_comes_when_its_customer_was_erased_is_not_kept",
+    ),
+    Mutation(
+        "what a script was told of who was erased meanwhile is not kept",
+        "jobs/runs.py",
+        "            if _erased(connection, row):\n",
+        "            if False:\n",
+        MEANWHILE + "test_what_a_script_was_told_of_a_customer_who_was_erased_meanwhile_is_not_kept",
+    ),
+    Mutation(
+        "only what is erased is forgotten with its run",
+        "jobs/runs.py",
+        'return found is None or (found.status == "cancelled" and not found.outcome)',
+        'return found is None or found.status == "cancelled"',
+        MEANWHILE + "test_a_call_of_a_run_that_is_called_off_stays_in_the_list_of_calls",
+    ),
+    Mutation(
+        "what a run has asked so far is erased",
+        "jobs/erasure.py",
+        "                hashes |= asked_by_run(connection, run.id)\n",
+        "                asked_by_run(connection, run.id)\n",
+        MEANWHILE + "test_what_a_run_has_asked_before_its_customer_is_erased_goes_at_once[sqlite-True]",
+    ),
+    Mutation(
+        "answers are found by inputs in the form that was sent",
+        "jobs/forgetting.py",
+        "found.add(fingerprint(check_args(operation, one.args)))",
+        "check_args(operation, one.args)",
+        MEANWHILE + "test_what_a_run_has_asked_before_its_customer_is_erased_goes_at_once[sqlite-False]",
     ),
     Mutation(
         "what an event that waits holds back is erased",

@@ -15,7 +15,7 @@ from jobs.erasure import erase
 from jobs.preview import preview
 from jobs.tables import DecisionRow, OutboxRow
 from rules import store as rule_list
-from tests.connectors.upstream import Reply, Serve, as_json
+from tests.connectors.upstream import Asked, Reply, Serve, as_json
 from tests.rows.changes import NOTE, Crm, cards, connect, kept, noting
 from tests.rows.maildesk import MailDesk
 from tests.web.desk import send
@@ -427,3 +427,27 @@ def test_a_change_of_one_who_was_erased_is_not_sent_and_not_kept(open_mail_desk:
     with desk.services.db.read() as connection:
         assert connection.execute(select(RecordTable.id)).all() == []
         assert connection.execute(select(CallTable.id)).all() == []
+
+
+def test_a_change_whose_customer_is_erased_while_it_is_sent_leaves_no_answer(
+    open_mail_desk: MailDesk, serve: Serve
+) -> None:
+    desk, crm = open_mail_desk, Crm()
+    people_left: list[int] = []
+
+    def slow(asked: Asked) -> Reply:
+        for person in people_left:
+            erase(desk.services, person, by="a test")
+        return crm(asked)
+
+    connect(desk, serve(slow))
+    desk.desk.publish(noting())
+    desk.desk.ticket()
+    desk.desk.work()
+    with desk.services.db.read() as connection:
+        people_left += [one for one in connection.execute(select(WorkItem.customer)).scalars() if one]
+    desk.deliver()
+    assert len(crm.done) == 1
+    with desk.services.db.read() as connection:
+        left = [connection.execute(select(table.id)).all() for table in (RecordTable, CallTable, OutboxRow)]
+    assert left == [[], [], []]
