@@ -7,6 +7,7 @@ letter or digit itself, and so "refund" is not in "refunded" but "c++" is in "c+
 from __future__ import annotations
 
 import functools
+import re
 import unicodedata
 
 #: How many folded texts are kept, long ones (messages) and short ones (tags): one decision looks at each often.
@@ -45,14 +46,30 @@ def has_keyword(folded: str, keyword: str) -> bool:
     """Whether folded text contains a folded keyword, with a word edge where the keyword has a letter or digit."""
     left, right = keyword[0].isalnum(), keyword[-1].isalnum()
     at = folded.find(keyword)
-    while at >= 0:
+    for _ in range(MOST_LOOKS):
+        if at < 0:
+            return False
         end = at + len(keyword)
         if not (left and at > 0 and folded[at - 1].isalnum()) and not (
             right and end < len(folded) and folded[end].isalnum()
         ):
             return True
         at = folded.find(keyword, at + 1)
-    return False
+    # Where it stands nearly everywhere but nowhere as a word, looking at each place takes its length each time. With
+    # all edges written out one search is enough.
+    return at >= 0 and _with_edges(keyword) in _with_edges(folded)
+
+
+#: At how many places a keyword is looked at before the edges of the text are written out.
+MOST_LOOKS = 50
+#: What `str.isalnum` says yes to: all that is a word for `re`, but for "_".
+_WORD = re.compile(r"[^\W_]+")
+
+
+@functools.lru_cache(maxsize=FOLDED_LONG_TEXTS)
+def _with_edges(folded: str) -> str:
+    # Folded text has no line breaks of its own.
+    return _WORD.sub("\n\\g<0>\n", folded)
 
 
 #: As `_UNDECOMPOSED`, for text that keeps its case.

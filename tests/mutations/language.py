@@ -132,6 +132,13 @@ MUTATIONS = (
         OPERATORS + "test_a_word_edge_is_needed_only_where_the_keyword_has_a_letter_or_digit",
     ),
     Mutation(
+        "a keyword's edges in a text that repeats it",
+        "rules/folding.py",
+        '_WORD.sub("\\n\\\\g<0>\\n", folded)',
+        "folded",
+        "tests/rules/test_keywords.py::test_a_keyword_is_found_behind_any_number_of_places_where_it_is_no_word",
+    ),
+    Mutation(
         "a value of the wrong sort is an error, not a no",
         "rules/operands.py",
         '    raise ConditionFailed(f"{quoted(value)} is not a list")',

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.folding import fold, has_keyword
+from rules.folding import MOST_LOOKS, fold, has_keyword
 from rules.forms import Unfit
 from rules.keywords import Keywords
 from tests.environment.selection import examples
@@ -86,3 +86,21 @@ def test_many_keywords_are_found_as_few_are() -> None:
     found, brings = finding(words, [])
     assert found.there("a word7, word3999 and word40001") == {"word7", "word3999"}
     assert found.bits(lambda brought: brought, 0)("word7") == brings["word7"]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "alike", "there", "not_there"),
+    [
+        ("refund", "xrefund refunds ", "refund", "1refund"),
+        ("ab ab a", "ab ", "ab ab a.", "ab ab2"),  # stands there at every second word, and ends inside the next one
+        ("$go", "$gone $góx $go2 ", "x$go", "$ go"),
+        ("c++", "xc++ ", "c++17", "éc++"),
+        ("_a_", "_b_ ", "1_a_1", "_A-"),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 3, MOST_LOOKS + 5])
+def test_a_keyword_is_found_behind_any_number_of_places_where_it_is_no_word(
+    keyword: str, alike: str, there: str, not_there: str, before: int
+) -> None:
+    assert has_keyword(fold(alike * before + there), fold(keyword))
+    assert not has_keyword(fold(alike * before + not_there), fold(keyword))

@@ -247,6 +247,17 @@ def test_keywords_take_time_in_proportion_to_the_text(key: str, operand: list[st
     assert in_proportion(find, 100_000, 1_000_000, most=40)
 
 
+@pytest.mark.parametrize("word", ["a", "ab"])
+def test_a_long_keyword_takes_no_longer_than_a_short_one_that_is_nowhere_a_word(word: str) -> None:
+    """A hundred times as long a keyword once took a hundred times as long on a text that repeats it."""
+    text = word * (400_000 // len(word))
+
+    def find(length: int) -> None:
+        assert has_keyword(text, word * (length // len(word))) is False
+
+    assert in_proportion(find, 20, 2_000, most=20)
+
+
 def test_a_pattern_takes_time_in_proportion_to_the_text() -> None:
     test = OPERATORS["matches"].test(L, r"(a|aa)+(b+)+$")
 
