@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, or_, select, update
 
 from jobs.lanes import LEASES_AHEAD, SUSPECT
 from tickets.db import Database
-from tickets.store import AnyRow
+from tickets.prepared import AnyRow, Prepared
 
 #: How often in a row workers were cut off with a row in hand, most of them with nothing else, until it is given up.
 MOST_CUT_OFF = SUSPECT + 3
@@ -52,10 +53,14 @@ def claim(
 ) -> list[AnyRow]:
     """Take up to `limit` due rows nobody holds, the longest due first, writing `values` on them."""
     ahead = now + timedelta(seconds=lease_s * LEASES_AHEAD)
-    free = or_(table.lease_until.is_(None), table.lease_until < now, table.lease_until > ahead)
-    due = select(table.id).where(table.due_at <= now, free, *only).order_by(table.due_at).limit(limit)
     if db.is_sqlite:
-        # A look first: taking SQLite's write lock to find nothing would make writers wait for idle workers.
+        # A look first: taking SQLite's write lock to find nothing would make writers wait for idle workers. Most looks
+        # are at a table in which nothing at all is due, and that is asked by a statement which is ready.
+        with db.read() as connection:
+            if _look(table).one_or_none(connection, {"now": now, "ahead": ahead}) is None:
+                return []
+    due = select(table.id).where(*_due(table, now, ahead), *only).order_by(table.due_at).limit(limit)
+    if db.is_sqlite:
         with db.read() as connection:
             if connection.execute(due.limit(1)).first() is None:
                 return []
@@ -70,3 +75,13 @@ def claim(
                 .returning(*returning)
             )
         )
+
+
+def _due(table: Any, now: Any, ahead: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    free = or_(table.lease_until.is_(None), table.lease_until < now, table.lease_until > ahead)
+    return table.due_at <= now, free
+
+
+@cache
+def _look(table: Any) -> Prepared:
+    return Prepared(select(table.id).where(*_due(table, bindparam("now"), bindparam("ahead"))).limit(1))

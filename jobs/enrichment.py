@@ -72,8 +72,26 @@ def enrich(services: Services) -> int:
         services.queues.hint(Work.DRAIN)
 
 
+_SUSPECTED = suspected(LookupRow)
+_NOT_SUSPECTED = not_(_SUSPECTED)
+_TAKING = {"tries": LookupRow.tries + 1, "cut_off": times_cut_off(LookupRow)}
+_TAKEN = (
+    LookupRow.id,
+    LookupRow.item_id,
+    LookupRow.connection,
+    LookupRow.operation,
+    LookupRow.args,
+    LookupRow.state,
+    LookupRow.reason,
+    LookupRow.tries,
+    LookupRow.cut_off,
+    LookupRow.root_id,
+    LookupRow.depth,
+)
+
+
 def _claim(services: Services, token: str) -> list[AnyRow]:
-    return _take(services, token, 1, suspected(LookupRow)) or _take(services, token, CLAIM, not_(suspected(LookupRow)))
+    return _take(services, token, 1, _SUSPECTED) or _take(services, token, CLAIM, _NOT_SUSPECTED)
 
 
 def _take(services: Services, token: str, limit: int, which: ColumnElement[bool]) -> list[AnyRow]:
@@ -84,20 +102,8 @@ def _take(services: Services, token: str, limit: int, which: ColumnElement[bool]
         now=services.clock.now(),
         lease_s=services.settings.lookup_deadline_s + LEASE_EXTRA_S,
         limit=limit,
-        values={"tries": LookupRow.tries + 1, "cut_off": times_cut_off(LookupRow)},
-        returning=(
-            LookupRow.id,
-            LookupRow.item_id,
-            LookupRow.connection,
-            LookupRow.operation,
-            LookupRow.args,
-            LookupRow.state,
-            LookupRow.reason,
-            LookupRow.tries,
-            LookupRow.cut_off,
-            LookupRow.root_id,
-            LookupRow.depth,
-        ),
+        values=_TAKING,
+        returning=_TAKEN,
         only=(which,),
     )
 

@@ -284,9 +284,28 @@ def run_due(services: Services) -> int:
                 services.queues.hint(Work.DRAIN)
 
 
+_SUSPECTED = suspected(RunRow)
+_NOT_SUSPECTED = not_(_SUSPECTED)
+_TAKING = {"status": "running", "attempt": RunRow.attempt + 1, "cut_off": times_cut_off(RunRow)}
+_TAKEN = (
+    RunRow.id,
+    RunRow.item_id,
+    RunRow.event_id,
+    RunRow.script,
+    RunRow.version,
+    RunRow.params,
+    RunRow.root_id,
+    RunRow.depth,
+    RunRow.attempt,
+    RunRow.cut_off,
+    RunRow.created_at,
+    RunRow.outcome[TRIED].as_json().label(TRIED),
+)
+
+
 def _claim(services: Services, token: str, free: int) -> list[AnyRow]:
-    suspect = _take(services, token, 1, suspected(RunRow)) if free == RUNS_AT_ONCE else []
-    return suspect or _take(services, token, free, not_(suspected(RunRow)))
+    suspect = _take(services, token, 1, _SUSPECTED) if free == RUNS_AT_ONCE else []
+    return suspect or _take(services, token, free, _NOT_SUSPECTED)
 
 
 def _take(services: Services, token: str, limit: int, which: ColumnElement[bool]) -> list[AnyRow]:
@@ -298,26 +317,8 @@ def _take(services: Services, token: str, limit: int, which: ColumnElement[bool]
         now=now,
         lease_s=services.settings.run_lease_s,
         limit=limit,
-        values={
-            "status": "running",
-            "attempt": RunRow.attempt + 1,
-            "started_at": now,
-            "cut_off": times_cut_off(RunRow),
-        },
-        returning=(
-            RunRow.id,
-            RunRow.item_id,
-            RunRow.event_id,
-            RunRow.script,
-            RunRow.version,
-            RunRow.params,
-            RunRow.root_id,
-            RunRow.depth,
-            RunRow.attempt,
-            RunRow.cut_off,
-            RunRow.created_at,
-            RunRow.outcome[TRIED].as_json().label(TRIED),
-        ),
+        values={**_TAKING, "started_at": now},
+        returning=_TAKEN,
         only=(which,),
     )
 

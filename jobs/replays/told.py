@@ -17,6 +17,7 @@ from tickets import store
 from tickets.db import UtcDateTime, table_of
 from tickets.events import Cause, EventKind, undo
 from tickets.item import CUSTOM, STATE_FIELDS
+from tickets.prepared import Prepared
 from tickets.tables import (
     ContextFact,
     EventRow,
@@ -35,7 +36,7 @@ EVENTS = 1_000
 #: The action, and the effect, that makes somebody a follower.
 FOLLOW = "follow"
 #: Kinds of outbox rows that say what a message or a bell says already.
-_SAID_ELSEWHERE = frozenset({"email", "notice", "digest"})
+_SAID_ELSEWHERE = ("email", "notice", "digest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +109,12 @@ def tell(connection: Connection, item_id: int, until: datetime, missing: Sequenc
     """What became of the item by `until`: what came later is taken off again."""
     item = store.read_item(connection, item_id)
     asked = {"item": item_id, "until": until}
-    state = undo(item.state, [store.event_of(row) for row in connection.execute(_AFTER, asked)])
+    state = undo(item.state, [store.event_of(row) for row in _AFTER.all(connection, asked)])
     lines = _lines(connection, asked)
     return Told(
         fields=state,
         said=tuple(_said(connection, asked)),
-        rows=dict(iter(connection.execute(_FIRED, asked))),
+        rows={one.row_key: one.times for one in _FIRED.all(connection, asked)},
         lines=tuple(lines[:LINES]),
         more_lines=max(0, len(lines) - LINES),
         missing=tuple(missing),
@@ -122,30 +123,30 @@ def tell(connection: Connection, item_id: int, until: datetime, missing: Sequenc
 
 def _said(connection: Connection, asked: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """What was said, sent, asked or begun by itself: kinds as in `jobs.preview.effect_words`, and "error"."""
-    for public, text in connection.execute(_BOT, asked):
+    for public, text in _BOT.all(connection, asked):
         yield "message" if public else "note", short(text)
-    for user, text, cause in connection.execute(_BELLS, asked):
+    for user, text, cause in _BELLS.all(connection, asked):
         # Other bells tell that somebody wrote, or that an event was set aside.
         if _is_of_rules(cause):
             yield "notify", f"{user}: {short(text)}"
-    for kind, recipient, payload in connection.execute(_LEAVING, asked):
+    for kind, recipient, payload in _LEAVING.all(connection, asked):
         yield _leaves(kind, recipient, payload)
-    for script, status in connection.execute(_RUNS, asked):
+    for script, status in _RUNS.all(connection, asked):
         yield "script", f"{script}: {status}"
-    for title, cause in connection.execute(_CARDS, asked):
+    for title, cause in _CARDS.all(connection, asked):
         if _is_of_rules(cause):
             yield "card", title
     # Not who follows it: people do, too.
-    for user in sorted({user for done in connection.execute(_DONE, asked).scalars() for user in _followers(done)}):
+    for user in sorted({user for (done,) in _DONE.all(connection, asked) for user in _followers(done)}):
         yield FOLLOW, user
-    for title, cause in connection.execute(_REQUESTS, asked):
+    for title, cause in _REQUESTS.all(connection, asked):
         if cause.get("kind") != "person":
             yield "request", title
-    for kind, subject in connection.execute(_MADE, asked):
+    for kind, subject in _MADE.all(connection, asked):
         yield "item", f"{kind}: {short(subject or '')}"
-    for error in connection.execute(_PARKED, asked).scalars():
+    for (error,) in _PARKED.all(connection, asked):
         yield "error", short(error)
-    for row_key, reason in connection.execute(_ASIDE, asked):
+    for row_key, reason in _ASIDE.all(connection, asked):
         yield "error", short(f"{row_key}: {reason}")
 
 
@@ -179,10 +180,10 @@ def _leaves(kind: str, recipient: str, payload: Mapping[str, Any]) -> tuple[str,
 
 def _lines(connection: Connection, asked: Mapping[str, Any]) -> list[Line]:
     """What happened, event by event. A chain's later events are what its steps did, and have no line of their own."""
-    events = connection.execute(_EVENTS, asked).all()
-    changed = _by(connection.execute(_HISTORY, asked))
-    said = _by(connection.execute(_MESSAGES, asked))
-    steps = _by(connection.execute(_STEPS, asked))
+    events = _EVENTS.all(connection, asked)
+    changed = _by(_HISTORY.all(connection, asked))
+    said = _by(_MESSAGES.all(connection, asked))
+    steps = _by(_STEPS.all(connection, asked))
     lines: list[Line] = []
     for row in events:
         at = iso(row.at)
@@ -272,49 +273,55 @@ def short(text: str) -> str:
 # Statements, built once: a replay asks each of them a thousand times ------------------------------------------------
 
 _ITEM, _UNTIL = bindparam("item", type_=Integer), bindparam("until", type_=UtcDateTime)
-_AFTER = select(*store.EVENT_COLUMNS).where(EventRow.item_id == _ITEM, EventRow.at > _UNTIL).order_by(EventRow.seq)
+_AFTER = Prepared(
+    select(*store.EVENT_COLUMNS).where(EventRow.item_id == _ITEM, EventRow.at > _UNTIL).order_by(EventRow.seq)
+)
 #: What stands in the ledger of a chain is a row, or a script's run whose actions were applied (jobs.scripts_at_work).
 _OF_RUNS = EntryRow.code + "/run"
 _IS_RUN = exists().where(
     EntryRow.kind == EntryKind.SCRIPT, func.substr(Fired.row_key, 1, func.length(_OF_RUNS)) == _OF_RUNS
 )
-_FIRED = (
-    select(Fired.row_key, func.count())
+_FIRED = Prepared(
+    select(Fired.row_key, func.count().label("times"))
     .join(EventRow, EventRow.id == Fired.root_id)
     .where(EventRow.item_id == _ITEM, EventRow.at <= _UNTIL, ~_IS_RUN)
     .group_by(Fired.row_key)
     .order_by(Fired.row_key)
 )
-_BOT = (
+_BOT = Prepared(
     select(Message.public, Message.text)
     .where(Message.item_id == _ITEM, Message.author_kind == "bot", Message.created_at <= _UNTIL)
     .order_by(Message.id)
 )
-_BELLS = (
+_BELLS = Prepared(
     select(Notification.user, Notification.text, Notification.cause)
     .where(Notification.item_id == _ITEM, Notification.created_at <= _UNTIL)
     .order_by(Notification.id)
 )
-_LEAVING = (
+_LEAVING = Prepared(
     select(OutboxRow.kind, OutboxRow.recipient, OutboxRow.payload)
-    .where(OutboxRow.item_id == _ITEM, OutboxRow.created_at <= _UNTIL, OutboxRow.kind.not_in(_SAID_ELSEWHERE))
+    .where(
+        OutboxRow.item_id == _ITEM,
+        OutboxRow.created_at <= _UNTIL,
+        *(OutboxRow.kind != kind for kind in _SAID_ELSEWHERE),
+    )
     .order_by(OutboxRow.id)
 )
-_RUNS = (
+_RUNS = Prepared(
     select(RunRow.script, RunRow.status).where(RunRow.item_id == _ITEM, RunRow.created_at <= _UNTIL).order_by(RunRow.id)
 )
-_CARDS = (
+_CARDS = Prepared(
     select(ContextFact.title, ContextFact.cause)
     .where(ContextFact.item_id == _ITEM, ContextFact.created_at <= _UNTIL)
     .order_by(ContextFact.id)
 )
-_DONE = select(DecisionRow.done).where(DecisionRow.item_id == _ITEM, DecisionRow.at <= _UNTIL)
-_REQUESTS = (
+_DONE = Prepared(select(DecisionRow.done).where(DecisionRow.item_id == _ITEM, DecisionRow.at <= _UNTIL))
+_REQUESTS = Prepared(
     select(RequestRow.title, RequestRow.cause)
     .where(RequestRow.item_id == _ITEM, RequestRow.created_at <= _UNTIL)
     .order_by(RequestRow.id)
 )
-_MADE = (
+_MADE = Prepared(
     select(WorkItem.kind, WorkItem.subject)
     .join(EventRow, EventRow.item_id == WorkItem.id)
     .where(
@@ -325,17 +332,17 @@ _MADE = (
     )
     .order_by(WorkItem.id)
 )
-_PARKED = (
+_PARKED = Prepared(
     select(EventRow.error)
     .where(EventRow.item_id == _ITEM, EventRow.status == "parked", EventRow.at <= _UNTIL)
     .order_by(EventRow.seq)
 )
-_ASIDE = (
+_ASIDE = Prepared(
     select(RowSetAside.row_key, RowSetAside.reason)
     .where(RowSetAside.item_id == _ITEM, RowSetAside.at <= _UNTIL)
     .order_by(RowSetAside.at, RowSetAside.row_key)
 )
-_EVENTS = (
+_EVENTS = Prepared(
     select(
         EventRow.id,
         EventRow.seq,
@@ -352,12 +359,12 @@ _EVENTS = (
     .order_by(EventRow.seq)
     .limit(EVENTS)
 )
-_HISTORY = (
+_HISTORY = Prepared(
     select(History.event_id.label("at_event"), History.field, History.change, History.cause, History.actor_name)
     .where(History.item_id == _ITEM, History.at <= _UNTIL, History.outcome == "done")
     .order_by(History.id)
 )
-_MESSAGES = (
+_MESSAGES = Prepared(
     select(
         Message.seq.label("at_event"),
         Message.author_kind,
@@ -369,7 +376,7 @@ _MESSAGES = (
     .where(Message.item_id == _ITEM, Message.created_at <= _UNTIL)
     .order_by(Message.id)
 )
-_STEPS = (
+_STEPS = Prepared(
     select(DecisionRow.event_id.label("at_event"), DecisionRow.done, DecisionRow.skipped)
     .where(DecisionRow.item_id == _ITEM, DecisionRow.at <= _UNTIL)
     .order_by(DecisionRow.id)
