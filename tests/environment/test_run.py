@@ -30,6 +30,11 @@ NO_INDEX = {
 }
 
 
+def no_index(data: Path) -> dict[str, str]:
+    """An environment without an index, for a desk in `data` on a port that no desk of somebody else has."""
+    return NO_INDEX | {"DESKHAND_DATA_DIR": str(data), "DESKHAND_PORT": str(free_port())}
+
+
 def run(*args: str, env: dict[str, str], user: int | None = None, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """`./run ARGS` with only what `env` says of Deskhand in the environment."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("DESKHAND_")}
@@ -230,7 +235,7 @@ def names(folder: Path) -> set[str]:
 
 @pytest.mark.slow
 def test_without_a_network_it_says_what_could_not_be_had_and_starts_nothing(checkout: Path, tmp_path: Path) -> None:
-    done = run(env=NO_INDEX | {"DESKHAND_DATA_DIR": str(tmp_path / "data")}, cwd=checkout)
+    done = run(env=no_index(tmp_path / "data"), cwd=checkout)
     assert done.returncode == 1, done.stderr
     assert "The package index cannot be reached, so what Deskhand needs could not be installed." in done.stderr
     assert "nothing was started. Check the network or the proxy (HTTPS_PROXY, PIP_INDEX_URL)" in done.stderr
@@ -247,7 +252,7 @@ def test_a_checkout_that_cannot_be_written_is_named_and_stays_as_it_is(checkout:
     with tempfile.TemporaryDirectory(prefix="deskhand-data-") as data:
         Path(data).chmod(0o700)
         os.chown(data, user if user is not None else -1, -1)
-        done = run(env=NO_INDEX | {"DESKHAND_DATA_DIR": data}, user=user, cwd=checkout)
+        done = run(env=no_index(Path(data)), user=user, cwd=checkout)
         assert names(Path(data)) == {"run.lock"}
     checkout.chmod(0o755)
     assert (done.returncode, done.stdout) == (1, "")
