@@ -6,7 +6,7 @@ It judges nothing that the jail or the broker relies on. Like the policy, it onl
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from sandbox import names
@@ -14,6 +14,9 @@ from sandbox.contract import MANIFEST_NAMES, Manifest, Method, Problem, ScriptAp
 from sandbox.errors import Code
 from sandbox.hints import did_you_mean, name_hint, signature, too_many_arguments
 from sandbox.source import lines_of
+
+#: So many names are compared with wrong ones to find what was meant, some half a second; the rest get no such hint.
+MOST_COMPARED = 25_000
 
 
 class Places:
@@ -34,7 +37,10 @@ class Places:
     def column(self, line: int, offset: int) -> int:
         if not 1 <= line <= len(self._lines):
             return 0
-        return len(self._lines[line - 1].encode()[:offset].decode(errors="ignore"))
+        text = self._lines[line - 1]
+        if text.isascii():
+            return min(offset, len(text))
+        return len(text.encode()[:offset].decode(errors="ignore"))
 
 
 class Closer(ast.NodeVisitor):
@@ -52,6 +58,7 @@ class Closer(ast.NodeVisitor):
         self._operations: set[str] = set()
         self._changes: set[str] = set()
         self._behind: set[int] = set()
+        self._compared = 0
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
@@ -60,6 +67,9 @@ class Closer(ast.NodeVisitor):
             self._bind(node, node.id)
 
     def visit_Call(self, node: ast.Call) -> None:
+        match node.func:
+            case ast.Attribute(value=ast.Constant(value=str()) | ast.JoinedStr(), attr="format" | "format_map"):
+                self._say(node.func, Code.FORBIDDEN, "Text has no format() in scripts", 'Use an f-string: f"{name}".')
         if isinstance(node.func, ast.Attribute):
             self._attribute(node.func, node)
             self.visit(node.func.value)
@@ -136,6 +146,8 @@ class Closer(ast.NodeVisitor):
         self._bind(node, node.asname or node.name)
 
     def _bind(self, node: ast.AST, name: str) -> None:
+        if name in self._bound:
+            return
         self._bound.add(name)
         if not name.isascii() and any(_looks_like_another(char) for char in name):
             message = f"The name {name!r} holds letters that can look like others"
@@ -172,7 +184,7 @@ class Closer(ast.NodeVisitor):
             if name.id.startswith("_") and name.id != "_":
                 continue  # the policy refuses it, with a better reason
             if name.id not in known:
-                hint = name_hint(name.id, known, dotted=id(name) in self._behind)
+                hint = self._hint(name, known)
                 self.problems.append(
                     self._places.problem(name, Code.NAME, "error", f"Nothing is called {name.id!r} here", hint)
                 )
@@ -215,7 +227,7 @@ class Closer(ast.NodeVisitor):
                 self._arguments(f"ticket.{node.attr}", action, call)
         elif call is not None and node.attr not in ("get", "keys", "values", "items"):
             self._say(
-                node, Code.ATTRIBUTE, f"ticket has no action {node.attr!r}", did_you_mean(node.attr, self._api.actions)
+                node, Code.ATTRIBUTE, f"ticket has no action {node.attr!r}", self._near(node.attr, self._api.actions)
             )
         elif id(node) not in self._behind:
             key = _first_text(call) if call else node.attr
@@ -228,7 +240,7 @@ class Closer(ast.NodeVisitor):
             self._say(node, Code.FORBIDDEN, f"{owner}.{node.attr} cannot be assigned", "Use a name of your own.")
         elif method is None:
             self._say(
-                node, Code.ATTRIBUTE, f"{owner} has no operation {node.attr!r}", did_you_mean(node.attr, operations)
+                node, Code.ATTRIBUTE, f"{owner} has no operation {node.attr!r}", self._near(node.attr, operations)
             )
         else:
             (self._changes if method.writes else self._operations).add(f"{owner}.{node.attr}")
@@ -246,7 +258,7 @@ class Closer(ast.NodeVisitor):
             if keyword.arg is None:
                 continue
             if keyword.arg not in takes:
-                hint = did_you_mean(keyword.arg, takes) or _signature(what, method)
+                hint = self._near(keyword.arg, takes) or _signature(what, method)
                 self._say(keyword, Code.ARGUMENT, f"{what} has no argument {keyword.arg!r}", hint)
             elif keyword.arg in given:
                 self._say(keyword, Code.ARGUMENT, f"{what} gets {keyword.arg!r} twice", _signature(what, method))
@@ -254,6 +266,17 @@ class Closer(ast.NodeVisitor):
         missing = [param.name for param in method.params if param.required and param.name not in given]
         if missing and not open_ended:
             self._say(call, Code.ARGUMENT, f"{what} needs {' and '.join(missing)}", _signature(what, method))
+
+    def _hint(self, name: ast.Name, known: Collection[str]) -> str:
+        return name_hint(name.id, known, dotted=id(name) in self._behind) if self._may_compare(known) else ""
+
+    def _near(self, wrong: str, known: Collection[str]) -> str:
+        return did_you_mean(wrong, known) if self._may_compare(known) else ""
+
+    def _may_compare(self, known: Collection[str]) -> bool:
+        # Finding the nearest of a thousand names takes milliseconds, and a text pasted in has thousands of wrong ones.
+        self._compared += len(known)
+        return self._compared <= MOST_COMPARED
 
     def _say(self, node: ast.AST, code: Code, message: str, hint: str = "") -> None:
         self.problems.append(self._places.problem(node, code, "error", message, hint))

@@ -271,7 +271,11 @@ class Policy(RestrictingNodeTransformer):
                     f"`{type(leaving).__name__.lower()}` inside `finally` would swallow errors",
                     "Move it behind the try statement.",
                 )
-        return self.node_contents_visit(node)
+        node = self.node_contents_visit(node)
+        if node.finalbody:
+            # An error of its own would put itself in the place of the one on its way, which may be a limit.
+            node.finalbody.insert(0, _expression(_call(node.finalbody[0], "_caught_"), node.finalbody[0]))
+        return node
 
     def visit_With(self, node: ast.With) -> Any:
         self.not_allowed(node)

@@ -12,7 +12,7 @@ import itertools
 import operator
 import sys
 from collections.abc import Callable, Mapping
-from types import GeneratorType, MethodType
+from types import GeneratorType, MethodType, UnionType
 from typing import Any
 
 from RestrictedPython.Guards import guarded_iter_unpack_sequence, guarded_unpack_sequence
@@ -140,13 +140,24 @@ class ScriptObject:
 _numbers = itertools.count(1)
 
 
+#: Their text is nobody's but theirs: what looks like an address in it was written by a person.
+_TEXTS = (str, bytes)
+
+
 class Text:
     """`str`, as scripts call it: the same, without memory addresses in what it makes."""
 
     __slots__ = ()
 
-    def __call__(self, value: Any = "", *rest: Any) -> str:
-        return without_addresses(str(value, *rest))
+    def __call__(self, object: Any = "", *rest: Any, **named: Any) -> str:
+        made = str(object, *rest, **named)
+        return made if type(object) in _TEXTS else without_addresses(made)
+
+    def __or__(self, other: Any) -> Any:
+        return str | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | str
 
     def __repr__(self) -> str:
         return "<class 'str'>"
@@ -384,15 +395,31 @@ def augitem_(thing: Any, index: Any, op: str, value: Any) -> None:
     write_(thing)[index] = inplace_(op, getitem_(thing, index), value)
 
 
-def apply_(function: Any, *args: Any, **kwargs: Any) -> Any:
+def apply_(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     return function(*args, **kwargs)
 
 
 def mod_(left: Any, right: Any) -> Any:
     made = left % right
-    if type(made) is bytes:
+    kind = type(made)
+    if (kind is not str and kind is not bytes) or _shows_no_object(right):
+        return made
+    if kind is bytes:
         return without_addresses(made.decode("latin-1")).encode("latin-1")
-    return without_addresses(made) if type(made) is str else made
+    return without_addresses(made)
+
+
+def _shows_no_object(values: Any) -> bool:
+    """Whether what is filled into a text is text and numbers alone, and so leaves the text as somebody wrote it."""
+    kind = type(values)
+    if kind is dict or kind is Record:
+        values = values.values()
+    elif kind is not tuple:
+        values = (values,)
+    return all(type(one) in _PLAIN for one in values)
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None), decimal.Decimal})
 
 
 def repr_(value: Any) -> str:
@@ -407,7 +434,8 @@ def format_(value: Any, conversion: int, spec: Any) -> str:
         value = shown(value)
     elif conversion == 97:
         value = without_addresses(ascii(value))
-    return without_addresses(format(value, spec))
+    made = format(value, spec)
+    return made if type(value) is str else without_addresses(made)
 
 
 def format_builtin(value: Any, spec: str = "") -> str:
@@ -432,6 +460,8 @@ def issubclass_(thing: Any, kinds: Any) -> bool:
 def _real(kinds: Any) -> Any:
     if type(kinds) is tuple:
         return tuple(_real(one) for one in kinds)
+    if type(kinds) is UnionType:
+        return tuple(_real(one) for one in kinds.__args__)
     if type(kinds) is Text:
         return str
     return {Moment: datetime.datetime, Day: datetime.date}.get(kinds, kinds) if isinstance(kinds, type) else kinds

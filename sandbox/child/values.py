@@ -157,8 +157,8 @@ def _is_foreign(kind: type) -> bool:
 
 
 def shown(value: Any) -> str:
-    """str(value) without memory addresses."""
-    return without_addresses(str(value))
+    """str(value) without memory addresses. A text is left as it is: a customer may quote one."""
+    return value if type(value) is str else without_addresses(str(value))
 
 
 def without_addresses(text: str) -> str:

@@ -85,6 +85,22 @@ def test_finally_cannot_swallow_an_error(host: Host, leave: str) -> None:
     assert "inside `finally`" in message
 
 
+def test_an_error_raised_in_finally_does_not_hide_a_limit(host: Host) -> None:
+    """What is on its way there may be the end of the memory, and an error in its place could be caught."""
+    source = (
+        "def f():\n    try:\n        x = [0] * 10**9\n    finally:\n        raise ValueError('instead')\n"
+        'try:\n    f()\nexcept ValueError:\n    print("PWNED")\nprint("PWNED")'
+    )
+    refused(host, source, "MEMORY")
+
+
+def test_an_error_raised_in_finally_takes_the_place_of_another_one(host: Host) -> None:
+    source = (
+        "try:\n    try:\n        1 / 0\n    finally:\n        raise ValueError('instead')\nexcept ValueError as e:\n"
+    )
+    assert harmless(host, source + "    print(e)") == ["instead"]
+
+
 def test_a_loop_or_function_inside_finally_may_leave_itself(host: Host) -> None:
     source = (
         "try:\n    pass\nfinally:\n    for i in [1, 2]:\n        break\n    def f():\n"

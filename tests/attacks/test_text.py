@@ -82,3 +82,36 @@ def test_an_uncaught_error_shows_no_address(host: Host) -> None:
 def test_neither_id_nor_hash_is_there(host: Host) -> None:
     for name in ("id", "hash"):
         refused(host, f'print("PWNED", {name}(print))', "NAME")
+
+
+#: What a customer may write of a crash, and what a script makes of it.
+QUOTED = {
+    "print": "print(said)",
+    "str": "print(str(said))",
+    "f_string": "print(f'{said}', f'{said!s:>{2}}')",
+    "percent": "print('%s' % said, '%s (%d)' % (said, 3), '%(it)s' % {'it': said})",
+    "percent_in_place": "x = '%s'\nx %= said\nprint(x)",
+    "format": "print(format(said))",
+    "joined": "print(' | '.join([said, said.upper().lower()]))",
+    "decoded": "print(str(said.encode(), 'utf-8'))",
+}
+
+
+@pytest.mark.parametrize("name", QUOTED)
+def test_an_address_that_a_person_wrote_stays_in_the_text(host: Host, name: str) -> None:
+    """A note that says "Access violation at in app.exe" would be a lie about what the customer said."""
+    lines = harmless(host, "said = 'violation at 0x00401000 in app.exe'\n" + QUOTED[name])
+    assert lines
+    assert all(line.count("violation at 0x00401000 in app.exe") >= 1 for line in lines)
+    assert " at in " not in "".join(lines)
+
+
+@pytest.mark.parametrize("name", sorted({*QUOTED} - {"decoded"}))  # a function has no encode()
+def test_beside_what_a_person_wrote_no_object_shows_where_it_lies(host: Host, name: str) -> None:
+    """Texts are left alone, so none may come to hold the address of an object in the first place."""
+    source = "def said(): pass\n" + QUOTED[name].replace("said.upper().lower()", "str(said)").replace(
+        "[said,", "[f'{said}',"
+    )
+    lines = harmless(host, source)
+    assert lines
+    assert [line for line in lines if "0x" in line] == []

@@ -199,6 +199,20 @@ MUTATIONS = (
         FRAMES + "test_finally_cannot_swallow_an_error",
     ),
     Mutation(
+        "an error in finally instead of a limit",
+        "sandbox/policy.py",
+        "        if node.finalbody:\n",
+        "        if False:\n",
+        FRAMES + "test_an_error_raised_in_finally_does_not_hide_a_limit",
+    ),
+    Mutation(
+        "what a text is filled with",
+        "sandbox/child/guards.py",
+        "    return all(type(one) in _PLAIN for one in values)\n",
+        "    return True\n",
+        TEXT + "test_no_output_shows_an_address",
+    ),
+    Mutation(
         "a bare except catches no stop",
         "sandbox/policy.py",
         'node.type = ast.Name("_Exception_", ast.Load())\n            copy_locations(node.type, node)',
@@ -222,7 +236,7 @@ MUTATIONS = (
     Mutation(
         "addresses in bytes",
         "sandbox/child/guards.py",
-        "    if type(made) is bytes:\n",
+        "    if kind is bytes:\n",
         "    if False:\n",
         TEXT + "test_bytes_that_a_script_makes_hold_no_address[b'%a' % now]",
     ),

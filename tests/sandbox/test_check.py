@@ -121,6 +121,7 @@ HINTS = {
     "match 1:\n    case 1: pass": "Use if / elif.",
     "async def f(): pass": "Write a plain def; calls wait for their answer by themselves.",
     "ticket.add_tagz(['a'])": "Did you mean 'add_tags'?",
+    "x = '{}'.format(1)": 'Use an f-string: f"{name}".',
     "crm.find(email='a')": "Did you mean 'find_customer'?",
 }
 
@@ -129,6 +130,25 @@ HINTS = {
 def test_a_problem_has_a_working_alternative(host: Host, source: str) -> None:
     hints = [one.hint for one in host.sandbox.check(source, API).problems]
     assert any(HINTS[source] in hint for hint in hints), hints
+
+
+def test_a_text_with_very_many_wrong_names_gets_hints_for_the_first_of_them(host: Host) -> None:
+    """To compare each with all others would take longer than a check may, and its author would see a time limit."""
+    source = "".join(f"customer_{i}_alpha = {i}\n" for i in range(900))
+    source += "".join(f"print(custamer_{i}_alpho)\n" for i in range(1000))
+    problems = host.sandbox.check(source, API).problems
+    assert {one.code for one in problems} == {"NAME"}
+    assert problems[0].hint == "Did you mean 'customer_0_alpha'?"
+    assert [one.hint for one in problems[40:49]] == [""] * 9
+    few = host.sandbox.check("tiket = 1\n" + "x = customar.name\n" * 49, API).problems
+    assert [one.hint for one in few] == ["Did you mean 'customer'?"] * 49
+
+
+def test_a_format_call_is_seen_before_anything_runs(host: Host) -> None:
+    for text in ('"{}"', 'f"{1}"', "'a' 'b'"):
+        [problem] = host.sandbox.check(f"x = {text}.format(1)\n", API).problems
+        assert (problem.code, problem.line, problem.hint) == ("FORBIDDEN", 1, 'Use an f-string: f"{name}".')
+    assert host.sandbox.check("x = '{}'.strip()\nlog.format = 1\n", API).problems == ()
 
 
 def test_a_name_of_the_script_wins_over_a_connection(host: Host) -> None:

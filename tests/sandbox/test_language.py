@@ -48,6 +48,20 @@ WORKS = {
         "def f(a, *rest, k=1, **more):\n    return a, rest, k, more\nprint(f(*[1, 2], **{'k': 3, 'z': 4}))",
         ["(1, (2,), 3, {'z': 4})"],
     ),
+    "star_arguments_of_any_name": (
+        "def f(function, args=1, kwargs=2):\n    return function, args, kwargs\n"
+        "print(f(**{'function': 'x'}), f(*['y'], kwargs=3))",
+        ["('x', 1, 2) ('y', 1, 3)"],
+    ),
+    "types_with_a_bar": (
+        "print(isinstance('a', int | str), isinstance(1.5, str | int), isinstance(None, str | None),"
+        " isinstance(now(), str | datetime.date), issubclass(str, str | int))",
+        ["True False True True True"],
+    ),
+    "text_of_bytes": (
+        "print(str('é'.encode(), encoding='utf-8'), str(b'\\xff', 'ascii', errors='replace') == chr(0xfffd))",
+        ["é True"],
+    ),
     "keyword_only_and_positional_only": ("def f(a, /, *, b):\n    return a + b\nprint(f(1, b=2))", ["3"]),
     "generators": (
         "def count(n):\n    i = 0\n    while i < n:\n        yield i\n        i += 1\ndef twice():\n"
