@@ -17,6 +17,7 @@ from jobs import retention, shadow, timers, undo
 from jobs.intake import AWAY
 from jobs.outbox import longest_pause_s, sendable
 from jobs.queues import Work
+from jobs.schema import Schema
 from jobs.services import Services
 from jobs.tables import LookupRow, MailAccount, OutboxRow, ReplayRow, RunRow
 from tickets.tables import EventRow, Lane
@@ -152,17 +153,20 @@ def _apart(name: str, do: Callable[[], object], failing: set[str]) -> None:
 def run(services: Services, *, stopping: Callable[[], bool]) -> None:
     """Tick until told to stop. A database that is away is logged once, and looked for again."""
     away = False
+    schema = Schema(services.db)
     failing: set[str] = set()
     looked_for_stale = 0.0
     prune_at = time.monotonic() + FIRST_PRUNE_S
     while not stopping():
         try:
-            tick(services, failing)
-            if time.monotonic() - looked_for_stale > STALE_S:
+            fits = schema.fits()
+            if fits:
+                tick(services, failing)
+            if fits and time.monotonic() - looked_for_stale > STALE_S:
                 looked_for_stale = time.monotonic()
                 _apart("stale", lambda: services.queues.forget_stale(services.clock.now()), failing)
                 _apart("mend", lambda: mend(services), failing)
-            if time.monotonic() >= prune_at:
+            if fits and time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + PRUNE_S
                 _apart("prune", lambda: retention.prune(services), failing)
             if away:

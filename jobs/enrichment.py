@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 #: Lookups one claim takes and asks at the same time; how long it may hold them beyond their deadline, in seconds.
 CLAIM = 8
 LEASE_EXTRA_S = 20
+#: Seconds one job goes on claiming.
+BUDGET_S = 10
 #: Longest pause between tries of a failed lookup, in seconds.
 PAUSE_S = 3600
 
@@ -55,10 +58,11 @@ class Answered:
     retry_at: datetime | None = None
 
 
-def enrich(services: Services) -> int:
-    """Ask every lookup that is due, some at a time; one that is suspected of its workers' end alone. Returns how many
-    were asked."""
+def enrich(services: Services, *, budget_s: float = BUDGET_S, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Ask every lookup that is due, some at a time, until none is, the budget is used up or the process is to end; one
+    that is suspected of its workers' end alone. Returns how many were asked."""
     total = 0
+    end = time.monotonic() + budget_s
     while True:
         token = secrets.token_hex(16)
         claimed = _claim(services, token)
@@ -70,6 +74,11 @@ def enrich(services: Services) -> int:
             _store(services, row, token, answer)
         total += len(claimed)
         services.queues.hint(Work.DRAIN)
+        if stopping():
+            return total
+        if time.monotonic() >= end:
+            services.queues.hint(Work.ENRICHMENT)  # for what is left
+            return total
 
 
 _SUSPECTED = suspected(LookupRow)

@@ -10,7 +10,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -117,20 +117,20 @@ class Undelivered:
     created_at: datetime
 
 
-def deliver(services: Services, *, budget_s: float = BUDGET_S) -> int:
-    """Send what is due until nothing is, or the budget is used up. Returns how many were sent.
+def deliver(services: Services, *, budget_s: float = BUDGET_S, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Send what is due until nothing is, the budget is used up or the process is to end. Returns how many were sent.
 
     Mails wait where no mail server is set; replies are published and webhooks sent all the same."""
     end = time.monotonic() + budget_s
     sent = 0
-    while time.monotonic() < end:
+    while time.monotonic() < end and not stopping():
         token = secrets.token_hex(16)
         claimed = _claim(services, token)
         if not claimed:
             break
         # The oldest first: what was written first about a ticket should arrive first.
         for row in sorted(claimed, key=lambda one: one.id):
-            if time.monotonic() >= end:
+            if time.monotonic() >= end or stopping():
                 _give_back(services, row, token)
             elif _still_ours(services, row, token):
                 sent += _deliver(services, row, token)

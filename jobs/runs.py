@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -62,6 +63,9 @@ log = logging.getLogger(__name__)
 TRIED = "tried"
 #: Runs one worker drives at the same time, most of them waiting for somebody's answer.
 RUNS_AT_ONCE = 32
+#: Seconds one job goes on claiming. With the longest run it is well within what RQ gives a job; then it ends when its
+#: last run has ended.
+BUDGET_S = 60
 #: Pauses before a run that failed for want of an answer is tried again, in seconds.
 RETRY_S = (60, 300, 1800)
 #: Pauses before one whose process was lost is, in seconds. More than one: a host that is being restarted, or what
@@ -258,16 +262,19 @@ def _chosen(name: str, facts: Mapping[str, JSON], manifest: Manifest) -> dict[st
     return {key: value for key, value in facts.items() if f"{name}.{key}" in _ALWAYS or manifest.reads(f"{name}.{key}")}
 
 
-def run_due(services: Services) -> int:
-    """Execute every run that is due, up to RUNS_AT_ONCE at the same time. Returns how many.
+def run_due(services: Services, *, budget_s: float = BUDGET_S, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Execute every run that is due, up to RUNS_AT_ONCE at the same time, until none is; none is begun any more once
+    the budget is used up or the process is to end. Returns how many.
 
     A place that becomes free is given to the next run at once: one that waits for a slow system holds up nobody. Only
     one that is suspected of its workers' end goes alone."""
     total = 0
+    end = time.monotonic() + budget_s
     going: set[Future[None]] = set()
     with ThreadPoolExecutor(max_workers=RUNS_AT_ONCE, thread_name_prefix="run") as pool:
         while True:
-            free = RUNS_AT_ONCE - len(going)
+            over = stopping() or time.monotonic() >= end
+            free = 0 if over else RUNS_AT_ONCE - len(going)
             token = secrets.token_hex(16)
             # Only what can begin now is claimed: a lease must not run out while its run stands in a queue of ours.
             claimed = _claim(services, token, free) if free else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -125,6 +126,47 @@ def test_nothing_begins_beside_a_run_that_is_suspected(desk: Services, crm: Upst
     assert runs.run_due(replace(desk, settings=desk.settings.model_copy(update={"sweep_s": 0.01}))) == 2
     assert meanwhile == ["queued"]
     assert set(statuses(desk).values()) == {"finished"}
+
+
+@pytest.mark.parametrize(("asked_to_end", "begun"), [(True, 1), (False, 2)])
+def test_a_job_that_is_to_end_begins_no_run_and_waits_for_those_it_has(
+    desk: Services, crm: Upstream, asked_to_end: bool, begun: int
+) -> None:
+    """One that it took with it would lie until its lease is over, and count as cut off."""
+    script(desk, "ticket.add_tags([crm.find_customer(email=customer.email).tier])")
+    table(desk, RUNS_IT)
+    first = a_ticket(desk.db).item_id
+    automation.drain(desk)
+    usual = crm.answer
+    later: list[int] = []
+
+    def answer(asked: Asked) -> Reply:
+        if not later:
+            later.append(a_ticket(desk.db, email="other@example.test").item_id)
+            automation.drain(desk)
+        return usual(asked)
+
+    crm.answer = answer
+    assert runs.run_due(desk, stopping=lambda: asked_to_end and bool(later)) == begun
+    found = statuses(desk)
+    assert (found[first], found[later[0]]) == ("finished", "queued" if asked_to_end else "finished")
+    assert runs.run_due(desk, budget_s=0) == 0
+    assert runs.run_due(desk) == 2 - begun
+
+
+@pytest.mark.parametrize("how", [{"budget_s": 0}, {"stopping": lambda: True}], ids=["budget", "stop"])
+def test_a_job_asks_no_more_lookups_once_it_is_over(desk: Services, crm: Upstream, how: dict[str, Any]) -> None:
+    """Mailboxes are looked into by the same workers: they have their turn however much there is to ask."""
+    table(desk, BY_TIER)
+    tickets = [a_ticket(desk.db, email=f"c{number}@example.test") for number in range(enrichment.CLAIM + 1)]
+    automation.drain(desk)
+    automation.drain(desk)
+    assert enrichment.enrich(desk, **how) == enrichment.CLAIM
+    with desk.db.read() as connection:
+        left = connection.execute(select(LookupRow.tries, LookupRow.token).where(LookupRow.answered_at.is_(None))).all()
+    assert left == [(0, None)]
+    assert enrichment.enrich(desk) == len(crm.asked) - enrichment.CLAIM == 1
+    assert len(tickets) == len(crm.asked)
 
 
 @pytest.mark.slow

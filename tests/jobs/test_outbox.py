@@ -362,6 +362,16 @@ def test_a_budget_that_is_used_up_gives_the_rest_back_untried(desk: Services, si
     assert sink.taken == []
 
 
+def test_who_is_asked_to_end_during_a_send_gives_the_rest_back_at_once(desk: Services, sink: MailSink) -> None:
+    """Cut short with them in hand they would lie until their lease is over."""
+    messages = [a_reply(desk, a_ticket(desk.db, email=f"c{number}@example.com").item_id) for number in (1, 2)]
+    assert deliver(desk, stopping=lambda: bool(sink.taken)) == 1
+    rows = [row_of(desk, one) for one in messages]
+    assert [(row.status, row.token) for row in rows] == [("sent", None), ("due", None)]
+    assert rows[1].tries == 0
+    assert deliver(desk) == 1
+
+
 @pytest.mark.slow
 def test_kill_9_between_sending_and_noting_sends_a_copy_under_the_same_message_id(
     desk: Services, sink: MailSink

@@ -12,6 +12,7 @@ RUNS = "tests/jobs/test_runs.py::"
 FAULTS = "tests/jobs/test_fault_points.py::"
 CUT_OFF = "tests/jobs/test_cut_off.py::"
 OUTBOX = "tests/jobs/test_outbox.py::"
+SCHEMA = "tests/jobs/test_schema.py::"
 QUEUES = "tests/jobs/test_queues.py::"
 LISTENING = "tests/jobs/test_listening.py::"
 STORE = "tests/tickets/test_store.py::"
@@ -169,6 +170,48 @@ MUTATIONS = (
         "_take(services, token, 1, suspected(OutboxRow)) or ",
         "",
         OUTBOX + "test_a_mail_that_ends_every_worker_is_given_up_and_one_that_shared_its_worker_leaves",
+    ),
+    Mutation(
+        "a worker that is to end begins no run",
+        "jobs/runs.py",
+        "free = 0 if over else",
+        "free = 0 if False else",
+        CUT_OFF + "test_a_job_that_is_to_end_begins_no_run_and_waits_for_those_it_has[sqlite-True-1]",
+    ),
+    Mutation(
+        "a worker that is to end asks no more",
+        "jobs/enrichment.py",
+        "        if stopping():\n            return total\n",
+        "",
+        CUT_OFF + "test_a_job_asks_no_more_lookups_once_it_is_over[sqlite-stop]",
+    ),
+    Mutation(
+        "a worker that is to end gives back what it has not sent",
+        "jobs/outbox.py",
+        "if time.monotonic() >= end or stopping():",
+        "if time.monotonic() >= end:",
+        OUTBOX + "test_who_is_asked_to_end_during_a_send_gives_the_rest_back_at_once",
+    ),
+    Mutation(
+        "schema: a worker leaves a database of another one alone",
+        "jobs/tasks.py",
+        "    return _schema.fits()\n",
+        "    return True\n",
+        SCHEMA + "test_a_worker_leaves_a_database_of_another_schema_alone_until_it_fits[sqlite-0001]",
+    ),
+    Mutation(
+        "schema: one that is newer does not fit either",
+        "jobs/schema.py",
+        "            self._fits = found == wanted\n",
+        "            self._fits = found is not None and found > wanted\n",
+        SCHEMA + "test_a_worker_leaves_a_database_of_another_schema_alone_until_it_fits[sqlite-9999]",
+    ),
+    Mutation(
+        "schema: a clock leaves a database of another one alone",
+        "jobs/clock.py",
+        "            if fits:\n                tick(",
+        "            if True:\n                tick(",
+        SCHEMA + "test_a_clock_makes_no_event_of_a_time_in_a_database_of_another_schema",
     ),
     Mutation(
         "only who still holds what is over was cut off",

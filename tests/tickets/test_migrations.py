@@ -137,6 +137,10 @@ def test_what_is_known_of_the_past_is_worked_out_from_the_rows_that_stood_there(
     assert kept == len(SAID)
 
 
+def test_the_newest_schema_is_known_without_alembic() -> None:
+    assert migrate.wanted() == migrate.head()
+
+
 def test_an_upgrade_that_would_leave_a_row_pointing_at_nothing_is_refused_and_undone(
     make_database: MakeDatabase,
 ) -> None:
