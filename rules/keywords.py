@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ahocorasick_rs import AhoCorasick, BytesAhoCorasick, Implementation, MatchKind
+from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
 from rules.folding import fold, has_keyword
 from rules.forms import Unfit, longest_word
@@ -21,12 +21,14 @@ MOST_IN_TABLE_BYTES = 20_000
 #: Up to how many bytes of words may be searched for in parts, each of which is kept.
 FEW_BYTES = 2_000
 
+#: Of so few words, but not of one, a search may look for two or three letters of them, which every text is full of: it
+#: is several times as slow then. With these beside them it cannot. Hardly a text has them, and they bring nothing.
+FEW_WORDS, _NEVER = 12, (b"\1\1\1\1", b"\2\2\2\2", b"\3\3\3\3", b"\4\4\4\4")
+
 #: The words in a text: which, and where they begin and end, in bytes.
 Hits: TypeAlias = Sequence[tuple[int, int, int]]
 Search: TypeAlias = Callable[[bytes], Hits]
-#: The words that may stand in a text.
-Likely: TypeAlias = Callable[[str], Sequence[str]]
-#: A search, and what its hits come to.
+#: A search of an ASCII text in small letters, and what its hits bring: from them, that text, and the text as it is.
 Quickly: TypeAlias = tuple[Search, Callable[[Hits, bytes, str], int]]
 
 #: The bytes beside which an ASCII word has an edge.
@@ -39,16 +41,22 @@ def _search_nothing(_data: bytes) -> list[tuple[int, int, int]]:
     return []
 
 
-def _nothing_likely(_text: str) -> list[str]:
-    return []
-
-
 def _search_for(words: Sequence[str]) -> Search:
     data = [word.encode() for word in words]
     if not data:
         return _search_nothing
     small = sum(map(len, data)) <= MOST_IN_TABLE_BYTES
     how = Implementation.DFA if small else Implementation.ContiguousNFA
+    return BytesAhoCorasick(data, matchkind=MatchKind.LeftmostLongest, implementation=how).find_matches_as_indexes
+
+
+def _search_for_few(words: Sequence[str]) -> Search:
+    data = [word.encode() for word in words]
+    if not data:
+        return _search_nothing
+    if 1 < len(data) <= FEW_WORDS:
+        data += _NEVER
+    how = Implementation.ContiguousNFA  # the smallest, as there may be many of these
     return BytesAhoCorasick(data, matchkind=MatchKind.LeftmostLongest, implementation=how).find_matches_as_indexes
 
 
@@ -66,7 +74,6 @@ class Keywords:
         self._brings: list[int] = []  # by word
         self._texts: Mapping[str, int] = {}  # what whole texts bring
         self._others: list[tuple[str, int, int | None]] = []  # keyword, what it brings, the word in it
-        self._more: Callable[[str], int]  # what any text brings
         #: Whether there are so few that a search for some of them costs little to keep.
         self.few = True
 
@@ -96,11 +103,10 @@ class Keywords:
         self._search = _search_for(self._words)
         self.few = sum(len(word.encode()) for word in self._words) <= FEW_BYTES
 
-    def bits(self, of_brought: Callable[[int], int], missing: int, turned: int | None = None) -> Callable[[str], int]:
+    def bits(self, of_brought: Callable[[int], int], missing: int) -> Callable[[str], int]:
         """A function from a text to the bits that it makes: `of_brought` of what was found, `missing` without a text.
 
-        `turned` is there when `of_brought` does no more than to turn these bits. It raises `Unfit` for a text of
-        nothing but spaces."""
+        It raises `Unfit` for a text of nothing but spaces."""
         nothing = of_brought(0)
 
         def more(text: str) -> int:
@@ -114,11 +120,10 @@ class Keywords:
                 found |= one
             return of_brought(found)
 
-        self._more = more
-        quickly = self.quickly(of_brought, turned)
+        quickly = self.quickly()
         if quickly is None:
             return more
-        search, from_hits = quickly
+        search, brought_by = quickly
 
         def bits(text: str) -> int:
             if not text.isascii():
@@ -126,7 +131,7 @@ class Keywords:
             data = text.lower().encode()
             hits = search(data)
             if hits:
-                return from_hits(hits, data, text)
+                return of_brought(brought_by(hits, data, text))
             if not text:
                 return missing
             if text.isspace():
@@ -135,40 +140,45 @@ class Keywords:
 
         return bits
 
-    def quickly(self, of_brought: Callable[[int], int], turned: int | None = None) -> Quickly | None:
-        """The same for ASCII texts in two steps, once `bits` was asked: a search of the text in small letters, and a
-        function from what it hit, that text and the text as it is. Without a hit a text that is more than spaces
-        brings nothing. None where that cannot be said of it: signs and whole texts are looked for otherwise."""
+    def quickly(self, wanted: int | None = None) -> Quickly | None:
+        """What ASCII texts bring, in two steps; of keywords that bring something of `wanted`, if only they matter.
+
+        Without a hit a text that is more than spaces brings nothing. None where that cannot be said of it: signs and
+        whole texts are looked for otherwise."""
         if self._signs or self._texts:
             return None
-        search, brings, edge = self._search, self._brings, _IS_EDGE
-        if self._others:
-            return search, lambda _hits, _data, text: self._more(text)
+        others = [one for one in self._others if wanted is None or one[1] & wanted]
+        asked = {at for _, _, at in others}
+        if wanted is None:
+            search, brings = self._search, self._brings
+        else:
+            some = [at for at, one in enumerate(self._brings) if one & wanted or at in asked]
+            search = _search_for_few([self._words[at] for at in some])
+            brings = [*(self._brings[at] for at in some), *(0 for _ in _NEVER)]
+            place = {at: now for now, at in enumerate(some)}
+            others = [(one, bits, place[at]) for one, bits, at in others if at is not None]
+        edge = _IS_EDGE
 
-        def from_hits(hits: Hits, data: bytes, _text: str) -> int:
+        def brought_by(hits: Hits, data: bytes, _text: str) -> int:
             found = 0
             data += b" "  # which is behind the last byte, and before the first
             for at, begin, end in hits:
                 if edge[data[end]] and edge[data[begin - 1]]:
                     found |= brings[at]
-            return of_brought(found) if turned is None else found ^ turned
+            return found
 
-        return search, from_hits
+        if not others:
+            return search, brought_by
 
-    def likely(self, wanted: int) -> Likely:
-        """What says of an ASCII text in small letters which keywords may stand in it that bring something of `wanted`.
+        def brought_with_phrases(hits: Hits, data: bytes, text: str) -> int:
+            found, there = brought_by(hits, data, text), {at for at, _, _ in hits}
+            likely = [(one, bits) for one, bits, at in others if at in there]
+            folded = fold(text) if likely else ""
+            for one, bits in likely:
+                found |= bits if has_keyword(folded, one) else 0
+            return found
 
-        Those that it does not name do not; whether the others have word edges it does not look at. Signs and whole
-        texts it knows nothing of."""
-        asked = list(self._brings)
-        for _, one, at in self._others:
-            if at is not None:
-                asked[at] |= one
-        words = [word for word, one in zip(self._words, asked, strict=True) if one & wanted]
-        if not words:
-            return _nothing_likely
-        how = Implementation.ContiguousNFA  # the smallest, as there may be many of these
-        return AhoCorasick(words, matchkind=MatchKind.LeftmostLongest, implementation=how).find_matches_as_strings
+        return search, brought_with_phrases
 
     def there(self, text: str) -> frozenset[str]:
         """The keywords that stand in this text. Raises `Unfit` for one of nothing but spaces."""

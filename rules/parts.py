@@ -13,9 +13,9 @@ from rules.facts import Known, Missing
 from rules.fields import Field, dig
 from rules.folding import fold
 from rules.forms import FORMS, Form, Unfit, wanted
-from rules.keywords import Keywords, Likely, Quickly
+from rules.keywords import Keywords, Quickly
 from rules.look import Look
-from rules.marks import ByKey, ByOrder, ByTest, mask
+from rules.marks import ByKey, ByOrder, ByTest, mask, places
 from rules.quick import Names, made_of, operands
 from tickets.values import JSON
 
@@ -23,9 +23,10 @@ from tickets.values import JSON
 #: they set.
 MAX_TESTS, MAX_CHANGES_KEPT = 64, 1_000
 
-#: Up to how many rows that look at a text it is first searched for the keywords of those only that are left, and for
-#: how many sets of such rows that search is kept. Of many rows hardly the same ones are left twice.
-FEW_IN_TEXT, MAX_SEARCHES = 12, 64
+#: A text is searched for the keywords of those rows only that are left, of so many rows that look at it at a time, so
+#: many times at most; and for how many sets of such rows each time the search is kept. For few words it takes a quarter
+#: of the time, but of many rows hardly the same ones are left twice.
+ROWS_AT_A_TIME, MOST_TIMES, MAX_SEARCHES = 12, 6, 128
 
 #: Most bytes that the answers for values which came before take, for one field.
 MAX_KEPT_BYTES = 1 << 20
@@ -70,19 +71,19 @@ class Kept:
         return made
 
 
-class Searches(dict[int, Likely]):
-    """By the rows that are left and look at a text: what says which of their keywords may stand in it.
+class Searches(dict[int, Quickly]):
+    """By those of some rows that are left and look at a text: what finds their keywords in it.
 
-    Made when such rows are first left, and kept while there is room; then the keywords of all rows are looked for."""
+    Made when such rows are first left, and kept while there is room; then all their keywords are looked for."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, rows: int, search: Callable[[int], Quickly]) -> None:
         super().__init__()
-        self._part, self._of_all = part, part.likely(part.rows)
+        self.rows, self._search = rows, search
 
-    def __missing__(self, rows: int) -> Likely:
-        if len(self) >= MAX_SEARCHES:
-            return self._of_all
-        made = self[rows] = self._part.likely(rows)
+    def __missing__(self, rows: int) -> Quickly:
+        if len(self) >= MAX_SEARCHES and rows != self.rows:
+            return self[self.rows]
+        made = self[rows] = self._search(rows)
         return made
 
 
@@ -134,9 +135,10 @@ class Part:
         self.turned: int | None = None
         #: The bits that a text leaves. Raises `Unfit`.
         self.text_leaves: Callable[[str], int]
-        #: The same in steps for ASCII texts, where it can be said so; and where few rows look at it a search before it.
+        #: What ASCII texts bring, where it can be said so; and where few rows look at it, the same of those rows only
+        #: that are left.
         self.search: Quickly | None = None
-        self.searches: Searches | None = None
+        self.searches: Sequence[Searches] = ()
 
     # making ----------------------------------------------------------------------------------------------------------
 
@@ -268,10 +270,12 @@ class Part:
             brings = self.keys.brings()
             texts = {key[1]: bits for key, bits in brings.items() if key.__class__ is tuple}
             self._keywords.finish(brings, texts)
-            self.text_leaves = self._keywords.bits(self.together_leave, whole ^ self.missing, self.turned)
-            self.search = self._keywords.quickly(self.together_leave, self.turned)
-            if self.search is not None and self._keywords.few and self.rows.bit_count() <= FEW_IN_TEXT:
-                self.searches = Searches(self)
+            self.text_leaves = self._keywords.bits(self.together_leave, whole ^ self.missing)
+            self.search = self._keywords.quickly()
+            rows = places(self.rows)
+            if self.search is not None and self._keywords.few and len(rows) <= ROWS_AT_A_TIME * MOST_TIMES:
+                times = range(0, len(rows), ROWS_AT_A_TIME)
+                self.searches = [Searches(mask(rows[at : at + ROWS_AT_A_TIME]), self.search_for) for at in times]
         self.order.finish()
         self.tests.finish()
         self._asking = self._missing = self._always = self._bits = []
@@ -317,11 +321,14 @@ class Part:
             return self.of_change(value)
         return self._of_value(value)
 
-    def likely(self, rows: int) -> Likely:
-        """What says which keywords of these rows may stand in an ASCII text in small letters."""
+    def search_for(self, rows: int) -> Quickly:
+        """What ASCII texts bring of the keywords of these rows; only where there is a `search`."""
         keys = self.keys
         bits = reduce(or_, (rows << begin for begin in range(0, keys.width, self._width)), 0) & (1 << keys.width) - 1
-        return self._keywords.likely(reduce(or_, (bits << layer * keys.width for layer in range(len(keys.turned))), 0))
+        wanted = reduce(or_, (bits << layer * keys.width for layer in range(len(keys.turned))), 0)
+        found = self._keywords.quickly(wanted)
+        assert found is not None
+        return found
 
     def _of_value(self, value: Any) -> int:
         return self.keys.of(value) | self.order.of(value) if self.order.limits else self.keys.of(value)

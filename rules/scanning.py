@@ -135,20 +135,26 @@ def _of_text(part: Part, names: Names, for_good: bool) -> list[str]:
     if part.search is None or not for_good:
         return usual
     nothing = f"left &= {names.of(part.together_leave(0))}"
+    leave = f"{names.of(part.together_leave)}(brought)"
+    leave = leave if part.turned is None else f"brought ^ {names.of(part.turned)}"
     # To fold an ASCII text would do no more to it than even out its spaces, and no word has one.
-    if part.searches is not None:
-        # Of few rows one or two are left, and their keywords hardly ever stand there.
-        likely = f"{names.of(part.searches)}[left & {names.of(part.rows)}](v.lower())"
-        return [
-            f"if v.__class__ is str and v.isascii() and not {likely} and v and not v.isspace(): {nothing}",
-            *_else(usual),
-        ]
-    search, from_hits = map(names.of, part.search)
+    lines = ["if v.__class__ is str and v.isascii():", "    data = v.lower().encode()"]
+    if part.searches:
+        lines.append("    brought = 0")
+        for searches in part.searches:
+            lines += [
+                f"    some = left & {names.of(searches.rows)}",
+                "    if some:",
+                f"        search, brought_by = {names.of(searches)}[some]",
+                "        hits = search(data)",
+                "        if hits: brought |= brought_by(hits, data, v)",
+            ]
+    else:
+        search, brought_by = map(names.of, part.search)
+        lines += [f"    hits = {search}(data)", f"    brought = {brought_by}(hits, data, v) if hits else 0"]
     return [
-        "if v.__class__ is str and v.isascii():",
-        "    data = v.lower().encode()",
-        f"    hits = {search}(data)",
-        f"    if hits: left &= {from_hits}(hits, data, v)",
+        *lines,
+        f"    if brought: left &= {leave}",
         f"    elif v and not v.isspace(): {nothing}",
         f"    else: left &= {whole}(v)",
         *_else(usual),

@@ -160,13 +160,16 @@ def test_a_row_with_keywords_is_left_exactly_when_it_matches(keywords: list[str]
             assert there == operator.test(FieldType.TEXT, value)(text)
 
 
-@pytest.mark.parametrize("kept", [parts.MAX_SEARCHES, 1])
+@pytest.mark.parametrize(
+    ("kept", "at_a_time", "searches"), [(parts.MAX_SEARCHES, 4, [5]), (1, 4, [2]), (parts.MAX_SEARCHES, 2, [2, 1])]
+)
 @pytest.mark.parametrize("kind", [GroupKind.ALL, GroupKind.ANY])
 def test_a_text_is_searched_for_the_rows_that_are_left_whichever_they_were_before(
-    kept: int, kind: GroupKind, monkeypatch: pytest.MonkeyPatch
+    kept: int, at_a_time: int, searches: list[int], kind: GroupKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where no more searches are kept."""
+    """Also where no more searches are kept, and for half of the rows at a time."""
     monkeypatch.setattr(parts, "MAX_SEARCHES", kept)
+    monkeypatch.setattr(parts, "ROWS_AT_A_TIME", at_a_time)
     rows: list[list[tuple[str, str, Any]]] = [
         [("ticket.channel", "is", "email"), ("ticket.subject", "contains_any", ["refund"])],
         [("ticket.channel", "is", "chat"), ("ticket.subject", "contains_any", ["no way", "late"])],
@@ -180,21 +183,21 @@ def test_a_text_is_searched_for_the_rows_that_are_left_whichever_they_were_befor
                 state = {"channel": channel, "priority": priority, "subject": text or None}
                 assert left_by(index, some_facts(state)) == left(rows, state, kind=kind)
     found = next(part for part in index.parts if part.form is Form.TEXT)
-    assert found.searches is not None
     # Of rows which only a group looks at none is out before the text says so.
-    assert (len(found.searches) == 1) == (kept == 1 or kind is GroupKind.ANY)
+    sets = [len(some) for some in found.searches]
+    assert sets == (searches if kind is GroupKind.ALL else [1] * len(searches))
 
 
 def test_many_keywords_of_few_rows_are_searched_for_all_at_once() -> None:
     """A search for each set of rows would take as much memory as all of them together, as often."""
     words = [f"word{at}" for at in range(400)]
     index = indexed([[("ticket.subject", "contains_any", words)], [("ticket.subject", "contains_none", ["refund"])]])
-    assert next(part for part in index.parts if part.form is Form.TEXT).searches is None
+    assert next(part for part in index.parts if part.form is Form.TEXT).searches == ()
     for text, rows in (("a WORD399", [0, 1]), ("word7 refund", [0]), ("words", [1])):
         assert left_by(index, some_facts({"subject": text})) == rows
 
 
-@pytest.mark.parametrize("rows", [1, parts.FEW_IN_TEXT + 1])
+@pytest.mark.parametrize("rows", [1, parts.ROWS_AT_A_TIME * parts.MOST_TIMES + 1])
 def test_a_text_of_nothing_but_spaces_is_asked_of_the_conditions(rows: int) -> None:
     index = indexed([[("ticket.subject", "contains_none", ["refund"])]] * rows)
     assert index.straight(some_facts({"subject": "x"}))[0] == index.all_rows

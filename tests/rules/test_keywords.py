@@ -51,6 +51,43 @@ def test_what_one_pass_finds_is_what_each_search_finds(keywords: list[str], word
     assert found.bits(lambda brought: brought, 0)(text) == sum(brings[one] for one in there)
 
 
+@examples(100)
+@given(st.lists(st.sampled_from(SOME), max_size=8), TEXTS, st.sampled_from(["", " ", ". "]), st.integers(0, 255))
+def test_a_search_for_some_keywords_finds_those_of_them_that_are_there(
+    keywords: list[str], words: list[str], between: str, wanted: int
+) -> None:
+    text = between.join(words)
+    found, brings = finding(keywords, [])
+    quickly = found.quickly(wanted)
+    assert (quickly is None) == ("!!" in brings)
+    if quickly is not None and text.isascii():
+        search, brought_by = quickly
+        data = text.lower().encode()
+        there = {one for one in brings if has_keyword(fold(text), one)}
+        assert brought_by(search(data), data, text) & wanted == sum(brings[one] for one in there) & wanted
+
+
+def test_a_phrase_is_there_where_all_of_it_is() -> None:
+    found, brings = finding(["no refund", "late"], [])
+    for quickly in (found.quickly(3), found.quickly()):
+        assert quickly is not None
+        search, brought_by = quickly
+        for text, there in (("refund", 0), ("A refund late", brings["late"]), ("No  REFUND!", brings["no refund"])):
+            data = text.lower().encode()
+            assert brought_by(search(data), data, text) == there
+
+
+def test_what_keeps_a_search_for_few_words_from_single_letters_is_no_keyword() -> None:
+    found, brings = finding(["refund", "late"], [])
+    quickly = found.quickly(3)
+    assert quickly is not None
+    search, brought_by = quickly
+    for text, there in (("\1\1\1\1 \4\4\4\4", 0), ("\2\2\2\2 late", brings["late"])):
+        data = text.encode()
+        assert search(data)
+        assert brought_by(search(data), data, text) == there
+
+
 @pytest.mark.parametrize("others", [[], ["!!"], ["no refund"]])
 def test_a_keyword_ends_at_a_word_edge_on_both_sides(others: list[str]) -> None:
     found, brings = finding(["refund", "fund", *others], [])
