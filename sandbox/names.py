@@ -6,7 +6,7 @@ from __future__ import annotations
 BUILTINS = frozenset(
     "abs all any bin bool callable chr classmethod dict divmod enumerate filter float format frozenset"
     " getattr hasattr hex int isinstance issubclass iter len list map max min next oct ord pow print property"
-    " range repr reversed round set slice sorted staticmethod str sum tuple zip None True False Ellipsis"
+    " range repr reversed round set slice sorted staticmethod str sum super tuple zip None True False Ellipsis"
     " NotImplemented".split()
 )
 
@@ -36,7 +36,6 @@ INSTEAD = {
     "compile": "Text is never run as code.",
     "type": "Use isinstance(x, ...).",
     "object": "Write `class Name:` without a base.",
-    "super": "Name the method on the class itself; super() is not available.",
     "globals": "Name the variable.",
     "locals": "Name the variable.",
     "vars": "Name the attribute.",

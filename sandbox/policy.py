@@ -110,6 +110,9 @@ class Policy(RestrictingNodeTransformer):
         self.problems: list[Problem] = []
         self._places = places
         self._class_body: list[int] = []
+        #: What stands around a node: "" for a class, the name of the first parameter for a method, None for another
+        #: function.
+        self._around: list[str | None] = []
 
     # How refusals are said
 
@@ -168,8 +171,9 @@ class Policy(RestrictingNodeTransformer):
             self.refuse(node, f"The attribute {node.attr!r} is reserved", "Scripts cannot look inside the interpreter.")
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
-        self._check_attribute(node)
         reading = isinstance(node.ctx, ast.Load)
+        if not (reading and node.attr in MAGIC and _is_super(node.value)):
+            self._check_attribute(node)
         node = self.node_contents_visit(node)
         if reading:
             return _call(node, "_getattr_", node.value, ast.Constant(node.attr))
@@ -180,6 +184,13 @@ class Policy(RestrictingNodeTransformer):
         if isinstance(node.func, ast.Name) and node.func.id in ("exec", "eval"):
             self.refuse(node, f"Scripts have no {node.func.id}", names.INSTEAD[node.func.id])
             return node
+        if _is_super(node) and not node.args and not node.keywords:
+            first = self._around[-1] if self._around else None
+            if not first:
+                self.refuse(node, "super() works directly in a method only", "Name the class: super(Name, self).")
+                return node
+            # Python finds both by itself where `super` is its own. The class is a cell that no script can name.
+            return _call(node, "super", ast.Name("__class__", ast.Load()), ast.Name(first, ast.Load()))
         return super().visit_Call(node)
 
     # Statements that RestrictedPython refuses although they are harmless here
@@ -300,7 +311,19 @@ class Policy(RestrictingNodeTransformer):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         node.returns = None
-        return super().visit_FunctionDef(node)
+        first = next((one.arg for one in (*node.args.posonlyargs, *node.args.args)), None)
+        self._around.append(first if self._around and self._around[-1] == "" else None)
+        try:
+            return super().visit_FunctionDef(node)
+        finally:
+            self._around.pop()
+
+    def visit_Lambda(self, node: ast.Lambda) -> Any:
+        self._around.append(None)
+        try:
+            return super().visit_Lambda(node)
+        finally:
+            self._around.pop()
 
     def visit_ClassDef(self, node: ast.ClassDef) -> Any:
         if node.keywords:
@@ -309,9 +332,17 @@ class Policy(RestrictingNodeTransformer):
             self.refuse(node, "Scripts have no type parameters", "Leave them out.")
         self._class_body.extend(id(one) for one in node.body)
         node.keywords = []
-        made: Any = super().visit_ClassDef(node)
+        self._around.append("")
+        try:
+            made: Any = super().visit_ClassDef(node)
+        finally:
+            self._around.pop()
         copy_locations(made, node)
         return made
+
+
+def _is_super(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super"
 
 
 def _leaves(node: ast.AST, in_loop: bool = False) -> Iterable[ast.AST]:

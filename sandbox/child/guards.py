@@ -32,6 +32,7 @@ from sandbox.child.values import (
     without_addresses,
 )
 from sandbox.hints import did_you_mean
+from sandbox.policy import MAGIC
 
 
 def _set(text: str) -> frozenset[str]:
@@ -137,6 +138,28 @@ class ScriptObject:
         return int(vars(self).setdefault("_number", next(_numbers)))
 
 
+class Parents:
+    """`super()`: what the classes behind `owner` say of an object or class of the script's own."""
+
+    __slots__ = ("behind", "owner", "thing")
+
+    def __init__(self, owner: Any, thing: Any) -> None:
+        kind = thing if type(thing) is ScriptClass else type(thing)
+        if type(owner) is not ScriptClass or type(kind) is not ScriptClass or owner not in kind.__mro__:
+            raise TypeError("super() takes a class of the script's own and an object of it")
+        self.owner = owner
+        self.thing = thing
+        self.behind = kind.__mro__[kind.__mro__.index(owner) + 1 :]
+
+    def __repr__(self) -> str:
+        return "<super>"
+
+
+# Scripts know it by this name alone.
+Parents.__name__ = Parents.__qualname__ = "super"
+Parents.__module__ = "builtins"
+
+
 _numbers = itertools.count(1)
 
 
@@ -193,9 +216,11 @@ def getattr_(thing: Any, name: Any) -> Any:
     """`thing.name` for scripts. Raises `Missing` or `Forbidden`."""
     if type(name) is not str:
         raise TypeError("An attribute's name is text")
-    if name.startswith("_"):
-        raise Forbidden(f"The attribute {name!r} starts with an underscore", "Names that start with _ are private.")
     kind = type(thing)
+    if name.startswith("_"):
+        if kind is Parents and name in MAGIC:
+            return _of_parents(thing, name)
+        raise Forbidden(f"The attribute {name!r} starts with an underscore", "Names that start with _ are private.")
     allowed = ATTRIBUTES.get(kind)
     if allowed is not None:
         if name in allowed:
@@ -238,6 +263,8 @@ def getattr_(thing: Any, name: Any) -> Any:
         if name in _TEXT:
             return getattr(str, name)
         return _missing("", name, _TEXT)
+    if kind is Parents:
+        return _of_parents(thing, name)
     if isinstance(thing, type):
         allowed = TYPE_ATTRIBUTES.get(thing, frozenset())
         if name in allowed:
@@ -278,6 +305,31 @@ def _of_script(thing: Any, name: str) -> Any:
         return _of_error(thing, name)
     known = {key for base in owner.__mro__ if type(base) is ScriptClass for key in vars(base)}
     return _missing(thing, name, known | (set() if is_class else set(vars(thing))))
+
+
+def _of_parents(parents: Parents, name: str) -> Any:
+    """What `super()` finds: only what the script itself put into a class. The first class has nothing to set up."""
+    for base in parents.behind:
+        if type(base) is ScriptClass and name in vars(base):
+            return getattr(super(parents.owner, parents.thing), name)
+        if name in vars(base):
+            break
+    if name == "__init__" and type(parents.thing) is not ScriptClass:
+        return _setting_up(parents.thing)
+    known = {key for base in parents.behind if type(base) is ScriptClass for key in vars(base)}
+    raise Missing(f"No class behind this one has {name[:60]!r}", did_you_mean(name, known))
+
+
+def _setting_up(thing: Any) -> Callable[..., None]:
+    """`super().__init__` where no class of the script has one."""
+
+    def set_up(*args: Any) -> None:
+        if isinstance(thing, BaseException):
+            BaseException.__init__(thing, *args)
+        elif args:
+            raise TypeError("super().__init__() takes no arguments where no class behind this one has an __init__")
+
+    return called("super().__init__", set_up)
 
 
 def _in_classes(owner: type, name: str) -> Any:
@@ -480,6 +532,7 @@ def builtins(print_: Callable[..., None], no_import: Callable[..., Any]) -> dict
         "print": print_,
         "repr": repr_,
         "str": Text(),
+        "super": Parents,
     }
     for name, one in own.items():
         called(name, one)

@@ -189,3 +189,49 @@ def test_shadowing_a_builtin_does_not_reach_the_guards(host: Host) -> None:
         "Exception = 1\niter = 2\ngetattr = 3\ntry:\n    1/0\nexcept:\n    print('caught')\nfor x in [1]:\n    print(x)"
     )
     assert harmless(host, source) == ["caught", "1"]
+
+
+#: In a method of a class of the script's own, or outside.
+SUPER = {
+    "method_of_an_error": "class A(Exception):\n    def m(self): return super().with_traceback\n"
+    "print('PWNED', A().m())",
+    "arguments_of_an_error": "class A(Exception):\n    def m(self): return super().args\nprint('PWNED', A('x').m())",
+    "text_of_an_error": "class A(Exception):\n    def m(self): return super().__str__()\nprint('PWNED', A('x').m())",
+    "hash": "class A:\n    def m(self): return super().__hash__\nprint('PWNED', A().m())",
+    "dict": "class A:\n    n = 1\nclass B(A):\n    def m(self): return getattr(super(), '__dict__')\n"
+    "print('PWNED', B().m())",
+    "module": "class A:\n    n = 1\nclass B(A):\n    def m(self): return getattr(super(), '__module__')\n"
+    "print('PWNED', B().m())",
+    "class": "class A:\n    def m(self): return getattr(super(), '__class__')\nprint('PWNED', A().m())",
+    "the_cell": "class A:\n    def m(self): return __class__\nprint('PWNED', A().m())",
+    "its_inside": "class A: pass\nprint('PWNED', super(A, A()).owner)",
+    "its_type": "print('PWNED', super.mro)",
+    "a_fact": "class A: pass\nprint('PWNED', super(A, ticket))",
+    "a_fact_as_self": "class A:\n    def m(self):\n        self = ticket\n        return super().facts\n"
+    "print('PWNED', A().m())",
+    "a_builtin_type": "print('PWNED', super(Exception, ValueError('x')))",
+    "an_error_that_is_not_own": "class A(Exception): pass\nprint('PWNED', super(A, ValueError('x')))",
+    "assigned": "class A:\n    def m(self): super().x = 5\nA().m()\nprint('PWNED')",
+    "assigned_magic": "class A:\n    def m(self): super().__init__ = 5\nA().m()\nprint('PWNED')",
+    "as_a_base": "class A(super): pass\nprint('PWNED')",
+    "outside": "print('PWNED', super())",
+    "in_a_class_body": "class A:\n    x = super()\nprint('PWNED')",
+    "in_an_inner_function": "class A:\n    def m(self):\n        def inner(): return super()\nprint('PWNED')",
+    "in_an_inner_lambda": "class A:\n    def m(self): return lambda: super()\nprint('PWNED')",
+    "magic_of_another_call": "class A:\n    def m(self): return supper().__init__\nprint('PWNED')",
+}
+
+
+@pytest.mark.parametrize("name", SUPER)
+def test_super_finds_only_what_the_script_put_into_its_own_classes(host: Host, name: str) -> None:
+    refused(host, SUPER[name], "FORBIDDEN", "ATTRIBUTE", "RUNTIME")
+
+
+def test_what_super_hands_out_shows_nothing_of_ours(host: Host) -> None:
+    source = "class A:\n    def m(self): return super()\nprint(A().m(), super)\nclass B:\n"
+    source += "    def m(self): return super().__init__\nprint(B().m())\n"
+    assert harmless(host, source + "try:\n    B().m()(1)\nexcept TypeError as e:\n    print(e)") == [
+        "<super> <class 'super'>",
+        "<function super().__init__>",
+        "super().__init__() takes no arguments where no class behind this one has an __init__",
+    ]

@@ -127,6 +127,7 @@ BUILTINS = {
     "staticmethod": ("class A:\n    g = staticmethod(getattr)\nprint('PWNED', A.g((), '__class__'))", "FORBIDDEN"),
     "str": ("print('PWNED', str.format('{0.__class__}', ()))", "FORBIDDEN"),
     "sum": ("sum(crm)", "RUNTIME"),
+    "super": ("print('PWNED', super(int, 5))", "RUNTIME"),
     "tuple": ("tuple(crm)", "RUNTIME"),
     "zip": ("list(zip(crm))", "RUNTIME"),
     "None": ("print('PWNED', None.mro)", "ATTRIBUTE"),

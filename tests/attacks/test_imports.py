@@ -98,7 +98,7 @@ def test_facades_take_no_hooks(host: Host, name: str) -> None:
 
 
 BUILTINS = (
-    "open exec eval compile input type object super globals locals vars dir id hash setattr delattr memoryview"
+    "open exec eval compile input type object globals locals vars dir id hash setattr delattr memoryview"
     " bytearray breakpoint exit quit help copyright license __import__ __build_class__ __loader__ aiter anext"
 ).split()
 

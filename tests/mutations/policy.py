@@ -302,6 +302,21 @@ MUTATIONS = (
     ),
     _builtin("repr", "repr_", NO_ADDRESS + "[repr(now)]"),
     _builtin("str", "Text()"),
+    _builtin("super", "Parents"),
+    Mutation(
+        "private attributes behind super()",
+        "sandbox/child/guards.py",
+        "        if kind is Parents and name in MAGIC:\n",
+        "        if kind is Parents:\n",
+        CLASSES + "test_super_finds_only_what_the_script_put_into_its_own_classes[module]",
+    ),
+    Mutation(
+        "what super() finds in classes that are not the script's",
+        "sandbox/child/guards.py",
+        "        if type(base) is ScriptClass and name in vars(base):\n            return getattr(super(",
+        "        if name in vars(base):\n            return getattr(super(",
+        CLASSES + "test_super_finds_only_what_the_script_put_into_its_own_classes[method_of_an_error]",
+    ),
     Mutation(
         "a shuffled fact",
         "sandbox/child/facades.py",

@@ -26,6 +26,33 @@ WORKS = {
         "print(B().both(), isinstance(B(), A), issubclass(B, A))",
         ["ab True True"],
     ),
+    "super": (
+        "class A:\n    def __init__(self, x, *, y=1):\n        self.seen = [x, y]\n    def name(self): return 'A'\n"
+        "    @classmethod\n    def make(cls): return cls(5)\n    @property\n    def p(self): return 'p'\n"
+        "class B(A):\n    def __init__(self, x):\n        super().__init__(x, y=7)\n        self.seen.append('B')\n"
+        "    def name(self): return super().name() + 'B'\n"
+        "    @classmethod\n    def make(cls):\n        made = super().make()\n        made.seen.append('made')\n"
+        "        return made\n    @property\n    def p(self): return super().p + 'q'\n"
+        "class C(B):\n    def __init__(self):\n        super(C, self).__init__(1)\n"
+        "    def name(self): return ''.join(super().name() for n in [1, 2])\n"
+        "print(C().seen, C().name(), B.make().seen, C().p)",
+        ["[1, 7, 'B'] ABAB [5, 7, 'B', 'made'] pq"],
+    ),
+    "super_of_many": (
+        "class A:\n    def __init__(self):\n        super().__init__()\n        self.seen = ['A']\n"
+        "class B(A):\n    def __init__(self):\n        super().__init__()\n        self.seen.append('B')\n"
+        "class C(A):\n    def __init__(self):\n        super().__init__()\n        self.seen.append('C')\n"
+        "class D(B, C):\n    def __init__(self):\n        super().__init__()\n        self.seen.append('D')\n"
+        "    def __eq__(self, other): return self.seen == other.seen\n"
+        "class E(D):\n    def __eq__(self, other): return super().__eq__(other)\nprint(E().seen, E() == D())",
+        ["['A', 'C', 'B', 'D'] True"],
+    ),
+    "super_of_an_error": (
+        "class Late(Exception):\n    def __init__(self, order, days):\n"
+        "        super().__init__(f'{order} is {days} days late')\n        self.order = order\n"
+        "try:\n    raise Late('SO-1', 3)\nexcept Late as e:\n    print(e, e.args, e.order)",
+        ["SO-1 is 3 days late ('SO-1 is 3 days late',) SO-1"],
+    ),
     "property_and_static": (
         "class A:\n    def __init__(self): self.n = 2\n    @property\n    def double(self): return self.n * 2\n"
         "    @staticmethod\n    def one(): return 1\n    @classmethod\n    def make(cls): return cls()\n"

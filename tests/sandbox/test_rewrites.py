@@ -21,10 +21,6 @@ NAMES = {
     "compile": ("x = compile('1', '', 'eval')", "x = lambda: 1"),
     "type": ("x = type(1) is int", "x = isinstance(1, int)"),
     "object": ("class A(object):\n    pass", "class A:\n    pass"),
-    "super": (
-        A + "class B(A):\n    def m(self): return super().m() + 1\nx = B().m()",
-        A + "class B(A):\n    def m(self): return A.m(self) + 1\nx = B().m()",
-    ),
     "globals": ("x = globals()['ticket']", "x = ticket"),
     "locals": ("x = locals()", "x = {'id': ticket.id}"),
     "vars": ("x = vars(customer)", "x = customer.name"),
@@ -101,6 +97,12 @@ RULES = {
     "a list that is a fact": ("ticket.tags.append('x')", "x = list(ticket.tags)\nx.append('x')"),
     "an operation that is assigned": ("crm.find_customer = 1", "find = crm.find_customer\nx = find(email='a')"),
     "format": ("x = '{}'.format(1)", "x = f'{1}'"),
+    "super in a function": (
+        A + "class B(A):\n    def m(self):\n        def twice(): return 2 * super().m()\n        return twice()",
+        A
+        + "class B(A):\n    def m(self):\n        def twice(): return 2 * super(B, self).m()\n        return twice()\n"
+        "x = B().m()",
+    ),
     "a base": ("class A(dict): pass", "class A: pass\nclass B(A): pass\nclass C(Exception): pass"),
     "a set": ("ticket.add_tags({'a'})", "ticket.add_tags(sorted({'a'}))"),
     "a key that is no text": ("ticket.set_context('k', {1: 2})", "ticket.set_context('k', {str(1): 2})"),
