@@ -1,7 +1,9 @@
 """Rule lists as YAML that a person can read and keep in git; the same data as in the database and the editor.
 
 YAML 1.2 truth values: only `true` and `false`. In YAML 1.1 the key `on` of a trigger would read as True. There is no
-`<<` either: merged again and again, a few lines would fill the memory.
+`<<` either: merged again and again, a few lines would fill the memory. A number is one only where it would be written
+the same again; order 0123, a version 1.10 and half past twelve, 12:30, stay the texts that they are, and so do dates. A
+key that stands twice in one mapping is refused: the first one would be lost without a word.
 """
 
 from __future__ import annotations
@@ -26,7 +28,46 @@ class FileInvalid(Exception):
 
 
 class _Loader(_SafeLoader):  # type: ignore[misc]  # one of two, known when this runs
-    pass
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        made: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        if len(made) < len(node.value):
+            seen: set[Any] = set()
+            for key, _ in node.value:
+                name = self.construct_object(key, deep=True)
+                if name in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {str(name)[:80]!r} stands here twice", key.start_mark
+                    )
+                seen.add(name)
+        return made
+
+
+def _int_or_text(_loader: Any, node: yaml.ScalarNode) -> int | str:
+    text: str = node.value
+    return int(text) if _PLAIN_INT.fullmatch(text) else text
+
+
+def _float_or_text(_loader: Any, node: yaml.ScalarNode) -> float | str:
+    text: str = node.value
+    if text.lstrip("+-").lower() in (".inf", ".nan"):
+        return float(text.replace(".", ""))
+    try:
+        number = float(text)
+    except ValueError:
+        return text  # 190:20:30.15, which YAML 1.1 takes for a number to the base of sixty
+    # As Python writes it, or as YAML does: 1.0e+16.
+    return number if repr(number) in (text, text.replace(".0e", "e")) else text
+
+
+def _as_written(_loader: Any, node: yaml.ScalarNode) -> str:
+    text: str = node.value
+    return text
+
+
+_PLAIN_INT = re.compile(r"-?(?:0|[1-9][0-9]*)", re.ASCII)
+_Loader.add_constructor("tag:yaml.org,2002:int", _int_or_text)
+_Loader.add_constructor("tag:yaml.org,2002:float", _float_or_text)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_written)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -56,7 +97,7 @@ def load(text: str) -> Any:
         raise FileInvalid(f"The file has more than {MAX_FILE_CHARS} characters; split it")
     if text.lstrip()[:1] in ("{", "["):
         try:
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=_once)
         except (ValueError, RecursionError):
             pass  # YAML may begin so, too, and says where it is wrong
     try:
@@ -68,6 +109,13 @@ def load(text: str) -> Any:
         lines = text.count("\n") + 1
         where = f" at line {min(mark.line + 1, lines)}, column {mark.column + 1}" if mark else ""
         raise FileInvalid(f"This is not YAML{where}: {getattr(error, 'problem', error)}") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise ValueError("A key stands twice")
+    return made
 
 
 def _not_too_deep(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from rules.errors import ConditionFailed, OperandRefused, UnknownField, no_such
 from rules.facts import Facts
 from rules.fields import AUTHOR_LABELS, RUN_STATUSES, TICKET, all_fields, state_backed
-from rules.operands import clean_duration, duration_s
+from rules.operands import clean_duration, duration_s, quoted
 from rules.operators import OPERATORS, clean_operand, type_for
 from rules.vocabulary import Vocabulary
 from tickets.errors import BadValue
@@ -33,7 +33,8 @@ ANYONE, ANY = "anyone", "any"
 class TriggerParam:
     """What narrows a trigger. `options` are its values; None for free ones. `many`: several values mean "or".
 
-    `clean` gives a free value its one form, raising `ConditionFailed` or `BadValue`; `required`: it must be given."""
+    `clean` gives a free value its one form, raising `ConditionFailed` or `BadValue`; `required`: it must be given.
+    `noun` is what its values are called one by one, where the label is no name for them."""
 
     key: str
     label: str
@@ -43,6 +44,7 @@ class TriggerParam:
     many: bool = False
     clean: Callable[[str], str] | None = None
     required: bool = False
+    noun: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +260,7 @@ _WORKING = TriggerParam(
     "in the working time of",
     "A calendar: only its working time counts. Left out: all time does.",
     lambda vocabulary: vocabulary.calendars,
+    noun="calendar",
 )
 _TARGET = TriggerParam(
     "target",
@@ -265,6 +268,7 @@ _TARGET = TriggerParam(
     "Which of the policy's targets.",
     lambda _vocabulary: {target.value: label for target, label in TARGET_LABELS.items()},
     required=True,
+    noun="target",
 )
 _DATE = TriggerParam("field", "date", "Which date or time of the ticket.", date_fields, required=True)
 
@@ -285,6 +289,7 @@ _RECORDS: tuple[TriggerRecord, ...] = (
                 "Whose message; a third party wrote on the thread without taking part in it.",
                 lambda _vocabulary: {ANYONE: "Anyone", **AUTHOR_LABELS},
                 ANYONE,
+                noun="author",
             ),
             TriggerParam(
                 "visibility",
@@ -388,7 +393,12 @@ _RECORDS: tuple[TriggerRecord, ...] = (
         frozenset({EventKind.TIMER}),
         (
             TriggerParam(
-                "status", "which is", "Which; left out: any.", lambda vocabulary: vocabulary.statuses, many=True
+                "status",
+                "which is",
+                "Which; left out: any.",
+                lambda vocabulary: vocabulary.statuses,
+                many=True,
+                noun="status",
             ),
             _FOR,
             _WORKING,
@@ -408,6 +418,7 @@ _RECORDS: tuple[TriggerRecord, ...] = (
                 "Whose reply is missing.",
                 lambda _vocabulary: {"agent": "Us", "customer": "Customer"},
                 "agent",
+                noun="author",
             ),
             _FOR,
             _WORKING,
@@ -494,6 +505,8 @@ def clean_trigger(on: str, params: Params, vocabulary: Vocabulary) -> dict[str, 
     known = {param.key: param for param in record.params}
     cleaned: dict[str, JSON] = {}
     for key, value in params.items():
+        if key not in known and not known:
+            raise OperandRefused(f"'{record.label}' takes no parameters, and so no {str(key)[:80]!r}.")
         if key not in known:
             raise OperandRefused(no_such(f"parameter of '{on}'", key, list(known)))
         if value is None or value == "" or value == [] or value == known[key].default:
@@ -514,12 +527,12 @@ def _clean_param(param: TriggerParam, value: JSON, vocabulary: Vocabulary) -> JS
     for one in values:
         if isinstance(one, str) and len(one) > MAX_PARAM_CHARS:
             raise OperandRefused(f"{param.label.capitalize()} takes at most {MAX_PARAM_CHARS} characters.")
-        if not param.many and not isinstance(one, str):
-            raise OperandRefused(f"{param.label.capitalize()} takes a text, not {one!r}.")
+        if not isinstance(one, str) and (not param.many or param.options is not None):
+            raise OperandRefused(f"{param.label.capitalize()} takes a text, not {quoted(one)}.")
         if param.options is date_fields and isinstance(one, str) and not one.startswith(TICKET):
             return _clean_param(param, TICKET + one, vocabulary)
         if param.options is not None and one not in param.options(vocabulary):
-            raise OperandRefused(no_such(param.label, one, param.options(vocabulary)))
+            raise OperandRefused(no_such(param.noun or param.label, one, param.options(vocabulary)))
     if param.clean is not None:
         try:
             return param.clean(str(values[0]))

@@ -88,6 +88,8 @@ def read(text: str, name: str) -> list[FileEntry]:
     problem = json_problem(data, name, most=files.MAX_FILE_VALUES)
     if problem is not None:
         raise FileRefused([f"{problem}"])
+    if data is None:
+        raise FileRefused([gettext("%(file)s: there is nothing in it", file=name)])
     found: list[tuple[EntryKind | None, Any]]
     if isinstance(data, Mapping) and any(key in data for key in (*_LISTS, NAMED_LISTS)):
         unknown = sorted(set(data) - {*_LISTS, NAMED_LISTS})
@@ -253,8 +255,25 @@ def place(entry: FileEntry, problem: Problem, vocabulary: Vocabulary, name: str)
     elif problem.where.get("table") == "scope" and "index" in problem.where:
         parts.append(gettext("scope, condition %(place)s", place=int(problem.where["index"]) + 1))
     elif row is None and column is None:
-        parts.append(" ".join(str(one) for one in problem.where.values()))
+        parts.append(_counted(problem.where))
     return f"{', '.join(parts)}: {said(problem.message)}"
+
+
+def _counted(where: Mapping[str, str]) -> str:
+    """A part of a table, or one of several, as people count them."""
+    part = where.get("table", "")
+    if "index" not in where:
+        return part
+    place = int(where["index"]) + 1
+    match part:
+        case "triggers":
+            return gettext("trigger %(place)s", place=place)
+        case "columns":
+            return gettext("column %(place)s", place=place)
+        case "steps":
+            return gettext("step %(place)s", place=place)
+        case _:
+            return gettext("row %(place)s", place=place)
 
 
 def plan(

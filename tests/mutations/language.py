@@ -139,6 +139,20 @@ MUTATIONS = (
         "tests/rules/test_keywords.py::test_a_keyword_is_found_behind_any_number_of_places_where_it_is_no_word",
     ),
     Mutation(
+        "a key that stands twice in a file",
+        "rules/files.py",
+        "if name in seen:",
+        "if False:",
+        "tests/web/test_rules_text.py::test_a_key_that_stands_twice_is_refused_with_its_place",
+    ),
+    Mutation(
+        "what would not be written the same again is no number",
+        "rules/files.py",
+        "return int(text) if _PLAIN_INT.fullmatch(text) else text",
+        "return yaml.constructor.SafeConstructor.construct_yaml_int(_loader, node)",
+        "tests/web/test_rules_text.py::test_what_would_not_be_written_the_same_again_is_no_number_and_no_date",
+    ),
+    Mutation(
         "a value of the wrong sort is an error, not a no",
         "rules/operands.py",
         '    raise ConditionFailed(f"{quoted(value)} is not a list")',

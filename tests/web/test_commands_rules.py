@@ -125,6 +125,12 @@ def test_one_wrong_cell_keeps_everything_out_and_names_file_row_and_cell(
         ({"rules": [], "tables": []}, "there is no list 'rules'; a file has templates, scripts, tables"),
         ([{"code": "A01", "name": "x"}, {"code": "A01", "name": "y"}], "A01 stands there twice"),
         ([7], "entry 1: an entry is a mapping, not int"),
+        ("# tables will stand here", "there is nothing in it"),
+        (
+            {"code": "A01", **TRIAGE, "triggers": [{"on": "created"}, {"on": "create"}]},
+            "A01, trigger 2: There is no trigger 'create'",
+        ),
+        ({"code": "A01", **TRIAGE, "rows": [{"id": "r 1"}]}, "A01, row 1: Row 1 needs an id of letters"),
         ([{"name": "x"}], "entry 1: needs a code"),
         ([{"code": "A01"}], "entry 1: A01 needs a name"),
     ],

@@ -93,6 +93,53 @@ def test_a_few_lines_that_mean_a_million_are_refused() -> None:
     assert files.load(merged) == {"a": {"x": 1}, "b": {"<<": [{"x": 1}, {"x": 1}]}}
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "0123",
+        "12:30",
+        "1.10",
+        "100.00",
+        "1_000",
+        "0x1F",
+        "0o17",
+        "+5",
+        "1e3",
+        "2026-01-01",
+        "2026-01-01T00:00:00Z",
+        "no",
+    ],
+)
+def test_what_would_not_be_written_the_same_again_is_no_number_and_no_date(written: str) -> None:
+    """An order number lost its zeros, and half past twelve was 750."""
+    for text in (f"{{a: {written}}}", f"a: {written}", f"- a: [{written}]"):
+        assert json.dumps(written) in json.dumps(files.load(text))
+    assert files.load(files.dump({"a": written})) == {"a": written}
+
+
+@pytest.mark.parametrize("value", [0, 7, -12, 2**63 - 1, 0.5, -1.25, 1e16, 1.5e-7, 2.5e300, True, None, "0.50", "null"])
+def test_numbers_come_back_from_a_file_as_they_were(value: object) -> None:
+    back = files.load(files.dump({"a": [value]}))
+    assert back == {"a": [value]}
+    assert type(back["a"][0]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("code: A01\nname: x\ncode: A02\n", "line 3, column 1: the key 'code' stands here twice"),
+        ("rows:\n  - id: r1\n    if: {c1: refund, c1: invoice}\n", "line 3, column 22: the key 'c1' stands here twice"),
+        ('{"rows": [{"id": "r1", "if": {"c1": "a", "c1": "b"}}]}', "line 1, column 42: the key 'c1' stands here twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_its_place(text: str, place: str) -> None:
+    """The first of them was lost without a word: of two conditions one was left."""
+    with pytest.raises(rules_files.FileRefused) as refused:
+        rules_files.read(text, "file")
+    assert refused.value.problems == (f"file: This is not YAML at {place}",)
+    assert files.load("[{a: 1}, {a: 2}, {b: {a: 3}, a: 4}]") == [{"a": 1}, {"a": 2}, {"b": {"a": 3}, "a": 4}]
+
+
 # Cells -----------------------------------------------------------------------------------------------------------
 
 
