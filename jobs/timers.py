@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Text, bindparam, delete, func, insert, or_, select, true, update
 
+from jobs.intake import AWAY
 from jobs.live import Desk
 from jobs.queues import Work
 from jobs.selecting import acting
@@ -49,6 +50,8 @@ SOON_FIRST, SOON, SOON_ITEMS = -1, timedelta(minutes=15), 20_000
 #: Items, by their numbers, that one transaction looks through at most for those that a table may act on.
 STRETCH = 100_000
 ONE_DAY = timedelta(days=1)
+#: Seconds until a snooze or a schedule that failed is tried again.
+BROKEN_S = 3_600
 
 _ITEMS, _TIMERS, _TRIGGERS = table_of(WorkItem), table_of(Timer), table_of(TimeTrigger)
 _LEVELS = table_of(SlaClockRow)
@@ -57,18 +60,34 @@ _LEVELS = table_of(SlaClockRow)
 def tick(services: Services, *, budget_s: float) -> int:
     """One look: learn what is new, fire what is due, and give timers to items, for about `budget_s` seconds.
 
-    What is due comes before new timers, batch by batch. Returns the events written."""
+    What is due comes before new timers, batch by batch. Returns the events written. One of these steps that fails keeps
+    no other from being done; afterwards its error is raised."""
     end = time.monotonic() + budget_s
-    sync(services)
+    failed: dict[Callable[[Services], int], Exception] = {}
+
+    def apart(step: Callable[[Services], int]) -> int:
+        if step in failed:
+            return 0
+        try:
+            return step(services)
+        except AWAY:
+            raise
+        except Exception as error:
+            failed[step] = error
+            return 0
+
+    apart(sync)
     fired = 0
     while True:
-        done = fire(services) + fire_schedules(services)
-        walked = walk(services)
+        done = apart(fire) + apart(fire_schedules)
+        walked = apart(walk)
         fired += done
         if (not done and not walked) or time.monotonic() >= end:
             break
     if fired:
         services.queues.hint(Work.DRAIN)
+    for error in failed.values():
+        raise error
     return fired
 
 
@@ -356,7 +375,7 @@ def fire(services: Services, *, items: int = FIRE) -> int:
         for row in connection.execute(_DUE_OF, {"now": now, "items": sorted(locked)}).all():
             trigger = live.get(row.key)
             if row.key == clocks.SNOOZE_KEY:
-                _wake(connection, row.item_id, now)
+                _wake_or_later(connection, row.item_id, now)
             elif trigger is None:
                 connection.execute(_FORGET, {"item": row.item_id, "timer": row.key})
             elif row.due_at < trigger.since:
@@ -366,6 +385,19 @@ def fire(services: Services, *, items: int = FIRE) -> int:
                 connection.execute(_SETTLE, {"item": row.item_id, "timer": row.key, "became": FIRED})
         clocks.append(connection, list(events.values()), EventKind.TIMER, CLOCK, now)
     return len(due) if locked else 0
+
+
+def _wake_or_later(connection: Connection, item_id: int, now: datetime) -> None:
+    """One item that cannot be brought back must not hold up the times of all others: it is tried again later."""
+    try:
+        with connection.begin_nested():
+            _wake(connection, item_id, now)
+    except AWAY:
+        raise
+    except Exception as error:
+        log.error("timer.broken", exc_info=error, extra={"item": item_id, "again_in_s": BROKEN_S})
+        later = now + timedelta(seconds=BROKEN_S)
+        connection.execute(_PUT_OFF, {"item": item_id, "timer": clocks.SNOOZE_KEY, "later": later})
 
 
 def _wake(connection: Connection, item_id: int, now: datetime) -> None:
@@ -404,6 +436,7 @@ _LOCK = (
 )
 _ONE = (_TIMERS.c.item_id == bindparam("item")) & (_TIMERS.c.key == bindparam("timer"))
 _FORGET = delete(_TIMERS).where(_ONE)
+_PUT_OFF = update(_TIMERS).where(_ONE).values(due_at=bindparam("later"))
 _SETTLE = update(_TIMERS).where(_ONE).values(due_at=None, outcome=bindparam("became"))
 
 
@@ -413,7 +446,8 @@ _SETTLE = update(_TIMERS).where(_ONE).values(due_at=None, outcome=bindparam("bec
 def fire_schedules(services: Services, *, items: int = FIRE) -> int:
     """Write the next events of schedules whose tick has come: one for every open item they may act on, in batches.
 
-    After downtime a schedule ticks once, not once for each tick that was missed. Returns how many events."""
+    After downtime a schedule ticks once, not once for each tick that was missed. Returns how many events. One that
+    cannot tick is put off, so that it holds up no other, and its error is raised."""
     now = services.clock.now()
     begun = _TRIGGERS.c.tick_to.is_not(None)
     query = select(_TRIGGERS).where(or_(begun, _TRIGGERS.c.next_at <= now)).order_by(_TRIGGERS.c.next_at).limit(1)
@@ -424,30 +458,44 @@ def fire_schedules(services: Services, *, items: int = FIRE) -> int:
         row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
         if row is None:
             return 0
-        rule = TimeRule.from_json(row.rule)
-        tick_at, tick_to = (row.tick_at, row.tick_to) if row.tick_to is not None else (row.next_at, 0)
-        where = [_ITEMS.c.id > tick_to, or_(_ITEMS.c.status.is_(None), _ITEMS.c.status.not_in(sorted(FINISHED)))]
-        if row.kind != "any":
-            where.append(_ITEMS.c.kind == row.kind)
-        # An item on which the table could but do nothing is passed by; what it does on the others, the engine says.
-        ruleset = services.live.current(connection).ruleset
-        where.append(acting(ruleset, row.entry, connection.dialect.name, now).may)
-        last = _stretch(connection, tick_to)
-        if last is not None:
-            where.append(_ITEMS.c.id <= last)
-        # Items in the order everybody locks them in; one that somebody writes to is waited for: a tick comes once.
-        found = list(
-            connection.execute(
-                select(_ITEMS.c.id).where(*where).order_by(_ITEMS.c.id).limit(items).with_for_update()
-            ).scalars()
-        )
-        trigger = Trigger(row.key, row.entry, row.kind, rule, row.since)
-        payload = _payload(trigger, f"tick {iso(tick_at)}", tick_at, now)
-        clocks.append(connection, [NewEvent(one, payload) for one in found], EventKind.TIMER, CLOCK, now)
-        values = {
-            "tick_at": tick_at,
-            "tick_to": found[-1] if len(found) == items else last,
-            "next_at": row.next_at if row.next_at > now else next_tick(rule.schedule, rule.zone, now),
-        }
-        connection.execute(update(_TRIGGERS).where(_TRIGGERS.c.key == row.key).values(**values))
+        try:
+            with connection.begin_nested():
+                return _ticked(services, connection, row, now, items)
+        except AWAY:
+            raise
+        except Exception as error:
+            broken = error
+            one = update(_TRIGGERS).where(_TRIGGERS.c.key == row.key, _TRIGGERS.c.next_at <= now)
+            connection.execute(one.values(next_at=now + timedelta(seconds=BROKEN_S)))
+    raise broken
+
+
+def _ticked(services: Services, connection: Connection, row: AnyRow, now: datetime, items: int) -> int:
+    """The next events of this schedule's tick. Returns how many."""
+    rule = TimeRule.from_json(row.rule)
+    tick_at, tick_to = (row.tick_at, row.tick_to) if row.tick_to is not None else (row.next_at, 0)
+    where = [_ITEMS.c.id > tick_to, or_(_ITEMS.c.status.is_(None), _ITEMS.c.status.not_in(sorted(FINISHED)))]
+    if row.kind != "any":
+        where.append(_ITEMS.c.kind == row.kind)
+    # An item on which the table could but do nothing is passed by; what it does on the others, the engine says.
+    ruleset = services.live.current(connection).ruleset
+    where.append(acting(ruleset, row.entry, connection.dialect.name, now).may)
+    last = _stretch(connection, tick_to)
+    if last is not None:
+        where.append(_ITEMS.c.id <= last)
+    # Items in the order everybody locks them in; one that somebody writes to is waited for: a tick comes once.
+    found = list(
+        connection.execute(
+            select(_ITEMS.c.id).where(*where).order_by(_ITEMS.c.id).limit(items).with_for_update()
+        ).scalars()
+    )
+    trigger = Trigger(row.key, row.entry, row.kind, rule, row.since)
+    payload = _payload(trigger, f"tick {iso(tick_at)}", tick_at, now)
+    clocks.append(connection, [NewEvent(one, payload) for one in found], EventKind.TIMER, CLOCK, now)
+    values = {
+        "tick_at": tick_at,
+        "tick_to": found[-1] if len(found) == items else last,
+        "next_at": row.next_at if row.next_at > now else next_tick(rule.schedule, rule.zone, now),
+    }
+    connection.execute(update(_TRIGGERS).where(_TRIGGERS.c.key == row.key).values(**values))
     return len(found) or 1

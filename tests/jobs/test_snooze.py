@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from jobs.services import Services
+from jobs.timers import BROKEN_S
 from tests.builders import ANA, BY_ANA, MORNING, a_ticket
 from tests.jobs.desk import clock_of, decisions, item, save, say, table, tick
 from tickets import store
 from tickets.snooze import snooze
-from tickets.tables import History
+from tickets.tables import History, WorkItem
 
 
 def put_away(services: Services, item_id: int, *, hours: int | None = None, awaits: str = "") -> None:
@@ -40,6 +41,28 @@ def test_a_snoozed_ticket_comes_back_on_time_with_the_status_it_had(desk: Servic
     assert left(desk, item_id) == ("waiting_team", [])
     # Coming back is no person's modification.
     assert item(desk, item_id).stamps.modified_at == MORNING
+
+
+def test_one_that_cannot_come_back_holds_up_no_other_and_comes_when_it_can(
+    desk: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, well = (a_ticket(desk.db, status="waiting_team").item_id for _ in range(2))
+    for number, one in enumerate((broken, well)):
+        put_away(desk, one, hours=4 + number)
+    with desk.db.write() as connection:
+        connection.execute(update(WorkItem).where(WorkItem.id == broken).values(snoozed_from="not a status"))
+    clock_of(desk).forward(hours=6)
+    tick(desk)
+    assert item(desk, broken).state["status"] == "snoozed"
+    assert left(desk, well) == ("waiting_team", [])
+    assert [one.message for one in caplog.records if one.name == "jobs.timers"].count("timer.broken") == 1
+    with desk.db.write() as connection:
+        connection.execute(update(WorkItem).where(WorkItem.id == broken).values(snoozed_from="waiting_team"))
+    tick(desk)
+    assert item(desk, broken).state["status"] == "snoozed"
+    clock_of(desk).forward(seconds=BROKEN_S)
+    tick(desk)
+    assert left(desk, broken) == ("waiting_team", [])
 
 
 @pytest.mark.parametrize(

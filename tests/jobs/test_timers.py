@@ -356,6 +356,36 @@ def test_a_schedule_comes_for_every_open_ticket_once_per_tick_and_once_after_dow
     assert len(ticks) == 2
 
 
+def test_a_schedule_that_cannot_tick_holds_up_no_other_and_ticks_when_it_can_again(
+    desk: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its zone is gone with an update of the system, say."""
+    daily = WAITING.replace("{on: time_in_state, status: waiting_team, for: 72 h}", "{on: schedule, cron: '0 9 * * *'}")
+    table(desk, daily)
+    table(desk, daily.replace("A21", "A22").replace("too-long", "second"))
+    tick(desk)
+    item_id = a_ticket(desk.db).item_id
+    work(desk)
+    with desk.db.write() as connection:
+        mine = TimeTrigger.entry == "A21"
+        kept = connection.execute(select(TimeTrigger.rule).where(mine)).scalar_one()
+        gone = {"rule": {**kept, "zone": "Atlantis/Poseidonis"}, "next_at": MORNING}  # and it is the oldest
+        connection.execute(update(TimeTrigger).where(mine).values(**gone))
+    clock_of(desk).forward(days=1)
+    failing: set[str] = set()
+    for _ in range(2):
+        clock.tick(desk, failing)
+    work(desk)
+    assert tags(desk, item_id) == ["second"]
+    told = [one.message for one in caplog.records if one.name == "jobs.clock"]
+    assert told == ["clock.failing", "clock.works_again"]
+    with desk.db.write() as connection:
+        connection.execute(update(TimeTrigger).where(TimeTrigger.entry == "A21").values(rule=kept))
+    clock_of(desk).forward(seconds=timers.BROKEN_S)
+    tick(desk)
+    assert tags(desk, item_id) == ["second", "too-long"]
+
+
 def test_a_part_of_the_clock_that_fails_keeps_no_other_from_its_work_and_is_told_once(
     desk: Services, caplog: pytest.LogCaptureFixture
 ) -> None:

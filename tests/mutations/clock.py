@@ -216,4 +216,18 @@ MUTATIONS = (
         "    if False:\n",
         CALENDAR + "test_an_hour_that_clocks_skip_is_not_worked",
     ),
+    Mutation(
+        "a snooze that fails holds up no other",
+        "jobs/timers.py",
+        "                _wake_or_later(connection, row.item_id, now)\n",
+        "                _wake(connection, row.item_id, now)\n",
+        SNOOZE + "test_one_that_cannot_come_back_holds_up_no_other_and_comes_when_it_can",
+    ),
+    Mutation(
+        "a schedule that fails holds up no other",
+        "jobs/timers.py",
+        "one.values(next_at=now + timedelta(seconds=BROKEN_S))",
+        "one.values(next_at=row.next_at)",
+        TIMERS + "test_a_schedule_that_cannot_tick_holds_up_no_other_and_ticks_when_it_can_again",
+    ),
 )

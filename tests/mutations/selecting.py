@@ -156,7 +156,7 @@ MUTATIONS = (
     Mutation(
         "a schedule passes by what its rows rule out",
         "jobs/timers.py",
-        "        where.append(acting(ruleset, row.entry, connection.dialect.name, now).may)\n",
+        "    where.append(acting(ruleset, row.entry, connection.dialect.name, now).may)\n",
         "",
         PASSED_BY + "test_a_schedule_passes_by_what_its_rows_rule_out_and_asks_the_engine_about_the_rest",
     ),
@@ -199,7 +199,7 @@ MUTATIONS = (
     ),
     _clock(
         "a schedule looks through a stretch at a time",
-        "            where.append(_ITEMS.c.id <= last)\n",
+        "        where.append(_ITEMS.c.id <= last)\n",
         "            pass\n",
         "test_a_schedule_that_takes_hardly_any_item_stops_after_a_stretch_all_the_same",
     ),
