@@ -115,7 +115,7 @@ ZYGOTE_ALLOW = [
 
 _ARCHES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _KILL, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
-_LD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
+_LD, _JEQ, _JGE, _JSET, _AND, _RET = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _X32 = 0x40000000
 _PROT_EXEC = 4
 #: What a process may advise about its memory: to take it back. glibc does so; nobody here has other advice to give.
@@ -124,6 +124,9 @@ _DONTNEED, _FREE = 4, 8
 _CLOCK_OF_A_PROCESS = 0x80000000
 #: A futex of this process alone. Without it a word of a library's code is one futex for all who have that file mapped.
 _FUTEX_PRIVATE = 128
+#: What says nothing of the operation itself: private, and by which clock. What is left: wait, wake, and both by bits. A
+#: lock that lends its priority names its owner by process id, and the kernel tells anybody whether there is such a one.
+_FUTEX_FLAGS, _FUTEX_CALLS = 128 | 256, (0, 1, 9, 10)
 
 
 def _do(code: int, value: int) -> bytes:
@@ -206,9 +209,11 @@ def _program(machine: str, answers: dict[int, str], fd: int) -> bytes:
         ],
         "OWN_FUTEX": [
             _do(_LD, 24),
-            _jump(_JSET, _FUTEX_PRIVATE, 0, 1),
-            _do(_RET, _ALLOW),
+            _jump(_JSET, _FUTEX_PRIVATE, 0, len(_FUTEX_CALLS) + 1),
+            _do(_AND, 0xFFFFFFFF ^ _FUTEX_FLAGS),
+            *(_jump(_JEQ, one, len(_FUTEX_CALLS) - at, 0) for at, one in enumerate(_FUTEX_CALLS)),
             _do(_RET, _ERRNO | errno.EPERM),
+            _do(_RET, _ALLOW),
         ],
         # The third argument is prot; its low half lies at offset 32 on both (little endian) machines.
         "NO_EXEC": [_do(_LD, 32), _jump(_JSET, _PROT_EXEC, 0, 1), _do(_RET, _KILL), _do(_RET, _ALLOW)],

@@ -159,6 +159,12 @@ PROCESSES = {
     "nice": "os.nice(-5); out('PWNED')",
     "affinity": "os.sched_setaffinity(0, [0]); out('PWNED')",
     "alarm": "signal.alarm(1); out('PWNED')",
+    "timer": "signal.setitimer(signal.ITIMER_REAL, 1); out('PWNED')",
+    "wait_for_others": "os.waitpid(-1, os.WNOHANG); out('PWNED')",
+    "owner_of_a_lock": "call(202, ctypes.addressof(ctypes.c_int({pid})), 6 | 128, 0, None, None, 0); out('PWNED')",
+    "owner_of_a_lock_once": "call(202, ctypes.addressof(ctypes.c_int({pid})), 8 | 128, 0, None, None, 0); out('PWNED')",
+    "owner_of_a_requeued_lock": "call(202, ctypes.addressof(ctypes.c_int(0)), 12 | 128, 1, 1, "
+    "ctypes.addressof(ctypes.c_int({pid})), 0); out('PWNED')",
 }
 KERNEL = {
     "map_code": "mmap.mmap(-1, 4096, prot=7); out('PWNED')",
@@ -173,6 +179,14 @@ KERNEL = {
     "remap_file_pages": "call(216, 0, 4096, 0, 0, 0); out('PWNED')",
     "x32_getpid": "call(0x40000000 + 39); out('PWNED')",
     "x32_open": "call(0x40000000 + 2, b'/etc/passwd', 0); out('PWNED')",
+    "code_of_a_callback": "ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 7); mmap.mmap(-1, 4096, prot=7); out('PWNED')",
+    "code_by_a_wide_argument": "call(9, 0, 4096, 7 | 1 << 32, 0x22, -1, 0); out('PWNED')",
+    "protect_by_a_wide_argument": "m = mmap.mmap(-1, 4096); a = ctypes.addressof(ctypes.c_char.from_buffer(m))\n"
+    "call(10, a, 4096, 1 << 32 | 4); out('PWNED')",
+    "second_name_of_code": "call(25, ctypes.cast(libc.malloc, ctypes.c_void_p).value & ~4095, 0, 4096, 1, 0)\n"
+    "out('PWNED')",
+    "guard_pages": "m = mmap.mmap(-1, 4096); a = ctypes.addressof(ctypes.c_char.from_buffer(m))\n"
+    "call(28, a, 4096, 102); out('PWNED')",
     "high_number": "call(0xffff); out('PWNED')",
     "personality": "call(135, 0x0400000); out('PWNED')",
     "unshare": "call(272, 0x10000000); out('PWNED')",
@@ -393,6 +407,15 @@ def test_a_child_that_ignores_every_signal_is_killed_for_its_cpu(raw: Raw) -> No
     assert os.WTERMSIG(status) == signal.SIGKILL
 
 
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="only x86_64 has this page")
+def test_the_old_page_of_calls_is_behind_the_filter(raw: Raw) -> None:
+    """Which processor this is: the page answers without a call, so the kernel asks the filter itself; or it is gone."""
+    source = "import ctypes\nasked = ctypes.CFUNCTYPE(ctypes.c_long, *[ctypes.c_void_p] * 3)\n"
+    said, status = raw.run(source + "asked(0xFFFFFFFFFF600800)(0, 0, 0)\nout('PWNED')")
+    assert said is None
+    assert os.WTERMSIG(status) in (signal.SIGSYS, signal.SIGSEGV)
+
+
 @pytest.mark.parametrize("source", ["import ctypes\nctypes.string_at(0)", "import os\nos.abort()"])
 def test_a_crash_is_seen_as_a_crash(raw: Raw, source: str) -> None:
     said, status = raw.run(source)
@@ -472,6 +495,24 @@ def test_two_runs_at_once_cannot_signal_each_other_through_the_code_they_share(r
     for one in [raw.heard(child)[0] for child in both]:
         assert one is not None
         assert (one["printed"], str(one["raised"]).partition(":")[0]) == ([], "PermissionError")
+
+
+#: A lock that lends its priority, said to be held by one process and by another.
+WHO_IS_THERE = """
+for pid in ({pid}, 4194303):
+    try:
+        call(202, ctypes.addressof(ctypes.create_string_buffer(struct.pack('I', pid))), 6 | 128, 0, None, None, 0)
+        out('PWNED')
+    except OSError as error:
+        out(errno.errorcode[error.errno])
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are x86_64's")
+def test_no_lock_tells_which_processes_there_are(raw: Raw) -> None:
+    """Without namespaces the kernel would say ESRCH of the second one alone."""
+    said, _ = raw.run(PRELUDE + WHO_IS_THERE.replace("{pid}", str(os.getpid())))
+    assert said == {"printed": ["EPERM", "EPERM"], "raised": ""}
 
 
 # Each system call of the tables, by its number -----------------------------------------------------------------------

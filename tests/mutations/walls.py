@@ -67,9 +67,16 @@ MUTATIONS = (
     Mutation(
         "seccomp: futexes of other processes",
         "sandbox/seccomp.py",
-        "_jump(_JSET, _FUTEX_PRIVATE, 0, 1)",
-        "_jump(_JGE, 0, 0, 1)",
+        "_jump(_JSET, _FUTEX_PRIVATE, 0, len(_FUTEX_CALLS) + 1)",
+        "_jump(_JGE, 0, 0, 0)",
         ESCAPED + "test_two_runs_at_once_cannot_signal_each_other_through_the_code_they_share[nobody]",
+    ),
+    Mutation(
+        "seccomp: locks that name a process",
+        "sandbox/seccomp.py",
+        "(0, 1, 9, 10)",
+        "(0, 1, 6, 9, 10)",
+        ESCAPED + "test_no_lock_tells_which_processes_there_are[nobody-seccomp_and_rlimits_alone]",
     ),
     Mutation(
         "seccomp: advice about memory that others have",
