@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 from rules.errors import FactsInvalid
@@ -19,14 +20,23 @@ MAX_SHOWN_CHARS = 200
 MAX_TRACED_ROWS = 200
 
 _Record = TypeVar("_Record")
+_Enum = TypeVar("_Enum", bound=StrEnum)
 
 
+def _quick(kind: type[_Enum]) -> type[_Enum]:
+    """The same words. Their texts are asked for with each row that is written out, in a fifth of Enum's own time."""
+    type.__setattr__(kind, "value", property(attrgetter("_value_")))
+    return kind
+
+
+@_quick
 class Truth(StrEnum):
     TRUE = "true"
     FALSE = "false"
     UNKNOWN = "unknown"
 
 
+@_quick
 class Verdict(StrEnum):
     """What became of one entry of the rule list. The first that applies, in this order."""
 
@@ -40,6 +50,7 @@ class Verdict(StrEnum):
     NOT_MATCHED = "not_matched"
 
 
+@_quick
 class RowVerdict(StrEnum):
     FIRED = "fired"
     HELD = "held"  # matched, but fired before for the same root, or was decided before

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, Table, c
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
@@ -45,6 +45,8 @@ _TEXT_CHARS = len("2026-11-22 09:00:00.000000")
 #: committed without waiting for the disk, that it does not wait until told to.
 _NEXT, _DURABLE, _SOON = "deskhand_next", "durable", "soon"
 _HASTY = "deskhand_hasty"
+#: That it is inside a transaction that SQLAlchemy did not begin: with its own first statement it joins in.
+_INSIDE = "deskhand_inside"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -127,6 +129,7 @@ class Database:
         if url.startswith("postgresql://"):
             url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
         self.url = url
+        self.synchronous = synchronous
         self.is_sqlite = url.startswith("sqlite")
         #: Seconds the last durable write over a held connection waited for its turn and for the disk.
         self.waited_s = 0.0
@@ -188,7 +191,10 @@ class Transactions(Protocol):
 
 
 class Held:
-    """One connection: its transactions follow one another, and are of the same two kinds as those of a `Database`."""
+    """One connection: its transactions follow one another, and are of the same two kinds as those of a `Database`.
+
+    On SQLite they begin and end past SQLAlchemy, which takes several times as long for it as the database; it joins in
+    with the first statement that is its own."""
 
     def __init__(self, database: Database, connection: Connection) -> None:
         self._database = database
@@ -199,12 +205,14 @@ class Held:
     def read(self) -> Iterator[Connection]:
         """As `Database.read`."""
         connection = self._connection
-        if not self.is_sqlite:
+        if self.is_sqlite:
+            self._begin_sqlite("")
+        else:
             connection.execution_options(isolation_level="REPEATABLE READ")
         try:
             yield connection
         finally:
-            connection.rollback()
+            self._end(commit=False)
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Connection]:
@@ -213,23 +221,75 @@ class Held:
         SQLite then does not wait for the disk: the transaction is there for every process at once, and on the disk with
         the next durable one. PostgreSQL makes no difference."""
         connection = self._connection
+        started = time.perf_counter()
         if self.is_sqlite:
-            connection.info[_NEXT] = _DURABLE if durable else _SOON
+            self._begin_sqlite(_DURABLE if durable else _SOON)
         else:
             # What a transaction before this one set stays with the connection.
             connection.execution_options(isolation_level=connection.default_isolation_level)
-        started = time.perf_counter()
-        transaction = connection.begin()
+            connection.begin()
         begun = time.perf_counter()
         try:
             yield connection
             done = time.perf_counter()
-            transaction.commit()
+            self._end(commit=True)
         except BaseException:
-            transaction.rollback()
+            self._end(commit=False)
             raise
         if durable:
             self._database.waited_s = begun - started + time.perf_counter() - done
+
+    def _begin_sqlite(self, kind: str) -> None:
+        _begin_sqlite(self._connection, kind, self._database.synchronous)
+        self._connection.info[_INSIDE] = True
+
+    def _end(self, *, commit: bool) -> None:
+        connection = self._connection
+        driver: Any = None
+        if self.is_sqlite:
+            connection.info.pop(_INSIDE, None)
+            driver = connection.connection.dbapi_connection
+            if commit and not driver.in_transaction:
+                raise _given_up("COMMIT")
+        if connection.in_transaction():
+            (connection.commit if commit else connection.rollback)()
+            return
+        if driver is None:
+            return
+        listeners = connection.engine.dispatch.commit if commit else connection.engine.dispatch.rollback
+        if listeners:
+            for listener in listeners:
+                listener(connection)
+        try:
+            (driver.commit if commit else driver.rollback)()
+        except sqlite3.Error as error:
+            raise as_raised(connection, error, "COMMIT" if commit else "ROLLBACK") from error
+
+
+def as_raised(
+    connection: Connection,
+    error: Exception,
+    statement: str,
+    parameters: Any = (),
+    *,
+    cursor: Any = None,
+    many: bool = False,
+) -> Exception:
+    """What SQLAlchemy would raise for this error of the driver, whose connection is invalidated where it is lost."""
+    base = connection.dialect.loaded_dbapi.Error
+    lost = connection.dialect.is_disconnect(cast(Any, error), connection.connection.dbapi_connection, cursor)
+    made = DBAPIError.instance(
+        statement, parameters, error, base, connection_invalidated=lost, dialect=connection.dialect, ismulti=many
+    )
+    if lost:
+        connection.invalidate(error)
+    assert isinstance(made, Exception)
+    return made
+
+
+def _given_up(statement: str) -> OperationalError:
+    # When the disk is full, say, SQLite rolls back by itself. What came after it must not be kept without it.
+    return OperationalError(statement, (), sqlite3.OperationalError("the transaction was given up by the database"))
 
 
 def _to_json(value: Any) -> str:
@@ -318,20 +378,26 @@ def _prepare_sqlite(engine: Engine, synchronous: str) -> None:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        # Past what SQLAlchemy does for a statement: there are three transactions to an event.
-        proxied = connection.connection
-        cursor = proxied.cursor()
-        kind = connection.info.pop(_NEXT, "")
-        hasty = kind == _SOON and synchronous == "FULL"
-        if hasty != connection.info.get(_HASTY, False):
-            # Said before it is so: whatever ends this process's patience in between, no durable commit is hasty.
-            connection.info[_HASTY] = True
-            _execute(connection, cursor, "PRAGMA synchronous=NORMAL" if hasty else "PRAGMA synchronous=FULL")
-            connection.info[_HASTY] = hasty
-        if kind:
-            _begin_immediate(connection, cursor)
-        else:
-            _execute(connection, cursor, "BEGIN DEFERRED")
+        if connection.info.get(_INSIDE) is None:
+            _begin_sqlite(connection, connection.info.pop(_NEXT, ""), synchronous)
+        elif not cast(Any, connection.connection.dbapi_connection).in_transaction:
+            raise _given_up("BEGIN")
+
+
+def _begin_sqlite(connection: Connection, kind: str, synchronous: str) -> None:
+    """Past what SQLAlchemy does for a statement: there are three transactions to an event."""
+    info = connection.info
+    cursor = connection.connection.cursor()
+    hasty = kind == _SOON and synchronous == "FULL"
+    if hasty != info.get(_HASTY, False):
+        # Said before it is so: whatever ends this process's patience in between, no durable commit is hasty.
+        info[_HASTY] = True
+        _execute(connection, cursor, "PRAGMA synchronous=NORMAL" if hasty else "PRAGMA synchronous=FULL")
+        info[_HASTY] = hasty
+    if kind:
+        _begin_immediate(connection, cursor)
+    else:
+        _execute(connection, cursor, "BEGIN DEFERRED")
 
 
 def _begin_immediate(connection: Connection, cursor: Any) -> None:

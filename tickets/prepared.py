@@ -14,11 +14,10 @@ from itertools import count
 from typing import Any, cast
 
 from sqlalchemy import JSON, Connection, Dialect, Executable, Row
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import Select
 
-from tickets.db import json_from_cell, json_to_cell
+from tickets.db import as_raised, json_from_cell, json_to_cell
 
 Values = Mapping[str, Any]
 #: A row of a prepared statement: its columns are attributes, as on a row of SQLAlchemy.
@@ -92,6 +91,7 @@ class _Form:
         if compiled.post_compile_params or _defaults(compiled):
             raise NotPreparable(f"This differs from one execution to the next: {compiled.string}")
         self.sql = compiled.string
+        self._is_sqlite = dialect.name == "sqlite"
         names = compiled.positiontup
         if names is None:
             names = list(dict.fromkeys(compiled.bind_names.values()))
@@ -114,9 +114,10 @@ class _Form:
 
     def run(self, connection: Connection, arranged: Any, *, many: bool = False) -> Any:
         """The cursor after the execution. Raises what SQLAlchemy raises."""
-        if not connection.in_transaction():
-            connection.begin()
         driver: Any = connection.connection.dbapi_connection
+        # SQLite's transactions may be begun past SQLAlchemy; its driver is the quicker to ask in any case.
+        if not (self._is_sqlite and driver.in_transaction) and not connection.in_transaction():
+            connection.begin()
         cursor = driver.cursor()
         # Whoever listens does so to all connections: to ask this one takes four times as long as to ask the engine.
         listeners = connection.engine.dispatch.before_cursor_execute
@@ -126,16 +127,9 @@ class _Form:
         try:
             (cursor.executemany if many else cursor.execute)(self.sql, arranged)
         except Exception as error:
-            base = connection.dialect.loaded_dbapi.Error
-            if not isinstance(error, base):
+            if not isinstance(error, connection.dialect.loaded_dbapi.Error):
                 raise
-            lost = connection.dialect.is_disconnect(error, driver, cursor)
-            wrapped = DBAPIError.instance(
-                self.sql, arranged, error, base, connection_invalidated=lost, dialect=connection.dialect, ismulti=many
-            )
-            if lost:
-                connection.invalidate(error)
-            raise wrapped from error
+            raise as_raised(connection, error, self.sql, arranged, cursor=cursor, many=many) from error
         return cursor
 
     def rows(self, found: list[Sequence[Any]]) -> list[AnyRow]:

@@ -540,9 +540,16 @@ MUTATIONS = (
     Mutation(
         "after a commit in haste the next one waits for the disk again",
         "tickets/db.py",
-        "        if hasty != connection.info.get(_HASTY, False):",
-        "        if hasty and not connection.info.get(_HASTY, False):",
+        "    if hasty != info.get(_HASTY, False):",
+        "    if hasty and not info.get(_HASTY, False):",
         "tests/tickets/test_db.py::test_only_what_nobody_would_miss_does_not_wait_for_the_disk",
+    ),
+    Mutation(
+        "nothing is kept of what came after the database gave a transaction up",
+        "tickets/db.py",
+        "        elif not cast(Any, connection.connection.dbapi_connection).in_transaction:",
+        "        elif False:",
+        "tests/tickets/test_db.py::test_a_transaction_that_the_database_gave_up_keeps_nothing_of_what_came_after_it",
     ),
     Mutation(
         "what came while Redis was silent is looked for before RQ waits for it, too",

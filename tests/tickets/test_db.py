@@ -9,11 +9,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import OperationalError, StatementError
 
 from tickets import db
 from tickets.db import Database
+from tickets.prepared import Prepared
 from tickets.tables import SettingChange
 from tickets.values import json_text
 
@@ -104,6 +105,25 @@ def test_a_write_over_a_held_connection_takes_the_lock_at_once(sqlite_database: 
             connection.exec_driver_sql(f"PRAGMA busy_timeout={db.BUSY_TIMEOUT_MS}")
     assert _lines(other) == 0
     other.close()
+
+
+def test_a_transaction_that_the_database_gave_up_keeps_nothing_of_what_came_after_it(sqlite_database: Database):
+    look = Prepared(select(SettingChange.id))
+
+    def given_up(connection: Connection) -> Connection:
+        driver: Any = connection.connection.dbapi_connection
+        driver.rollback()  # as SQLite does by itself when the disk is full
+        return connection
+
+    for after in (lambda one: one.execute(CHANGE), lambda one: look.all(one, {}), lambda one: None):
+        with sqlite_database.held() as held:
+            with pytest.raises(OperationalError, match="given up"), held.write() as connection:
+                after(given_up(connection))
+            assert _lines(sqlite_database) == 0
+            with suppress(ZeroDivisionError), held.write():
+                raise ZeroDivisionError
+            with held.write() as connection:
+                assert look.all(connection, {}) == []
 
 
 def test_only_what_nobody_would_miss_does_not_wait_for_the_disk(sqlite_database: Database):
