@@ -92,7 +92,7 @@ def compile_script(source: str, api: ScriptApi, limits: Limits, *, look_closer: 
         except SyntaxError as error:
             found = [_syntax(error, source), *found]
         except (RecursionError, MemoryError):
-            found = [_too_deep(), *found]
+            found = [_too_deep(place, _deepest(tree)), *found]
         except (AttributeError, TypeError, ValueError):
             # A refused node leaves a hole that later visitors may stumble over. Without a refusal it is our bug.
             if not policy.problems:
@@ -151,9 +151,8 @@ class Policy(RestrictingNodeTransformer):
         if name.startswith("_"):
             if allow_magic_methods and name in MAGIC and id(node) in self._class_body:
                 return
-            self.refuse(
-                node, f"The name {name!r} starts with an underscore", "Names that start with _ are private; rename it."
-            )
+            hint = names.INSTEAD.get(name, "Names that start with _ are private; rename it.")
+            self.refuse(node, f"The name {name!r} starts with an underscore", hint)
         elif name.endswith("__roles__"):
             self.refuse(node, f"The name {name!r} is reserved", "Rename it.")
 
@@ -410,10 +409,24 @@ def _syntax(error: SyntaxError, source: str) -> Problem:
     return Problem(line, column, end_line, end_column, Code.SYNTAX, "error", message, hint)
 
 
-def _too_deep() -> Problem:
-    return Problem(
-        1, 0, 1, 1, Code.SYNTAX, "error", "The script is nested too deeply to be read", "Use fewer brackets."
-    )
+def _too_deep(places: Places | None = None, node: ast.AST | None = None) -> Problem:
+    """Where it is deepest, if the parser got so far."""
+    message, hint = "The script is nested too deeply to be read", "Use fewer brackets, or a dict instead of many elif."
+    if places is None or node is None:
+        return Problem(1, 0, 1, 1, Code.SYNTAX, "error", message, hint)
+    return places.problem(node, Code.SYNTAX, "error", message, hint)
+
+
+def _deepest(tree: ast.AST) -> ast.AST | None:
+    """The node with a place that stands in the most others, found without recursion."""
+    found: tuple[int, ast.AST | None] = (0, None)
+    stack = [(tree, 0)]
+    while stack:
+        node, depth = stack.pop()
+        if depth > found[0] and hasattr(node, "lineno"):
+            found = depth, node
+        stack.extend((inner, depth + 1) for inner in ast.iter_child_nodes(node))
+    return found[1]
 
 
 def _distinct(problems: Iterable[Problem]) -> Iterable[Problem]:
