@@ -57,6 +57,9 @@ TOGETHER_FROM_S = 0.002
 TOGETHER_S = 0.05
 #: Events that share the commit of the one before them at most, and seconds of the processor after which no more do.
 FOLLOWING, FOLLOWING_S = 16, 0.02
+#: Events of one lane after which it goes behind the others that are due: a ticket that a program floods must not keep
+#: those of everybody else waiting.
+TURN = 100
 #: The error of an event whose workers never came back to say one.
 CUT_OFF = "The process that handled it was cut off, again and again: it died, or took too long"
 
@@ -125,6 +128,9 @@ def work_together(services: Services, db: Transactions, claim: lanes.Claim, hand
     going, alone = [one for one in claim.items if one not in claim.cut_off], [*claim.cut_off]
     handled = 0
     while going:
+        if handled >= TURN * len(claim.items):
+            alone += going
+            break
         made, later = _decided_together(services, db, going, alone, hand)
         if not made:
             break  # nothing is left but what goes alone
@@ -207,7 +213,7 @@ def work_lane(
     alone: bool = False,
     db: Transactions | None = None,
 ) -> int:
-    """Handle the lane's events in order until none is left or one waits. Raises `Fenced`.
+    """Handle the lane's events in order until none is left, one waits or its turn is over. Raises `Fenced`.
 
     `suspect`: workers were cut off here again and again, so that this try is counted before it begins. `alone`: a
     worker was, so that no event shares the commit of another and the one that ends its workers is the lane's first.
@@ -242,6 +248,12 @@ def work_lane(
             done, more = 1, _failed(services, db, token, item_id, row, error)
         handled += done
         if not more:
+            return handled
+        if handled >= TURN:
+            with db.write() as connection:
+                now = services.clock.now()
+                lanes.fence(connection, item_id, token, now, lease_s=services.settings.lease_s)
+                lanes.release(connection, item_id, token, due_at=now)
             return handled
 
 
@@ -423,6 +435,7 @@ def _failed(
     True when the lane may hold more to do at once."""
     with db.write() as connection:
         now = services.clock.now()
+        lanes.lock_items(connection, (item_id,))
         lanes.fence(connection, item_id, token, now, lease_s=services.settings.lease_s)
         tries = row.tries + 1
         park = tries >= services.settings.event_tries or isinstance(error, (BadValue, UnknownField))
@@ -441,6 +454,7 @@ def _count_before(services: Services, db: Transactions, token: str, item_id: int
     In a transaction of its own, so that a database that is away or full counts against no event."""
     with db.write() as connection:
         now = services.clock.now()
+        lanes.lock_items(connection, (item_id,))
         lanes.fence(connection, item_id, token, now, lease_s=services.settings.lease_s, done=False)
         row = lanes.next_open(connection, item_id)
         if row is None:

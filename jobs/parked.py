@@ -84,6 +84,8 @@ def handle_again(
     An event that is not parked, or with a viewer on an item hidden from them, is left alone."""
     able = {one.id for one in parked(connection, viewer)} if ids is None or viewer is not None else set(ids)
     wanted = sorted(able if ids is None else able & set(ids))[:LISTED]
+    of_wanted = select(EventRow.item_id).where(EventRow.id.in_(wanted), EventRow.status == "parked")
+    lanes.lock_items(connection, connection.execute(of_wanted).scalars())
     again = connection.execute(
         update(EventRow)
         .where(EventRow.id.in_(wanted), EventRow.status == "parked")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 
 from jobs import automation, enrichment, lanes, outbox
-from jobs.forecast import Coming, NotComing, call_off, forecast
+from jobs.forecast import Coming, NotComing, Waits, call_off, forecast
 from jobs.services import Services
 from jobs.tables import LookupRow, OutboxRow, RunRow
 from tests.builders import ANA, BY_ANA, a_ticket
@@ -19,12 +20,13 @@ from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, clock_of, decisions, item, say, table, tick, work
 from tests.jobs.sink import MailSink
 from tests.jobs.tables import ANSWER_AND_TAG, RUNS_IT, WAITING, script
+from tests.jobs.workers import until
 from tickets import people, store
 from tickets.effects import StateEffect
-from tickets.errors import ItemNotFound
+from tickets.errors import Fenced, ItemNotFound
 from tickets.sla import Policy, Target
 from tickets.snooze import snooze
-from tickets.tables import EventRow, History, SlaPolicy
+from tickets.tables import EventRow, History, Lane, SlaPolicy
 
 #: How far from what was said a thing may happen, in seconds: the clock looks every half second.
 TOLERANCE_S = 1
@@ -112,6 +114,49 @@ def test_a_wait_that_is_called_off_ends_at_once_whoever_holds_the_lane(desk: Ser
         assert set(connection.execute(select(EventRow.status)).scalars()) == {"done"}
     assert called_off(desk) == [("Ana", "wait", "not needed")]
     assert stopped.items == ()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_kind", ["postgres"])
+def test_who_calls_a_wait_off_while_its_event_fails_and_the_worker_do_not_wait_for_each_other(desk: Services) -> None:
+    """Both want the item, its lane and the event: in one order."""
+    table(desk, BY_TIER)
+    ticket = a_ticket(desk.db)
+    automation.drain(desk)
+    with desk.db.write() as connection:
+        connection.execute(update(Lane).values(due_at=desk.clock.now()))
+    claim = lanes.claim(desk.db, desk.clock.now(), lease_s=60)
+    assert claim.items == (ticket.item_id,)
+    [wait] = [one for one in coming(desk, ticket.item_id).values() if one.kind == "wait"]
+    ended: list[object] = []
+
+    def fail() -> None:
+        with desk.db.read() as connection:
+            row = lanes.next_open(connection, ticket.item_id)
+        assert row is not None
+        try:
+            ended.append(automation._failed(desk, desk.db, claim.token, ticket.item_id, row, ValueError("broken")))
+        except Exception as error:
+            ended.append(type(error))
+
+    worker = threading.Thread(target=fail)
+    with desk.db.write() as connection:
+        store.read_item(connection, ticket.item_id, lock=True)
+        connection.execute(update(EventRow).where(EventRow.id == int(wait.ref)).values(error=""))
+        worker.start()
+        assert until(lambda: waits_for_a_lock(desk))
+        assert Waits().call_off(connection, ticket.item_id, wait.ref, "not needed", desk.clock.now())
+    worker.join()
+    assert ended == [Fenced]
+    with desk.db.read() as connection:
+        assert connection.execute(select(EventRow.tries).where(EventRow.id == int(wait.ref))).scalar_one() == 0
+
+
+def waits_for_a_lock(desk: Services) -> bool:
+    """Whether somebody in this database waits for what somebody else has locked."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with desk.db.read() as connection:
+        return bool(connection.execute(text(asked)).scalar_one())
 
 
 def test_a_lookup_is_asked_again_when_it_was_said_to_be(desk: Services, crm: Upstream) -> None:

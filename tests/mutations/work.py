@@ -214,6 +214,20 @@ MUTATIONS = (
         SCHEMA + "test_a_clock_makes_no_event_of_a_time_in_a_database_of_another_schema",
     ),
     Mutation(
+        "a lane's turn ends",
+        "jobs/automation.py",
+        "        if handled >= TURN:\n",
+        "        if False:\n",
+        "tests/jobs/test_lanes.py::test_lanes_with_many_events_let_the_others_have_their_turn[sqlite-one by one]",
+    ),
+    Mutation(
+        "the turn of lanes that are committed together ends",
+        "jobs/automation.py",
+        "        if handled >= TURN * len(claim.items):\n",
+        "        if False:\n",
+        "tests/jobs/test_lanes.py::test_lanes_with_many_events_let_the_others_have_their_turn[sqlite-together]",
+    ),
+    Mutation(
         "only who still holds what is over was cut off",
         "jobs/claims.py",
         "table.token.is_not(None)",
