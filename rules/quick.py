@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from rules.compiled import All, CompiledCondition, Not
 from rules.fields import Field
@@ -42,6 +42,8 @@ _SEARCHES = {
     "contains_all": "has_all({0}, {1})",
 }
 MOST_SEARCHED = 8
+#: Up to how many bits numbers stand in the code themselves.
+MOST_BITS_SAID = 1_000
 #: What comparing costs, so that the cheap ones of a row come first, and of those the ones that most values fail.
 _COST = {Form.TEXT: 100, Form.SET: 40, Form.MONEY: 30, Form.TIME: 30, Form.CHANGE: 9}
 _COST_OF_OPERATOR = {"is": 10, "any_of": 12}
@@ -67,6 +69,9 @@ class Names:
     values: dict[str, Any] = field(default_factory=dict)
 
     def of(self, value: object) -> str:
+        """How it is called there."""
+        if value.__class__ is int and abs(cast(int, value)) >> MOST_BITS_SAID == 0:
+            return hex(cast(int, value))  # it is read in half the time that a name takes
         name = f"K{len(self.values)}"
         self.values[name] = value
         return name
