@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from rules.compiled import All, CompiledCondition, Not
 from rules.fields import Field
@@ -70,8 +70,8 @@ class Names:
 
     def of(self, value: object) -> str:
         """How it is called there."""
-        if value.__class__ is int and abs(cast(int, value)) >> MOST_BITS_SAID == 0:
-            return hex(cast(int, value))  # it is read in half the time that a name takes
+        if value.__class__ is int and abs(value) >> MOST_BITS_SAID == 0:
+            return hex(value)  # it is read in half the time that a name takes
         name = f"K{len(self.values)}"
         self.values[name] = value
         return name
