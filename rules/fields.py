@@ -492,7 +492,8 @@ def lookup_key(
 ) -> LookupKey | Missing | Unknown:
     """The question this operation would be asked on these facts, or why there is none.
 
-    `Missing` when an input has no value (nothing to ask with), `Unknown` when an input itself waits for an answer."""
+    `Missing` when an input has no value (nothing to ask with), `Unknown` when an input itself waits for an answer, or
+    holds several values (a card's list), with which nobody can ask."""
     args: list[tuple[str, JSON]] = []
     for name, bound in _bound(spec, vocabulary, depth):
         if isinstance(bound, str):
@@ -502,6 +503,8 @@ def lookup_key(
             return reading
         if isinstance(reading, Missing):
             return Missing(f"{spec.label} needs {bound.label}: {reading.reason}")
+        if isinstance(reading.value, (list, tuple, Mapping)):
+            return Unknown(f"{spec.label} is asked with one value, and {bound.label} holds several")
         args.append((name, reading.value))
     return LookupKey(spec.connection, spec.operation, tuple(args))
 

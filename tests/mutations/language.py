@@ -139,6 +139,14 @@ MUTATIONS = (
         "tests/rules/test_keywords.py::test_a_keyword_is_found_behind_any_number_of_places_where_it_is_no_word",
     ),
     Mutation(
+        "a lookup is asked with one value",
+        "rules/fields.py",
+        "        if isinstance(reading.value, (list, tuple, Mapping)):\n",
+        "        if False:\n",
+        "tests/rules/test_fields.py::"
+        "test_a_lookup_is_asked_with_one_value_and_a_list_only_keeps_its_own_rows_from_being_decided",
+    ),
+    Mutation(
         "a key that stands twice in a file",
         "rules/files.py",
         "if name in seen:",

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from rules.engine import Entry, compile_ruleset, decide
 from rules.errors import UnknownField
 from rules.facts import Facts, Known, LookupKey, Missing, Unknown
 from rules.fields import FIELDS, all_fields, field, lookup_key, state_backed
-from tests.rules.desk import DESK, NOW, some_facts
+from tests.rules.desk import DESK, NOW, a_table, some_facts, tagging
 from tickets import store
 from tickets.item import CUSTOM_NAMES, STATE_FIELDS, FieldType
 from tickets.values import from_iso
@@ -116,6 +117,24 @@ def test_a_lookup_that_hangs_on_another_asks_that_one_first() -> None:
     charges = LookupKey("billing", "list_charges", (("account", 9),))
     assert lookup_key(spec, facts, DESK) == charges
     assert read("billing.list_charges.count", facts) == Unknown("Charges has not answered yet", charges, True)
+
+
+def test_a_lookup_is_asked_with_one_value_and_a_list_only_keeps_its_own_rows_from_being_decided() -> None:
+    """A card's list where one value was meant ended the whole event in an error."""
+    party = replace(DESK.lookups["erp.find_party"], bind={"email": "context.shop.emails"})
+    desk = replace(DESK, lookups={**DESK.lookups, "erp.find_party": party})
+    why = Unknown("ERP party is asked with one value, and shop: emails holds several")
+    asking = a_table(columns=[{"id": "c1", "field": "erp.find_party.tier"}], rows=[{"id": "r1", "if": {"c1": "gold"}}])
+    entries = [Entry("A01", "Asks", 1, 1, table=asking), Entry("A02", "Tags", 1, 2, table=a_table([tagging("seen")]))]
+    for several in ([], ["a@example.com", "b@example.com"], {"first": "a@example.com"}):
+        facts = some_facts(context={"shop": {"data": {"emails": several}}})
+        expected = Missing("ERP party needs shop: emails: The card 'shop' has no emails") if several == [] else why
+        assert lookup_key(party, facts, desk) == expected
+        decision = decide(compile_ruleset(1, entries, desk), facts)
+        assert (decision.fired, decision.wait) == (("A02/seen",), None)
+        assert [one.row_key for one in decision.skipped] == ([] if several == [] else ["A01/r1"])
+    one = some_facts(context={"shop": {"data": {"emails": "a@example.com"}}})
+    assert lookup_key(party, one, desk) == LookupKey("erp", "find_party", (("email", "a@example.com"),))
 
 
 def test_lookups_that_hang_on_each_other_in_a_circle_are_refused_when_read() -> None:

@@ -12,12 +12,13 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from jobs import timers
 from rules import store as rule_list
 from rules.store import EntryKind
 from tests.web.desk import NOW, TRIAGE, Desk, let_in, send
 from tickets import levels
 from tickets.sla import Target
-from tickets.tables import BusinessCalendar, SettingChange, SlaPolicy, TimeTrigger
+from tickets.tables import BusinessCalendar, EventRow, SettingChange, SlaPolicy, Timer, TimeTrigger
 
 WEEK = {"mon": "09:00-12:00, 13:00-17:00", "tue": "9:00-17:00", "wed": "", "thu": "", "fri": "", "sat": "", "sun": ""}
 OFFICE: dict[str, object] = {
@@ -251,3 +252,51 @@ def test_the_order_of_policies_is_changed(desk: Desk, settings: FlaskClient) -> 
     send(settings, "/sla/second/move", {"by": "-1"})
     with desk.services.db.read() as connection:
         assert [one.key for one in levels.policies(connection)] == ["second", "first"]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_day_off_that_comes_or_goes_moves_what_waits_for_working_time(
+    desk: Desk, settings: FlaskClient, back: bool
+) -> None:
+    """It is Saturday; 12 working hours of the week above end on Tuesday at 14:00, without a Monday only on the next."""
+    send(settings, "/calendars/new", {**OFFICE, "country": "", "off": ""})
+    desk.publish(LATE)
+    come_in_time(desk)
+    item_id = desk.ticket("Refund")
+    assert waits_until(desk, item_id) == ["2026-11-24T13:00+00:00"]
+    assert send(settings, "/calendars/office", {**OFFICE, "country": "", "off": "2026-11-23 Strike"}).status_code == 303
+    come_in_time(desk)
+    assert waits_until(desk, item_id) == ["2026-11-30T13:00+00:00"]
+    desk.clock.move(days=4)
+    come_in_time(desk)
+    assert "tags" not in desk.state(item_id)
+    if back:  # the strike was called off, which nobody told the desk in time: it is late, and comes once
+        send(settings, "/calendars/office", {**OFFICE, "country": "", "off": ""})
+        come_in_time(desk)
+        assert desk.state(item_id)["tags"] == ["late"]
+    desk.clock.move(days=30)
+    come_in_time(desk)
+    assert desk.state(item_id)["tags"] == ["late"]
+    with desk.services.db.read() as connection:
+        fired = connection.execute(select(EventRow.id).where(EventRow.item_id == item_id, EventRow.kind == "timer"))
+        assert len(fired.all()) == 1
+
+
+LATE: dict[str, Any] = {
+    "name": "Too long",
+    "triggers": [{"on": "time_in_state", "status": ["open"], "for": "12 h", "calendar": "office"}],
+    "steps": [{"id": "s1", "do": "add_tags"}],
+    "rows": [{"id": "r1", "then": {"s1": {"tags": ["late"]}}}],
+}
+
+
+def come_in_time(desk: Desk) -> None:
+    """What the clock and a worker do until there is nothing left to do."""
+    timers.tick(desk.services, budget_s=60)
+    desk.work()
+
+
+def waits_until(desk: Desk, item_id: int) -> list[str]:
+    query = select(Timer.due_at).where(Timer.item_id == item_id)
+    with desk.services.db.read() as connection:
+        return [at.isoformat(timespec="minutes") for at in connection.execute(query).scalars()]

@@ -159,6 +159,7 @@ REASONS = [
     "The event is not about a script",
     "There is no event",
     "ERP: Find has not answered yet",
+    "ERP: Find is asked with one value, and shop: emails holds several",
     "the card that Find double charges may be writing",
     "ERP: Find found nothing",
     "This event did not change it",
