@@ -299,4 +299,4 @@ def come_in_time(desk: Desk) -> None:
 def waits_until(desk: Desk, item_id: int) -> list[str]:
     query = select(Timer.due_at).where(Timer.item_id == item_id)
     with desk.services.db.read() as connection:
-        return [at.isoformat(timespec="minutes") for at in connection.execute(query).scalars()]
+        return [at.isoformat(timespec="minutes") for at in connection.execute(query).scalars() if at]
