@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache, lru_cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -84,104 +85,139 @@ EPISODES = ["status since monday", "status since tuesday"]
 MOST_TABLES, MOST_ROWS = 3, 4
 
 
+# Each strategy is made once: Hypothesis looks through a new one before it draws from it, which took half of the time.
+
+
+@lru_cache(maxsize=None, typed=True)
+def _one(*values: Any) -> st.SearchStrategy[Any]:
+    """One of these; what is the same in Python and of another type (1, True) is another value."""
+    return st.sampled_from(values)
+
+
+@lru_cache(maxsize=None, typed=True)
+def _some(*values: Any, least: int, most: int) -> st.SearchStrategy[list[Any]]:
+    """So many different ones of these."""
+    return st.lists(_one(*values), min_size=least, max_size=most, unique=True)
+
+
+@lru_cache(maxsize=None, typed=True)
+def _maybe(*values: Any) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), _one(*values))
+
+
+@cache
 def operators_of(name: str) -> list[str]:
     """The operators that cells on this field have here."""
     ops = _OPS[SORTS[name]] + (_CHANGES if name.startswith("ticket.") else [])
     return ops + (["fresh_within"] if name in _ASKED else [])
 
 
+@cache
 @st.composite
 def cells(draw: st.DrawFn, name: str) -> dict[str, Any]:
-    op = draw(st.sampled_from(operators_of(name)))
-    values = st.sampled_from(_VALUES[name])
+    op = draw(_one(*operators_of(name)))
+    values = _one(*_VALUES[name])
     match op:
         case "empty" | "not_empty" | "changed":
             return {"op": op}
         case "older_than" | "newer_than" | "fresh_within":
-            return {"op": op, "value": draw(st.sampled_from(DURATIONS))}
+            return {"op": op, "value": draw(_one(*DURATIONS))}
         case "in_working_time" | "out_of_working_time":
             return {"op": op, "value": "office"}
         case "matches":
-            return {"op": op, "value": draw(st.sampled_from(PATTERNS))}
+            return {"op": op, "value": draw(_one(*PATTERNS))}
         case "between":
             low, high = sorted((draw(values), draw(values)), key=float)
             return {"op": op, "value": [low, high]}
         case "is" | "is_not" | "greater" | "greater_or_equal" | "less" | "less_or_equal":
             return {"op": op, "value": draw(values)}
-    some = draw(st.lists(values, min_size=1, max_size=3, unique=True))
+    some = draw(_some(*_VALUES[name], least=1, most=3))
     if name in _LISTS and draw(st.integers(0, 3)) == 0:
-        listed = {"list": draw(st.sampled_from(_LISTS[name]))}
+        listed = {"list": draw(_one(*_LISTS[name]))}
         return {"op": op, "value": draw(st.sampled_from([listed, [*some, listed]]))}
     return {"op": op, "value": some}
 
 
+@cache
 @st.composite
-def clauses(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
-    name = draw(st.sampled_from(names))
+def clauses(draw: st.DrawFn, names: tuple[str, ...]) -> dict[str, Any]:
+    name = draw(_one(*names))
     return {"field": name, **draw(cells(name))}
 
 
+@cache
 @st.composite
-def groups(draw: st.DrawFn, names: list[str], depth: int = 2) -> dict[str, Any]:
-    kind = draw(st.sampled_from(["all", "any", "any", "none"]))
+def groups(draw: st.DrawFn, names: tuple[str, ...], depth: int = 2) -> dict[str, Any]:
+    kind = draw(_one("all", "any", "any", "none"))
+    return {kind: draw(_members(names, depth))}
+
+
+@cache
+def _members(names: tuple[str, ...], depth: int) -> st.SearchStrategy[list[Any]]:
     member: st.SearchStrategy[Any] = clauses(names)
     if depth > 1:
         member = st.one_of(member, member, groups(names, depth - 1))
-    return {kind: draw(st.lists(member, min_size=1, max_size=3))}
+    return st.lists(member, min_size=1, max_size=3)
 
 
+#: What a table looks at; one that is chained, mostly at what rows write. Half of the columns look at lookups: what is
+#: unknown is where engines go wrong.
+_FIELDS = st.lists(st.one_of(_one(*SORTS), _one(*_ASKED)), min_size=2, max_size=4)
+_WRITTEN = _one("ticket.tags", "ticket.priority")
+_CHAINED_FIELDS = st.lists(st.one_of(_WRITTEN, _WRITTEN, _one(*_ASKED)), min_size=2, max_size=4)
+_ROW_GROUPS = st.lists(groups((*SORTS, *_ASKED)), min_size=1, max_size=2)
+_SCOPES = st.lists(st.one_of(clauses(tuple(_AT_ONCE)), groups(tuple(_AT_ONCE))), min_size=1, max_size=2)
+
+
+@cache
 @st.composite
 def tables(draw: st.DrawFn, code: str, *, chained: bool = False) -> dict[str, Any]:
     """A table; a `chained` one looks mostly at what rows write, and runs again."""
-    # Half of the columns look at lookups: what is unknown is where engines go wrong.
-    asked = st.sampled_from(_ASKED)
-    written = st.sampled_from(["ticket.tags", "ticket.priority"])
-    fields = st.one_of(written, written, asked) if chained else st.one_of(st.sampled_from(list(SORTS)), asked)
-    names = draw(st.lists(fields, min_size=2, max_size=4))
+    names = draw(_CHAINED_FIELDS if chained else _FIELDS)
     columns = [{"id": f"c{at}", "field": name, "op": _OPS[SORTS[name]][0]} for at, name in enumerate(names)]
     for column in columns:
         if column["field"] in _ASKED:
-            column["unknown"] = draw(st.sampled_from(UNKNOWNS))
+            column["unknown"] = draw(_one(*UNKNOWNS))
     rows = []
-    for number in range(draw(st.sampled_from([0, 1, 2, 3, 3, 4, 4]))):
-        least = draw(st.sampled_from([0, 1, 1, 1]))
+    for number in range(draw(_one(0, 1, 2, 3, 3, 4, 4))):
+        least = draw(_one(0, 1, 1, 1))
         some = st.lists(st.sampled_from(columns), min_size=least, max_size=2, unique_by=lambda column: column["id"])
         filled = draw(some)
         conditions = {column["id"]: draw(cells(column["field"])) for column in filled}
         row: dict[str, Any] = {"id": f"r{number}", "if": conditions, "then": draw(steps())}
         if draw(st.integers(0, 5)) == 0:
             row["stop"] = True
-        row["rearm"] = draw(st.sampled_from(REARMS))
+        row["rearm"] = draw(_one(*REARMS))
         if draw(st.integers(0, 2)) == 0:
-            row["groups"] = draw(st.lists(groups([*SORTS, *_ASKED]), min_size=1, max_size=2))
+            row["groups"] = draw(_ROW_GROUPS)
         rows.append(row)
     data: dict[str, Any] = {
         "code": code,
         "name": code,
         "triggers": [{"on": "created"}],
-        "hit": draw(st.sampled_from(HITS)),
-        "wait_s": draw(st.sampled_from([60, 60, 0, "never_without"])),
+        "hit": draw(_one(*HITS)),
+        "wait_s": draw(_one(60, 60, 0, "never_without")),
         "columns": columns,
         "steps": [{"id": "tag", "do": "add_tags"}, {"id": "prio", "do": "set_priority"}],
         "rows": rows,
     }
     if draw(st.integers(0, 3)) == 0:
-        members = st.one_of(clauses(_AT_ONCE), groups(_AT_ONCE))
-        data["scope"] = draw(st.lists(members, min_size=1, max_size=2))
+        data["scope"] = draw(_SCOPES)
     if not rows or draw(st.booleans()):
-        data["otherwise"] = {"then": draw(steps()), "rearm": draw(st.sampled_from(REARMS))}
+        data["otherwise"] = {"then": draw(steps()), "rearm": draw(_one(*REARMS))}
     if chained or draw(st.integers(0, 2)) == 0:
         data["run_again"] = True
     return data
 
 
+@cache
 @st.composite
 def steps(draw: st.DrawFn) -> dict[str, Any]:
     then: dict[str, Any] = {}
     if draw(st.booleans()):
-        then["tag"] = {"tags": draw(st.lists(st.sampled_from(TAGS), min_size=1, max_size=2, unique=True))}
+        then["tag"] = {"tags": draw(_some(*TAGS, least=1, most=2))}
     if draw(st.booleans()):
-        then["prio"] = {"priority": draw(st.sampled_from(PRIORITIES))}
+        then["prio"] = {"priority": draw(_one(*PRIORITIES))}
     return then
 
 
@@ -196,22 +232,23 @@ def chains(draw: st.DrawFn) -> list[dict[str, Any]]:
     return [draw(tables(f"T{at}", chained=True)) for at in range(draw(st.integers(2, MOST_TABLES)))]
 
 
-def _maybe(values: list[Any]) -> st.SearchStrategy[Any]:
-    return st.one_of(st.none(), st.sampled_from(values))
-
-
 @st.composite
 def answers(draw: st.DrawFn, data: Mapping[str, list[Any]]) -> dict[str, Any] | None:
-    state = draw(st.sampled_from(["none", "asked", "failed", "ambiguous", "known", "known", "missing"]))
+    state = draw(_one("none", "asked", "failed", "ambiguous", "known", "known", "missing"))
     if state == "none":
         return None
-    known = {key: draw(_maybe(values)) for key, values in data.items()}
+    known = {key: draw(_maybe(*values)) for key, values in data.items()}
     return {
         "state": state,
         "data": known if state == "known" else None,
         "reason": "" if state == "known" else state,
-        "fetched_at": draw(st.sampled_from([*TIMES, ""])),
+        "fetched_at": draw(_one(*TIMES, "")),
     }
+
+
+_ROW_KEYS = [
+    f"T{table}/{row}" for table in range(MOST_TABLES) for row in (*(f"r{n}" for n in range(MOST_ROWS)), OTHERWISE)
+]
 
 
 @st.composite
@@ -219,34 +256,34 @@ def ledgers(draw: st.DrawFn) -> dict[str, Any]:
     """Rows that fired for this item before; usually none."""
     if draw(st.booleans()):
         return {}
-    keys = [
-        f"T{table}/{row}" for table in range(MOST_TABLES) for row in (*(f"r{n}" for n in range(MOST_ROWS)), OTHERWISE)
-    ]
-    episodes = st.lists(st.sampled_from(EPISODES), max_size=2, unique=True)
     return {
-        key: {"at": draw(st.sampled_from(TIMES[:3])), "episodes": draw(episodes)}
-        for key in draw(st.lists(st.sampled_from(keys), min_size=1, max_size=6, unique=True))
+        key: {"at": draw(_one(*TIMES[:3])), "episodes": draw(_some(*EPISODES, least=0, most=2))}
+        for key in draw(_some(*_ROW_KEYS, least=1, most=6))
     }
+
+
+_TAGS = _some(*TAGS, least=0, most=3).map(sorted)
+_NEW_TEXT = st.one_of(st.none(), st.sampled_from(TEXTS).map(lambda text: {"new_text": text}))
+_CUSTOMERS = st.sampled_from([{"name": "Camille", "email": "c@example.com"}, {"name": "Camille"}, {"email": "c@d.ro"}])
 
 
 @st.composite
 def facts(draw: st.DrawFn) -> Facts:
-    tags = st.lists(st.sampled_from(TAGS), max_size=3, unique=True).map(sorted)
     state = {
-        "channel": draw(_maybe(CHANNELS)),
-        "priority": draw(_maybe(PRIORITIES)),
-        "tags": draw(tags),
-        "subject": draw(_maybe(TEXTS)),
+        "channel": draw(_maybe(*CHANNELS)),
+        "priority": draw(_maybe(*PRIORITIES)),
+        "tags": draw(_TAGS),
+        "subject": draw(_maybe(*TEXTS)),
         # A text where a number belongs: comparing it is an error, and an error is no "no".
-        "due_at": draw(_maybe([*TIMES, *WORKDAY, "soon"])),
-        "fields.amount": draw(_maybe([*NUMBERS, *["many"] * 4])),
+        "due_at": draw(_maybe(*TIMES, *WORKDAY, "soon")),
+        "fields.amount": draw(_maybe(*NUMBERS, *["many"] * 4)),
     }
     changes: dict[str, Any] = {}
     for key, values in (("channel", CHANNELS), ("priority", PRIORITIES), ("subject", TEXTS)):
         if draw(st.booleans()):
-            changes[key] = [draw(_maybe(values)), draw(_maybe(values))]
+            changes[key] = [draw(_maybe(*values)), draw(_maybe(*values))]
     if draw(st.booleans()):
-        changes["tags"] = [draw(tags) or None, draw(tags) or None]
+        changes["tags"] = [draw(_TAGS) or None, draw(_TAGS) or None]
     lookups = {
         "erp.find_party": draw(answers({"receivable": [*MONEY, "much", "much"], "tier": ["gold", "silver"]})),
         "crm.get_account": draw(answers({"vip": [True, False], "score": NUMBERS})),
@@ -254,13 +291,11 @@ def facts(draw: st.DrawFn) -> Facts:
     made = some_facts(
         {key: value for key, value in state.items() if value not in (None, [])},
         changes=changes,
-        message=draw(st.one_of(st.none(), st.sampled_from(TEXTS).map(lambda text: {"new_text": text}))),
-        customer=draw(
-            st.sampled_from([{"name": "Camille", "email": "c@example.com"}, {"name": "Camille"}, {"email": "c@d.ro"}])
-        ),
+        message=draw(_NEW_TEXT),
+        customer=draw(_CUSTOMERS),
         lookups={name: answer for name, answer in lookups.items() if answer is not None},
     )
-    since = draw(st.sampled_from(EPISODES)).removeprefix("status since ")
-    level = {"first_reply_state": draw(_maybe(LEVELS)), "first_reply_due": draw(_maybe(TIMES))}
+    since = draw(_one(*EPISODES)).removeprefix("status since ")
+    level = {"first_reply_state": draw(_maybe(*LEVELS)), "first_reply_due": draw(_maybe(*TIMES))}
     clock = {"status_since": since, **{key: value for key, value in level.items() if value is not None}}
     return replace(made, ledger=draw(ledgers()), clock=clock)
