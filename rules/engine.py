@@ -189,7 +189,22 @@ def fired_straight(
 
     That is what most decisions are; whatever has more to it is left to a pass, which begins anew: None."""
     item, swept, read_by = facts.item, bucket.swept, index.reads
-    kind, behind = item.get("kind"), 0
+    kind = item.get("kind")
+    if lacked is None and sure and not sure & sure - 1:
+        # Mostly it is one row, of which no list has to be made.
+        bit = sure.bit_length() - 1
+        _, _, _, of, _, key, name, value, what = swept[bit] or bucket.sweeping(bit, ruleset.vocabulary.of(str(kind)))
+        made: Plain = Plain()
+        if (of == kind or of == "any") and key not in held:
+            if what is None:  # also of a table with more to it than its rows
+                return None
+            made.fired = (key,)
+            if item.get(name) != value:
+                if name in read_by or effects_left < 1:
+                    return None
+                made.planned, made.staged = (what,), {name: value}
+        return made
+    behind = 0
     planned: list[Planned] = []
     fired: list[str] = []
     staged: dict[str, JSON] = {}
@@ -204,8 +219,7 @@ def fired_straight(
         if open:
             asked = frozenset(places(open))
     rows = sure | open
-    # Mostly it is one row.
-    for bit in places(rows) if rows & rows - 1 else (rows.bit_length() - 1,):
+    for bit in places(rows):
         if bit < behind:
             continue
         record = swept[bit] or bucket.sweeping(bit, ruleset.vocabulary.of(str(kind)))
@@ -236,7 +250,7 @@ def fired_straight(
             return None
         staged[name] = value
         planned.append(what)
-    made: Plain = Plain()
+    made = Plain()
     made.planned, made.fired, made.staged = tuple(planned), tuple(fired), staged
     if undecided or alone:
         if len(bucket.tables) > MAX_NOTES:

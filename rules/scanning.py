@@ -139,19 +139,23 @@ def _of_text(part: Part, names: Names, for_good: bool) -> list[str]:
     leave = leave if part.turned is None else f"brought ^ {names.of(part.turned)}"
     # To fold an ASCII text would do no more to it than even out its spaces, and no word has one.
     lines = ["if v.__class__ is str and v.isascii():", "    data = v.lower().encode()"]
-    if part.searches:
+    search, brought_by = "search", "brought_by"
+    if not part.searches:
+        search, brought_by = map(names.of, part.search)
+    elif len(part.searches) == 1:
+        # `some` are those of its rows that are left.
+        lines.append(f"    search, brought_by = {names.of(part.searches[0])}[some]")
+    if len(part.searches) <= 1:
+        lines += [f"    hits = {search}(data)", f"    brought = {brought_by}(hits, data, v) if hits else 0"]
+    else:
         lines.append("    brought = 0")
         for searches in part.searches:
             lines += [
-                f"    some = left & {names.of(searches.rows)}",
-                "    if some:",
+                f"    if some := left & {names.of(searches.rows)}:",
                 f"        search, brought_by = {names.of(searches)}[some]",
                 "        hits = search(data)",
                 "        if hits: brought |= brought_by(hits, data, v)",
             ]
-    else:
-        search, brought_by = map(names.of, part.search)
-        lines += [f"    hits = {search}(data)", f"    brought = {brought_by}(hits, data, v) if hits else 0"]
     return [
         *lines,
         f"    if brought: left &= {leave}",

@@ -72,7 +72,8 @@ def _made(
         # Of a few rows none may be left by now; of many one always is.
         if len(places(part.rows)) > FEW_ROWS and part.form is not Form.TEXT:
             return list(lines)
-        return [f"if left & {names.of(part.rows)}:", *(f"    {line}" for line in lines)]
+        some = "some := " if part.searches else ""
+        return [f"if {some}left & {names.of(part.rows)}:", *(f"    {line}" for line in lines)]
 
     sources = Counter(part.field.place[0] for part in looks if part.field.place)
     of_plain = {part.field.place[0] for part in plain if part.field.place}

@@ -356,9 +356,39 @@ MUTATIONS = (
             ),
             (
                 "what others read is not written",
-                "        if name in read_by or",
-                "        if",
+                "        if name in read_by or len",
+                "        if len",
                 "test_what_a_later_table_reads_is_seen_by_it",
+            ),
+            (
+                "what others read one row does not write",
+                "                if name in read_by or effects",
+                "                if effects",
+                "test_one_row_by_itself_fires_where_it_would_beside_others",
+            ),
+            (
+                "the limit of effects holds for one row",
+                " or effects_left < 1:",
+                ":",
+                "test_one_row_by_itself_fires_where_it_would_beside_others",
+            ),
+            (
+                "one row that is held does nothing",
+                '(of == kind or of == "any") and key not in held:',
+                '(of == kind or of == "any"):',
+                "test_one_row_by_itself_fires_where_it_would_beside_others",
+            ),
+            (
+                "one row is for its kind of item",
+                '(of == kind or of == "any") and key not in held:',
+                "key not in held:",
+                "test_one_row_by_itself_fires_where_it_would_beside_others",
+            ),
+            (
+                "where no row is left none is the one",
+                "    if lacked is None and sure and not sure",
+                "    if lacked is None and not sure",
+                "test_a_row_that_its_bits_leave_fires_only_where_the_rest_of_it_holds",
             ),
             (
                 "the limit of effects holds",
@@ -468,8 +498,8 @@ MUTATIONS = (
     Mutation(
         "a value is passed by only when no row that looks at it is left",
         "rules/straight.py",
-        'f"if left & {names.of(part.rows)}:"',
-        'f"if left & {names.of(part.rows)} & 1:"',
+        'f"if {some}left & {names.of(part.rows)}:"',
+        'f"if {some}left & {names.of(part.rows)} & 1:"',
         INDEX + "test_a_group_is_left_exactly_when_it_holds",
     ),
     Mutation(

@@ -59,6 +59,33 @@ def test_rows_that_set_one_field_fire_in_order_and_what_is_so_already_plans_noth
 
 
 @LISTS
+def test_one_row_by_itself_fires_where_it_would_beside_others(index_from: int) -> None:
+    alone = a_setting_table([setting("r1", "high"), setting("no", "low", "chat")], hit="every")
+    assert said(index_from, alone) == (["A/r1"], {"priority": "high"}, 1)
+    assert said(index_from, alone, held=frozenset({"A/r1"})) == ([], {}, 0)
+    assert said(index_from, alone, effects_left=0)[1:] == ({}, 0)
+    so_already = a_setting_table([setting("r1", "low"), setting("no", "high", "chat")])
+    assert said(index_from, so_already) == (["A/r1"], {}, 0)
+    assert said(index_from, a_setting_table([setting("r1", "high")], kind="task")) == ([], {}, 0)
+    reads = a_setting_table([setting("high", "normal", "high")], "B", "ticket.priority")
+    assert said(index_from, alone, reads)[0] == ["A/r1", "B/high"]
+
+
+@LISTS
+@pytest.mark.parametrize(("last", "fired"), [("email", ["A/r1"]), ("form", [])])
+def test_a_row_that_its_bits_leave_fires_only_where_the_rest_of_it_holds(
+    index_from: int, last: str, fired: list[str]
+) -> None:
+    """A row has bits for two groups; the third is compared."""
+    groups = [
+        {"any": [{"field": "ticket.channel", "op": "is", "value": one} for one in (channel, "chat")]}
+        for channel in ("email", "email", last)
+    ]
+    row = {"id": "r1", "then": {"p": {"priority": "high"}}, "groups": groups}
+    assert said(index_from, a_setting_table([row]))[0] == fired
+
+
+@LISTS
 def test_of_a_first_table_one_row_fires_and_the_tables_behind_it_go_on(index_from: int) -> None:
     first = a_setting_table([setting("no", "normal", "chat"), setting("r1", "high"), setting("r2", "normal")])
     behind = a_setting_table([setting("r1", "normal")], code="B")
