@@ -142,6 +142,12 @@ class Closer(ast.NodeVisitor):
             self._bind(node, node.name)
         self.generic_visit(node)
 
+    def visit_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            # `import json` leaves the name to what it is anyway.
+            if alias.asname or alias.name not in names.FACADES:
+                self.visit(alias)
+
     def visit_alias(self, node: ast.alias) -> None:
         self._bind(node, node.asname or node.name)
 
@@ -174,6 +180,8 @@ class Closer(ast.NodeVisitor):
                 self._on_ticket(node, call)
             elif owner in self._api.connections:
                 self._on_connection(owner, node, call)
+            elif owner in names.FACADES:
+                self._on_facade(owner, node)
             elif owner in names.FACTS:
                 # `.get("x")` and its like read through the record itself.
                 key = _first_text(call) if node.attr == "get" and call else node.attr
@@ -246,6 +254,12 @@ class Closer(ast.NodeVisitor):
             (self._changes if method.writes else self._operations).add(f"{owner}.{node.attr}")
             if call is not None:
                 self._arguments(f"{owner}.{node.attr}", method, call)
+
+    def _on_facade(self, owner: str, node: ast.Attribute) -> None:
+        members = names.MEMBERS[owner]
+        if isinstance(node.ctx, ast.Load) and node.attr not in members and not node.attr.startswith("_"):
+            hint = names.INSTEAD.get(f"{owner}.{node.attr}") or self._near(node.attr, members)
+            self._say(node, Code.ATTRIBUTE, f"{owner} has no attribute {node.attr!r}", hint)
 
     def _arguments(self, what: str, method: Method, call: ast.Call) -> None:
         takes = [param.name for param in method.params]

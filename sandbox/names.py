@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 #: Builtin functions and types.
 BUILTINS = frozenset(
     "abs all any bin bool callable chr classmethod dict divmod enumerate filter float format frozenset"
@@ -20,6 +23,59 @@ EXCEPTIONS = frozenset(
 #: Modules that are already there; importing one of them changes nothing. `cells` is no module of Python's: it is what
 #: the cells of tables compare by.
 FACADES = frozenset("json re math datetime decimal random cells".split())
+
+_OF_PATTERN, _OF_CELL = "(pattern, text, flags=0)", "(value, operand)"
+#: What each of them has, with how it is called; "" for what is not called.
+MEMBERS: Mapping[str, Mapping[str, str]] = {
+    "json": {"loads": "(text)", "dumps": "(value, indent=None, sort_keys=False, ensure_ascii=False)"},
+    "re": {
+        **dict.fromkeys("search match fullmatch findall finditer".split(), _OF_PATTERN),
+        **dict.fromkeys("sub subn".split(), "(pattern, replacement, text, count=0, flags=0)"),
+        "split": "(pattern, text, maxsplit=0, flags=0)",
+        "compile": "(pattern, flags=0)",
+        "escape": "(text)",
+        **dict.fromkeys("error A ASCII I IGNORECASE M MULTILINE S DOTALL U UNICODE X VERBOSE".split(), ""),
+    },
+    "math": {name: "" for name in dir(math) if not name.startswith("_")},
+    "datetime": {
+        "datetime": "(year, month, day, hour=0, minute=0, second=0, microsecond=0, tzinfo=None)",
+        "date": "(year, month, day)",
+        "time": "(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)",
+        "timedelta": "(days=0, seconds=0, microseconds=0, milliseconds=0, minutes=0, hours=0, weeks=0)",
+        "timezone": "(offset)",
+        "UTC": "",
+    },
+    "decimal": {
+        "Decimal": "(value)",
+        **dict.fromkeys("InvalidOperation ROUND_05UP ROUND_CEILING ROUND_DOWN ROUND_FLOOR ROUND_HALF_DOWN".split(), ""),
+        **dict.fromkeys("ROUND_HALF_EVEN ROUND_HALF_UP ROUND_UP".split(), ""),
+    },
+    "random": {
+        "random": "()",
+        "randint": "(first, last)",
+        "randrange": "(start, stop=None, step=1)",
+        "choice": "(values)",
+        "choices": "(values, weights=None, k=1)",
+        "sample": "(values, k)",
+        "uniform": "(low, high)",
+        "gauss": "(mean=0.0, deviation=1.0)",
+        "shuffle": "(list)",
+    },
+    "cells": {
+        **dict.fromkeys(
+            "same other equal unequal one_of none_of greater greater_or_equal less less_or_equal".split(), _OF_CELL
+        ),
+        **dict.fromkeys(
+            "between contains_any contains_none contains_all starts_with ends_with matches".split(), _OF_CELL
+        ),
+        **dict.fromkeys("older_than newer_than has_any has_all has_none".split(), _OF_CELL),
+        **dict.fromkeys("empty not_empty".split(), "(value)"),
+        **dict.fromkeys("changed before after".split(), "(change)"),
+        "at": "(answer, path)",
+        "filled": "(text, values)",
+        "unknown": "",
+    },
+}
 
 #: What the run is about, and what a script can do besides calling.
 FACTS = frozenset("ticket customer event history params".split())

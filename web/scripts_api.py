@@ -92,7 +92,9 @@ def completion(desk: Desk, takes: Sequence[ScriptParam] = ()) -> dict[str, Any]:
     ticket |= {name: _method(method) for name, method in api.actions.items()}
     everything: dict[str, Member] = {name: {"kind": "property"} for name in sorted(names.BUILTINS | names.EXCEPTIONS)}
     facade = gettext("A part of Python's module of this name; import it or just use it.")
-    everything |= {name: {"kind": "object", "doc": facade} for name in sorted(names.FACADES)}
+    everything |= {
+        name: {"kind": "object", "doc": facade, "members": _of_facade(name)} for name in sorted(names.FACADES)
+    }
     everything |= {name: {"kind": "method", "sig": sig, "doc": doc} for name, (sig, doc) in _verbs().items()}
     everything |= {
         name: {"kind": "object", "type": name.capitalize(), "doc": facts.get(name, "")} for name in sorted(names.FACTS)
@@ -120,6 +122,12 @@ def completion(desk: Desk, takes: Sequence[ScriptParam] = ()) -> dict[str, Any]:
             "Message": {"members": _part("message")},
             "Event": {"members": _part("event")},
         },
+    }
+
+
+def _of_facade(name: str) -> dict[str, Member]:
+    return {
+        one: {"kind": "method", "sig": sig} if sig else {"kind": "property"} for one, sig in names.MEMBERS[name].items()
     }
 
 

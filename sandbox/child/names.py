@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sandbox.names import ALL, BUILTINS, EXCEPTIONS, FACADES, FACTS, INSTEAD, VERBS
+from sandbox.names import ALL, BUILTINS, EXCEPTIONS, FACADES, FACTS, INSTEAD, MEMBERS, VERBS
 
-__all__ = ["ALL", "BUILTINS", "EXCEPTIONS", "FACADES", "FACTS", "INSTEAD", "VERBS"]
+__all__ = ["ALL", "BUILTINS", "EXCEPTIONS", "FACADES", "FACTS", "INSTEAD", "MEMBERS", "VERBS"]

@@ -211,6 +211,10 @@ def test_every_member_of_a_facade_has_an_attack() -> None:
     assert FACADES.keys() == MEMBERS.keys()
 
 
+def test_check_and_completion_know_the_members_that_scripts_find() -> None:
+    assert {f"{facade}.{name}" for facade, known in names.MEMBERS.items() for name in known} == MEMBERS.keys()
+
+
 @pytest.mark.parametrize("name", FACADES)
 def test_a_member_of_a_facade_is_no_way_out(host: Host, name: str) -> None:
     source, code = FACADES[name]

@@ -147,6 +147,25 @@ def test_a_text_that_is_too_long_and_a_session_that_is_over_are_said_as_such(
     assert stored(served).draft is None
 
 
+def test_completion_offers_what_scripts_have_and_nothing_else(served: Served, built: None, visit: Visit) -> None:
+    """Python's own list has `__import__`, `breakpoint` and `open`, and takes what follows a dot for a new name."""
+    page = opened(visit)
+    offered = page.locator(".cm-tooltip-autocomplete")
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Control+Space")
+    expect(offered).to_contain_text("callable")
+    for name in ("__import__", "breakpoint", "BaseException"):
+        expect(offered).not_to_contain_text(name)
+    page.keyboard.press("Escape")
+    expect(offered).to_have_count(0)
+    page.keyboard.type("own_total = 1\ndatetime.")
+    page.keyboard.press("Control+Space")
+    expect(offered).to_contain_text("timedelta")
+    for name in ("own_total", "abs", "isinstance"):
+        expect(offered).not_to_contain_text(name)
+
+
 def test_the_mouse_over_a_name_says_what_it_is(served: Served, built: None, visit: Visit) -> None:
     page = opened(visit)
     page.locator(".cm-content").get_by_text("set_priority").hover()

@@ -151,6 +151,21 @@ def test_a_format_call_is_seen_before_anything_runs(host: Host) -> None:
     assert host.sandbox.check("x = '{}'.strip()\nlog.format = 1\n", API).problems == ()
 
 
+def test_what_a_facade_lacks_is_seen_before_anything_runs(host: Host) -> None:
+    source = "import json\nx = json.load('1')\ny = datetime.now()\nz = random.seed(3)\n"
+    problems = host.sandbox.check(source, API).problems
+    assert [(one.code, one.line, one.column, one.message, one.hint) for one in problems] == [
+        ("ATTRIBUTE", 2, 4, "json has no attribute 'load'", "Did you mean 'loads'?"),
+        ("ATTRIBUTE", 3, 4, "datetime has no attribute 'now'", "Use now()."),
+        ("ATTRIBUTE", 4, 4, "random has no attribute 'seed'", problems[2].hint),
+    ]
+    assert problems[2].hint.startswith("There are: choice, ")
+    fine = "from datetime import datetime\nimport math as m\nimport json\nx = datetime.now(), m.floor(1)\n"
+    assert (
+        host.sandbox.check(fine + "x = json.loads('1')\nre = customer\nx = re.name, datetime.UTC\n", API).problems == ()
+    )
+
+
 def test_a_name_of_the_script_wins_over_a_connection(host: Host) -> None:
     assert host.sandbox.check("crm = {'a': 1}\nprint(crm.get('a'))\n", API).problems == ()
 

@@ -94,6 +94,9 @@ def test_completion_lists_the_catalogue_and_the_connections(desk: Desk, develope
     assert "list_charges" in offered["globals"]["billing"]["members"]
     assert offered["types"]["Ticket"]["members"]["set_priority"]["sig"] == "(priority: str)"
     assert not [name for name in offered["globals"] if name.startswith("_")]
+    assert {"dumps", "loads"} == set(offered["globals"]["json"]["members"])
+    assert offered["globals"]["re"]["members"]["search"] == {"kind": "method", "sig": "(pattern, text, flags=0)"}
+    assert offered["globals"]["datetime"]["members"]["UTC"] == {"kind": "property"}
     assert "canary" not in text_of(answer)
 
 

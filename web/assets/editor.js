@@ -169,10 +169,19 @@ function completions(api) {
       return table ? { from: context.pos - last.length, options: options(table), validFor: /^\w*$/ } : null;
     }
     const word = context.matchBefore(/\w+$/);
-    if (!word && !context.explicit) return null;
+    if ((!word && !context.explicit) || context.matchBefore(/\.\s*\w*$/)) return null;
     return { from: word ? word.from : context.pos, options: options(api.globals ?? {}), validFor: /^\w*$/ };
   };
 }
+
+// What stands alone is nothing's member.
+const unlessDotted = (source) => (context) => (context.matchBefore(/\.\s*\w*$/) ? null : source(context));
+
+// Python's own statements (`for ... in ...:`). Not its names: those that scripts have stand in api.json, and it has more.
+const statements = unlessDotted((context) => {
+  const all = globalCompletion(context);
+  return all && { ...all, options: all.options.filter((one) => one.apply) };
+});
 
 // A place in the document. Columns are counted in characters as Python counts them; the editor counts UTF-16 units.
 function position(doc, line, column) {
@@ -247,7 +256,7 @@ class Editor {
       python(),
       syntaxHighlighting(colours),
       theme,
-      autocompletion({ override: [(context) => completions(this.api)(context), localCompletionSource, globalCompletion] }),
+      autocompletion({ override: [(context) => completions(this.api)(context), unlessDotted(localCompletionSource), statements] }),
       hoverTooltip((view, pos) => hover(this.api, view, pos)),
       explained,
       textarea.dataset.check ? [lintGutter(), linter((view) => this.check(view), { delay: CHECK_AFTER_MS })] : [],
