@@ -71,8 +71,8 @@ def apply_outcomes(
     outcomes: Sequence[Outcome],
     now: datetime,
     hints: set[Work],
-) -> int | None:
-    """Apply all effects to the item as it is now. Returns the id of the follow-up event, None when nothing changed."""
+) -> store.Written | None:
+    """Apply all effects to the item as it is now. Returns what was written to it, None when nothing was to be."""
     event = read.event
     settings = services.settings
     if not outcomes:
@@ -204,7 +204,7 @@ def apply_outcomes(
     for one in asks:
         ask(connection, item.id, one.connection, one.operation, one.args, root=root, depth=event.depth + 1, now=now)
         hints.add(Work.ENRICHMENT)
-    return written.event_id
+    return written
 
 
 def _beside(

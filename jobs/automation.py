@@ -22,12 +22,14 @@ from jobs import automove, lanes
 from jobs.applying import apply_outcomes
 from jobs.deciding import (
     AWAITED,
+    PLAIN,
     Outcome,
     Read,
     decide_rows,
     go_on,
     outcome_of,
     read_next,
+    read_on,
     run_outcomes,
     wait_is_over,
     with_cards,
@@ -227,6 +229,7 @@ def work_lane(
         row: store.AnyRow | None = None
         try:
             with db.read() as connection:
+                seen = db.version(connection)
                 following = lanes.next_with_item(connection, item_id)
                 row = None if following is None else following.row
                 read = None if following is None else read_next(services, connection, following, services.clock.now())
@@ -234,7 +237,7 @@ def work_lane(
                 if _release_if_empty(services, db, token, item_id):
                     return handled
                 continue
-            done, more = _handle(services, db, token, read, alone=alone)
+            done, more = _handle(services, db, token, read, seen, alone=alone)
         except RevisionChanged:
             continue
         except FollowingFailed:
@@ -267,15 +270,19 @@ def _release_if_empty(services: Services, db: Transactions, token: str, item_id:
         return True
 
 
-def _handle(services: Services, db: Transactions, token: str, read: Read, *, alone: bool) -> tuple[int, bool]:
+def _handle(
+    services: Services, db: Transactions, token: str, read: Read, seen: int | None, *, alone: bool
+) -> tuple[int, bool]:
     """Decide and commit one event and, unless it goes `alone`, those behind it that change nothing.
 
-    How many they are, and whether the lane may hold more to do at once."""
+    How many they are, and whether the lane may hold more to do at once. `seen` is the database's version as of `read`:
+    while it is the same nobody has written since, and nothing is read again."""
     if read.awaited is not None and not wait_is_over(services, read):
         return 1, _wait_on(services, db, token, read)
     made = [_make(read)]
     with db.write() as connection:
-        _settle(services, connection, token, made[0])
+        as_read = seen is not None and db.version(connection) == seen
+        _settle(services, connection, token, made[0], as_read=as_read)
         if not alone:
             made += _settle_following(services, connection, token, made[0])
     for one in made:
@@ -295,6 +302,7 @@ class Made:
     hints: set[Work] = field(default_factory=set)
     waits: bool = False
     more: bool = False
+    follow: Read | None = None  # of the event that its changes became, where there is nothing left to be read
 
 
 def _make(read: Read) -> Made:
@@ -303,14 +311,16 @@ def _make(read: Read) -> Made:
     return Made(read, outcomes, decision, held, (time.perf_counter_ns() - started) // 1000)
 
 
-def _settle(services: Services, connection: Connection, token: str, made: Made) -> None:
-    """Write what was decided, in the transaction of the caller. Raises `Fenced`, `RevisionChanged`."""
+def _settle(services: Services, connection: Connection, token: str, made: Made, *, as_read: bool = False) -> None:
+    """Write what was decided, in the transaction of the caller. Raises `Fenced`, `RevisionChanged`.
+
+    `as_read`: nobody has written anything since it was read."""
     read, outcomes, decision, hints = made.read, made.outcomes, made.decision, made.hints
     now = services.clock.now()
     if services.db.is_sqlite and _changes_nothing(made):
         _settle_unchanged(services, connection, token, made, now)
         return
-    item = store.read_item(connection, read.event.item_id, lock=True)
+    item = read.item if as_read else store.read_item(connection, read.event.item_id, lock=True)
     lane = lanes.fence(connection, item.id, token, now, lease_s=services.settings.lease_s)
     if lane.revision != read.desk.revision:
         raise RevisionChanged
@@ -322,7 +332,8 @@ def _settle(services: Services, connection: Connection, token: str, made: Made) 
     applied = apply_outcomes(services, connection, read, item, outcomes, now, hints)
     waiting_until = finish_event(services, connection, read, decision, made.held, outcomes, now, hints)
     made.waits = waiting_until is not None
-    skipped = record(connection, read, decision, outcomes, applied, made.decide_us, now, waits=made.waits)
+    became = None if applied is None else applied.event_id
+    skipped = record(connection, read, decision, outcomes, became, made.decide_us, now, waits=made.waits)
     if skipped:
         hints.add(Work.ENRICHMENT)
     if waiting_until is not None:
@@ -332,20 +343,18 @@ def _settle(services: Services, connection: Connection, token: str, made: Made) 
         automove.tell_owners(connection, read, now, longest=services.settings.depth_per_root)
         moved = automove.consider(connection, read, now, longest=services.settings.depth_per_root)
         again = look_again(connection, read.event, now) if read.desk.ruleset.looks_at_cards else False
-        made.more = moved or again or applied is not None or lane.last_seq > read.event.seq
+        made.more = moved or again or became is not None or lane.last_seq > read.event.seq
+        if as_read and applied is not None and not moved and lane.last_seq == read.event.seq:
+            made.follow = read_on(services, connection, read, outcomes, decision.fired, applied, now)
         if not made.more:
             lanes.release(connection, item.id, token, due_at=None)
-
-
-#: Events behind which nothing of the item is looked at again: no answer, run or timer came with them, no part was done.
-_PLAIN = frozenset({EventKind.CREATED, EventKind.CHANGED, EventKind.MESSAGE, EventKind.FORM, EventKind.UNDONE})
 
 
 def _changes_nothing(made: Made) -> bool:
     """Whether it comes to no more than being looked at, whatever the item is like by now."""
     decision = made.decision
     return (
-        made.read.event.kind in _PLAIN
+        made.read.event.kind in PLAIN
         and not (made.outcomes or decision.skipped or decision.wait or made.held)
         and not made.read.progress
     )
@@ -377,10 +386,13 @@ def _settle_following(services: Services, connection: Connection, token: str, ma
     end = time.thread_time() + FOLLOWING_S
     try:
         while services.db.is_sqlite and made.more and len(settled) < FOLLOWING and time.thread_time() < end:
-            following = lanes.next_with_item(connection, made.read.event.item_id)
-            if following is None or following.row.kind not in _PLAIN or following.row.progress:
-                break
-            made = _make(read_next(services, connection, following, services.clock.now()))
+            read = made.follow
+            if read is None:
+                following = lanes.next_with_item(connection, made.read.event.item_id)
+                if following is None or following.row.kind not in PLAIN or following.row.progress:
+                    break
+                read = read_next(services, connection, following, services.clock.now())
+            made = _make(read)
             if not _changes_nothing(made):
                 break  # decided again by itself, on what is true then
             _settle_unchanged(services, connection, token, made, services.clock.now())

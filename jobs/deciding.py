@@ -13,7 +13,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, bindparam, select
 
 from jobs import lanes
-from jobs.facts import card_fact, gather, ledger
+from jobs.facts import card_fact, gather, gather_on, ledger
 from jobs.holding import Held, first_wait, hold, planned_again
 from jobs.live import Desk
 from jobs.scripts_at_work import run_key, with_scripts_at_work, without
@@ -115,20 +115,8 @@ def _read(
     if event.kind is EventKind.TIMER and _is_over(connection, event, item):
         payload = {**event.payload, "overtaken": True}
         facts = replace(facts, event={**facts.event, "payload": payload})
-    if desk.ruleset.rearms:
-        facts = replace(facts, ledger=ledger(connection, item.id))
-    facts = with_scripts_at_work(facts, connection, desk, event, later)
-    read = Read(
-        event=event,
-        item=item,
-        facts=facts,
-        desk=desk,
-        held=held,
-        effects_left=max(0, services.settings.effects_per_root - used),
-        may_wait=event.depth < services.settings.depth_per_root,
-        progress=progress,
-        since=event.seq,
-    )
+    left = services.settings.effects_per_root - used
+    read = _around(services, connection, event, item, facts, desk, later, progress, held, left)
     if "run" in progress:
         return _with_awaited(connection, read)
     if event.kind is EventKind.SCRIPT:
@@ -138,12 +126,71 @@ def _read(
     return read
 
 
+#: Events that are followed by nothing but what they say: no answer, run or timer came with them, no part was done.
+PLAIN = frozenset({EventKind.CREATED, EventKind.CHANGED, EventKind.MESSAGE, EventKind.FORM, EventKind.UNDONE})
+
+
+def read_on(
+    services: Services,
+    connection: Connection,
+    read: Read,
+    outcomes: Sequence[Outcome],
+    fired: Sequence[str],
+    written: store.Written,
+    now: datetime,
+) -> Read | None:
+    """`read_next` for the event that the changes of one became, in the transaction that wrote it: without reading what
+    is known. None where it has to be read.
+
+    The caller knows that nobody else wrote since `read` was, and that the new event is the next of its lane."""
+    event, item = written.event, written.item
+    if event is None or item is None or event.kind is not EventKind.CHANGED:
+        return None
+    if read.event.kind not in PLAIN or read.progress:
+        return None
+    effects = [effect for one in outcomes for effect in one.effects]
+    if not all(isinstance(effect, (SetField, AddTo, RemoveFrom)) for effect in effects):
+        return None
+    facts = gather_on(connection, read.facts, event, item, read.desk.vocabulary, now)
+    held, left = read.held | frozenset(fired), read.effects_left - len(effects)
+    return _around(services, connection, event, item, facts, read.desk, [], {}, held, left)
+
+
 def _is_over(connection: Connection, event: Event, item: Item) -> bool:
     """Whether what this timer waited for ended before its event had its turn: with an answer, say."""
     if event.payload.get("trigger") == "schedule":
         return False
     watched = store.watched(item)
     return clocks.current_episode(connection, str(event.payload["timer"]), item.id, watched) != event.payload["episode"]
+
+
+def _around(
+    services: Services,
+    connection: Connection,
+    event: Event,
+    item: Item,
+    facts: Facts,
+    desk: Desk,
+    later: Sequence[Event],
+    progress: Mapping[str, Any],
+    held: frozenset[str],
+    left: int,
+) -> Read:
+    """With what rows and scripts have done for the item before, where the rules look at that."""
+    if desk.ruleset.rearms:
+        facts = replace(facts, ledger=ledger(connection, item.id))
+    facts = with_scripts_at_work(facts, connection, desk, event, later)
+    return Read(
+        event=event,
+        item=item,
+        facts=facts,
+        desk=desk,
+        held=held,
+        effects_left=max(0, left),
+        may_wait=event.depth < services.settings.depth_per_root,
+        progress=progress,
+        since=event.seq,
+    )
 
 
 def _with_run(connection: Connection, read: Read) -> Read:

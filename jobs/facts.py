@@ -50,14 +50,43 @@ def gather(
     With `own_root_stays` the changes this event's own chain has already made are kept: a waiting event goes on with
     what its earlier entries did."""
     undone = [one for one in later if not (own_root_stays and one.root_id == event.root_id)]
-    vocabulary = vocabulary.of(item.kind)
     state = undo(item.state, undone)
+    customer = _customer(connection, state.get("customer"), item.id)
+    message, context = _message(connection, item.id, event), _context(connection, item.id)
+    return _with_these(connection, event, item, state, vocabulary, now, customer, message, context)
+
+
+def gather_on(
+    connection: Connection, before: Facts, event: Event, item: Item, vocabulary: Vocabulary, now: datetime
+) -> Facts:
+    """`gather` for the event that what another one changed became, in the transaction that wrote it.
+
+    `before` are the facts of that other one. Nobody wrote since they were read, and it did no more than change fields,
+    among which rules find no customer: so what is told of messages, cards and the customer is as it was."""
+    message = before.message
+    if before.event["kind"] != EventKind.CREATED:
+        message = _message(connection, item.id, event)  # it may have come with several, of which the facts tell one
+    return _with_these(connection, event, item, item.state, vocabulary, now, before.customer, message, before.context)
+
+
+def _with_these(
+    connection: Connection,
+    event: Event,
+    item: Item,
+    state: Mapping[str, JSON],
+    vocabulary: Vocabulary,
+    now: datetime,
+    customer: Mapping[str, JSON] | None,
+    message: Mapping[str, JSON] | None,
+    context: Mapping[str, Mapping[str, JSON]],
+) -> Facts:
+    vocabulary = vocabulary.of(item.kind)
     facts = Facts(
         item={"id": item.id, "kind": item.kind.value, "created_at": iso(item.created_at), **state},
-        customer=_customer(connection, state.get("customer"), item.id),
+        customer=customer,
         event=event_facts(event),
-        message=_message(connection, item.id, event),
-        context=_context(connection, item.id),
+        message=message,
+        context=context,
         lookups={},
         run=_run(connection, event),
         now=iso(now),

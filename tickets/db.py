@@ -172,6 +172,10 @@ class Database:
         with self.engine.connect() as connection:
             yield Held(self, connection)
 
+    def version(self, connection: Connection) -> int | None:
+        """None: what `Held.version` says is true of one connection."""
+        return None
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -188,6 +192,8 @@ class Transactions(Protocol):
     def read(self) -> AbstractContextManager[Connection]: ...
 
     def write(self, *, durable: bool = True) -> AbstractContextManager[Connection]: ...
+
+    def version(self, connection: Connection) -> int | None: ...
 
 
 class Held:
@@ -238,6 +244,16 @@ class Held:
             raise
         if durable:
             self._database.waited_s = begun - started + time.perf_counter() - done
+
+    def version(self, connection: Connection) -> int | None:
+        """On SQLite, inside a transaction: another number than in the one before when anybody else has committed
+        since. None on PostgreSQL, which has no such number."""
+        if not self.is_sqlite:
+            return None
+        cursor = connection.connection.cursor()
+        _execute(connection, cursor, "PRAGMA data_version")
+        found: int = cast(Any, cursor.fetchone())[0]
+        return found
 
     def _begin_sqlite(self, kind: str) -> None:
         _begin_sqlite(self._connection, kind, self._database.synchronous)

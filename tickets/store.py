@@ -143,6 +143,9 @@ class Written:
     changes: tuple[Change, ...] = ()
     #: The messages it stored, in the order they were given.
     message_ids: tuple[int, ...] = ()
+    #: Of a change: the item as it is now, and the event, as who reads them would find them.
+    item: Item | None = None
+    event: Event | None = None
 
     @property
     def message_id(self) -> int | None:
@@ -206,6 +209,13 @@ def item_of(cells: Sequence[Any]) -> Item:
         state,
         Stamps(*cells[_STAMPS:_STATE]),
     )
+
+
+def in_order(state: Mapping[str, JSON]) -> dict[str, JSON]:
+    """The same state, its fields in the order in which they are read."""
+    ordered = {name: state[name] for name in _STATE_COLUMNS if name in state}
+    ordered.update(state)
+    return ordered
 
 
 def watched(item: Item) -> Watched:
@@ -436,7 +446,10 @@ def change_item(
         )
     # After the history: service levels are worked out from it.
     clocks.keep(connection, item.id, Watched(item.kind, state, item.created_at, stamps), now)
-    return Written(item.id, event_id, seq, total, tuple(message_ids))
+    after = Item(item.id, item.kind, item.created_at, now, item.version + 1, seq, in_order(state), stamps)
+    root = event_id if chain.root_id is None else chain.root_id
+    event = Event(event_id, item.id, seq, kind, now, actor, root, chain.depth, total, message_id, chain.payload)
+    return Written(item.id, event_id, seq, total, tuple(message_ids), after, event)
 
 
 def opened(connection: Connection, item_id: int, now: datetime) -> None:

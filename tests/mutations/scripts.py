@@ -55,8 +55,8 @@ MUTATIONS = (
     Mutation(
         "cards: rows that a script kept from being decided are decided when it has failed, too",
         "jobs/automation.py",
-        "made.more = moved or again or applied",
-        "made.more = moved or applied",
+        "made.more = moved or again or became",
+        "made.more = moved or became",
         AT_WORK + "test_a_script_that_fails_leaves_the_card_missing[sqlite]",
     ),
     Mutation(
