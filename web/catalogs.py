@@ -22,7 +22,7 @@ from babel.messages.pofile import read_po, write_po
 from babel.support import Translations
 
 from connectors.registry import CONNECTORS
-from connectors.system import System
+from connectors.system import System, form_fields
 from jobs.system_texts import SYSTEM_TEXTS
 from rules import actions, fields, operators, triggers
 from rules import compiled as compiled_rules
@@ -97,6 +97,9 @@ def _of_catalogues() -> Iterator[str]:
             yield from (param.label, param.doc)
             yield from (param.options(nobodys) if param.options else {}).values()
     for system in CONNECTORS.values():
+        yield from (system.label, system.doc)
+        for part in form_fields(system.Config):
+            yield from (part.label, part.doc, *part.choices)
         if system.kind not in _OWN_OPERATIONS:
             yield from _of_operations(system)
     for shipped in recipes().values():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -28,6 +28,7 @@ from tickets.values import JSON
 from web.access import needs
 from web.context import now, services
 from web.errors import refuse
+from web.labels import in_words
 from web.limits import limiter, person
 from web.used_by import Use, uses, uses_of
 
@@ -65,7 +66,7 @@ def index() -> ResponseReturnValue:
         "connections_list.html",
         health=health,
         used={name: [use.entry for use in found] for (_, name), found in used.items()},
-        kinds={kind: system.label for kind, system in CONNECTORS.items()},
+        kinds={kind: in_words(system.label) for kind, system in CONNECTORS.items()},
     )
 
 
@@ -243,7 +244,7 @@ def _form(
         value = values.get(field.name, field.default)
         settings.append(
             Setting(
-                field,
+                replace(field, label=in_words(field.label), doc=in_words(field.doc)),
                 _text(field, value),
                 bool(value),
                 info is not None and field.name in info.secrets_set,
@@ -277,7 +278,8 @@ def _form(
         operations=operations,
         calls=calls,
         used=found,
-        choices=lambda field: [(one, one) for one in field.choices],
+        choices=lambda field: [(one, in_words(one)) for one in field.choices],
+        in_words=in_words,
     )
     return page, 422 if problems else 200
 

@@ -395,11 +395,17 @@ LATER: Sequence[tuple[float, Callable[[Connection, datetime], None]]] = (
 )
 
 
-def noted_in_crm(connection: Connection, now: datetime) -> None:
-    """A18, which writes into the CRM. Published when the month was played: what was solved then is not noted now."""
-    data = table("A18_note_in_crm")
-    _checked(connection, data)
-    _put(connection, EntryKind.TABLE, data["code"], data["name"], data, author=MANAGER, now=now)
+#: Published when the month was played: what was solved then is not noted in the CRM now, and nothing that was answered
+#: then waits for approval. Everything these name has to be published already.
+AFTERWARDS = ("A18_note_in_crm", "A19_suggest_refund")
+
+
+def afterwards(connection: Connection, now: datetime) -> None:
+    """The tables that decide from now on, about what comes in after the month that was played."""
+    for name in AFTERWARDS:
+        data = table(name)
+        _checked(connection, data)
+        _put(connection, EntryKind.TABLE, data["code"], data["name"], data, author=MANAGER, now=now)
 
 
 def _checked(connection: Connection, data: Mapping[str, Any]) -> None:

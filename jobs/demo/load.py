@@ -79,7 +79,7 @@ def load(
         deeds = projects.deeds(people, seed=found.seed, now=now)
         play.Player(playing, clock, office, found.seed, said).play(told, now=now, deeds=deeds)
         with playing.db.write() as connection:
-            desk.noted_in_crm(connection, now)
+            desk.afterwards(connection, now)
         with playing.db.read() as connection:
             figures = play.figures(connection)
     finally:

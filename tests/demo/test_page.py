@@ -21,7 +21,7 @@ from jobs.demo.breakouts import BREAK_OUTS
 from jobs.demo.mail import mail, new_customer
 from jobs.demo.places import Places, SystemName
 from jobs.services import Services
-from jobs.tables import RunRow
+from jobs.tables import OutboxRow, RunRow
 from tests.builders import ANA, FrozenClock, a_ticket
 from tests.demo.conftest import NOW
 from tickets import store
@@ -126,6 +126,37 @@ def test_the_double_charge_button_ends_in_a_ticket_that_shows_both_payments(
             select(History.cause).where(History.item_id == ticket, History.field == "team")
         ).scalars()
         assert [(cause["code"], cause["row"]) for cause in causes] == [("A01", "twice")]
+
+
+def replies(desk: Services, ticket: int) -> list[tuple[str, str]]:
+    """The suggested replies of a ticket: (status, template@language)."""
+    with desk.db.read() as connection:
+        rows = connection.execute(
+            select(OutboxRow.status, OutboxRow.payload).where(OutboxRow.item_id == ticket, OutboxRow.kind == "reply")
+        )
+        return [(row.status, f"{row.payload['template']}@{row.payload['language']}") for row in rows]
+
+
+def test_a_refund_is_worded_already_and_waits_until_billing_approves_it(
+    desk: Services, app: APIFlask, running: BackOffice
+) -> None:
+    ana = sign_in(app, "ana")
+    ticket = int(press(ana, "/demo/double-charge")[1].rpartition("/")[2])
+    work(desk)
+    with desk.db.read() as connection:
+        language = store.read_item(connection, ticket).state["language"]
+    assert replies(desk, ticket) == [("approval", f"E09@{language}")]
+    assert "waits for approval" in ana.get(f"/tickets/{ticket}").get_data(as_text=True)
+
+
+def test_who_complains_and_did_not_pay_twice_gets_no_refund_suggested(desk: Services, running: BackOffice) -> None:
+    once = "nobody.paid@post.example"
+    ticket = a_ticket(desk.db, email=once, now=desk.clock.now(), subject="Charged twice", text="I was charged twice")
+    work(desk)
+    with desk.db.read() as connection:
+        finished = select(RunRow.script, RunRow.status).where(RunRow.item_id == ticket.item_id)
+        assert [tuple(row) for row in connection.execute(finished)] == [("S01", "finished")]
+    assert replies(desk, ticket.item_id) == []
 
 
 @pytest.mark.parametrize(("solved", "notes"), [("solved", 1), ("waiting_customer", 0)])

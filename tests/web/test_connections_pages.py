@@ -11,6 +11,7 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 from redis import Redis
+from sqlalchemy import update
 
 from connectors import store as connections
 from connectors.addresses import AddressCeiling
@@ -23,7 +24,8 @@ from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.databases import MakeDatabase
 from tests.environment.redis import RedisServer
 from tests.web.desk import TRIAGE, Desk, a_desk, let_in, send
-from tests.web.pages import words
+from tests.web.pages import readable, words
+from tickets.tables import User
 
 CANARY = "sk_test_canary_51Hxyz"
 
@@ -79,6 +81,19 @@ def test_a_connection_is_made_from_the_form_of_its_schema(desk: Desk, developer:
     )  # fmt: skip
     assert made.secrets_set == ("secret",)
     assert revision(desk) == before + 1
+
+
+def test_the_form_is_in_the_language_of_who_reads_it_with_every_word_of_its_schema(
+    desk: Desk, developer: FlaskClient
+) -> None:
+    with desk.services.db.write() as connection:
+        connection.execute(update(User).where(User.key == "dev").values(language="fr"))
+    page = readable(developer.get("/connections/new/http_json").get_data(as_text=True))
+    for french in ("HTTP et JSON", "S'identifier par", "jeton (bearer)", "Mot de passe, jeton ou clé", "Opérations"):
+        assert french in page
+    for english in ("Sign in with", "Password, token or key", "Most requests per minute", "never widens it"):
+        assert english not in page
+    assert "Any API that answers" not in words(developer.get("/connections/new").get_data(as_text=True))
 
 
 def test_every_problem_of_the_form_stands_at_its_field_and_nothing_is_saved(desk: Desk, developer: FlaskClient) -> None:

@@ -77,6 +77,16 @@ const groupOf = (button) => {
   return box ? { box: box.id, words: [...box.querySelectorAll("button")].map(wordsOf) } : null;
 };
 
+// Where in a list that is worked through one by one a form stood: the next takes its place when it is done.
+const placeOf = (form) => [...form.closest("[data-queue]")?.children ?? []].findIndex((one) => one.contains(form));
+
+function nextInPlace(place) {
+  const left = document.querySelector("main [data-queue]")?.children ?? [];
+  const next = place >= 0 ? left[Math.min(place, left.length - 1)] : null;
+  if (next) next.tabIndex = -1;
+  return next;
+}
+
 // What was typed into a form that is refused by a page of its own is there again when one goes back, as that page says.
 const REFUSED = "deskhand.refused";
 const TYPED_CHARS = 20_000;
@@ -89,7 +99,7 @@ const typedInto = (form) => {
 function remember(form, button) {
   const active = document.activeElement;
   if (!active?.closest("main")) return;
-  const pressed = { at: Date.now(), typed: form.method === "post" ? typedInto(form) : [], from: location.pathname, to: new URL(form.getAttribute("action") || "", location.href).pathname, form: form.getAttribute("action"), name: button?.name, value: button?.value, words: button ? wordsOf(button) : "", field: active.id, group: groupOf(button), removed: Boolean(button?.matches(".danger") && !button.closest("[data-buttons]")), chosen: active.matches("select, input") && active.form === form ? active.name : "" };
+  const pressed = { at: Date.now(), typed: form.method === "post" ? typedInto(form) : [], from: location.pathname, to: new URL(form.getAttribute("action") || "", location.href).pathname, form: form.getAttribute("action"), name: button?.name, value: button?.value, words: button ? wordsOf(button) : "", field: active.id, group: groupOf(button), place: placeOf(form), removed: Boolean(button?.matches(".danger") && !button.closest("[data-buttons]")), chosen: active.matches("select, input") && active.form === form ? active.name : "" };
   try { sessionStorage.setItem(PRESSED, JSON.stringify(pressed)); } catch { /* Without a store the page begins at its top, as ever. */ }
 }
 
@@ -167,7 +177,8 @@ function goOn() {
   const visible = buttons.filter((one) => !one.hasAttribute("aria-label") && one.checkVisibility());
   const fresh = pressed.group && [...document.querySelectorAll(`#${CSS.escape(pressed.group.box)} button`)].find((one) => !pressed.group.words.includes(wordsOf(one)));
   const target = reachable(same) ?? reachable(field) ?? reachable(fresh) ?? beside ?? (visible.length === 1 ? visible[0] : null)
-    ?? reachable(forms.find((form) => form.closest("details:not([open])")));
+    ?? reachable(forms.find((form) => form.closest("details:not([open])")))
+    ?? (forms.length ? null : nextInPlace(pressed.place));
   if (!target) { if (!location.hash) document.getElementById("main").focus({ preventScroll: true }); return; }
   target.focus();
   // Far down, what the page says about it comes along.
