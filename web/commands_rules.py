@@ -43,6 +43,7 @@ from web import rules_files, rules_files_lists, rules_offline, shipped
 from web.context import services
 from web.importing import How, bring_in
 from web.names_store import names
+from web.rules_assumed import assumed
 
 P = ParamSpec("P")
 
@@ -238,7 +239,7 @@ def decide_(tables_file: Path, events_file: Path, words_file: Path | None, as_js
     try:
         entries = rules_files.read(_text(tables_file), str(tables_file))
         tables = [one.content for one in entries if one.kind is EntryKind.TABLE]
-        words = rules_offline.vocabulary(_data(words_file)) if words_file is not None else rules_offline.assumed(tables)
+        words = rules_offline.vocabulary(_data(words_file)) if words_file is not None else assumed(tables)
         words = rules_files_lists.with_lists(words, rules_files_lists.read(_text(tables_file), str(tables_file)))
         words = rules_files.with_entries(words, [one for one in entries if one.kind is not EntryKind.TABLE])
         errors, _ = rules_files.problems(entries, words, str(tables_file), None)

@@ -1,26 +1,35 @@
-"""Deciding from files alone: the desk's words as data, or taken from what the tables themselves name."""
+"""Deciding from files alone, with the desk's words as data; `web.rules_assumed` takes them from the tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs import live
-from rules.action import ParamType
-from rules.actions import ACTIONS
 from rules.engine import Decision, Entry, RuleSet, compile_ruleset
 from rules.errors import FactsInvalid
 from rules.facts import Facts
-from rules.fields import FIELDS
-from rules.operators import OPERATORS
 from rules.parse import parse_table
-from rules.vocabulary import FieldSpec, LookupSpec, Template, TemplateText, Vocabulary
+from rules.vocabulary import FieldSpec, LookupSpec, Vocabulary
+from tickets.calendar import Calendar
 from tickets.effects import Effect
+from tickets.errors import BadValue
 from tickets.item import CUSTOM, FieldType, StateField
 from tickets.values import JSON
-from web.rules_document import tidy
 
-_LABELS = ("teams", "users", "brands", "locations", "scripts")
+_LABELS = (
+    "teams",
+    "users",
+    "brands",
+    "locations",
+    "location_groups",
+    "webhooks",
+    "scripts",
+    "slas",
+    "requests",
+    "forms",
+    "procedures",
+)
 
 
 class VocabularyRefused(Exception):
@@ -28,20 +37,30 @@ class VocabularyRefused(Exception):
 
 
 def vocabulary(data: Mapping[str, Any]) -> Vocabulary:
-    """A desk's words from data: `{teams: {key: label}, users, brands, locations, scripts, custom_fields: {key: {label,
-    type, options}}, templates: {code: {name, texts}}, lookups: {"erp.find_party": {label, bind, fields: {path: {label,
-    type}}}}}`. Raises `VocabularyRefused`."""
-    unknown = sorted(set(data) - {*_LABELS, "custom_fields", "templates", "lookups"})
+    """A desk's words from data: `{teams: {key: label}, users, brands, locations, location_groups, webhooks, scripts,
+    slas, requests, forms, procedures, custom_fields: {key: {label, type, options}}, templates: {code: {name, texts}},
+    calendars: {key: {zone, week: {mon: [["09:00", "17:00"]]}, country, off}}, lookups: {"erp.find_party": {label, bind,
+    fields: {path: {label, type}}}}}`. Raises `VocabularyRefused`."""
+    unknown = sorted(set(data) - {*_LABELS, "custom_fields", "templates", "lookups", "calendars"})
     if unknown:
         raise VocabularyRefused(f"A vocabulary has no {unknown[0]!r}")
     try:
         labels = {key: {str(k): str(v) for k, v in (data.get(key) or {}).items()} for key in _LABELS}
+        hours = {str(key): Calendar.from_json(one) for key, one in (data.get("calendars") or {}).items()}
         return Vocabulary(
             teams=labels["teams"],
             users=labels["users"],
             brands=labels["brands"],
             locations=labels["locations"],
+            location_groups=labels["location_groups"],
+            webhooks=labels["webhooks"],
             scripts=labels["scripts"],
+            slas=labels["slas"],
+            requests=labels["requests"],
+            forms=labels["forms"],
+            procedures=labels["procedures"],
+            hours=hours,
+            calendars={key: key for key in hours},
             custom_fields={
                 key: StateField(CUSTOM + key, one.get("label", key), FieldType(one["type"]), one.get("options"))
                 for key, one in (data.get("custom_fields") or {}).items()
@@ -49,8 +68,9 @@ def vocabulary(data: Mapping[str, Any]) -> Vocabulary:
             templates={code: live.template(code, one) for code, one in (data.get("templates") or {}).items()},
             lookups={name: _lookup(name, one) for name, one in (data.get("lookups") or {}).items()},
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise VocabularyRefused(f"The vocabulary cannot be read: {error!r}") from error
+    except (KeyError, TypeError, AttributeError, ValueError, BadValue) as error:
+        why = str(error) if isinstance(error, BadValue) else repr(error)
+        raise VocabularyRefused(f"The vocabulary cannot be read: {why}") from error
 
 
 def _lookup(name: str, data: Mapping[str, Any]) -> LookupSpec:
@@ -65,100 +85,6 @@ def _lookup(name: str, data: Mapping[str, Any]) -> LookupSpec:
             for path, one in (data.get("fields") or {}).items()
         },
     )
-
-
-def assumed(tables: Iterable[Mapping[str, Any]]) -> Vocabulary:
-    """The words that these tables use, taken as existing: for files that come without a vocabulary.
-
-    A field's type is what its operators take; a lookup is bound to nothing, so it is known only where facts say so."""
-    teams: set[str] = set()
-    users: set[str] = set()
-    scripts: set[str] = set()
-    templates: set[str] = set()
-    custom: dict[str, FieldType] = {}
-    lookups: dict[str, dict[str, FieldType]] = {}
-    for data in tables:
-        document = tidy(data)
-        for head in document["columns"]:
-            cells = [row["if"].get(head["id"]) for row in document["rows"]]
-            key, type = str(head.get("field", "")), _type_of(head, cells)
-            if key.startswith("ticket.fields."):
-                custom.setdefault(key.removeprefix("ticket.fields."), type)
-            elif key not in FIELDS and not key.startswith("context.") and key.count(".") >= 2:
-                connection, operation, path = key.split(".", 2)
-                lookups.setdefault(f"{connection}.{operation}", {})[path] = type
-        for head in document["steps"]:
-            steps = [row["then"].get(head["id"]) for row in document["rows"]]
-            steps.append(document.get("otherwise", {}).get("then", {}).get(head["id"]))
-            for cell in steps:
-                if isinstance(cell, Mapping):
-                    _names(str(head.get("do", "")), cell, teams, users, scripts, templates, custom)
-    return Vocabulary(
-        teams={key: key for key in sorted(teams)},
-        users={key: key for key in sorted(users)},
-        scripts={key: key for key in sorted(scripts)},
-        templates={key: Template(key, key, {"en": TemplateText(key, key)}) for key in sorted(templates)},
-        custom_fields={key: StateField(CUSTOM + key, key, type) for key, type in custom.items()},
-        lookups={
-            name: LookupSpec(
-                name.partition(".")[0],
-                name.partition(".")[2],
-                name,
-                fields={path: FieldSpec(path, type) for path, type in paths.items()},
-            )
-            for name, paths in lookups.items()
-        },
-    )
-
-
-def _type_of(head: Mapping[str, Any], cells: Sequence[Any]) -> FieldType:
-    """The type whose fields take these operators and values; text where several would do."""
-    ops = {str(head.get("op") or "")}
-    values: list[Any] = []
-    for cell in cells:
-        data = cell if isinstance(cell, Mapping) else {"value": cell}
-        ops.add(str(data.get("op") or ""))
-        value = data.get("value")
-        values += value if isinstance(value, list) else [value]
-    if any(isinstance(one, bool) for one in values):
-        return FieldType.BOOL
-    if any(isinstance(one, (int, float)) for one in values):
-        return FieldType.NUMBER
-    for type in (FieldType.TEXT, FieldType.NUMBER, FieldType.CHOICES):
-        if all(op not in OPERATORS or type in OPERATORS[op].types for op in ops):
-            return type
-    return FieldType.TEXT
-
-
-def _names(
-    do: str,
-    cell: Mapping[str, Any],
-    teams: set[str],
-    users: set[str],
-    scripts: set[str],
-    templates: set[str],
-    custom: dict[str, FieldType],
-) -> None:
-    record = ACTIONS.get(do)
-    if record is None:
-        return
-    for param in record.params:
-        value = cell.get(param.key)
-        members = {str(one) for one in value} if isinstance(value, list) else {str(value)} if value else set()
-        match param.key:
-            case "team" | "teams":
-                teams |= members
-            case "users":
-                users |= members
-            case "script":
-                scripts |= members
-            case "template":
-                templates |= members
-        if param.type is ParamType.FIELD:
-            for one in members:
-                key = one.removeprefix("ticket.")
-                if key.startswith(CUSTOM):
-                    custom.setdefault(key.removeprefix(CUSTOM), FieldType.TEXT)
 
 
 def ruleset(tables: Sequence[Mapping[str, Any]], words: Vocabulary) -> RuleSet:

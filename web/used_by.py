@@ -129,13 +129,18 @@ def _places(
 # Tables ----------------------------------------------------------------------------------------------------------
 
 
+def named_in(content: Mapping[str, Any], vocabulary: Vocabulary) -> set[Named]:
+    """Everything that a table names, whether or not it exists."""
+    return {named for _, named in _of_table(content, vocabulary)}
+
+
 def _of_table(content: Mapping[str, Any], vocabulary: Vocabulary) -> Iterator[tuple[str, Named]]:
     document = tidy(content)
     vocabulary = vocabulary.of(document["kind"])
     for line in document["triggers"]:
         for one in _of_trigger(line, vocabulary):
             yield gettext("runs when"), one
-    for clause in _clauses(content.get("scope")):
+    for clause in clauses(content.get("scope")):
         for one in _of_test(clause, clause.get("value"), vocabulary):
             yield gettext("scope"), one
     for head in document["columns"]:
@@ -152,7 +157,7 @@ def _of_table(content: Mapping[str, Any], vocabulary: Vocabulary) -> Iterator[tu
             op = cell.get("op") if isinstance(cell, Mapping) else None
             for one in _of_values(str(head.get("field", "")), value, vocabulary, str(op or head.get("op") or "")):
                 yield f"{name}, {column_label(head, IF, vocabulary)}", one
-        for clause in _clauses(row.get("groups")):
+        for clause in clauses(row.get("groups")):
             for one in _of_test(clause, clause.get("value"), vocabulary):
                 group = gettext("group")
                 yield f"{name}, {group}", one
@@ -252,7 +257,7 @@ def _parts_of(options: Mapping[str, str], vocabulary: Vocabulary, key: str) -> I
             yield part
 
 
-def _clauses(members: Any) -> Iterator[Mapping[str, Any]]:
+def clauses(members: Any) -> Iterator[Mapping[str, Any]]:
     """Every condition in these groups, however deep."""
     waiting = list(members) if isinstance(members, (list, tuple)) else []
     while waiting:

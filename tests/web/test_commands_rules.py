@@ -215,6 +215,60 @@ def test_decide_takes_the_desks_words_from_a_file(app: APIFlask, tmp_path: Path)
     ).output  # fmt: skip
 
 
+def test_decide_takes_whatever_tables_name_as_existing_wherever_they_name_it(app: APIFlask, tmp_path: Path) -> None:
+    table = {
+        "code": "A01", "name": "All over", "kind": "ticket", "hit": "every",
+        "triggers": [
+            {"on": "created"},
+            {"on": "changed", "field": "fields.size", "to": [3]},
+            {"on": "after_date", "field": "ticket.fields.ends", "calendar": "office"},
+            {"on": "script_finished", "script": "double_charge"},
+            {"on": "form_answered", "form": "report"},
+        ],
+        "scope": [{"field": "ticket.brand", "value": "acme"}],
+        "columns": [{"id": "c1", "field": "ticket.team"}, {"id": "c2", "field": "event.at", "op": "in_working_time"}],
+        "steps": [{"id": "s1", "do": "change_system"}, {"id": "s2", "do": "apply_sla"}, {"id": "s3", "do": "notify"}],
+        "rows": [
+            {
+                "id": "r1",
+                "if": {"c1": {"op": "none_of", "value": ["sales", "legal"]}},
+                "groups": [
+                    {"any": [
+                        {"field": "ticket.fields.topic", "value": "refund"},
+                        {"none": [{"field": "erp.find_party.tier", "value": "gold"}]},
+                    ]},
+                ],
+                "then": {
+                    "s1": {"change": "crm.add_note", "inputs": {"text": "{{ticket.fields.topic}}"}},
+                    "s2": {"policy": "fast"}, "s3": {"brands": ["acme"], "text": "New"},
+                },
+            },
+            {"id": "r2", "if": {"c2": {"value": "office"}}, "then": {"s2": {"policy": "slow"}}},
+        ],
+    }  # fmt: skip
+    refund = {**EVENT, "item": {**EVENT["item"], "brand": "acme", "fields.topic": "refund"}}
+    tables, events = a_file(tmp_path, table), a_file(tmp_path, [refund, EVENT], "e.yaml")
+    shown = flask(app, "rules", "decide", "--tables", tables, "--events", events, "--json")
+    assert shown.exit_code == 0, shown.output
+    acme, other = json.loads(shown.output)["decisions"]
+    assert (acme["fired"], other["fired"]) == (["A01/r1"], [])  # the second is out of its scope
+    assert acme["changes"] == {"sla": "fast"}
+    assert [one["row"] for one in acme["skipped"]] == ["A01/r2"]  # when the office works nobody said
+    hours = {"zone": "Europe/Paris", "week": {"sat": [["09:00", "12:00"]]}}
+    words = {
+        "calendars": {"office": hours}, "slas": {"fast": "Fast"}, "teams": {"sales": "Sales"}, "brands": {"acme": "x"},
+    }  # fmt: skip
+    kept = {**table, "triggers": [{"on": "created"}], "steps": [{"id": "s2", "do": "apply_sla"}]}
+    kept["rows"] = [{"id": "r2", "if": {"c2": {"value": "office"}}, "then": {"s2": {"policy": "fast"}}}]
+    tables, words_file = a_file(tmp_path, kept, "kept.yaml"), a_file(tmp_path, words, "words.yaml")
+    asked = ("rules", "decide", "--tables", tables, "--events", events, "--vocabulary", words_file)
+    assert "event 1: A01/r2" in flask(app, *asked).output
+    hours["week"] = {"sat": [["12:00", "9:00"]]}
+    refused = flask(app, *asked[:-1], a_file(tmp_path, words, "wrong.yaml"))
+    assert refused.exit_code == 1
+    assert "On sat work from 12:00 to 09:00 ends before it begins" in refused.output
+
+
 def test_decide_waits_for_a_lookup_and_uses_the_answer_that_facts_bring(app: APIFlask, tmp_path: Path) -> None:
     table = {
         "code": "A01", "name": "Debt", "triggers": [{"on": "created"}],
