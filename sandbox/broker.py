@@ -416,7 +416,9 @@ class Broker:
             raise _Over(Code.CANCELLED, "The run was cancelled; nothing was applied", line=self._line)
         left_s = self._left_s()
         if left_s <= 0:
-            raise _Over(Code.TIMEOUT_WALL, self._wall_sentence(), "Ask for less, or in fewer calls.", self._line)
+            # One long step of Python's own, on a busy machine, ends here before its limit of computing.
+            hint = "Ask for less, or in fewer calls." if self._calls or self._asked else _CPU_HINT
+            raise _Over(Code.TIMEOUT_WALL, self._wall_sentence(), hint, self._line)
         return 1 + int(1000 * (min(left_s, _TICK_S) if self.cancelled is not None else left_s))
 
     def _read(self) -> bytes:

@@ -172,7 +172,8 @@ class Text:
 
     __slots__ = ()
 
-    def __call__(self, object: Any = "", *rest: Any, **named: Any) -> str:
+    def __call__(self, object: Any = "", *rest: Any, encoding: Any = None, errors: Any = None) -> str:
+        named = {name: one for name, one in (("encoding", encoding), ("errors", errors)) if one is not None}
         made = str(object, *rest, **named)
         return made if type(object) in _TEXTS else without_addresses(made)
 

@@ -82,3 +82,16 @@ def test_problems_beyond_the_first_are_counted(host: Host) -> None:
     problems = Sandbox(host.path, Limits(problems=3)).check("\n".join("abcdefg"), API).problems
     assert len(problems) == 3
     assert "5 more" in problems[-1].message
+
+
+def test_the_hint_of_a_run_that_took_too_long_fits_what_it_did(host: Host) -> None:
+    """One that never asked anybody is not told to ask less."""
+    limits = Limits(wall_s=0.5, cpu_s=60)
+    gateway = TableGateway({"crm.find_customer": answer})
+    for source in ("while True:\n    pass\n", "crm.find_customer(email='slow')"):
+        outcome = host.run(source, gateway, limits=limits)
+        assert outcome.error is not None
+        # On a busy machine the time may be over before the script asks.
+        hint = "Ask for less, or in fewer calls." if outcome.calls else "Look for a loop that does not end."
+        assert (outcome.error.code, outcome.error.hint) == ("TIMEOUT_WALL", hint)
+        assert not (outcome.calls and source.startswith("while"))
