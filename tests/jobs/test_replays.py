@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
-from jobs import retention
+from jobs import aside, retention
 from jobs.erasure import erase
 from jobs.replays import lab, scratch, story, told
 from jobs.replays import work as replays
@@ -191,6 +191,18 @@ def test_tickets_of_a_restricted_team_are_neither_played_nor_named_to_others(des
     assert list(outcomes(desk, replay_id)) == [seen]
     assert row(desk, replay_id).hidden == 1
     assert list(outcomes(desk, replay(desk, "A02", by="hania"))) == [seen, hidden]
+
+
+def test_hidden_tickets_are_counted_up_to_a_bound(desk: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "HIDDEN_CAP", 2)
+    table(desk, LIVE)
+    draft(desk, TAGS)
+    seen = a_ticket(desk.db).item_id
+    for count in (1, 2, 2):
+        a_ticket(desk.db, team="hr")
+        tick(desk)
+        replay_id = replay(desk, "A02")
+        assert (list(outcomes(desk, replay_id)), row(desk, replay_id).hidden) == ([seen], count)
 
 
 def test_a_ticket_that_is_restricted_meanwhile_is_left_out_with_its_reason(desk: Services) -> None:

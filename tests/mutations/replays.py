@@ -12,6 +12,13 @@ CHAIN = JOB + "test_one_draft_sets_off_the_row_of_another_and_neither_does_anyth
 
 MUTATIONS = (
     Mutation(
+        "hidden items are counted up to a bound",
+        "jobs/aside.py",
+        "found.limit(HIDDEN_CAP).subquery()",
+        "found.subquery()",
+        "tests/jobs/test_replays.py::test_hidden_tickets_are_counted_up_to_a_bound",
+    ),
+    Mutation(
         "replay: what is left on a host without a clock is taken away",
         "jobs/replays/scratch.py",
         "    take_away_orphans(services)\n    home",

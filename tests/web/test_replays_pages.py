@@ -10,9 +10,10 @@ import re
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from jobs import automation
+from jobs.aside import HIDDEN_CAP
 from jobs.replays import work as replays
 from jobs.system_texts import SYSTEM_TEXTS
 from jobs.tables import ReplayRow
@@ -185,6 +186,25 @@ def test_a_ticket_that_is_hidden_from_the_reader_is_counted_and_not_shown(
     assert "Secret" not in hidden
     assert "1 more is about a ticket that is hidden from you" in hidden
     assert "Secret" not in manager.get(f"{address}.csv").text
+
+
+@pytest.mark.parametrize(
+    ("hidden", "sentence"),
+    [
+        (HIDDEN_CAP, f"At least {HIDDEN_CAP} tickets were left out"),
+        (HIDDEN_CAP - 1, f"{HIDDEN_CAP - 1} tickets were left out"),
+        (0, ""),
+    ],
+)
+def test_as_many_hidden_tickets_as_are_counted_are_said_to_be_more(
+    desk: Desk, manager: FlaskClient, past: dict[str, int], hidden: int, sentence: str
+) -> None:
+    address = played(desk, manager, "A02")
+    with desk.services.db.write() as connection:
+        connection.execute(update(ReplayRow).values(hidden=hidden))
+    page = words(manager.get(address).text)
+    assert sentence in page
+    assert ("At least" in page, "left out" in page) == (hidden == HIDDEN_CAP, hidden > 0)
 
 
 def test_the_differences_are_a_file_for_a_spreadsheet_in_which_nothing_is_a_formula(
