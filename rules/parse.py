@@ -380,7 +380,8 @@ class _Parser:
         """The operand as stored. Named lists stay names; what is in them must suit the field all the same."""
         if found.type is not None and found.type not in operator.types:
             raise OperandRefused(f"{found.label} is compared with one value, not with several or a list.")
-        if operator.takes is Takes.CALENDAR and value not in self.vocabulary.calendars:
+        known = isinstance(value, str) and value in self.vocabulary.calendars
+        if operator.takes is Takes.CALENDAR and not known:
             raise OperandRefused(no_such("calendar", value, self.vocabulary.calendars))
         type = type_for(operator, found.type, value)
         names = list(dict.fromkeys(list_names(value)))

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from rules.actions import ACTIONS
 from rules.dump import dump_table
 from rules.errors import MAX_PROBLEMS, Problem, TableInvalid
+from rules.operators import OPERATORS
 from rules.parse import MAX_COLUMNS, MAX_ROWS, parse_table, problems
 from rules.table import Column, Condition, HitPolicy, Row, Step, StepColumn, Table, Trigger
+from rules.triggers import TRIGGERS
 from tests.rules.desk import DESK, a_table, a_table_as_data, tagging
 
 
@@ -214,3 +217,41 @@ def test_the_exception_shows_the_first_problems_with_their_places() -> None:
 @pytest.mark.parametrize("junk", [None, [], "table", 3, {"rows": None}, {"triggers": 3}, {"columns": [[]]}])
 def test_junk_is_a_problem_and_never_a_crash(junk: Any) -> None:
     assert problems(junk, DESK) != []
+
+
+#: What no parameter takes, and what every one of them could be sent by a file.
+ODD: list[Any] = [[["x"]], {"x": 1}, [{"x": 1}], [None, "x"], True, 10**30, 1e400, "x" * 70_000, {"list": ["x"]}]
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_whatever_a_trigger_is_given_is_refused_in_sentences(trigger: str) -> None:
+    for param in TRIGGERS[trigger].params:
+        usual = {one.key: "3 h" for one in TRIGGERS[trigger].params if one.required}
+        for odd in ODD:
+            found = problems(a_table_as_data(triggers=[{"on": trigger, **usual, param.key: odd}]), DESK)
+            assert all(one.message.endswith((".", "?")) for one in found), (param.key, odd, found)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_whatever_a_step_is_given_is_refused_in_sentences(action: str) -> None:
+    for param in ACTIONS[action].params:
+        for odd in ODD:
+            rows = [{"id": "r1", "then": {"s1": {param.key: odd}}}]
+            found = problems(a_table_as_data(rows, steps=[{"id": "s1", "do": action}]), DESK)
+            assert all(one.message.endswith((".", "?")) for one in found), (param.key, odd, found)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_whatever_a_cell_is_given_is_refused_in_sentences(operator: str) -> None:
+    for field in (
+        "ticket.subject",
+        "ticket.tags",
+        "ticket.due_at",
+        "ticket.fields.amount",
+        "customer.email",
+        "context.a.b",
+    ):
+        for odd in ODD:
+            rows = [{"id": "r1", "if": {"c1": {"op": operator, "value": odd}}}]
+            found = problems(a_table_as_data(rows, columns=[{"id": "c1", "field": field}]), DESK)
+            assert all(one.message.endswith((".", "?")) for one in found), (field, odd, found)
