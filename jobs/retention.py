@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from connectors.store import CallTable, RecordTable
 from jobs.outbox import GIVEN_UP
 from jobs.replays.scratch import take_away_orphans
 from jobs.services import Services
+from jobs.settings import Settings
 from jobs.tables import (
     DecisionRow,
     IdempotencyKey,
@@ -45,13 +47,35 @@ TOKEN_DAYS = 7
 REPLAY_DAYS = 30
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long one kind of record is kept, in days. `setting` is what changes it, "" for what is fixed."""
+
+    what: str
+    days: int
+    setting: str = ""
+
+
+def kept(settings: Settings) -> tuple[Kept, ...]:
+    """What goes with age, as `prune` counts it."""
+
+    return (
+        Kept("decisions", settings.keep_decisions_days, "DESKHAND_KEEP_DECISIONS_DAYS"),
+        Kept("checked", _checked_days(settings), "DESKHAND_KEEP_CHECKED_DAYS"),
+        Kept("answers", settings.keep_answers_days, "DESKHAND_KEEP_ANSWERS_DAYS"),
+        Kept("sent", settings.keep_sent_days, "DESKHAND_KEEP_SENT_DAYS"),
+        Kept("replays", REPLAY_DAYS),
+        Kept("portal_tokens", TOKEN_DAYS),
+    )
+
+
 def prune(services: Services) -> Mapping[str, int]:
     """Drop what is too old, at most `BATCH` x `ROUNDS` rows of each table; how many rows of what went."""
     settings, now = services.settings, services.clock.now()
     decided_before = now - timedelta(days=settings.keep_decisions_days)
     asked_before = now - timedelta(days=settings.keep_answers_days)
     sent_before = now - timedelta(days=settings.keep_sent_days)
-    checked_before = now - timedelta(days=min(settings.keep_checked_days, settings.keep_decisions_days))
+    checked_before = now - timedelta(days=_checked_days(settings))
     checked = (DecisionRow.outcome == "checked") & (DecisionRow.at < checked_before) & _settled()
     old_replays = select(ReplayRow.id).where(ReplayRow.asked_at < now - timedelta(days=REPLAY_DAYS))
     of_replays = select(ReplayItemRow.replay_id).where(ReplayItemRow.replay_id == ReplayRow.id)
@@ -81,6 +105,11 @@ def prune(services: Services) -> Mapping[str, int]:
     if any(gone.values()):
         log.info("retention.pruned", extra=gone)
     return gone
+
+
+def _checked_days(settings: Settings) -> int:
+    # Whatever its setting says, no decision that found nothing to do outlives those that acted.
+    return min(settings.keep_checked_days, settings.keep_decisions_days)
 
 
 def _settled() -> ColumnElement[bool]:

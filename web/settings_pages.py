@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 from sqlalchemy import Connection
 
-from jobs import live
+from jobs import live, retention
 from rules import parse
 from rules import store as rule_list
 from rules.store import EntryKind, Stored
@@ -54,6 +54,31 @@ def changes() -> ResponseReturnValue:
         lines = journal.lines(connection)
         labels = Labels(names(connection))
     return render_template("settings_journal.html", lines=lines, labels=labels, most=journal.JOURNAL_LINES, parts=PARTS)
+
+
+@pages.get("/settings/kept")
+@needs(PERMISSION)
+def kept() -> ResponseReturnValue:
+    """What is kept for how long, and by which setting of the installation."""
+    words = {
+        "decisions": (
+            gettext("Decisions, with their facts and traces"),
+            gettext("and runs of scripts, what was taken back, what was not delivered"),
+        ),
+        "checked": (
+            gettext("Decisions that found nothing to do"),
+            gettext("after that, Why has no answer for so old an event"),
+        ),
+        "answers": (
+            gettext("Answers of connected systems"),
+            gettext("and the list of calls; an answer that may still stand in for a system that is away stays"),
+        ),
+        "sent": (gettext("The record of sent e-mail"), gettext("what was written stays on the ticket")),
+        "replays": (gettext("Replays"), gettext("counted from when they were asked for")),
+        "portal_tokens": (gettext("Ways into the portal"), gettext("counted from when they ran out")),
+    }
+    lines = [(*words[one.what], one.days, one.setting) for one in retention.kept(services().settings)]
+    return render_template("settings_kept.html", lines=lines, parts=PARTS)
 
 
 @pages.get("/settings/<part>")

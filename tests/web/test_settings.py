@@ -11,10 +11,11 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from sqlalchemy import insert, select, update
 
+from jobs import retention
 from rules import store as rule_list
 from rules.store import EntryKind
 from tests.web.desk import PASSWORD, TRIAGE, Desk, let_in, send, sign_in
-from tests.web.pages import text_of, words
+from tests.web.pages import readable, text_of, words
 from tickets import custom_fields, journal, places, staff
 from tickets.tables import Team, User
 from tickets.values import JSON
@@ -284,7 +285,7 @@ def test_who_may_not_open_the_settings_gets_403_and_changes_nothing(
     browser = app.test_client()
     let_in(browser, desk.user("kim", "manager", "developer"))
     assert "/settings" not in text_of(browser.get("/more"))
-    for path in ("", "/teams", "/teams/billing", "/people/new", "/journal"):
+    for path in ("", "/teams", "/teams/billing", "/people/new", "/kept", "/journal"):
         assert browser.get(f"/settings{path}").status_code == 403
     assert send(browser, "/settings/teams/new", {"label": "Mine"}).status_code == 403
     assert send(browser, "/settings/teams/billing/delete").status_code == 403
@@ -311,3 +312,21 @@ def test_settings_and_the_phones_menu_lead_to_every_page_that_has_no_place_of_it
     tabs = text_of(admin.get("/settings/people"))
     assert all(f'href="{path}"' in tabs for path in ("/mailboxes", "/pipelines", "/calendars", "/sla"))
     assert 'href="/away"' in text_of(admin.get("/more"))
+
+
+def test_what_is_kept_for_how_long_is_said_as_the_clock_counts_it(desk: Desk, admin: FlaskClient) -> None:
+    settings = desk.services.settings.model_copy(update={"keep_decisions_days": 41, "keep_sent_days": 12})
+    found = {one.what: (one.days, one.setting) for one in retention.kept(settings)}
+    # Kept 90 days by its own setting; none outlives the decisions that acted.
+    assert (found["decisions"], found["checked"]) == (
+        (41, "DESKHAND_KEEP_DECISIONS_DAYS"),
+        (41, "DESKHAND_KEEP_CHECKED_DAYS"),
+    )
+    assert (found["sent"], found["replays"]) == ((12, "DESKHAND_KEEP_SENT_DAYS"), (retention.REPLAY_DAYS, ""))
+    page = readable(text_of(admin.get("/settings/kept")))
+    for one in retention.kept(desk.services.settings):
+        assert f"{one.days} days {one.setting or 'fixed'}" in page
+    known = {f"DESKHAND_{name.upper()}" for name in type(settings).model_fields}
+    assert {one.setting for one in retention.kept(settings)} - {""} == {
+        name for name in known if name.startswith("DESKHAND_KEEP_")
+    }
