@@ -337,8 +337,9 @@ class Child:
             bound[name] = value
         return bound
 
-    def _print(self, *args: Any, sep: Any = " ", end: Any = "\n") -> None:
-        """print and log: one frame per line. Past the limit the output is cut and the script goes on."""
+    def _print(self, *args: Any, sep: Any = " ", end: Any = "\n", flush: Any = False) -> None:
+        """print and log: one frame per line. Past the limit the output is cut and the script goes on. Each line leaves
+        at once, so `flush` changes nothing."""
         sep = " " if sep is None else sep
         end = "\n" if end is None else end
         if type(sep) is not str or type(end) is not str:

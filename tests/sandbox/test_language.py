@@ -80,6 +80,7 @@ WORKS = {
         "print(f(**{'function': 'x'}), f(*['y'], kwargs=3))",
         ["('x', 1, 2) ('y', 1, 3)"],
     ),
+    "print_flushed": ("print('a', 'b', sep='-', end='!\\n', flush=True)", ["a-b!"]),
     "types_with_a_bar": (
         "print(isinstance('a', int | str), isinstance(1.5, str | int), isinstance(None, str | None),"
         " isinstance(now(), str | datetime.date), issubclass(str, str | int))",
