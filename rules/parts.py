@@ -26,7 +26,7 @@ MAX_TESTS, MAX_CHANGES_KEPT = 64, 1_000
 #: A text is searched for the keywords of those rows only that are left, of so many rows that look at it at a time, so
 #: many times at most; and for how many sets of such rows each time the search is kept. For few words it takes a quarter
 #: of the time, but of many rows hardly the same ones are left twice.
-ROWS_AT_A_TIME, MOST_TIMES, MAX_SEARCHES = 12, 6, 128
+ROWS_AT_A_TIME, MOST_TIMES, MAX_SEARCHES = 12, 6, 64
 
 #: Most bytes that the answers for values which came before take, for one field.
 MAX_KEPT_BYTES = 1 << 20

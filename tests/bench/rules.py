@@ -40,7 +40,7 @@ class Engine(NamedTuple):
     ids: Callable[[Any], list[int]]
 
 
-SIZES = (10, 100, 1_000, 10_000)
+SIZES = (10, 20, 40, 100, 1_000, 10_000)
 EVENTS = 2_000
 ROUNDS = 5
 #: So many events are made, for each engine in its form, and matched right then: facts that were just read from the
@@ -56,6 +56,7 @@ ROUND_S, AGREE_S = 0.4, 2.0
 SLOW_BUILD_S = 2.0
 #: How many times faster than the best of the others ours must be, by the number of rules, and how many times the floor
 #: (reading the fields, and one pass for keywords) it may take.
+#: 20 and 40 rules, where it is weakest, are told without a target: there it does not hold.
 TARGETS: Mapping[int, float] = {10: 1.0, 100: 1.0, 1_000: 4.0, 10_000: 8.0}
 FLOOR_TARGETS: Mapping[int, float] = {1_000: 5.0, 10_000: 20.0}
 #: At most: one-row tables of which a fifth write what others read, to few tables; a tenth of the lookups unknown, to
