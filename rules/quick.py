@@ -71,7 +71,7 @@ class Names:
     def of(self, value: object) -> str:
         """How it is called there."""
         if value.__class__ is int and abs(value) >> MOST_BITS_SAID == 0:
-            return hex(value)  # it is read in half the time that a name takes
+            return hex(value)  # which is read sooner than by a name
         name = f"K{len(self.values)}"
         self.values[name] = value
         return name
