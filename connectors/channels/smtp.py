@@ -65,6 +65,17 @@ def send(server: MailServer, mail: EmailMessage, *, timeout_s: float = TIMEOUT_S
         raise MailRefused(error.sentence) from None
     except (OSError, smtplib.SMTPException, CannotDial) as error:
         raise MailNotTaken(f"{server.host}:{server.port}: {_words(error)}") from error
+    with contextlib.closing(smtp):
+        try:
+            _hand_in(smtp, mail)
+        except (MailNotTaken, MailRefused):
+            _part(smtp)
+            raise
+        # Whoever is cut off in between, as RQ cuts off a job, parts without a word: the server may be silent for long.
+        _part(smtp)
+
+
+def _hand_in(smtp: smtplib.SMTP, mail: EmailMessage) -> None:
     try:
         smtp.send_message(mail)
     except smtplib.SMTPRecipientsRefused as error:
@@ -78,11 +89,12 @@ def send(server: MailServer, mail: EmailMessage, *, timeout_s: float = TIMEOUT_S
         raise (MailRefused if error.smtp_code >= 500 else MailNotTaken)(_words(error)) from error
     except (OSError, smtplib.SMTPException) as error:
         raise MailNotTaken(_words(error)) from error
-    finally:
-        # Taken is taken: a server that stumbles over the good-bye must not make us send a copy.
-        with contextlib.suppress(OSError, smtplib.SMTPException):
-            smtp.quit()
-        smtp.close()
+
+
+def _part(smtp: smtplib.SMTP) -> None:
+    # Taken is taken: a server that stumbles over the good-bye must not make us send a copy.
+    with contextlib.suppress(OSError, smtplib.SMTPException):
+        smtp.quit()
 
 
 def _open(server: MailServer, timeout_s: float) -> smtplib.SMTP:

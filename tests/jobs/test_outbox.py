@@ -15,6 +15,7 @@ import pytest
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy import insert, select, update
 
+from connectors.channels.smtp import MailServer, send
 from jobs import outbox
 from jobs.claims import MOST_CUT_OFF
 from jobs.doctor import State, examine
@@ -155,6 +156,27 @@ def test_a_send_that_rq_cuts_off_is_tried_again_later(desk: Services, sink: Mail
     row = row_of(desk, message)
     assert (row.status, row.tries, row.last_error) == ("due", 1, "the mail server took too long")
     assert bells(desk) == []
+
+
+def test_who_is_cut_off_while_the_server_is_silent_waits_for_no_good_bye(sink: MailSink) -> None:
+    sender, cut_off = threading.get_ident(), threading.Event()
+    gone_first: list[bool] = []
+
+    def slow(_mail: EmailMessage) -> str:
+        signal.pthread_kill(sender, signal.SIGALRM)
+        gone_first.append(cut_off.wait(60))
+        return "451 too late"
+
+    sink.answer = slow
+    mail = EmailMessage()
+    mail["From"], mail["To"] = "help@desk.example", "camille@example.com"
+    try:
+        with pytest.raises(JobTimeoutException), UnixSignalDeathPenalty(100, JobTimeoutException):
+            send(MailServer.from_url(sink.url), mail, timeout_s=250)
+    finally:
+        cut_off.set()
+    assert until(lambda: gone_first == [True])
+    assert sink.taken == []
 
 
 def test_a_refused_address_is_given_up_at_once_and_its_writer_is_told(desk: Services, sink: MailSink) -> None:
