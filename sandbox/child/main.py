@@ -344,6 +344,8 @@ class Child:
         end = "\n" if end is None else end
         if type(sep) is not str or type(end) is not str:
             raise TypeError("sep and end are text")
+        if type(flush) is not bool:
+            raise TypeError("flush is True or False")
         text = self._partial + sep.join(map(_shown, args)) + end
         *lines, self._partial = text.split("\n")
         for one in lines:

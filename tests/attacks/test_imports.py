@@ -84,7 +84,7 @@ HOOKS = {
     "cls": 'json.loads("{}", cls=print)',
     "dumps_default": "json.dumps(1, default=print)",
     "print_file": 'print("x", file=crm)',
-    "print_flush": 'print("x", flush=True)',
+    "print_flush": 'print("x", flush=crm)',
     "re_debug": 're.compile("a", 128)',
     "re_template": 're.compile("a", 1)',
     "min_key_open": 'min(["/etc/passwd"], key=open)',

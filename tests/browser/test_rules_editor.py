@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from jobs import counting
 from rules import store as rule_list
@@ -125,6 +125,24 @@ def test_tab_leaves_the_table_and_comes_back_to_the_same_cell(triage: Served, vi
     assert page.evaluate("!document.activeElement.closest('td[data-column]')")
     page.keyboard.press("Shift+Tab")
     expect(cell(page, "r2", "c2")).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_count_that_comes_later_leaves_save_under_the_pointer(triage: Served, visit: Visit, width: int) -> None:
+    page = opened(visit, width=width)
+    save = page.locator("#pop").get_by_role("button", name="Save")
+    sentence = "At least 2 tickets match now; for others it depends on what happens to them. " * 3
+    before = []
+
+    def later(route: Route) -> None:
+        save.wait_for()
+        before.append(save.bounding_box())
+        route.fulfill(body=sentence)
+
+    page.route("**/rows/r2/count", later)
+    cell(page, "r2", "c2").click()
+    expect(page.locator("#pop .matches")).to_contain_text("At least 2 tickets")
+    assert [save.bounding_box()] == before
 
 
 def test_the_dock_follows_the_draft_and_marks_the_rows(triage: Served, visit: Visit) -> None:
