@@ -1,7 +1,7 @@
 """What is kept for how long: the clock drops what is older than the settings say, a bounded piece at a time.
 
 Tickets, messages, events and history are never dropped by age. What goes is the record of how something was decided,
-what was asked outside, and what was sent.
+what was asked outside, whom the bell told, and what was sent.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, delete, or_, select, tuple_
 
 from connectors.store import CallTable, RecordTable
 from jobs.outbox import GIVEN_UP
@@ -22,6 +22,7 @@ from jobs.settings import Settings
 from jobs.tables import (
     DecisionRow,
     IdempotencyKey,
+    LookupRow,
     OutboxRow,
     ReplayItemRow,
     ReplayRow,
@@ -32,7 +33,7 @@ from jobs.tables import (
     UndoRow,
 )
 from tickets.db import table_of
-from tickets.tables import PortalToken
+from tickets.tables import Notification, PortalToken
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ def kept(settings: Settings) -> tuple[Kept, ...]:
         Kept("decisions", settings.keep_decisions_days, "DESKHAND_KEEP_DECISIONS_DAYS"),
         Kept("checked", _checked_days(settings), "DESKHAND_KEEP_CHECKED_DAYS"),
         Kept("answers", settings.keep_answers_days, "DESKHAND_KEEP_ANSWERS_DAYS"),
+        Kept("lookups", _lookup_days(settings), "DESKHAND_KEEP_DECISIONS_DAYS"),
+        Kept("bell", _bell_days(settings), "DESKHAND_KEEP_BELL_DAYS"),
         Kept("sent", settings.keep_sent_days, "DESKHAND_KEEP_SENT_DAYS"),
         Kept("replays", REPLAY_DAYS),
         Kept("portal_tokens", TOKEN_DAYS),
@@ -76,6 +79,8 @@ def prune(services: Services) -> Mapping[str, int]:
     asked_before = now - timedelta(days=settings.keep_answers_days)
     sent_before = now - timedelta(days=settings.keep_sent_days)
     checked_before = now - timedelta(days=_checked_days(settings))
+    lookups_before = now - timedelta(days=_lookup_days(settings))
+    rung_before = now - timedelta(days=_bell_days(settings))
     checked = (DecisionRow.outcome == "checked") & (DecisionRow.at < checked_before) & _settled()
     old_replays = select(ReplayRow.id).where(ReplayRow.asked_at < now - timedelta(days=REPLAY_DAYS))
     of_replays = select(ReplayItemRow.replay_id).where(ReplayItemRow.replay_id == ReplayRow.id)
@@ -101,6 +106,9 @@ def prune(services: Services) -> Mapping[str, int]:
             services, RecordTable, (RecordTable.fetched_at < asked_before) & (RecordTable.stale_until < asked_before)
         ),
         "calls": _drop(services, CallTable, CallTable.at < asked_before),
+        "skipped": _drop(services, SkippedRow, ~_decisions_of_skipped().exists()),
+        "lookups": _drop(services, LookupRow, _done_with(lookups_before)),
+        "bell": _drop(services, Notification, Notification.created_at < rung_before),
     }
     if any(gone.values()):
         log.info("retention.pruned", extra=gone)
@@ -110,6 +118,37 @@ def prune(services: Services) -> Mapping[str, int]:
 def _checked_days(settings: Settings) -> int:
     # Whatever its setting says, no decision that found nothing to do outlives those that acted.
     return min(settings.keep_checked_days, settings.keep_decisions_days)
+
+
+def _lookup_days(settings: Settings) -> int:
+    # A replay finds what a decision was told, and an erasure what a stored answer was asked with, by the lookup.
+    return max(settings.keep_decisions_days, settings.keep_answers_days)
+
+
+def _bell_days(settings: Settings) -> int:
+    # A replay compares whom the rules would tell with whom they told.
+    return max(settings.keep_bell_days, settings.keep_decisions_days)
+
+
+def _decisions_of_skipped() -> Select[int]:
+    """The decisions that left a row out. Without one there are no facts of then to decide the row on."""
+    return select(DecisionRow.id).where(DecisionRow.event_id == SkippedRow.event_id)
+
+
+def _done_with(before: datetime) -> ColumnElement[bool]:
+    """Lookups that nobody asks or waits for any more, and whose stored answers are gone.
+
+    The next event that wants such an answer asks anew, as it would have done for one that is out of date."""
+    stand_in = select(RecordTable.connection, RecordTable.operation).where(RecordTable.fetched_at < before)
+    return and_(
+        LookupRow.asked_at < before,
+        or_(LookupRow.answered_at.is_(None), LookupRow.answered_at < before),
+        or_(LookupRow.fresh_until.is_(None), LookupRow.fresh_until < before),
+        LookupRow.due_at.is_(None),
+        LookupRow.lease_until.is_(None),
+        ~select(SkippedRow.event_id).where(SkippedRow.lookup_id == LookupRow.id).exists(),
+        tuple_(LookupRow.connection, LookupRow.operation).not_in(stand_in),
+    )
 
 
 def _settled() -> ColumnElement[bool]:

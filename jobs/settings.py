@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     )
     keep_checked_days: int = Field(90, ge=1, description="Days until a decision that found nothing to do is dropped.")
     keep_answers_days: int = Field(90, ge=1, description="Days until stored answers of connections are dropped.")
+    keep_bell_days: int = Field(
+        365, ge=1, description="Days until a line of the bell is dropped; it stays as long as a decision at least."
+    )
     keep_sent_days: int = Field(30, ge=1, description="Days until the record of a sent e-mail is dropped.")
     log_json: bool = Field(False, description="Whether all processes log JSON, one object per line.")
     metrics_token: str = Field("", description="Who sends this as a bearer token may read /metrics; empty: nobody.")

@@ -73,6 +73,14 @@ def kept() -> ResponseReturnValue:
             gettext("Answers of connected systems"),
             gettext("and the list of calls; an answer that may still stand in for a system that is away stays"),
         ),
+        "lookups": (
+            gettext("What was asked for a ticket"),
+            gettext("as long as the decisions that used the answer; after that, the next event asks again"),
+        ),
+        "bell": (
+            gettext("Lines of the bell, read or not"),
+            gettext("as long as the decisions that rang it, at least"),
+        ),
         "sent": (gettext("The record of sent e-mail"), gettext("what was written stays on the ticket")),
         "replays": (gettext("Replays"), gettext("counted from when they were asked for")),
         "portal_tokens": (gettext("Ways into the portal"), gettext("counted from when they ran out")),

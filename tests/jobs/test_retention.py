@@ -6,17 +6,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from connectors.store import CallTable, add_call, add_record, newest_record
 from jobs import retention
 from jobs.retention import prune
 from jobs.services import Services
-from jobs.tables import DecisionRow, IdempotencyKey, OutboxRow, RunRow, UndoItemRow, UndoRow
+from jobs.tables import DecisionRow, IdempotencyKey, LookupRow, OutboxRow, RunRow, SkippedRow, UndoItemRow, UndoRow
 from tests.builders import a_ticket
 from tests.jobs.desk import clock_of, item, table, work
 from tests.jobs.tables import TRIAGE
-from tickets.tables import EventRow, History, Message
+from tickets import store
+from tickets.events import Cause
+from tickets.tables import EventRow, History, Message, Notification
 
 
 def count(services: Services, model: type) -> int:
@@ -191,3 +193,121 @@ def test_an_undo_of_many_items_goes_in_pieces_and_itself_when_nothing_of_it_is_l
     found = [prune(desk) for _ in range(3)]
     assert [(one["undone"], one["undos"]) for one in found] == [(2, 0), (1, 1), (0, 0)]
     assert (count(desk, UndoRow), count(desk, UndoItemRow)) == (1, 3)
+
+
+def a_lookup(services: Services, item_id: int, **values: Any) -> int:
+    """A question that was asked now, and answered now."""
+    now = services.clock.now()
+    row: dict[str, Any] = {"item_id": item_id, "connection": "crm", "operation": "find", "args": {}, "state": "known"}
+    row |= {
+        "args_key": f"k{count(services, LookupRow)}",
+        "answer": {"data": {"tier": "gold"}},
+        "reason": "",
+        "depth": 1,
+    }
+    row |= {"tries": 1, "asked_at": now, "answered_at": now, "fetched_at": now, "fresh_until": now + timedelta(hours=1)}
+    with services.db.write() as connection:
+        return connection.execute(insert(LookupRow).values(row | values).returning(LookupRow.id)).scalar_one()
+
+
+def lookups(services: Services) -> set[int]:
+    with services.db.read() as connection:
+        return set(connection.execute(select(LookupRow.id)).scalars())
+
+
+def test_what_was_asked_for_a_ticket_stays_as_long_as_a_decision_that_may_have_used_it(desk: Services) -> None:
+    ticket = a_ticket(desk.db)
+    a_lookup(desk, ticket.item_id)
+    a_lookup(desk, ticket.item_id, state="failed", fetched_at=None, fresh_until=None)
+    clock_of(desk).forward(days=desk.settings.keep_decisions_days - 1)
+    assert prune(desk)["lookups"] == 0
+    younger = a_lookup(desk, ticket.item_id)
+    clock_of(desk).forward(days=2)
+    assert prune(desk)["lookups"] == 2
+    assert lookups(desk) == {younger}
+
+
+@pytest.mark.parametrize("waits", ["to be asked", "in somebody's hands", "asked again", "answered late", "fresh"])
+def test_a_lookup_that_somebody_waits_for_or_may_still_use_stays_however_old_it_is(desk: Services, waits: str) -> None:
+    now = desk.clock.now()
+    days = desk.settings.keep_decisions_days + 1
+    ticket = a_ticket(desk.db)
+    values: dict[str, dict[str, Any]] = {
+        "to be asked": {"due_at": now},
+        "in somebody's hands": {"lease_until": now},
+        "asked again": {"asked_at": now + timedelta(days=days)},
+        "answered late": {"answered_at": now + timedelta(days=days)},
+        "fresh": {"fresh_until": now + timedelta(days=days)},
+    }
+    one = a_lookup(desk, ticket.item_id, **values[waits])
+    a_lookup(desk, ticket.item_id)
+    clock_of(desk).forward(days=days)
+    assert prune(desk)["lookups"] == 1
+    assert lookups(desk) == {one}
+
+
+def test_a_lookup_stays_while_a_row_may_be_decided_again_and_goes_with_the_decision(desk: Services) -> None:
+    table(desk, TRIAGE)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    one = a_lookup(desk, ticket.item_id)
+    clock_of(desk).forward(days=desk.settings.keep_decisions_days - 1)
+    younger = a_ticket(desk.db, now=desk.clock.now())
+    work(desk)
+    with desk.db.write() as connection:
+        # Of a decision that is still there, and of one that is gone by then.
+        for event in (ticket.event_id, younger.event_id):
+            connection.execute(insert(SkippedRow).values(event_id=event, row_key="A01/r1", lookup_id=one))
+    clock_of(desk).forward(days=2)
+    gone = prune(desk)
+    assert (gone["skipped"], gone["lookups"]) == (1, 0)
+    clock_of(desk).forward(days=desk.settings.keep_decisions_days)
+    gone = prune(desk)
+    assert (gone["skipped"], gone["lookups"]) == (1, 1)
+
+
+def test_a_lookup_by_which_an_erasure_finds_a_stored_answer_stays_as_long_as_the_answer(desk: Services) -> None:
+    now, days = desk.clock.now(), desk.settings.keep_decisions_days + 1
+    ticket = a_ticket(desk.db)
+    one = a_lookup(desk, ticket.item_id)
+    record: dict[str, Any] = {
+        "key": "k",
+        "connection": "crm",
+        "operation": "find",
+        "inputs_hash": "h",
+        "data": {"v": 1},
+    }
+    record |= {"truncated": False, "external_url": "", "fetched_at": now, "fresh_until": now}
+    with desk.db.write() as connection:
+        add_record(connection, {**record, "stale_until": now + timedelta(days=days + 1)})
+    clock_of(desk).forward(days=days)
+    gone = prune(desk)
+    assert (gone["answers"], gone["lookups"], lookups(desk)) == (0, 0, {one})
+    clock_of(desk).forward(days=desk.settings.keep_answers_days + 2)
+    gone = prune(desk)
+    assert (gone["answers"], gone["lookups"]) == (1, 1)
+
+
+def test_lines_of_the_bell_go_when_they_are_too_old_read_or_not(desk: Services) -> None:
+    ticket = a_ticket(desk.db)
+    cause = Cause("system", label="A01")
+    with desk.db.write() as connection:
+        for key in ("first", "second"):
+            store.notify(connection, ["ana"], ticket.item_id, key, cause=cause, key=key, now=desk.clock.now())
+        connection.execute(update(Notification).where(Notification.text == "first").values(read_at=desk.clock.now()))
+    clock_of(desk).forward(days=desk.settings.keep_bell_days - 1)
+    assert prune(desk)["bell"] == 0
+    with desk.db.write() as connection:
+        store.notify(connection, ["ana"], ticket.item_id, "third", cause=cause, key="third", now=desk.clock.now())
+    clock_of(desk).forward(days=2)
+    assert prune(desk)["bell"] == 2
+    with desk.db.read() as connection:
+        assert connection.execute(select(Notification.text)).scalar_one() == "third"
+
+
+def test_neither_goes_before_the_decisions_that_a_replay_compares_with(desk: Services) -> None:
+    few = {"keep_bell_days": 7, "keep_answers_days": 7, "keep_decisions_days": 30}
+    many = {"keep_bell_days": 60, "keep_answers_days": 90, "keep_decisions_days": 30}
+    for values, expected in ((few, (30, 30)), (many, (90, 60))):
+        found = {one.what: one.days for one in retention.kept(desk.settings.model_copy(update=values))}
+        assert (found["lookups"], found["bell"]) == expected
