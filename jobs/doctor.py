@@ -14,7 +14,7 @@ from jobs.clock import due
 from jobs.outbox import undelivered, waiting_unsent
 from jobs.services import Services
 from jobs.tables import RowSetAside
-from tickets import custom_fields, migrate
+from tickets import clocks, custom_fields, migrate
 from tickets.tables import EventRow, Lane
 
 #: Seconds an event may be due before it counts as left lying.
@@ -117,6 +117,24 @@ def _work(services: Services) -> list[Finding]:
     return findings
 
 
+def _rules(services: Services) -> list[Finding]:
+    """What is stored and cannot be read any more: without it the rest goes on."""
+    with services.db.read() as connection:
+        broken = dict(services.live.current(connection).broken)
+        for code, why in clocks.triggers(connection).unreadable.values():
+            broken.setdefault(code, why)
+        _, calendars = clocks.read_calendars(connection)
+    findings = [
+        Finding("calendars", State.WARNING, f"{key} cannot be read: {why}"[:300], "give it another zone, or mend it")
+        for key, why in calendars.items()
+    ]
+    findings += [
+        Finding("rules", State.WARNING, f"{code} cannot run: {why}"[:300], "mend it, or publish an earlier version")
+        for code, why in sorted(broken.items())
+    ]
+    return findings or [Finding("rules", State.OK, "every live version can be read")]
+
+
 def _mail(services: Services) -> list[Finding]:
     with services.db.read() as connection:
         unsent = waiting_unsent(connection)
@@ -147,6 +165,7 @@ _LOOKS: tuple[tuple[str, Callable[[Services], list[Finding]], str], ...] = (
     ("redis", _redis, "start it, or set DESKHAND_REDIS_URL; work goes on, more slowly"),
     ("sandbox", _sandbox, "start it: python -m sandbox.service --socket PATH"),
     ("work", _work, "check the database first"),
+    ("rules", _rules, "check the database first"),
     ("e-mail", _mail, "check the database first"),
     ("fields", _fields, "check the database first"),
 )

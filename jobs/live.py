@@ -141,6 +141,7 @@ def vocabulary(connection: Connection) -> Vocabulary:
     """What exists in this desk, for parsing, menus and completion."""
     stored = rule_list.entries(connection)
     known = connections.connections(connection)
+    hours = clocks.calendars(connection)
     # They have an action of their own, whose data and signature are settled.
     webhooks = {one.name: one for one in known if one.kind == WEBHOOK}
     return Vocabulary(
@@ -148,8 +149,8 @@ def vocabulary(connection: Connection) -> Vocabulary:
         users=_labels(connection, _USERS),
         brands=_labels(connection, _BRANDS),
         locations=_labels(connection, _LOCATIONS),
-        calendars=_labels(connection, _CALENDARS),
-        hours=clocks.calendars(connection),
+        calendars={key: label for key, label in _labels(connection, _CALENDARS).items() if key in hours},
+        hours=hours,
         slas=_labels(connection, _SLAS),
         location_groups=_labels(connection, _GROUPS),
         webhooks={name: one.label for name, one in webhooks.items() if one.enabled and one.allow_write},

@@ -20,7 +20,15 @@ from tickets.events import Cause
 from tickets.people import Permission
 from tickets.tables import Message, Notification, User
 
-__all__ = ["MOST_ASSIGNEES", "MOST_FOLLOWERS", "TOLD_AUTHORS", "tell_of_message", "tell_of_parked", "tell_of_row"]
+__all__ = [
+    "MOST_ASSIGNEES",
+    "MOST_FOLLOWERS",
+    "TOLD_AUTHORS",
+    "tell_of_message",
+    "tell_of_parked",
+    "tell_of_row",
+    "tell_of_timer",
+]
 
 #: Most assignees one message is told to.
 MOST_ASSIGNEES = 100
@@ -85,11 +93,23 @@ def tell_of_row(
     """Tell those who edit rules that a row could not be decided for an error and was set aside; the keys of those told.
 
     Once for each row and reason of one revision of the rule list, however many tickets it hits."""
-    key = f"row:{row_key[:40]}:{revision}:{_kind(reason)}"
+    text = f"The row {row_key} could not be decided for this ticket and was set aside: {reason[:KIND_CHARS]}"
+    return _tell_once(connection, item_id, text, f"row:{row_key[:40]}:{revision}:{_kind(reason)}", now)
+
+
+def tell_of_timer(
+    connection: Connection, item_id: int, code: str, reason: str, revision: int, now: datetime
+) -> tuple[str, ...]:
+    """Tell those who edit rules that a time came on which a table cannot do anything, as it cannot be read; the keys of
+    those told. Once for each table and reason of one revision of the rule list."""
+    text = f"{code} waited for a time that has come, and cannot be read. It is tried again: {reason[:KIND_CHARS]}"
+    return _tell_once(connection, item_id, text, f"timer:{code[:40]}:{revision}:{_kind(reason)}", now)
+
+
+def _tell_once(connection: Connection, item_id: int, text: str, key: str, now: datetime) -> tuple[str, ...]:
     known = select(Notification.id).where(Notification.key.like(f"{key}:%")).limit(1)
     if connection.execute(known).first() is not None:
         return ()
-    text = f"The row {row_key} could not be decided for this ticket and was set aside: {reason[:KIND_CHARS]}"
     return tell_editors(connection, item_id, text, key, now)
 
 

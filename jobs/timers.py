@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,13 +23,15 @@ from jobs.queues import Work
 from jobs.selecting import acting
 from jobs.services import Services
 from jobs.sqlwords import words
+from jobs.telling import tell_of_timer
 from rules import store as rule_list
-from rules.store import VersionRow
+from rules.store import EntryRow, VersionRow
 from rules.triggers import TRIGGERS
 from tickets import clocks, levels, store
 from tickets.calendar import Calendar
 from tickets.clocks import BEFORE, FIRED, WAITING, NewEvent, Trigger
 from tickets.db import table_of, upsert
+from tickets.errors import BadValue
 from tickets.events import CLOCK, Cause, EventKind
 from tickets.item import CUSTOM, FINISHED, STATE_FIELDS
 from tickets.schedule import next_tick
@@ -97,7 +99,7 @@ def tick(services: Services, *, budget_s: float) -> int:
 def sync(services: Services) -> bool:
     """Make the stored time triggers those of the live revision. True when they had to be changed."""
     with services.db.read() as connection:
-        if _synced(connection) == rule_list.revision(connection):
+        if _synced(connection) == rule_list.revision(connection) and not _to_mend(services, connection):
             return False
     with services.db.write() as connection:
         # One clock learns at a time; another one that waited here finds it done.
@@ -105,7 +107,7 @@ def sync(services: Services) -> bool:
             select(ClockState.revision, ClockState.synced_at).where(ClockState.id == 1).with_for_update()
         ).one_or_none()
         desk = services.live.current(connection)
-        if state is not None and state.revision == desk.revision:
+        if state is not None and state.revision == desk.revision and not _to_mend(services, connection):
             return False
         now = services.clock.now()
         _learn(connection, desk, state.synced_at if state is not None else None, now)
@@ -119,14 +121,29 @@ def _synced(connection: Connection) -> int:
     return connection.execute(select(ClockState.revision).where(ClockState.id == 1)).scalar_one_or_none() or 0
 
 
+def _to_mend(services: Services, connection: Connection) -> bool:
+    """Whether a stored trigger cannot be read and its table can."""
+    unreadable = clocks.triggers(connection).unreadable
+    return bool(unreadable) and any(
+        code not in services.live.current(connection).broken for code, _ in unreadable.values()
+    )
+
+
 def _learn(connection: Connection, desk: Desk, synced_at: datetime | None, now: datetime) -> None:
-    known = connection.execute(select(_TRIGGERS.c.key, _TRIGGERS.c.picks).where(_TRIGGERS.c.key != clocks.RECOUNT_KEY))
+    columns = select(_TRIGGERS.c.key, _TRIGGERS.c.entry, _TRIGGERS.c.picks)
+    known = connection.execute(columns.where(_TRIGGERS.c.key != clocks.RECOUNT_KEY)).all()
     stored: dict[str, str] = {row.key: row.picks for row in known}
     live = {timer_key(code, rule): (code, kind, rule) for code, kind, rule in _time_rules(desk)}
-    gone = sorted(stored.keys() - live.keys())
+    # What a table waited for that cannot be read any more is set aside with it, until it is mended or switched off.
+    aside = _switched_on(connection, desk.broken)
+    gone = sorted(stored.keys() - live.keys() - {row.key for row in known if row.entry in aside})
     if gone:
         # Their timers go with the next write to their item, or when they come due.
         connection.execute(delete(_TRIGGERS).where(_TRIGGERS.c.key.in_(gone)))
+    for key in sorted(clocks.triggers(connection).unreadable.keys() & live.keys()):
+        rule = live[key][2]
+        connection.execute(update(_TRIGGERS).where(_TRIGGERS.c.key == key).values(rule=rule.to_json()))
+        log.warning("timers.mended", extra={"entry": live[key][0], "trigger": rule.on.value})
     published = _published(connection)
 
     def live_since(code: str) -> datetime:
@@ -196,6 +213,13 @@ def _time_rules(desk: Desk) -> Iterator[tuple[str, str, TimeRule]]:
                 yield entry.code, entry.table.kind, timed(trigger.params)
 
 
+def _switched_on(connection: Connection, codes: Collection[str]) -> set[str]:
+    """Those of these entries that are not switched off."""
+    if not codes:
+        return set()
+    return set(connection.execute(select(EntryRow.code).where(EntryRow.code.in_(codes), EntryRow.enabled)).scalars())
+
+
 def _published(connection: Connection) -> dict[str, datetime]:
     newest = select(VersionRow.code, func.max(VersionRow.published_at).label("at")).group_by(VersionRow.code)
     return {row.code: row.at for row in connection.execute(newest)}
@@ -211,8 +235,10 @@ def walk(services: Services, *, items: int = WALK) -> int:
     with services.db.read() as connection:
         if connection.execute(_TO_WALK.limit(1)).first() is None:
             return 0
+        unreadable = sorted(clocks.triggers(connection).unreadable)
     with services.db.write() as connection:
-        row = connection.execute(_TO_WALK.limit(1).with_for_update(skip_locked=True)).one_or_none()
+        to_walk = _TO_WALK.where(_TRIGGERS.c.key.not_in(unreadable)).limit(1)
+        row = connection.execute(to_walk.with_for_update(skip_locked=True)).one_or_none()
         if row is None:
             return 0
         if row.key == clocks.RECOUNT_KEY:
@@ -370,12 +396,19 @@ def fire(services: Services, *, items: int = FIRE) -> int:
         due = connection.execute(_DUE.limit(items), {"now": now}).all()
         ids = sorted({row.item_id for row in due})
         locked = set(connection.execute(_LOCK, {"items": ids}).scalars())
-        live = {one.key: one for one in clocks.triggers(connection)}
+        known = clocks.triggers(connection)
+        live = {one.key: one for one in known.readable}
+        desk = services.live.current(connection)
         events: dict[int, NewEvent] = {}
         for row in connection.execute(_DUE_OF, {"now": now, "items": sorted(locked)}).all():
             trigger = live.get(row.key)
             if row.key == clocks.SNOOZE_KEY:
                 _wake_or_later(connection, row.item_id, now)
+            elif row.key in known.unreadable:
+                code, why = known.unreadable[row.key]
+                _set_aside(connection, desk, row, code, why, now)
+            elif trigger is not None and trigger.entry in desk.broken:
+                _set_aside(connection, desk, row, trigger.entry, desk.broken[trigger.entry], now)
             elif trigger is None:
                 connection.execute(_FORGET, {"item": row.item_id, "timer": row.key})
             elif row.due_at < trigger.since:
@@ -385,6 +418,14 @@ def fire(services: Services, *, items: int = FIRE) -> int:
                 connection.execute(_SETTLE, {"item": row.item_id, "timer": row.key, "became": FIRED})
         clocks.append(connection, list(events.values()), EventKind.TIMER, CLOCK, now)
     return len(due) if locked else 0
+
+
+def _set_aside(connection: Connection, desk: Desk, row: AnyRow, code: str, why: str, now: datetime) -> None:
+    """A time whose table cannot be read comes later, when it can; those who can mend it are told once."""
+    log.error("timer.set_aside", extra={"entry": code, "item": row.item_id, "again_in_s": BROKEN_S})
+    later = now + timedelta(seconds=BROKEN_S)
+    connection.execute(_PUT_OFF, {"item": row.item_id, "timer": row.key, "later": later})
+    tell_of_timer(connection, row.item_id, code, why, desk.revision, now)
 
 
 def _wake_or_later(connection: Connection, item_id: int, now: datetime) -> None:
@@ -467,11 +508,19 @@ def fire_schedules(services: Services, *, items: int = FIRE) -> int:
             broken = error
             one = update(_TRIGGERS).where(_TRIGGERS.c.key == row.key, _TRIGGERS.c.next_at <= now)
             connection.execute(one.values(next_at=now + timedelta(seconds=BROKEN_S)))
+            # A schedule is of no single item: those who can mend it are told at the newest one.
+            newest = connection.execute(select(_ITEMS.c.id).order_by(_ITEMS.c.id.desc()).limit(1)).scalar_one_or_none()
+            if newest is not None:
+                revision = services.live.current(connection).revision
+                tell_of_timer(connection, newest, row.entry, str(broken), revision, now)
     raise broken
 
 
 def _ticked(services: Services, connection: Connection, row: AnyRow, now: datetime, items: int) -> int:
     """The next events of this schedule's tick. Returns how many."""
+    why = services.live.current(connection).broken.get(row.entry)
+    if why is not None:
+        raise BadValue(why)
     rule = TimeRule.from_json(row.rule)
     tick_at, tick_to = (row.tick_at, row.tick_to) if row.tick_to is not None else (row.next_at, 0)
     where = [_ITEMS.c.id > tick_to, or_(_ITEMS.c.status.is_(None), _ITEMS.c.status.not_in(sorted(FINISHED)))]

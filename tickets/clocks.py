@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, case, delete, exists, insert, or_,
 from tickets import levels
 from tickets.calendar import Calendar
 from tickets.db import UtcDateTime, table_of, upsert
+from tickets.errors import BadValue
 from tickets.events import Actor, EventKind
 from tickets.prepared import Prepared
 from tickets.snooze import SNOOZED, UNTIL
@@ -64,22 +65,34 @@ class Trigger:
         return self.kind in ("any", kind)
 
 
-def triggers(connection: Connection) -> list[Trigger]:
-    """The time triggers of all live tables, but for schedules, which are of no single item."""
-    return [
-        Trigger(
-            row.key,
-            row.entry,
-            row.kind,
-            TimeRule.from_json(row.rule),
-            row.since,
-            row.walked_to,
-            row.picks,
-            row.picked_at,
-        )
-        for row in _READ_TRIGGERS.all(connection, {})
-        if row.rule["on"] != On.SCHEDULE and row.key != RECOUNT_KEY
-    ]
+@dataclass(frozen=True, slots=True)
+class Triggers:
+    """The time triggers of all live tables, but for schedules, which are of no single item.
+
+    `unreadable` is what is stored and cannot be read any more, schedules too: (table, why) by key. Nobody waits for
+    these, and what waited for them already goes on waiting."""
+
+    readable: tuple[Trigger, ...]
+    unreadable: Mapping[str, tuple[str, str]]
+
+
+def triggers(connection: Connection) -> Triggers:
+    """What is stored of them. One that cannot be read holds up no other, nor any write to an item."""
+    readable: list[Trigger] = []
+    unreadable: dict[str, tuple[str, str]] = {}
+    for row in _READ_TRIGGERS.all(connection, {}):
+        if row.key == RECOUNT_KEY:
+            continue
+        try:
+            rule = TimeRule.from_json(row.rule)
+        except BadValue as error:
+            unreadable[row.key] = (row.entry, str(error))
+            continue
+        if rule.on is not On.SCHEDULE:
+            readable.append(
+                Trigger(row.key, row.entry, row.kind, rule, row.since, row.walked_to, row.picks, row.picked_at)
+            )
+    return Triggers(tuple(readable), unreadable)
 
 
 def recount(connection: Connection, now: datetime) -> None:
@@ -90,9 +103,21 @@ def recount(connection: Connection, now: datetime) -> None:
 
 
 def calendars(connection: Connection) -> dict[str, Calendar]:
-    """The desk's business calendars, by key."""
+    """The desk's business calendars, by key, but for those that cannot be read."""
+    return read_calendars(connection)[0]
+
+
+def read_calendars(connection: Connection) -> tuple[dict[str, Calendar], dict[str, str]]:
+    """The desk's business calendars, and why others cannot be read: their zone is gone with an update, say."""
+    found: dict[str, Calendar] = {}
+    unreadable: dict[str, str] = {}
     rows = connection.execute(select(BusinessCalendar.key, BusinessCalendar.body).order_by(BusinessCalendar.key))
-    return {row.key: Calendar.from_json(row.body) for row in rows}
+    for row in rows:
+        try:
+            found[row.key] = Calendar.from_json(row.body)
+        except BadValue as error:
+            unreadable[row.key] = str(error)
+    return found, unreadable
 
 
 def zone_of(connection: Connection, brand: JSON, usual: str = "UTC") -> str:
@@ -111,13 +136,16 @@ def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> 
     [there] = _THERE.all(connection, {"item": item_id})
     if there.levels:
         item = replace(item, clocks=levels.keep_clocks(connection, item_id, item, now))
-    live = [one for one in triggers(connection) if one.covers(item.kind)] if there.triggers else []
+    known = triggers(connection) if there.triggers else Triggers((), {})
+    live = [one for one in known.readable if one.covers(item.kind)]
     stored = {row.key: row for row in _READ_TIMERS.all(connection, {"item": item_id})} if there.timers else {}
     sleeps = item.state.get("status") == SNOOZED and item.state.get(UNTIL) is not None
     if not live and not stored and not sleeps:
         return
     named = any(one.rule.calendar for one in live)
-    by_key = calendars(connection) if named else {}
+    by_key, without_hours = read_calendars(connection) if named else ({}, {})
+    # What cannot be read now may be mended: its timers stay, with the episodes that they fired for.
+    held = {*known.unreadable, *(one.key for one in live if one.rule.calendar in without_hours)}
     want: dict[str, Wanted] = {}
     for one in live:
         found = wanted(one.rule, item, by_key)
@@ -127,19 +155,19 @@ def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> 
         until = from_iso(str(item.state[UNTIL]))
         want[SNOOZE_KEY] = Wanted(f"snoozed until {iso(until)}", until)
         live.append(Trigger(SNOOZE_KEY, "", item.kind, TimeRule(On.DATE, field=UNTIL), now))
-    gone = [key for key in stored if key not in want]
+    gone = [key for key in stored if key not in want and key not in held]
     if gone:
         connection.execute(_DROP_TIMERS, {"item": item_id, "gone": gone})
     for one in live:
         if one.key not in want:
             continue
         episode, due_at = want[one.key].episode, want[one.key].due_at
-        known = stored.get(one.key)
-        if known is not None and known.episode == episode and (known.due_at is None or known.due_at == due_at):
+        old = stored.get(one.key)
+        if old is not None and old.episode == episode and (old.due_at is None or old.due_at == due_at):
             continue
-        unwalked = known is None and one.walked_to is not None and one.walked_to < item_id
+        unwalked = old is None and one.walked_to is not None and one.walked_to < item_id
         before = unwalked and due_at <= one.counts_from
-        passed = known is None and bool(one.picks) and due_at < now
+        passed = old is None and bool(one.picks) and due_at < now
         values = {
             "episode": episode,
             "due_at": None if before or passed else max(due_at, now),
@@ -151,7 +179,7 @@ def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> 
 
 def current_episode(connection: Connection, key: str, item_id: int, item: Watched) -> str:
     """The episode that this trigger's timer stands for now, "" when the item waits for nothing of it any more."""
-    for one in triggers(connection):
+    for one in triggers(connection).readable:
         if one.key == key:
             if one.rule.on is On.SLA:
                 item = replace(item, clocks=levels.own_clocks(connection, item_id))

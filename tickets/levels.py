@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from tickets.calendar import Calendar
 from tickets.db import table_of
+from tickets.errors import BadValue
 from tickets.prepared import AnyRow, Prepared
 from tickets.sla import Past, Policy, SlaClock, Target, policy_for, reckon
 from tickets.tables import BusinessCalendar, History, SlaClockRow, SlaPolicy
@@ -93,7 +94,10 @@ def keep_clocks(connection: Connection, item_id: int, item: Watched, now: dateti
     if policy is None and not before:
         return {}
     past = Past(item.created_at, statuses(connection, item_id, item), item.stamps)
-    calendar = calendar_of(connection, policy.calendar) if policy is not None else None
+    try:
+        calendar = calendar_of(connection, policy.calendar) if policy is not None else None
+    except BadValue:
+        return before  # its hours cannot be read: nothing is reckoned anew until they can
     found = reckon(policy, calendar, past, before, now)
     if found == before:
         return found

@@ -70,10 +70,20 @@ class TimeRule:
         return data
 
     @classmethod
-    def from_json(cls, data: Mapping[str, JSON]) -> TimeRule:
-        known = {**data, "on": On(str(data["on"]))}
-        statuses = cast("list[str]", known.pop("statuses", []))
-        return cls(statuses=tuple(statuses), **cast("dict[str, str]", known))  # type: ignore[arg-type]
+    def from_json(cls, data: JSON) -> TimeRule:
+        """Read what `to_json` wrote. Raises `BadValue` for anything else: it comes from a database."""
+        try:
+            known = {**cast("Mapping[str, JSON]", data)}
+            on, statuses = On(str(known.pop("on"))), cast("list[str]", known.pop("statuses", []))
+            found = cls(on, tuple(statuses), **cast("dict[str, str]", known))  # type: ignore[arg-type]
+            if on is On.SLA and found.target:
+                Target(found.target)
+            texts = (*found.statuses, found.by, found.field, found.calendar, found.target, found.schedule, found.zone)
+            if not isinstance(found.offset_s, int) or not all(isinstance(one, str) for one in texts):
+                raise TypeError("a value is of another type")
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadValue(f"What it waits for cannot be read: {type(error).__name__}: {error}"[:200]) from None
+        return found
 
     @property
     def digest(self) -> str:

@@ -11,6 +11,7 @@ TIMES = "tests/jobs/test_examples_of_time.py::"
 SLA = "tests/tickets/test_sla.py::"
 SNOOZE = "tests/jobs/test_snooze.py::"
 CALENDAR = "tests/tickets/test_calendar.py::"
+ASIDE = "tests/jobs/test_timers_set_aside.py::"
 
 MUTATIONS = (
     Mutation(
@@ -229,5 +230,82 @@ MUTATIONS = (
         "one.values(next_at=now + timedelta(seconds=BROKEN_S))",
         "one.values(next_at=row.next_at)",
         TIMERS + "test_a_schedule_that_cannot_tick_holds_up_no_other_and_ticks_when_it_can_again",
+    ),
+    Mutation(
+        "a time of a table that cannot be read is set aside",
+        "jobs/timers.py",
+        "            elif trigger is not None and trigger.entry in desk.broken:\n",
+        "            elif False:\n",
+        ASIDE + "test_a_table_that_cannot_be_read_waits_and_no_other_does[sqlite-nothing]",
+    ),
+    Mutation(
+        "what a table that cannot be read waited for stays",
+        "jobs/timers.py",
+        " - {row.key for row in known if row.entry in aside})\n",
+        ")\n",
+        ASIDE + "test_a_table_that_cannot_be_read_waits_and_no_other_does[sqlite-nothing]",
+    ),
+    Mutation(
+        "what is switched off has nothing set aside",
+        "jobs/timers.py",
+        "EntryRow.code.in_(codes), EntryRow.enabled)",
+        "EntryRow.code.in_(codes))",
+        ASIDE + "test_a_table_that_is_switched_off_has_nothing_set_aside[sqlite]",
+    ),
+    Mutation(
+        "a schedule of a table that cannot be read waits",
+        "jobs/timers.py",
+        "        raise BadValue(why)\n",
+        "        pass\n",
+        ASIDE + "test_a_schedule_of_a_zone_that_is_gone_waits_and_is_told_and_comes_when_it_is_back[sqlite-waits0]",
+    ),
+    Mutation(
+        "a trigger that cannot be read is set aside",
+        "jobs/timers.py",
+        "            elif row.key in known.unreadable:\n",
+        "            elif False:\n",
+        ASIDE + "test_a_stored_trigger_that_cannot_be_read_is_written_anew_from_its_table[sqlite-rule0]",
+    ),
+    Mutation(
+        "a trigger that cannot be read keeps the timers of its items",
+        "tickets/clocks.py",
+        " and key not in held]\n",
+        "]\n",
+        ASIDE + "test_a_stored_trigger_that_cannot_be_read_is_written_anew_from_its_table[sqlite-rule0]",
+    ),
+    Mutation(
+        "a trigger that cannot be read is written anew",
+        "jobs/timers.py",
+        "not _to_mend(services, connection):\n            return False\n    with",
+        "True:\n            return False\n    with",
+        ASIDE + "test_a_stored_trigger_that_cannot_be_read_is_written_anew_from_its_table[sqlite-rule0]",
+    ),
+    Mutation(
+        "a trigger that cannot be read holds up no walk",
+        "jobs/timers.py",
+        "        to_walk = _TO_WALK.where(_TRIGGERS.c.key.not_in(unreadable)).limit(1)\n",
+        "        to_walk = _TO_WALK.limit(1)\n",
+        ASIDE + "test_a_stored_trigger_that_cannot_be_read_holds_up_no_walk[sqlite]",
+    ),
+    Mutation(
+        "a target that does not exist is not waited for",
+        "tickets/timers.py",
+        "                Target(found.target)\n",
+        "                pass\n",
+        ASIDE + "test_a_stored_trigger_that_cannot_be_read_is_written_anew_from_its_table[sqlite-rule3]",
+    ),
+    Mutation(
+        "a calendar that cannot be read sets aside its tables alone",
+        "tickets/clocks.py",
+        "            unreadable[row.key] = str(error)\n",
+        "            raise\n",
+        ASIDE + "test_a_calendar_that_cannot_be_read_sets_aside_what_counts_in_it_alone[sqlite-waits0]",
+    ),
+    Mutation(
+        "a service level whose hours cannot be read stands",
+        "tickets/levels.py",
+        "        return before  # its hours",
+        "        raise  # its hours",
+        ASIDE + "test_a_service_level_whose_hours_cannot_be_read_stands_and_the_ticket_can_be_written_to[sqlite]",
     ),
 )
