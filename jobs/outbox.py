@@ -88,6 +88,12 @@ HELD = "held"
 WITHOUT_MAIL = ("reply", "webhook", "change")
 #: What became of a row that was not delivered: "unclear" is a change that may have been made.
 GIVEN_UP = ("failed", "capped", HELD, "unclear", BOUNCED)
+#: What is said of a mail that a server had, whole or nearly, and never said whether it took it; and when it has left.
+PERHAPS = (
+    "the mail server ended the connection before it said whether it took the mail; it is sent again under the same "
+    "Message-ID"
+)
+COPY = "an earlier try may have arrived, too, under the same Message-ID"
 #: Rows of the list of what was not delivered.
 LISTED = 200
 
@@ -274,7 +280,10 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
         have_asked(services, unknown)
         _later(services, row, token, str(unknown))
         return 0
-    except (MailNotTaken, HookNotTaken) as error:
+    except MailNotTaken as error:
+        _later(services, row, token, PERHAPS if error.perhaps else str(error), perhaps=error.perhaps)
+        return 0
+    except HookNotTaken as error:
         _later(services, row, token, str(error))
         return 0
     except ChangeNotTaken as error:
@@ -425,7 +434,13 @@ def _note(services: Services, row: AnyRow, token: str) -> None:
         connection.execute(
             update(OutboxRow)
             .where(OutboxRow.id == row.id, OutboxRow.token == token)
-            .values(status="sent", sent_at=services.clock.now(), lease_until=None, token=None, last_error="")
+            .values(
+                status="sent",
+                sent_at=services.clock.now(),
+                lease_until=None,
+                token=None,
+                last_error=COPY if row.payload.get("perhaps") else "",
+            )
         )
         if row.kind != "email":
             return
@@ -441,7 +456,10 @@ def longest_pause_s(tries: int) -> float:
     return min(PAUSE_S, 15 * 2**tries) * JITTER
 
 
-def _later(services: Services, row: AnyRow, token: str, error: str, *, may_be_done: bool = False) -> None:
+def _later(
+    services: Services, row: AnyRow, token: str, error: str, *, may_be_done: bool = False, perhaps: bool = False
+) -> None:
+    """Try again after a pause. `perhaps`: this try may have arrived, which is kept with the row."""
     old = services.clock.now() - row.created_at > timedelta(hours=OLDEST_H)
     if row.tries >= TRIES or (may_be_done and old):
         status = "unclear" if may_be_done else "failed"
@@ -459,6 +477,7 @@ def _later(services: Services, row: AnyRow, token: str, error: str, *, may_be_do
                 lease_until=None,
                 token=None,
                 last_error=error[:500],
+                **({"payload": {**row.payload, "perhaps": True}} if perhaps else {}),
             )
         )
 

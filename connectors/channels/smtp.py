@@ -16,10 +16,19 @@ from connectors.errors import AddressRefused
 
 #: Seconds the server may take for each answer.
 TIMEOUT_S = 20
+#: What a server says before it is given the mail itself. After that it says whether it takes it.
+GO_ON = 354
 
 
 class MailNotTaken(Exception):
-    """The mail server did not take the mail this time. Nothing was sent; try again later."""
+    """The mail server did not take the mail this time; try again later.
+
+    `perhaps`: it had the mail, whole or nearly, and fell silent before it said whether it takes it. Else nothing was
+    sent."""
+
+    def __init__(self, sentence: str, *, perhaps: bool = False) -> None:
+        super().__init__(sentence)
+        self.perhaps = perhaps
 
 
 class MailRefused(Exception):
@@ -75,7 +84,7 @@ def send(server: MailServer, mail: EmailMessage, *, timeout_s: float = TIMEOUT_S
         _part(smtp)
 
 
-def _hand_in(smtp: smtplib.SMTP, mail: EmailMessage) -> None:
+def _hand_in(smtp: _Told, mail: EmailMessage) -> None:
     try:
         smtp.send_message(mail)
     except smtplib.SMTPRecipientsRefused as error:
@@ -88,7 +97,7 @@ def _hand_in(smtp: smtplib.SMTP, mail: EmailMessage) -> None:
     except smtplib.SMTPResponseException as error:
         raise (MailRefused if error.smtp_code >= 500 else MailNotTaken)(_words(error)) from error
     except (OSError, smtplib.SMTPException) as error:
-        raise MailNotTaken(_words(error)) from error
+        raise MailNotTaken(_words(error), perhaps=smtp.last_code == GO_ON) from error
 
 
 def _part(smtp: smtplib.SMTP) -> None:
@@ -97,13 +106,13 @@ def _part(smtp: smtplib.SMTP) -> None:
         smtp.quit()
 
 
-def _open(server: MailServer, timeout_s: float) -> smtplib.SMTP:
+def _open(server: MailServer, timeout_s: float) -> _Told:
     if server.ceiling is not None:
-        smtp: smtplib.SMTP = _Guarded(server, server.ceiling, timeout_s)
+        smtp: _Told = _Guarded(server, server.ceiling, timeout_s)
     elif server.tls:
-        smtp = smtplib.SMTP_SSL(server.host, server.port, timeout=timeout_s, context=ssl.create_default_context())
+        smtp = _Encrypted(server.host, server.port, timeout=timeout_s, context=ssl.create_default_context())
     else:
-        smtp = smtplib.SMTP(server.host, server.port, timeout=timeout_s)
+        smtp = _Told(server.host, server.port, timeout=timeout_s)
     try:
         if not server.tls and (server.user or server.starttls):
             smtp.starttls(context=ssl.create_default_context())
@@ -115,7 +124,22 @@ def _open(server: MailServer, timeout_s: float) -> smtplib.SMTP:
     return smtp
 
 
-class _Guarded(smtplib.SMTP):
+class _Told(smtplib.SMTP):
+    """SMTP that knows what the server said last."""
+
+    last_code = 0
+
+    def getreply(self) -> tuple[int, bytes]:
+        code, said = super().getreply()
+        self.last_code = code
+        return code, said
+
+
+class _Encrypted(_Told, smtplib.SMTP_SSL):
+    """The same by TLS from the start."""
+
+
+class _Guarded(_Told):
     """SMTP on a connection whose address was checked."""
 
     def __init__(self, server: MailServer, ceiling: AddressCeiling, timeout_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,6 +49,57 @@ class MailSink:
         """The Message-IDs of what was taken, in order, copies included."""
         with self._lock:
             return [str(one["Message-ID"]) for one in self.taken]
+
+
+class DyingServer(socketserver.ThreadingTCPServer):
+    """A mail server that has the whole mail and ends before its 250, so many times; then it takes mails as others do.
+
+    `had` are the mails that it was given, `taken` those that it said it took."""
+
+    daemon_threads = True
+
+    def __init__(self, deaths: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Dying)
+        self.deaths = deaths
+        self.had: list[EmailMessage] = []
+        self.taken: list[EmailMessage] = []
+        self.url = f"smtp://127.0.0.1:{self.server_address[1]}"
+
+
+class _Dying(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        server = self.server
+        assert isinstance(server, DyingServer)
+        self.wfile.write(b"220 here\r\n")
+        while line := self.rfile.readline(1_000):
+            if line.upper().startswith(b"QUIT"):
+                self.wfile.write(b"221 bye\r\n")
+                return
+            if line.upper().strip() != b"DATA":
+                self.wfile.write(b"250 OK\r\n")
+                continue
+            self.wfile.write(b"354 go on\r\n")
+            lines: list[bytes] = []
+            while (given := self.rfile.readline(10_000)) != b".\r\n":
+                lines.append(given)
+            mail = message_from_bytes(b"".join(lines), policy=default)
+            server.had.append(mail)
+            if len(server.had) <= server.deaths:
+                return
+            server.taken.append(mail)
+            self.wfile.write(b"250 OK\r\n")
+
+
+@contextmanager
+def a_dying_server(deaths: int = 1) -> Iterator[DyingServer]:
+    with DyingServer(deaths) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join(START_S)
 
 
 @contextmanager

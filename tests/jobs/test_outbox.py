@@ -21,13 +21,13 @@ from jobs.claims import MOST_CUT_OFF
 from jobs.doctor import State, examine
 from jobs.intake import Outcome, ingest, reply_address
 from jobs.lanes import SUSPECT
-from jobs.outbox import OLDEST_H, RECIPIENT_PER_HOUR, TICKET_PER_HOUR, TRIES, deliver, undelivered
+from jobs.outbox import COPY, OLDEST_H, PERHAPS, RECIPIENT_PER_HOUR, TICKET_PER_HOUR, TRIES, deliver, undelivered
 from jobs.services import Services
 from jobs.tables import OutboxRow
 from tests.builders import a_ticket
 from tests.environment.ports import free_port
 from tests.jobs.desk import a_reply, a_working_desk, clock_of
-from tests.jobs.sink import TAKEN, MailSink
+from tests.jobs.sink import TAKEN, MailSink, a_dying_server
 from tests.jobs.workers import a_worker, until
 from tickets import store
 from tickets.effects import SetField
@@ -135,6 +135,34 @@ def test_a_server_that_is_away_is_no_reason_to_give_up(desk: Services, sink: Mai
     assert (row.status, row.tries) == ("due", 1)
     assert bells(desk) == []
     assert sink.taken == []
+
+
+def test_a_server_that_ends_after_the_mail_and_before_its_250_gets_it_again_under_the_same_id(desk: Services) -> None:
+    ticket = a_ticket(desk.db)
+    message = a_reply(desk, ticket.item_id)
+    with a_dying_server(deaths=2) as server:
+        there = replace(desk, settings=desk.settings.model_copy(update={"smtp_url": server.url}))
+        for tries in (1, 2):
+            assert deliver(there) == 0
+            row = row_of(desk, message)
+            assert (row.status, row.tries, row.last_error) == ("due", tries, PERHAPS)
+            clock_of(desk).at = row.due_at
+        assert deliver(there) == 1
+        assert deliver(there) == 0
+    row = row_of(desk, message)
+    assert (row.status, row.tries, row.last_error) == ("sent", 3, COPY)
+    assert [str(one["Message-ID"]) for one in server.had] == [f"<t{ticket.item_id}.m{message}@shop.example>"] * 3
+    assert (len(server.taken), bells(desk)) == (1, [])
+
+
+def test_what_failed_before_the_server_had_the_mail_is_not_said_to_have_arrived(desk: Services, sink: MailSink) -> None:
+    message = a_reply(desk, a_ticket(desk.db).item_id)
+    sink.answer = lambda _mail: "451 come back later"
+    assert deliver(desk) == 0
+    sink.answer = lambda _mail: TAKEN
+    clock_of(desk).at = row_of(desk, message).due_at
+    assert deliver(desk) == 1
+    assert row_of(desk, message).last_error == ""
 
 
 def test_a_send_that_rq_cuts_off_is_tried_again_later(desk: Services, sink: MailSink) -> None:
