@@ -233,6 +233,31 @@ def names(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if "__pycache__" not in path.parts}
 
 
+def test_the_python_that_made_the_environment_goes_on_with_it(tmp_path: Path) -> None:
+    """Else two ./run that see different Pythons make .venv anew in turns, under the feet of what runs there."""
+    shutil.copy(ROOT / "run", tmp_path)
+    tool = tmp_path / "run_tool" / "__main__.py"
+    tool.parent.mkdir()
+    tool.write_text("import sys\nprint(sys.executable)")
+    pythons = {name: tmp_path / name / "python3" for name in ("first on path", "made it", "given")}
+    for python in pythons.values():
+        python.parent.mkdir()
+        python.symlink_to(Path(sys.executable).resolve())
+    made_with = tmp_path / ".venv" / "pyvenv.cfg"
+    made_with.parent.mkdir()
+    path = {"PATH": f"{pythons['first on path'].parent}:{os.environ['PATH']}"}
+
+    def chosen(**env: str) -> str:
+        return run(env=path | env, cwd=tmp_path).stdout.strip()
+
+    assert chosen() == str(pythons["first on path"])
+    made_with.write_text(f"home = /nowhere\nexecutable = {pythons['made it']}\ncommand = x\n")
+    assert chosen() == str(pythons["made it"])
+    assert chosen(DESKHAND_PYTHON=str(pythons["given"])) == str(pythons["given"])
+    pythons["made it"].unlink()
+    assert chosen() == str(pythons["first on path"])
+
+
 @pytest.mark.slow
 def test_without_a_network_it_says_what_could_not_be_had_and_starts_nothing(checkout: Path, tmp_path: Path) -> None:
     done = run(env=no_index(tmp_path / "data"), cwd=checkout)
