@@ -8,19 +8,21 @@ taken back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, not_, select, update
 
-from jobs import lanes, rows_set_aside
+from jobs import lanes, rows_set_aside, scripts_at_work
 from jobs.applying import apply_outcomes
 from jobs.aside import COLUMNS, LISTED, Aside, counted
 from jobs.automation import decided
 from jobs.deciding import Outcome, Read, read_event, wait_is_over
 from jobs.services import Services
 from tickets import store
+from tickets.events import EventKind
 from tickets.people import Viewer
+from tickets.store import AnyRow
 from tickets.tables import EventRow, WorkItem
 from tickets.visibility import visible
 
@@ -34,6 +36,8 @@ class Parked(Aside):
 
     tries: int
     error: str
+    #: Rows that could not be decided while a script was at work, whose end this event is: they wait for it.
+    waits: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -41,7 +45,8 @@ class Rehearsal:
     """What handling one parked event again would come to now. `error`: it would fail again, and how.
 
     `asks` are lookups it would wait for, `run` says that it would wait for a script that is still running. With `rows`
-    it is not the whole event, but these rows of tables, each with the reason it was set aside for."""
+    it is not the whole event, but these rows of tables, each with the reason it was set aside for. `waits` are rows
+    that are decided afterwards, as they waited for a script whose end this event is."""
 
     event: Aside
     rows: tuple[tuple[str, str], ...] = ()
@@ -49,17 +54,19 @@ class Rehearsal:
     asks: tuple[str, ...] = ()
     run: bool = False
     error: str = ""
+    waits: tuple[str, ...] = ()
 
     @property
     def nothing(self) -> bool:
         """Whether there is nothing left to be done."""
-        return not (self.error or self.run or self.asks or any(one.result == "done" for one in self.outcomes))
+        done = any(one.result == "done" for one in self.outcomes)
+        return not (self.error or self.run or self.asks or self.waits or done)
 
 
 def parked(connection: Connection, viewer: Viewer | None = None) -> list[Parked]:
     """The newest parked events, at most `LISTED`; with a viewer, those on items visible to them."""
     query = (
-        select(*COLUMNS, EventRow.tries, EventRow.error)
+        select(*COLUMNS, EventRow.tries, EventRow.error, EventRow.payload)
         .join(WorkItem, WorkItem.id == EventRow.item_id)
         .where(EventRow.status == "parked")
         .order_by(EventRow.id.desc())
@@ -67,7 +74,12 @@ def parked(connection: Connection, viewer: Viewer | None = None) -> list[Parked]
     )
     if viewer is not None:
         query = query.where(visible(viewer))
-    return [Parked(*row) for row in connection.execute(query)]
+    return [replace(Parked(*row[:-1]), waits=_waiting(connection, row)) for row in connection.execute(query)]
+
+
+def _waiting(connection: Connection, row: AnyRow) -> tuple[str, ...]:
+    run_id = row.payload.get("run_id") if row.kind == EventKind.SCRIPT else None
+    return scripts_at_work.waiting_rows(connection, row.item_id, run_id) if isinstance(run_id, int) else ()
 
 
 def hidden(connection: Connection, viewer: Viewer) -> int:
@@ -147,7 +159,7 @@ def _rehearse_rows(services: Services, aside: rows_set_aside.RowsAside) -> Rehea
 
 
 def _rehearse(services: Services, event: Parked) -> Rehearsal:
-    found = Rehearsal(event)
+    found = Rehearsal(event, waits=event.waits)
     try:
         with services.db.read() as connection:
             row = connection.execute(select(*lanes.OPEN_COLUMNS).where(EventRow.id == event.id)).one()

@@ -115,13 +115,26 @@ def look_again(connection: Connection, event: Event, now: datetime) -> bool:
     if event.kind is not EventKind.SCRIPT:
         return False
     run_id = _run_of(event)
+    rows = _kept_by(connection, event.item_id, run_id)
+    decide_again(connection, event.item_id, dict(sorted(rows.items())), {"run": run_id}, now)
+    return bool(rows)
+
+
+def waiting_rows(connection: Connection, item_id: int, run_id: int) -> tuple[str, ...]:
+    """The rows that wait for the own event of this run to be handled."""
+    rows = _kept_by(connection, item_id, run_id)
+    return tuple(dict.fromkeys(key for event_id in sorted(rows) for key in rows[event_id]))
+
+
+def _kept_by(connection: Connection, item_id: int, run_id: int) -> dict[int, list[str]]:
+    """The rows that could not be decided while this run was at work, by the event that they belong to."""
     rows: dict[int, list[str]] = {}
     asked = select(func.min(DecisionRow.id)).join(RunRow, RunRow.event_id == DecisionRow.event_id)
     decisions = connection.execute(
         select(DecisionRow.skipped, EventRow.id, EventRow.kind, EventRow.payload)
         .join(EventRow, EventRow.id == DecisionRow.event_id)
         .where(
-            DecisionRow.item_id == event.item_id,
+            DecisionRow.item_id == item_id,
             DecisionRow.id >= func.coalesce(asked.where(RunRow.id == run_id).scalar_subquery(), 0),
             EventRow.status == "done",
         )
@@ -129,15 +142,14 @@ def look_again(connection: Connection, event: Event, now: datetime) -> bool:
         .limit(DECISIONS + 1)
     ).all()
     if len(decisions) > DECISIONS:
-        log.warning("script.looked_back_no_further", extra={"item": event.item_id, "run": run_id, "most": DECISIONS})
+        log.warning("script.looked_back_no_further", extra={"item": item_id, "run": run_id, "most": DECISIONS})
     for one in decisions[:DECISIONS]:
         event_id = cast(int, one.payload["event_id"]) if one.kind in SECOND_LOOKS else one.id
         for skipped in one.skipped:
             keys = rows.setdefault(event_id, []) if run_id in skipped.get("runs", ()) else None
             if keys is not None and skipped["row"] not in keys:
                 keys.append(skipped["row"])
-    decide_again(connection, event.item_id, dict(sorted(rows.items())), {"run": run_id}, now)
-    return bool(rows)
+    return rows
 
 
 _RUNS = table_of(RunRow)

@@ -131,6 +131,8 @@ class Group:
     notes: list[str] = field(default_factory=list)
     waiting: bool = False
     parked: str = ""
+    #: Rows that wait until what was set aside is handled again: it is the end of a script that they need a card of.
+    kept: list[str] = field(default_factory=list)
 
     @property
     def changes(self) -> int:
@@ -290,6 +292,15 @@ def _fill(group: Group, event: AnyRow, past: Past) -> None:
     group.waiting = group.waiting or event.status == "waiting"
     if event.status == "parked":
         group.parked = event.error or "?"
+        if event.kind == EventKind.SCRIPT:
+            group.kept += _kept_by(past, event.payload.get("run_id"))
+
+
+def _kept_by(past: Past, run_id: JSON) -> list[str]:
+    """The rows that could not be decided while this run was at work, by their tables' codes and their own ids."""
+    decisions = (one for rows in past.decisions.values() for one in rows)
+    kept = (skipped["row"] for one in decisions for skipped in one.skipped if run_id in skipped.get("runs", ()))
+    return list(dict.fromkeys(str(row) for row in kept))
 
 
 def _automations(decision: AnyRow, past: Past) -> list[Automation]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import select, update
 
@@ -59,6 +62,22 @@ def test_handled_again_it_does_what_still_applies_once(desk: Services, poisoned:
     assert sorted(results) == ["done", "done", "overtaken"]
     assert set(statuses(desk)) == {"done"}
     assert work(desk) == 0
+
+
+def test_given_back_by_two_people_at_once_it_is_handled_once(desk: Services, poisoned: int) -> None:
+    both = threading.Barrier(2, timeout=60)
+
+    def give_back(_person: int) -> int:
+        both.wait()
+        with desk.db.write() as connection:
+            return handle_again(connection, desk.clock.now())
+
+    with ThreadPoolExecutor(2) as people:
+        assert sorted(people.map(give_back, range(2))) == [0, 1]
+    work(desk)
+    assert item(desk, poisoned).state["tags"] == ["double-charge"]
+    results = [step["result"] for one in decisions(desk, poisoned) for step in one.done]
+    assert sorted(results) == ["done", "done", "overtaken"]
 
 
 def test_an_event_that_is_not_set_aside_is_left_alone(desk: Services, poisoned: int) -> None:

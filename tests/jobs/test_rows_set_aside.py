@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import func, select, update
 
@@ -15,6 +18,7 @@ from rules import store as rule_list
 from tests.builders import a_ticket
 from tests.jobs.desk import ana, by_hand, clock_of, decisions, item, table, work
 from tickets.effects import SetField
+from tickets.events import EventKind
 from tickets.people import Viewer
 from tickets.tables import EventRow, History, Notification, User
 
@@ -140,6 +144,24 @@ def test_after_a_repair_it_is_decided_again_once_and_people_are_not_overwritten(
     assert again(desk, viewer) == []
     [last] = [one for one in decisions(desk, aside) if one.event_id == event]
     assert [(one["row_key"], one["result"]) for one in last.done] == [("A01/r1", "done"), ("A01/r1", "overtaken")]
+
+
+def test_given_back_by_two_people_at_once_it_is_decided_again_once(desk: Services, viewer: Viewer, aside: int) -> None:
+    change(desk, REPAIRED)
+    found, both = those_listed(desk, viewer), threading.Barrier(2, timeout=60)
+
+    def give_back(_person: int) -> bool:
+        both.wait()
+        with desk.db.write() as connection:
+            live = desk.live.current(connection)
+            return decide_again(connection, live, found[0], desk.clock.now()) is not None
+
+    with ThreadPoolExecutor(2) as people:
+        assert sorted(people.map(give_back, range(2))) == [False, True]
+    work(desk)
+    with desk.db.read() as connection:
+        repaired = connection.execute(select(EventRow.id).where(EventRow.kind == EventKind.REPAIRED)).all()
+    assert (len(repaired), item(desk, aside).state["priority"]) == (1, "urgent")
 
 
 def test_one_that_fails_again_stays_set_aside(desk: Services, viewer: Viewer, aside: int) -> None:

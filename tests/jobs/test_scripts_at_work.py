@@ -19,10 +19,10 @@ from rules.decision import Entry
 from rules.parse import parse_table
 from rules.store import EntryKind
 from tests.builders import a_ticket
-from tests.jobs.desk import decisions, publish, table, tags, work
+from tests.jobs.desk import ana, decisions, publish, table, tags, work
 from tickets import people, store
 from tickets.effects import SetField
-from tickets.events import Actor, ActorKind, Cause
+from tickets.events import Actor, ActorKind, Cause, EventKind
 from tickets.tables import EventRow
 from tickets.values import JSON
 
@@ -221,6 +221,31 @@ def test_an_event_that_is_given_back_after_the_script_had_ended_waits_for_it_no_
         assert parked.handle_again(connection, desk.clock.now()) == 1
     work(desk)
     assert tags(desk, ticket) == ["no-charges"]
+
+
+def test_rows_wait_for_a_script_whose_own_event_is_set_aside_and_are_decided_once_when_it_is_given_back(
+    desk: Services,
+) -> None:
+    script(desk, WRITES, ["set_context"])
+    ticket = while_it_works(desk)
+    assert runs.run_due(desk) == 1
+    of_the_run = EventRow.kind == EventKind.SCRIPT
+    with desk.db.write() as connection:
+        connection.execute(update(EventRow).where(of_the_run).values(status="parked", error="The disk was full"))
+    work(desk)
+    assert tags(desk, ticket) == []
+    with desk.db.read() as connection:
+        [one] = parked.parked(connection)
+    assert (one.kind, one.waits) == (EventKind.SCRIPT, ("A02/r1", "A02/r2"))
+    [found] = parked.rehearse(desk, ana(desk))
+    assert (found.waits, found.nothing, found.error) == (one.waits, False, "")
+    with desk.db.write() as connection:
+        assert [parked.handle_again(connection, desk.clock.now()) for _ in range(2)] == [1, 0]
+    work(desk)
+    assert tags(desk, ticket) == ["charged-twice"]
+    with desk.db.read() as connection:
+        looks = connection.execute(select(EventRow.id).where(EventRow.kind == EventKind.LATE_ANSWER)).all()
+        assert (len(looks), parked.parked(connection)) == (1, [])
 
 
 def test_a_ticket_whose_script_is_at_work_is_not_counted_for_either_row(desk: Services) -> None:

@@ -335,6 +335,21 @@ MUTATIONS = (
         "tests/jobs/test_rows_set_aside.py::test_after_a_repair_it_is_decided_again_once_and_people_are_not_overwritten",
     ),
     Mutation(
+        "rows that wait for an event that was set aside are named",
+        "jobs/parked.py",
+        "replace(Parked(*row[:-1]), waits=_waiting(connection, row))",
+        "Parked(*row[:-1])",
+        "tests/jobs/test_scripts_at_work.py::"
+        "test_rows_wait_for_a_script_whose_own_event_is_set_aside_and_are_decided_once_when_it_is_given_back[sqlite]",
+    ),
+    Mutation(
+        "an event that rows wait for is worth handling again",
+        "jobs/parked.py",
+        "self.asks or self.waits or done)",
+        "self.asks or done)",
+        "tests/web/test_set_aside.py::test_rows_that_wait_for_the_end_of_a_script_are_named_where_it_is_set_aside",
+    ),
+    Mutation(
         "events of hidden tickets are not handled again",
         "jobs/parked.py",
         "        query = query.where(visible(viewer))\n",

@@ -13,11 +13,12 @@ from jobs.parked import rehearse
 from jobs.tables import DecisionRow, RowSetAside
 from rules import store as rule_list
 from tests.web.desk import Desk, send
-from tests.web.pages import words
+from tests.web.pages import ticket_page, words
+from tests.web.runs import a_run
 from tickets import people
 from tickets import store as items
 from tickets.effects import SetField
-from tickets.events import Actor, ActorKind, Cause
+from tickets.events import AUTOMATION, Actor, ActorKind, Cause, EventKind
 from tickets.tables import EventRow, History, Message, WorkItem
 
 NOBODY_NEXT: dict[str, Any] = {
@@ -180,6 +181,43 @@ def test_rows_for_hidden_tickets_are_counted_and_cannot_be_decided(
     assert "Nothing to look at" in words(manager.get(f"/set-aside/look?rows={key}").get_data(as_text=True))
     send(manager, "/set-aside/again", {"rows": str(key)})
     assert counts(desk) == before
+
+
+@pytest.fixture
+def kept(desk: Desk) -> int:
+    """A ticket with a row that waits for a script, whose own event was set aside."""
+    desk.publish()
+    item_id = desk.ticket("A refund, please")
+    automation.drain(desk.services)
+    run = a_run(desk, item_id)
+    with desk.services.db.write() as connection:
+        skipped = [{"row": "A01/r1", "reason": "the card that S01 may be writing", "lookups": [], "runs": [run]}]
+        connection.execute(update(DecisionRow).where(DecisionRow.item_id == item_id).values(skipped=skipped))
+        ended = items.change_item(
+            connection,
+            items.read_item(connection, item_id, lock=True),
+            lines=(),
+            actor=AUTOMATION,
+            now=desk.clock.now(),
+            kind=EventKind.SCRIPT,
+            chain=items.Chain(payload={"run_id": run, "script": "S01", "version": 1}),
+        )
+        aside = update(EventRow).where(EventRow.id == ended.event_id)
+        connection.execute(aside.values(status="parked", error="The disk was full"))
+    return item_id
+
+
+def test_rows_that_wait_for_the_end_of_a_script_are_named_where_it_is_set_aside(
+    desk: Desk, manager: FlaskClient, agent: FlaskClient, kept: int
+) -> None:
+    for who, link in ((manager, True), (agent, False)):
+        page = ticket_page(who, kept)
+        assert "Rows that wait for it until it is handled again: A01/r1" in words(page)
+        assert ("Look at it in Set aside, and handle it again" in words(page)) is link
+    assert "(A01), r1 waits for it" in words(manager.get("/set-aside").get_data(as_text=True))
+    page = words(manager.get("/set-aside/look").get_data(as_text=True))
+    assert "(A01), r1 waits for it, and is decided afterwards" in page
+    assert "nothing left to do" not in page
 
 
 def test_who_does_not_edit_rules_may_not_look(desk: Desk, agent: FlaskClient, poisoned: int) -> None:
