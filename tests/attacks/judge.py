@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.sandbox.hosts import Host, TableGateway
+from sandbox.client import Sandbox
+from sandbox.limits import Limits
+from tests.sandbox.hosts import API, Host, TableGateway
 
 #: Nothing of these may ever be printed: the mark of success, the host's environment, its files.
 MARKS = ("PWNED", "hunter2", "root:", "0x7")
@@ -19,6 +21,16 @@ def refused(host: Host, source: str, *codes: str) -> str:
     printed = "\n".join(line.text for line in outcome.log)
     assert not any(mark in printed for mark in MARKS), printed
     return outcome.error.message
+
+
+def each_line_refused(host: Host, lines: list[str]) -> list[str]:
+    """Each of these lines is refused for itself as what is forbidden, before any runs. Returns the messages."""
+    source = "\n".join(lines)
+    refused(host, source, "FORBIDDEN")
+    problems = Sandbox(host.path, Limits(problems=5 * len(lines))).check(source, API).problems
+    forbidden = {one.line: one.message for one in problems if one.code == "FORBIDDEN"}
+    assert sorted(forbidden) == list(range(1, len(lines) + 1)), problems
+    return [forbidden[line] for line in sorted(forbidden)]
 
 
 def harmless(host: Host, source: str) -> list[str]:

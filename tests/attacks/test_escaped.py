@@ -309,10 +309,17 @@ def _receive(sock: socket.socket) -> bytes:
 
 #: What a container or an old kernel may not have; seccomp and rlimits must do without.
 WANTED = "landlock,namespaces,capabilities"
-#: Who the child is, and which layers its kernel lacks.
-USERS = [pytest.param((65534, ""), id="nobody"), pytest.param((65534, WANTED), id="nobody-seccomp_and_rlimits_alone")]
-if os.geteuid() == 0:
-    USERS += [pytest.param((-1, ""), id="root"), pytest.param((-1, WANTED), id="root-seccomp_and_rlimits_alone")]
+#: Who the child is, and which layers its kernel lacks. A plain run tries how it is on a desk, and the least there is.
+ROOT_HERE = os.geteuid() == 0
+USERS = [
+    pytest.param((65534, ""), id="nobody"),
+    pytest.param((65534, WANTED), id="nobody-seccomp_and_rlimits_alone", marks=[pytest.mark.slow] if ROOT_HERE else []),
+]
+if ROOT_HERE:
+    USERS += [
+        pytest.param((-1, ""), id="root", marks=pytest.mark.slow),
+        pytest.param((-1, WANTED), id="root-seccomp_and_rlimits_alone"),
+    ]
 
 
 def a_zygote(user: int, missing: str = "") -> Zygote:

@@ -10,6 +10,7 @@ import pytest
 from run_tool.places import ROOT
 
 
+@pytest.mark.slow
 def test_a_run_of_one_folder_with_a_conftest_of_its_own_begins() -> None:
     """Its conftest is read before the plugin is: `pytest tests/browser/...` ended in an internal error once."""
     narrow = [

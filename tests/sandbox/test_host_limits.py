@@ -58,6 +58,7 @@ def test_a_zygote_is_replaced_after_so_many_runs_and_a_run_under_way_ends_well()
         assert "sandbox.recycled forks=" in host.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_zygote_is_replaced_when_it_is_old() -> None:
     with a_host(env={"DESKHAND_SANDBOX_RECYCLE_S": "0.5"}) as host:
         wait_until(lambda: host.sandbox.health().ready)

@@ -92,12 +92,12 @@ def test_the_zygote_has_no_environment_no_files_and_no_root(host: Host) -> None:
     ("missing", "refuses", "layer"),
     [
         ("landlock", False, "landlock"),
-        ("namespaces", False, "namespaces"),
-        ("capabilities", False, "no capabilities"),
-        ("landlock,namespaces", False, "landlock"),
+        pytest.param("namespaces", False, "namespaces", marks=pytest.mark.slow),
+        pytest.param("capabilities", False, "no capabilities", marks=pytest.mark.slow),
+        pytest.param("landlock,namespaces", False, "landlock", marks=pytest.mark.slow),
         ("seccomp", True, "seccomp"),
-        ("no_new_privs", True, "no new privileges"),
-        ("rlimits", True, "rlimits"),
+        pytest.param("no_new_privs", True, "no new privileges", marks=pytest.mark.slow),
+        pytest.param("rlimits", True, "rlimits", marks=pytest.mark.slow),
     ],
 )
 def test_a_missing_layer_is_named_and_a_required_one_refuses_scripts(missing: str, refuses: bool, layer: str) -> None:

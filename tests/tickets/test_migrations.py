@@ -40,6 +40,7 @@ def test_the_models_are_exactly_what_the_migrations_make(empty_database_url: str
     database.close()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # of some twenty versions
 def test_an_upgrade_from_every_earlier_version_reaches_the_newest(
     empty_database_url: str, database_kind: Kind, make_database: MakeDatabase
