@@ -115,6 +115,10 @@ def problems(data: Mapping[str, JSON], vocabulary: Vocabulary) -> list[Problem]:
     return parser.problems
 
 
+#: Where too many columns or steps are said to be.
+_HEADS = ({"table": "columns"}, {"table": "steps"})
+
+
 class _TooMany(Exception):
     """The bound on problems is reached; parsing ends there."""
 
@@ -169,8 +173,8 @@ class _Parser:
             otherwise_rearm=self._otherwise_rearm(data.get("otherwise")),
             run_again=self._bool(data.get("run_again", False), {"table": "run_again"}),
         )
-        if len(table.columns) + len(table.steps) > MAX_COLUMNS:
-            count = len(table.columns) + len(table.steps)
+        count = len(table.columns) + len(table.steps)
+        if count > MAX_COLUMNS and not any(one.code == "too_many" and one.where in _HEADS for one in self.problems):
             self.report({"table": "columns"}, "too_many", f"A table has at most {MAX_COLUMNS} columns, not {count}.")
         if not table.rows and table.otherwise is None:
             self.report({"table": "rows"}, "no_rows", "The table has no rows, so it would never do anything.")
@@ -254,7 +258,8 @@ class _Parser:
             return None
         id = one.get("id")
         if not isinstance(id, str) or not _KEY.fullmatch(id):
-            self.report(where, "bad_id", f"Column {number} needs an id of letters, digits, - and _ (up to 40).")
+            message = f"Column {number} needs an id of letters, digits, - and _ (up to 40).{_quote(id)}"
+            self.report(where, "bad_id", message)
             return None
         if id in self.columns or id in self.steps or id in self.broken:
             self.report({"column": id}, "duplicate_id", f"Two columns have the id {id!r}.")
@@ -298,7 +303,8 @@ class _Parser:
                 continue
             id = one.get("id")
             if not isinstance(id, str) or not _KEY.fullmatch(id) or id == OTHERWISE:
-                self.report(where, "bad_id", f"Row {number} needs an id of letters, digits, - and _ (up to 40).")
+                message = f"Row {number} needs an id of letters, digits, - and _ (up to 40).{_quote(id)}"
+                self.report(where, "bad_id", message)
                 continue
             if id in seen:
                 self.report({"row": id}, "duplicate_id", f"Two rows have the id {id!r}.")
@@ -533,7 +539,8 @@ class _Parser:
 
     def _key(self, value: JSON, where: Where, what: str) -> str:
         if not isinstance(value, str) or not _KEY.fullmatch(value):
-            self.report(where, "bad_id", f"The {what} has up to 40 letters, digits, - and _, and starts with one.")
+            message = f"The {what} has up to 40 letters, digits, - and _, and starts with one.{_quote(value)}"
+            self.report(where, "bad_id", message)
             return ""
         return value
 
@@ -569,6 +576,11 @@ class _Parser:
             self.report({"table": "wait_s"}, "bad_wait", f"An event waits {allowed}, not {value!r}.")
             return DEFAULT_WAIT_S
         return float(value)
+
+
+def _quote(id: JSON) -> str:
+    """What to do about an id that files without quotes read as a number."""
+    return f" Put it in quotes: '{id}'." if isinstance(id, (int, float)) and not isinstance(id, bool) else ""
 
 
 def _kind(value: object) -> str:

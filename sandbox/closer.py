@@ -12,7 +12,7 @@ from typing import Any
 from sandbox import names
 from sandbox.contract import MANIFEST_NAMES, Manifest, Method, Problem, ScriptApi
 from sandbox.errors import Code
-from sandbox.hints import did_you_mean, name_hint, signature, too_many_arguments
+from sandbox.hints import did_you_mean, json_argument_hint, name_hint, signature, too_many_arguments
 from sandbox.source import lines_of
 
 #: So many names are compared with wrong ones to find what was meant, some half a second; the rest get no such hint.
@@ -181,7 +181,7 @@ class Closer(ast.NodeVisitor):
             elif owner in self._api.connections:
                 self._on_connection(owner, node, call)
             elif owner in names.FACADES:
-                self._on_facade(owner, node)
+                self._on_facade(owner, node, call)
             elif owner in names.FACTS:
                 # `.get("x")` and its like read through the record itself.
                 key = _first_text(call) if node.attr == "get" and call else node.attr
@@ -255,11 +255,19 @@ class Closer(ast.NodeVisitor):
             if call is not None:
                 self._arguments(f"{owner}.{node.attr}", method, call)
 
-    def _on_facade(self, owner: str, node: ast.Attribute) -> None:
+    def _on_facade(self, owner: str, node: ast.Attribute, call: ast.Call | None) -> None:
         members = names.MEMBERS[owner]
         if isinstance(node.ctx, ast.Load) and node.attr not in members and not node.attr.startswith("_"):
             hint = names.INSTEAD.get(f"{owner}.{node.attr}") or self._near(node.attr, members)
             self._say(node, Code.ATTRIBUTE, f"{owner} has no attribute {node.attr!r}", hint)
+        elif call is not None and owner == "json" and node.attr in members:
+            # Named so often out of habit that it is told before a run ends in it.
+            what = f"{owner}.{node.attr}"
+            takes = [part.split("=")[0] for part in members[node.attr][1:-1].split(", ")]
+            for keyword in call.keywords:
+                if keyword.arg is not None and keyword.arg not in takes:
+                    hint = json_argument_hint(what, keyword.arg)
+                    self._say(keyword, Code.ARGUMENT, f"{what} has no argument {keyword.arg!r}", hint)
 
     def _arguments(self, what: str, method: Method, call: ast.Call) -> None:
         takes = [param.name for param in method.params]

@@ -21,6 +21,11 @@ def signature(what: str, params: Iterable[tuple[str, bool]]) -> str:
     return f"{what}({', '.join(name if required else f'{name}=...' for name, required in params)})"
 
 
+def json_argument_hint(what: str, wrong: str) -> str:
+    """What to do about an argument that a function of json does not take here."""
+    return names.WITHOUT.get(f"{what}.{wrong}") or what + names.MEMBERS["json"][what.partition(".")[2]]
+
+
 def too_many_arguments(what: str, takes: int, given: int) -> str:
     """The sentence for a call with more arguments than there are parameters."""
     return f"{what} takes {takes} argument{'s' if takes != 1 else ''}, not {given}"

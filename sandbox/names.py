@@ -83,6 +83,12 @@ VERBS = frozenset("log now stop".split())
 
 ALL = BUILTINS | EXCEPTIONS | FACADES | FACTS | VERBS
 
+#: Arguments that people give, and why there is no need for them.
+WITHOUT = {
+    f"json.dumps.{name}": "Leave it out: dates, decimals and records are written as JSON has them."
+    for name in ("default", "cls")
+}
+
 #: What people try, and what works instead.
 INSTEAD = {
     "open": "Scripts have no files; write to the ticket, or ask a connection.",

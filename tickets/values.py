@@ -169,7 +169,8 @@ def _problem(value: object, path: str, most: int) -> str | None:
             assert isinstance(part, dict)
             for key, inner in part.items():
                 if type(key) is not str:
-                    return f"{where} has the key {key!r}, which is not text"
+                    quoted = f"; put it in quotes: '{key}'" if type(key) in (int, float) else ""
+                    return f"{where} has the key {key!r}, which is not text{quoted}"
                 stack.append((key, f"{where} key", depth + 1))
                 stack.append((inner, f"{where}.{key}", depth + 1))
         else:

@@ -16,7 +16,8 @@ from typing import Any
 
 from sandbox.child import cells
 from sandbox.child.patterns import FLAGS, Match, Pattern, ReError, compiled
-from sandbox.child.values import Forbidden, called, plain
+from sandbox.child.values import BadArgument, Forbidden, called, plain
+from sandbox.hints import json_argument_hint
 
 
 class Namespace:
@@ -60,19 +61,28 @@ class Log:
 # json
 
 
-def loads(text: str) -> Any:
+def loads(text: str, **more: Any) -> Any:
     """json.loads without hooks; NaN and Infinity are refused."""
+    _nothing_more("json.loads", more)
     if type(text) is not str:
         raise TypeError("json.loads takes text")
     return real_json.loads(text, parse_constant=_no_constant)
 
 
-def dumps(value: Any, indent: int | None = None, sort_keys: bool = False, ensure_ascii: bool = False) -> str:
+def dumps(
+    value: Any, indent: int | None = None, sort_keys: bool = False, ensure_ascii: bool = False, **more: Any
+) -> str:
     """json.dumps of plain values; records, dates and decimals are written as JSON has them."""
+    _nothing_more("json.dumps", more)
     depth = None if indent is None else max(0, min(int(indent), 8))
     return real_json.dumps(
         plain(value, "value"), indent=depth, sort_keys=bool(sort_keys), ensure_ascii=bool(ensure_ascii), allow_nan=False
     )
+
+
+def _nothing_more(what: str, more: Mapping[str, Any]) -> None:
+    for name in more:
+        raise BadArgument(f"{what} has no argument {name[:60]!r}", json_argument_hint(what, name))
 
 
 def _no_constant(name: str) -> float:

@@ -330,6 +330,14 @@ MUTATIONS = (
         '                self._broken(id, where, "unknown_field", str(error))\n',
         "                self.broken.add(id)\n",
     ),
+    _refusal("ids that are numbers", """return f" Put it in quotes: '{id}'." if""", 'return "" if'),
+    Mutation(
+        "too many columns are said once",
+        "rules/parse.py",
+        ' and not any(one.code == "too_many" and one.where in _HEADS for one in self.problems):\n',
+        ":\n",
+        PARSE + "test_rows_and_columns_have_bounds",
+    ),
     _refusal(
         "unknown operators", 'self.report(where, "unknown_operator", no_such("operator", op, allowed))', "return None"
     ),

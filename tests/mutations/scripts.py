@@ -123,6 +123,21 @@ MUTATIONS = (
         SETTINGS + "test_a_scope_takes_nothing_from_outside_and_nothing_that_is_not_there",
     ),
     Mutation(
+        "scripts: what json does not take is told before a run",
+        "sandbox/closer.py",
+        '        elif call is not None and owner == "json" and node.attr in members:\n',
+        "        elif False:\n",
+        CHECK + "test_a_problem_has_its_code_place_and_sentence[json]",
+    ),
+    Mutation(
+        "scripts: what json does not take is told with a way out",
+        "sandbox/child/facades.py",
+        '    _nothing_more("json.dumps", more)\n',
+        "    pass\n",
+        "tests/sandbox/test_rewrites.py::"
+        "test_what_is_refused_says_where_and_why_and_its_rewrite_works[what json.dumps does by itself]",
+    ),
+    Mutation(
         "scripts: what stands before a dot is no function",
         "sandbox/closer.py",
         "dotted=id(name) in self._behind)",

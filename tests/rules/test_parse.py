@@ -88,6 +88,7 @@ def test_what_is_dumped_reads_back_the_same() -> None:
 
 
 #: what is wrong, where, what the sentence says
+_ID = "{} needs an id of letters, digits, - and _ (up to 40)."
 WRONG: list[tuple[dict[str, Any], dict[str, str], str]] = [
     ({"code": "a b"}, {"table": "code"}, "The code has up to 40 letters, digits, - and _, and starts with one."),
     ({"name": ""}, {"table": "name"}, "The table needs a name."),
@@ -104,6 +105,19 @@ WRONG: list[tuple[dict[str, Any], dict[str, str], str]] = [
     ({"rows": {"r1": {}}}, {"table": "rows"}, "'rows' is a list, not dict."),
     ({"rows": ["r1"]}, {"table": "rows", "index": "0"}, "A row is a mapping, not str."),
     ({"rows": [{"id": "otherwise"}]}, {"table": "rows", "index": "0"}, "Row 1 needs an id of letters, digits"),
+    ({"rows": [{"id": 1}]}, {"table": "rows", "index": "0"}, _ID.format("Row 1") + " Put it in quotes: '1'."),
+    ({"rows": [{"id": 1.5}]}, {"table": "rows", "index": "0"}, _ID.format("Row 1") + " Put it in quotes: '1.5'."),
+    ({"rows": [{"id": True}]}, {"table": "rows", "index": "0"}, _ID.format("Row 1")),
+    (
+        {"code": 1},
+        {"table": "code"},
+        "The code has up to 40 letters, digits, - and _, and starts with one. Put it in quotes: '1'.",
+    ),
+    (
+        {"columns": [{"id": 2, "field": "ticket.channel"}]},
+        {"table": "columns", "index": "0"},
+        _ID.format("Column 1") + " Put it in quotes: '2'.",
+    ),
     ({"rows": [{"id": "r1"}, {"id": "r1"}]}, {"row": "r1"}, "Two rows have the id 'r1'."),
     ({"rows": [{"id": "r1", "when": {}}]}, {"row": "r1"}, "There is no key of a row 'when'. Did you mean 'then'?"),
     (
@@ -204,6 +218,9 @@ def test_rows_and_columns_have_bounds() -> None:
     assert found(rows=rows) == [({"table": "rows"}, "A table has at most 5000 rows, not 5001.")]
     columns = [{"id": f"c{at}", "field": "ticket.channel"} for at in range(MAX_COLUMNS)]
     assert found(columns=columns) == [({"table": "columns"}, "A table has at most 60 columns, not 61.")]
+    for more in (columns * 2, columns[:1] * (MAX_COLUMNS + 1)):
+        told = [text for _, text in found(columns=more) if text.startswith("A table has at most")]
+        assert told == [f"A table has at most 60 columns, not {len(more)}."]
 
 
 def test_the_exception_shows_the_first_problems_with_their_places() -> None:

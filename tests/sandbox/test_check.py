@@ -68,6 +68,7 @@ PROBLEMS = {
     "match": ("match 1:\n    case 1: pass\n", ("FORBIDDEN", 1, 0, "Scripts have no match")),
     "operation": ('x = crm.find("a")\n', ("ATTRIBUTE", 1, 4, "crm has no operation 'find'")),
     "action": ('ticket.add_tag(["a"])\n', ("ATTRIBUTE", 1, 0, "ticket has no action 'add_tag'")),
+    "json": ("x = json.dumps([], default=str)\n", ("ARGUMENT", 1, 19, "json.dumps has no argument 'default'")),
     "keyword": ('crm.find_customer(emial="a")\n', ("ARGUMENT", 1, 18, "crm.find_customer has no argument 'emial'")),
     "missing": ("crm.find_customer()\n", ("ARGUMENT", 1, 0, "crm.find_customer needs email")),
     "too_many": ('crm.find_customer("a", 1)\n', ("ARGUMENT", 1, 23, "crm.find_customer takes 1 argument, not 2")),

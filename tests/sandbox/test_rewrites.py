@@ -145,6 +145,11 @@ RULES = {
     "too much in one sum": ("x = " + " + ".join(["'a'"] * 700), "x = ''.join(['a'] * 700)"),
     "a byte order mark": ("\ufeffx = 1", "x = 1"),
     "an unknown action": ("ticket.add_tag(['a'])", "ticket.add_tags(['a'])"),
+    "what json.dumps does by itself": ("x = json.dumps({'at': now()}, default=str)", "x = json.dumps({'at': now()})"),
+    "what json.dumps does not do": (
+        "x = json.dumps([1, 2], separators=(',', ':'))",
+        "x = json.dumps([1, 2], indent=0)",
+    ),
     "an unknown argument": ("crm.find_customer(emial='a')", "crm.find_customer(email='a')"),
 }
 EVERY = {**NAMES, **SYNTAX, **RULES}

@@ -78,7 +78,7 @@ def test_what_is_refused_is_what_the_rule_refuses(value: Any, most: int):
         ({"a": float("nan")}, "value.a is not a finite number"),
         (["a\x00"], "value[0] holds a NUL character"),
         ({"é\ud800": 1}, "value key holds half of a surrogate pair"),
-        ({"a": {1: 2}}, "value.a has the key 1, which is not text"),
+        ({"a": {1: 2}}, "value.a has the key 1, which is not text; put it in quotes: '1'"),
         ([b"a"], "value[0] is a bytes, which cannot be stored"),
     ],
 )
