@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, update
 
+from jobs.aside import Aside
 from jobs.doctor import examine
-from jobs.parked import handle_again, parked
+from jobs.parked import Rehearsal, handle_again, parked
 from jobs.services import Services
-from tests.builders import a_ticket
+from tests.builders import MORNING, a_ticket
 from tests.jobs.desk import by_hand, clock_of, decisions, item, table, work
 from tests.jobs.tables import TRIAGE
 from tickets.effects import SetField
@@ -78,6 +79,11 @@ def test_given_back_by_two_people_at_once_it_is_handled_once(desk: Services, poi
     assert item(desk, poisoned).state["tags"] == ["double-charge"]
     results = [step["result"] for one in decisions(desk, poisoned) for step in one.done]
     assert sorted(results) == ["done", "done", "overtaken"]
+
+
+def test_an_event_that_rows_wait_for_is_not_said_to_have_nothing_left_to_do() -> None:
+    event = Aside(1, 1, 1, "script_finished", MORNING, "")
+    assert [Rehearsal(event, waits=rows).nothing for rows in ((), ("A02/r1",))] == [True, False]
 
 
 def test_an_event_that_is_not_set_aside_is_left_alone(desk: Services, poisoned: int) -> None:

@@ -347,7 +347,7 @@ MUTATIONS = (
         "jobs/parked.py",
         "self.asks or self.waits or done)",
         "self.asks or done)",
-        "tests/web/test_set_aside.py::test_rows_that_wait_for_the_end_of_a_script_are_named_where_it_is_set_aside",
+        "tests/jobs/test_parked.py::test_an_event_that_rows_wait_for_is_not_said_to_have_nothing_left_to_do",
     ),
     Mutation(
         "events of hidden tickets are not handled again",
