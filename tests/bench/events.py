@@ -43,7 +43,7 @@ from tests.environment.databases import Kind, PostgresDatabases, SqliteDatabases
 from tests.environment.redis import RedisServer
 from tests.jobs.desk import a_working_desk, publish, table
 from tests.jobs.tables import TRIAGE
-from tests.jobs.workers import a_worker
+from tests.jobs.workers import WORKER, a_worker
 from tickets import store
 from tickets.db import Database
 from tickets.events import Actor, ActorKind
@@ -368,7 +368,7 @@ def half_load(kind: Kind, maker: Any, folder: Path, redis: RedisServer) -> list[
     with (
         a_working_desk(maker.make(), here) as alone,
         a_working_desk(maker.make(), there, redis_url=redis.url) as services,
-        a_worker(services, "drain", quiet=True),
+        a_worker(services, "drain", quiet=True, command=WORKER),
     ):
         hundred_tables(alone)
         hundred_tables(services)

@@ -2,16 +2,11 @@
 
 A real process with the settings of the environment. WORK is a kind of work, "clock", or "web": that answers the one
 request that FAULTS_REQUEST holds as JSON. The first time it comes to that step it sends itself the signal: KILL ends it
-there as a power cut would, STOP holds it there until somebody sends CONT. In the end it says how it ended.
+there as a power cut would, STOP holds it there until somebody sends CONT. In the end it says how it ended. Tests have
+it forked, some seventy times: tests/environment/started.py.
 """
 
 from __future__ import annotations
-
-import gc
-
-if __name__ == "__main__":
-    # As in jobs.worker: it would be an eighth of the start of each of some seventy processes.
-    gc.disable()
 
 import importlib
 import json

@@ -25,7 +25,7 @@ from tests.connectors.upstream import Upstream, as_json
 from tests.environment.redis import RedisServer
 from tests.jobs.desk import a_working_desk, table
 from tests.jobs.tables import TRIAGE
-from tests.jobs.workers import END_S, FLASK, WAIT_S, a_worker, decided, in_the_past, until
+from tests.jobs.workers import END_S, FLASK, WAIT_S, WORKER, a_worker, decided, in_the_past, until
 from tickets.tables import WorkItem
 from tickets.values import utc_now
 
@@ -372,8 +372,8 @@ def test_flask_clock_tells_and_flask_worker_decides_and_both_end_when_asked(desk
 
 
 @pytest.mark.slow
-def test_a_worker_asked_to_end_ends(desk: Services) -> None:
-    with a_worker(desk, "drain") as process:
+def test_a_worker_started_by_its_command_and_asked_to_end_ends(desk: Services) -> None:
+    with a_worker(desk, "drain", command=WORKER) as process:
         assert until(lambda: bool(desk.redis.smembers("rq:workers")))
         process.terminate()
         assert process.wait(END_S) == 0

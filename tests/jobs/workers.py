@@ -18,6 +18,7 @@ from jobs.tables import DecisionRow
 from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
 from tests.builders import MORNING
+from tests.environment.started import Process, Started, start
 from tests.jobs.desk import clock_of
 from tickets.tables import Lane
 from tickets.values import utc_now
@@ -33,7 +34,8 @@ _OPEN_BESIDE_US = text(
     " AND backend_type = 'client backend'"
 )
 
-#: What stands between the interpreter and the name of a command of the product.
+#: What stands between the interpreter and the kind of a worker, and the name of a command of the product.
+WORKER = ("-m", "jobs.worker")
 FLASK = ("-m", "flask", "--app", "wsgi")
 
 
@@ -54,9 +56,11 @@ def a_worker(
     settings: Mapping[str, str] | None = None,
     *,
     quiet: bool = False,
-    command: Sequence[str] = ("-m", "jobs.worker"),
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker of this kind on the desk's database and Redis, with these variables; it is ended with the block."""
+    command: Sequence[str] = (),
+) -> Iterator[Process]:
+    """A worker of this kind on the desk's database and Redis, with these variables; it is ended with the block.
+
+    It is forked, or started anew by this command."""
     environ = {
         **os.environ,
         "DESKHAND_DATA_DIR": str(services.settings.data),
@@ -64,12 +68,16 @@ def a_worker(
         "DESKHAND_REDIS_URL": services.settings.redis,
         **(settings or {}),
     }
-    process = subprocess.Popen(
-        [sys.executable, *command, kind],
-        cwd=ROOT,
-        env=environ,
-        stderr=subprocess.DEVNULL if quiet else None,
-        preexec_fn=die_with_parent,
+    process: Process = (
+        subprocess.Popen(
+            [sys.executable, *command, kind],
+            cwd=ROOT,
+            env=environ,
+            stderr=subprocess.DEVNULL if quiet else None,
+            preexec_fn=die_with_parent,
+        )
+        if command
+        else start(WORKER[-1], [kind], environ, quiet=quiet)
     )
     try:
         yield process
@@ -100,7 +108,7 @@ def in_the_past(services: Services) -> None:
 LEASE_S, DEADLINE_S = 20, 60
 
 
-def process(desk: Services, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+def process(desk: Services, *arguments: str, **settings: str) -> Started:
     """`tests.jobs.faults` with these arguments on the desk's database and Redis."""
     given = desk.settings
     environ = {
@@ -113,10 +121,7 @@ def process(desk: Services, *arguments: str, **settings: str) -> subprocess.Pope
         "DESKHAND_LEASE_S": str(LEASE_S),
         **settings,
     }
-    command = [sys.executable, "-m", "tests.jobs.faults", *arguments]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=die_with_parent
-    )
+    return start("tests.jobs.faults", arguments, environ, keep=True)
 
 
 def killed_at(desk: Services, *arguments: str, **settings: str) -> None:
