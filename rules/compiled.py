@@ -161,15 +161,11 @@ class CompiledCondition:
             return Undecided(reading.reason, reading.lookup, worth_waiting=True)
         return self.unknown is WhenUnknown.MATCH
 
-    def surely_lacks(self, look: Look) -> bool:
-        """Whether it is undecided, and not by an error, because nobody can tell the value: as `ask`, which says why."""
-        found = self.field
-        if found is None or self.test is None or self.unknown not in (WhenUnknown.WAIT, WhenUnknown.SKIP):
-            return False
-        try:
-            return self.operator.looks is not Looks.CHANGE and isinstance(look.read(found), Unknown)
-        except Exception:
-            return False
+    @property
+    def stays_open(self) -> bool:
+        """Whether it is undecided, and not by an error, while nobody can tell the value: as `ask`, which says why."""
+        sound = self.field is not None and self.test is not None and self.operator.looks is not Looks.CHANGE
+        return sound and self.unknown in (WhenUnknown.WAIT, WhenUnknown.SKIP)
 
     def ask(self, look: Look) -> Answer:
         """Yes, no or undecided. Anything that goes wrong in here makes it undecided, with the reason."""

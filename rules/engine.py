@@ -11,7 +11,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
-from rules.compiled import CompiledCondition
 from rules.decision import EFFECTS_PER_ROOT, Decision, Entry, Planned, Skipped, Wait
 from rules.errors import RulesError
 from rules.facts import Facts
@@ -89,8 +88,9 @@ def decide(
                 sure, open, whole = index.certain(facts, sure, lacking)
             known = sure, open
             if plain and not (facts.ledger and ruleset.rearms):
-                lacked = Lacked.of(index, facts, left, whole) if open else None
-                made = fired_straight(ruleset, bucket, index, facts, sure, open, lacked, held, wait_over, effects_left)
+                made = fired_straight(
+                    ruleset, bucket, index, facts, left, sure, open, whole, held, wait_over, effects_left
+                )
                 if made is not None:
                     made.ruleset, made.facts, made.left = ruleset, facts, left
                     made.held, made.wait_over, made.written_by = held, wait_over, written_by
@@ -177,9 +177,10 @@ def fired_straight(
     bucket: Bucket,
     index: RowIndex,
     facts: Facts,
+    left: Left,
     sure: int,
     open: int,
-    lacked: Lacked | None,
+    whole: int,
     held: frozenset[str],
     wait_over: frozenset[str],
     effects_left: int,
@@ -190,7 +191,7 @@ def fired_straight(
     That is what most decisions are; whatever has more to it is left to a pass, which begins anew: None."""
     item, swept, read_by = facts.item, bucket.swept, index.reads
     kind = item.get("kind")
-    if lacked is None and sure and not sure & sure - 1:
+    if not open and sure and not sure & sure - 1:
         # Mostly it is one row, of which no list has to be made.
         bit = sure.bit_length() - 1
         _, _, _, of, _, key, name, value, what = swept[bit] or bucket.sweeping(bit, ruleset.vocabulary.of(str(kind)))
@@ -204,20 +205,20 @@ def fired_straight(
                     return None
                 made.planned, made.staged = (what,), {name: value}
         return made
-    behind = 0
+    behind = undecided = 0
     planned: list[Planned] = []
     fired: list[str] = []
     staged: dict[str, JSON] = {}
     asked = _NONE
-    undecided: list[tuple[int, CompiledCondition]] = []
+    lacked: Lacked | None = None
     alone: list[tuple[int, Open]] = []
-    if lacked is not None:
+    if open:
         easy = bucket.easy(str(kind))
-        match, undecided, odd = lacked.split(open & easy)
+        match, undecided, odd = index.split(open & easy, left, whole)
         sure |= match
         open = odd | open & ~easy
         if open:
-            asked = frozenset(places(open))
+            lacked, asked = Lacked.of(index, facts, left, whole), frozenset(places(open))
     rows = sure | open
     for bit in places(rows):
         if bit < behind:
@@ -254,26 +255,28 @@ def fired_straight(
     made.planned, made.fired, made.staged = tuple(planned), tuple(fired), staged
     if undecided or alone:
         if len(bucket.tables) > MAX_NOTES:
-            bits = [bit for rows, _ in undecided for bit in places(rows)] + [bit for bit, _ in alone]
+            bits = places(undecided) + [bit for bit, _ in alone]
             if len({bucket.owner[bit] for bit in bits}) > MAX_NOTES:
                 return None
-        made.lacks = (_lack, bucket, lacked, undecided, alone, held)
+        made.lacks = (_lack, bucket, index, facts, left, undecided, alone, held)
     return made
 
 
 def _lack(
     bucket: Bucket,
-    lacked: Lacked,
-    undecided: Sequence[tuple[int, CompiledCondition]],
+    index: RowIndex,
+    facts: Facts,
+    left: Left,
+    undecided: int,
     alone: Sequence[tuple[int, Open]],
     held: frozenset[str],
 ) -> tuple[tuple[Skipped, ...], tuple[str, ...]]:
     """The rows that could not be decided, in order, and a note for each table that was decided without an answer.
 
-    Many rows lack the same; what each of those that were asked `alone` lacks stands beside it."""
+    Of those that were asked `alone` what each lacks stands beside it; of the others many lack the same."""
     said = [(bit, Lack.of(truth)) for bit, truth in alone]
-    for rows, condition in undecided:
-        lack = Lack.of(lacked.why(condition))
+    for rows, truth in Lacked.of(index, facts, left).reasons(undecided) if undecided else ():
+        lack = Lack.of(truth)
         said += [(bit, lack) for bit in places(rows)]
     said.sort(key=lambda one: one[0])
     skipped: list[Skipped] = []

@@ -498,6 +498,11 @@ def lookup_key(
     for name, bound in _bound(spec, vocabulary, depth):
         if isinstance(bound, str):
             raise UnknownField(bound)
+        if bound.place is not None and bound.place[0] == "item":
+            value = facts.item.get(bound.place[1])
+            if value.__class__ is int or (value.__class__ is str and value):
+                args.append((name, value))  # what most are asked with: nobody asks where that came from
+                continue
         reading = bound.read(facts)
         if isinstance(reading, Unknown):
             return reading

@@ -25,7 +25,7 @@ from rules.marks import mask, places
 from rules.parts import Mark, Part
 from rules.quick import Member, Names, form_of, made_of, rests
 from rules.scanning import USED, Literal, learned, literals, looked_up, units
-from rules.straight import Found, Values, straight
+from rules.straight import Found, Left, Values, straight
 
 #: Most groups of one row ("one of", "none of") that have bits of their own: each makes every number longer by the rows.
 MAX_GROUPS = 2
@@ -86,6 +86,7 @@ class Sorted(NamedTuple):
     """Rows by what they lack. Each number has the bits of rows; those in `seen` were sorted."""
 
     seen: int = 0
+    sure: int = 0  # they lack it, whatever else there is
     odd: int = 0  # only their conditions can say
     inside: int = 0  # they look at it in groups only, so that they match where another member holds
     in_group: tuple[int, ...] = (0,) * MAX_GROUPS  # of these, for each of their groups those that look at it there
@@ -120,7 +121,7 @@ class LackingRows(dict[int, Lacking]):
         odd, inside, in_group, by_words = known.odd, known.inside, list(known.in_group), dict(known.by_words)
         for bit in places(new):
             _, one, _, words, groups, alone = self[bit]
-            if one is None:
+            if one is None or not one.stays_open:
                 odd |= 1 << bit
                 continue
             inside |= 0 if alone else 1 << bit
@@ -129,8 +130,26 @@ class LackingRows(dict[int, Lacking]):
             mine, first = by_words.get(words, (0, one))
             by_words[words] = mine | 1 << bit, first
         # All at once: of two threads that do this one is forgotten, and sorts its rows again.
-        self.sorted = Sorted(known.seen | new, odd, inside, tuple(in_group), by_words)
+        seen = known.seen | new
+        self.sorted = Sorted(seen, seen & ~(odd | inside), odd, inside, tuple(in_group), by_words)
         return self.sorted
+
+    def split(self, rows: int, sets: int, whole: int) -> tuple[int, int, int]:
+        """Of these rows the bits of those that match, of those that cannot be decided, and of those that must be asked
+        one by one, as those in `whole` must. `sets` are the bits that the known parts set."""
+        if not rows & (whole | ~self.sorted.sure):
+            return 0, rows, 0
+        _, _, odd, inside, in_group, _ = self.sort(rows & ~whole)
+        one_by_one = rows & (whole | odd)
+        rows ^= one_by_one
+        match, begin = rows & inside, self._index.size
+        for some in in_group:
+            if match & some:
+                # Those of which another member holds, and those that do not look at it in this group.
+                match ^= match & some & ~(sets >> begin)
+            begin += self._index.size
+        rows ^= match
+        return match, rows, one_by_one
 
 
 class Taken(Enum):
@@ -257,6 +276,14 @@ class RowIndex:
         # Two threads may do this at the same time: one of the parts is then taken in by a later decision.
         self.moving = moving, scan([one for one in self.parts if one not in moving])
 
+    def split(self, rows: int, left: Left, whole: int) -> tuple[int, int, int]:
+        """`LackingRows.split` of what is left, where something is lacking."""
+        _, lacking, sets = left
+        look = next(iter(lacking.values()), None)
+        if look is None or look.odd:
+            return 0, 0, rows  # of a value without sense each row says something else
+        return self.lacking(frozenset([part.place for part in lacking])).split(rows, sets, whole)
+
     def lacking(self, unknown: frozenset[int]) -> LackingRows:
         """By row what must hold together in it and looks at one of these parts, by place."""
         known = self._lacking.get(unknown)
@@ -298,7 +325,10 @@ class RowIndex:
         """Of the rows that are left on these facts those that certainly match, and those that must be asked.
 
         Last those of the second that must be asked as a whole: of the others all holds that looks at what is known."""
-        asked = rows & reduce(or_, [part.rows for part in lacking], self.open)
+        asked = self.open
+        for part in lacking:
+            asked |= part.rows
+        asked &= rows
         compared, whole = rows & self.compared, asked & self.open
         if compared:
             # Whoever found out that nobody knows a value has read why.

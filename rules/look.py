@@ -18,14 +18,16 @@ _NONE: Mapping[str, JSON] = {}
 class Look:
     """Facts with what was staged so far; each field is read once until a staged write touches it.
 
-    `item` is the item as it is staged now; `given` are the facts, in which only the item may be out of date."""
+    `item` is the item as it is staged now; `given` are the facts, in which only the item may be out of date. `odd` is
+    whether a value was found (by `rules.straight`) that makes no sense to somebody."""
 
-    __slots__ = ("_bases", "_own", "_readings", "given", "item", "may_wait", "staged_by")
+    __slots__ = ("_bases", "_own", "_readings", "given", "item", "may_wait", "odd", "staged_by")
 
     def __init__(self, facts: Facts, staged: Mapping[str, JSON]) -> None:
         self.given = facts.with_state(staged) if staged else facts
         self.item: Mapping[str, JSON] = self.given.item
         self.staged_by: dict[str, str] = dict.fromkeys(staged, "earlier rules") if staged else {}
+        self.odd = False
         self.may_wait = False  # whether the table being decided waits for answers that are on their way
         self._own: dict[str, JSON] | None = None  # `item`, once something was staged
         self._readings: dict[str, tuple[Field, Reading]] = {}

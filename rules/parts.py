@@ -49,6 +49,10 @@ _LIMITS = {
 }
 
 
+#: What stands where nobody can say what does.
+NOT_KNOWN = object()
+
+
 class Kept:
     """Numbers by raw value, learned when they first come and kept as long as there is room.
 
@@ -284,6 +288,14 @@ class Part:
 
     def read(self, look: Look) -> object:
         """What stands there, in the form; a text as it is. Raises `Unfit` when nobody can say."""
+        value = self.value(look)
+        if value is NOT_KNOWN:
+            raise Unfit
+        return value
+
+    def value(self, look: Look) -> object:
+        """The same; `NOT_KNOWN` when nobody can say: to raise makes a record of every call around it, which takes
+        several times as long as finding that out. Raises `Unfit` for a value without sense."""
         field = self.field
         if self.form is Form.CHANGE:
             return look.change(field.state_key)
@@ -301,7 +313,7 @@ class Part:
                 elif isinstance(reading, Missing):
                     value = None
                 else:
-                    raise Unfit
+                    return NOT_KNOWN
         return value if self.form is Form.TEXT and value.__class__ is str else self.make(value)
 
     def as_compared(self, value: Any) -> object:

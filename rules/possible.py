@@ -31,7 +31,7 @@ class Lacked:
         self._known: tuple[dict[str, Open], dict[str, Open]] = {}, {}  # the second while answers may be waited for
 
     @classmethod
-    def of(cls, index: RowIndex, facts: Facts, left: Left, whole: int) -> Lacked:
+    def of(cls, index: RowIndex, facts: Facts, left: Left, whole: int = 0) -> Lacked:
         """What they say before anything is staged. `left` is what `index.straight` said of these facts."""
         _, lacking, sets = left
         # Whoever found out that nobody knows has read why.
@@ -68,31 +68,10 @@ class Lacked:
                 self._known[look.may_wait][words] = known
         return known
 
-    def split(self, rows: int) -> tuple[int, list[tuple[int, CompiledCondition]], int]:
-        """Of these rows the bits of those that match, of those that cannot be decided, by a condition that says why,
-        and of those that must be asked one by one. For as long as nothing was staged."""
-        sets, look = self._sets, self._look
-        if sets is None:
-            return 0, [], rows
-        _, odd, inside, in_group, by_words = self._rows.sort(rows & ~self._whole)
-        one_by_one = rows & (self._whole | odd)
-        rows ^= one_by_one
-        match, begin = rows & inside, self._index.size
-        for some in in_group:
-            if match & some:
-                # Those of which another member holds, and those that do not look at it in this group.
-                match ^= match & some & ~(sets >> begin)
-            begin += self._index.size
-        rows ^= match
-        undecided = []
-        for some, one in by_words.values():
-            mine = rows & some
-            if mine:
-                if one.surely_lacks(look):
-                    undecided.append((mine, one))
-                else:
-                    one_by_one |= mine  # an odd value, of which each says something else
-        return match, undecided, one_by_one
+    def reasons(self, rows: int) -> list[tuple[int, Open]]:
+        """Of these rows, which lack something for certain, the bits of those that lack the same, with what that is."""
+        by_words = self._rows.sort(rows).by_words.values()
+        return [(rows & some, self.why(one)) for some, one in by_words if rows & some]
 
 
 class Possible:

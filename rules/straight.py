@@ -16,7 +16,7 @@ from rules.facts import Facts
 from rules.forms import Form, Unfit
 from rules.look import Look
 from rules.marks import places
-from rules.parts import Part
+from rules.parts import NOT_KNOWN, Part
 from rules.quick import Names, made_of
 from rules.scanning import USED, Keeps, known, learned, looked_up, plain_value
 from tickets.item import FieldType
@@ -155,10 +155,14 @@ def _unknown(part: Part, facts: Facts, lacking: dict[Part, Look]) -> int:
     """What a value leaves that takes more than a look; when nobody knows it, it is lacking, and leaves all."""
     look = next(iter(lacking.values()), None) or Look(facts, {})
     try:
-        return part.whole ^ part.sets(part.read(look))
+        value = part.value(look)
+        if value is not NOT_KNOWN:
+            return part.whole ^ part.sets(value)
     except Exception:
-        lacking[part] = look
-        return part.whole
+        # What is wrong with it each condition says for itself.
+        look.odd = True
+    lacking[part] = look
+    return part.whole
 
 
 def _groups_of(lacking: Iterable[Part]) -> int:

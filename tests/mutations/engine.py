@@ -233,8 +233,8 @@ MUTATIONS = (
     Mutation(
         "a row whose field is unknown is asked",
         "rules/straight.py",
-        "        lacking[part] = look\n",
-        "        pass\n",
+        "    lacking[part] = look\n",
+        "    pass\n",
         ENGINE + "test_a_table_waits_for_the_lookup_that_could_still_change_what_fires",
     ),
     Mutation(
@@ -386,8 +386,8 @@ MUTATIONS = (
             ),
             (
                 "where no row is left none is the one",
-                "    if lacked is None and sure and not sure",
-                "    if lacked is None and not sure",
+                "    if not open and sure and not sure",
+                "    if not open and not sure",
                 "test_a_row_that_its_bits_leave_fires_only_where_the_rest_of_it_holds",
             ),
             (
@@ -460,14 +460,14 @@ MUTATIONS = (
             ),
             (
                 "not those that match by another member of a group",
-                "rules/possible.py",
+                "rules/index.py",
                 "        rows ^= match\n",
                 "        match = 0\n",
                 "test_a_group_that_holds_by_what_is_known_lacks_nothing",
             ),
             (
                 "those of which a group does not hold lack something",
-                "rules/possible.py",
+                "rules/index.py",
                 "                match ^= match & some & ~(sets >> begin)\n",
                 "                pass\n",
                 "test_a_group_that_holds_by_what_is_known_lacks_nothing",
@@ -475,9 +475,23 @@ MUTATIONS = (
             (
                 "not those that count as something without it",
                 "rules/compiled.py",
-                " or self.unknown not in (WhenUnknown.WAIT, WhenUnknown.SKIP):",
-                ":",
+                " and self.unknown in (WhenUnknown.WAIT, WhenUnknown.SKIP)\n",
+                "\n",
                 "test_a_condition_that_counts_as_something_without_an_answer_lacks_none",
+            ),
+            (
+                "not those that look at a value without sense",
+                "rules/straight.py",
+                "        look.odd = True\n",
+                "        pass\n",
+                "test_an_answer_without_sense_is_an_error_and_told_as_one",
+            ),
+            (
+                "not those of which something else makes no sense",
+                "rules/index.py",
+                "        if not rows & (whole | ~self.sorted.sure):\n",
+                "        if not rows & ~self.sorted.sure:\n",
+                "test_a_row_that_lacked_an_answer_is_asked_as_a_whole_when_something_else_in_it_makes_no_sense",
             ),
         )
     ),
@@ -493,7 +507,7 @@ MUTATIONS = (
         "rules/index.py",
         "                    left += [] if taken is Taken.WHOLE else [unit]\n",
         "",
-        INDEX + "test_a_group_is_left_exactly_when_it_holds",
+        INDEX + "test_a_group_holds_only_where_all_of_what_its_bits_say_in_part_does",
     ),
     Mutation(
         "a value is passed by only when no row that looks at it is left",

@@ -97,6 +97,22 @@ def test_a_field_that_did_not_change_rules_out_rows_about_its_change() -> None:
     assert left([row], {"channel": "email"}, {"channel": ["chat", "email"]}) == [0]
 
 
+@pytest.mark.parametrize(
+    ("condition", "in_part", "whole"),
+    [
+        (("ticket.tags", "has_all", ["vip", "new"]), {"tags": ["vip"]}, {"tags": ["vip", "new"]}),
+        (("ticket.subject", "contains_all", ["no", "way"]), {"subject": "no"}, {"subject": "no way"}),
+        (("ticket.fields.amount", "between", [6, 8]), {"fields.amount": 9}, {"fields.amount": 8}),
+    ],
+)
+def test_a_group_holds_only_where_all_of_what_its_bits_say_in_part_does(
+    condition: Any, in_part: dict[str, Any], whole: dict[str, Any]
+) -> None:
+    row = [condition, ("ticket.channel", "is", "email")]
+    assert left([row], in_part, kind=GroupKind.ANY) == []
+    assert left([row], whole, kind=GroupKind.ANY) == [0]
+
+
 SOME = [
     ("ticket.channel", "is", "email"),
     ("ticket.channel", "is_not", "chat"),

@@ -245,6 +245,19 @@ def test_an_answer_without_sense_is_an_error_and_told_as_one(index_from: int) ->
 
 
 @LISTS
+def test_a_row_that_lacked_an_answer_is_asked_as_a_whole_when_something_else_in_it_makes_no_sense(
+    index_from: int,
+) -> None:
+    likely = {"any": [{"field": "ticket.channel", "op": "is", "value": one} for one in ("email", "chat")]}
+    rich = {"any": [{"field": "ticket.fields.amount", "op": "greater", "value": one} for one in (1, 2)]}
+    # A third group is no bits any more: it is compared.
+    ruleset = compiled(index_from, an_asking_table([gold("r1", "high", groups=[likely, likely, rich])]))
+    for amount, failed in ((5, False), ("much", True), (5, False)):
+        decision = decide(ruleset, some_facts({"channel": "email", "fields.amount": amount}))
+        assert [(one.row_key, one.failed) for one in decision.skipped] == [("A/r1", failed)]
+
+
+@LISTS
 def test_a_group_that_holds_by_what_is_known_lacks_nothing(index_from: int) -> None:
     either = [{"field": "ticket.channel", "op": "any_of", "value": ["email"]}]
     either += [{"field": "erp.find_party.tier", "op": "any_of", "value": ["gold"]}]
