@@ -38,6 +38,8 @@ shell = sys.modules["inspect"] = type(sys)("inspect")
 shell.signature = lambda _: ""
 shell.get_annotations = lambda of: dict(of.__dict__.get("__annotations__", ()))
 try:
+    from sandbox import heap
+    heap.begin()
     import calendar, ctypes, decimal, random, re2, sandbox.policy
     from sandbox import packing
     packing.fill_holes()

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from sandbox import attack, jail, packing, seccomp
+from sandbox import attack, heap, jail, seccomp
 from sandbox.ending import ENDED, EXIT_NO_JAIL
 from sandbox.errors import LayerMissing
 from sandbox.limits import MOST_CPU_S, MOST_MEMORY_MB
@@ -73,6 +73,7 @@ def serve(
         _wait_for(inner, control, service)
     base_bytes = jail.address_space_bytes()
     jail.die_with_parent()
+    heap.end()  # by the process that forks: what it shared with its outer half would not lie in a row
     layers["no new privileges"] = _raise_wall(jail.no_new_privs)
     layers["undumpable"] = _raise_wall(jail.undumpable)
     layers["landlock"] = _raise_wall(jail.landlock)
@@ -85,7 +86,6 @@ def serve(
     filter_of_zygote = jail.Program(seccomp.zygote_program(machine))
 
     gc.collect()
-    packing.fill_holes()  # what a child makes lies on pages of its own
     gc.freeze()  # children share these pages instead of copying them at their first collection
     layers["seccomp"] = _raise_wall(filter_of_zygote.install)
     os.write(CHILD_FD, HELLO + json.dumps(layers).encode())  # send() is a call the filter does not know

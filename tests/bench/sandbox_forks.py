@@ -21,10 +21,13 @@ KEPT, EXIT = b"C", b"X"
 def serve_plain(control: socket.socket) -> NoReturn:
     """Fork on request until the control socket closes."""
     os.register_at_fork = lambda **_: None  # as in the zygote
+    from sandbox import heap
+
+    heap.begin()  # as in the zygote, like all that is not a wall
     import sandbox.policy  # noqa: F401  what a run hardly touches comes first
     from sandbox import packing
 
-    packing.fill_holes()  # as in the zygote, like all that is not a wall
+    packing.fill_holes()
     from sandbox import jail, wire
     from sandbox.child.main import Child, preload, serve
     from sandbox.ending import ENDED
@@ -45,6 +48,7 @@ def serve_plain(control: socket.socket) -> NoReturn:
             return {"id": self._asked, "ok": {"name": "Ann"}}
 
     preload()
+    heap.end()
     gc.collect()
     packing.fill_holes()
     gc.freeze()

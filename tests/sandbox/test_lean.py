@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,44 @@ def test_the_code_of_functions_that_ran_is_laid_side_by_side_and_does_the_same()
     )
     done = where_a_zygote_begins(program)
     assert done.stdout.split() == ["True"] * 5
+
+
+def test_memory_comes_in_one_piece_and_lies_on_large_pages_and_afterwards_as_ever() -> None:
+    """What is made before the first fork is read again in every child; what a script drops goes back."""
+    program = """
+import re
+from sandbox import heap
+def kb(name): return sum(map(int, re.findall(name + r": +(\\d+) kB", open("/proc/self/smaps").read())))
+def in_heap(made):
+    where = re.findall(r"(\\w+)-(\\w+) .*\\[heap\\]", open("/proc/self/maps").read())
+    return sum(int(a, 16) <= id(one) < int(b, 16) for one in made for a, b in where) / len(made)
+heap.begin()
+made = [b"%0300d" % number for number in range(40_000)]
+share = in_heap(made)
+large = heap.end()
+print(share > 0.9, large, kb("AnonHugePages") * 1024 >= large)
+print(made == [b"%0300d" % number for number in range(40_000)])
+before = kb("Size")
+more = [b"%0301d" % number for number in range(40_000)]
+taken = kb("Size") - before
+print(in_heap(more) < 0.2, taken > 10_000)
+del more
+print(kb("Size") - before < taken / 10)
+before = kb("Rss")
+del made
+print(before - kb("Rss") > 10_000)
+print(sum(map(len, [bytes(size) for size in range(600, 90_000, 7)])) == sum(range(600, 90_000, 7)))
+"""
+    first, *others = where_a_zygote_begins(program).stdout.splitlines()
+    in_one_piece, large, as_many = first.split()
+    assert (in_one_piece, as_many, *others) == ("True", "True", "True", "True True", "True", "True", "True")
+    thp = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if thp.exists() and "[never]" not in thp.read_text() and _kernel() >= (6, 1):
+        assert int(large) >= 8 << 20
+
+
+def _kernel() -> tuple[int, ...]:
+    return tuple(int(one) for one in platform.release().split("-")[0].split(".")[:2])
 
 
 @pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="this kernel does not tell whose a page is")
