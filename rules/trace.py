@@ -5,14 +5,17 @@ A trace keeps words (labels, sentences, values as people read them) because the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
+from pydantic_core import PydanticSerializationError, SchemaSerializer, core_schema
+
 from rules.errors import FactsInvalid
-from tickets.values import JSON, JsonText, json_text, record
+from tickets.values import JSON, JsonText, record
 
 TRACE_SCHEMA = 1
 #: Longest text kept of a value, in characters, and most rows kept of one decision.
@@ -161,8 +164,11 @@ class Trace:
 
     def to_text(self) -> JsonText:
         """`to_json` as it is stored with a decision."""
-        document = {"schema": TRACE_SCHEMA, "revision": self.revision, "entries": self.entries}
-        return json_text(document, self.to_json)
+        try:
+            entries = _ENTRIES.to_json(self.entries, warnings=False).decode()
+        except PydanticSerializationError:  # half of a surrogate pair
+            return JsonText(json.dumps(self.to_json()))
+        return JsonText(f'{{"schema":{TRACE_SCHEMA},"revision":{self.revision},"entries":{entries}}}')
 
     @classmethod
     def from_json(cls, data: Mapping[str, JSON]) -> Trace:
@@ -182,6 +188,40 @@ def cut(text: str) -> str:
 
 #: The fields of each record, in order: with every decision they are written out.
 _FIELDS = {kind: tuple(one.name for one in fields(kind)) for kind in (EntryTrace, RowTrace, Seen, Done)}
+
+
+def _each(one: core_schema.CoreSchema) -> core_schema.CoreSchema:
+    return core_schema.tuple_variable_schema(one)
+
+
+def _written(kind: type, **of: core_schema.CoreSchema) -> core_schema.CoreSchema:
+    """How a record is written out; `of`: what is in those fields that hold more than a text or a number."""
+    plain = {"str": core_schema.str_schema(), "int": core_schema.int_schema()}
+    parts = [
+        core_schema.dataclass_field(one.name, of.get(one.name) or plain.get(str(one.type), plain["str"]))
+        for one in fields(kind)
+    ]
+    return core_schema.dataclass_schema(
+        kind, core_schema.dataclass_args_schema(kind.__name__, parts), [one.name for one in fields(kind)], slots=True
+    )
+
+
+#: Told what is in them, the library writes them out in a third of the time that it takes to find out.
+_ENTRIES = SchemaSerializer(
+    _each(
+        _written(
+            EntryTrace,
+            lookups=_each(core_schema.str_schema()),
+            rows=_each(
+                _written(
+                    RowTrace,
+                    conditions=_each(_written(Seen)),
+                    steps=_each(_written(Done, changes=_each(_each(core_schema.str_schema())))),
+                )
+            ),
+        )
+    )
+)
 
 
 def _plain(value: Any) -> JSON:

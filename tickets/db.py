@@ -35,15 +35,18 @@ BUSY_TIMEOUT_MS = 15_000
 #: Pages of SQLite's log (4 kB each) after which a commit folds them back into the file, which makes that commit take
 #: several times as long. A ticket writes some 50; by SQLite's own 1 000 it is one commit in twenty that is late.
 CHECKPOINT_PAGES = 4_000
-#: Milliseconds between two looks whether SQLite's lock is free, at least and at most.
+#: Milliseconds between two looks whether SQLite's lock is free, at least and at most; and the first so many looks, each
+#: of which comes after a fraction of that: most who hold it have written within a millisecond.
 BUSY_PAUSE_MS = (0.5, 2.0)
+BUSY_SOON, BUSY_SOON_PART = 8, 0.2
 #: Moments whose text is remembered: an event writes and reads the same few some twenty times.
 MOMENTS = 1_024
 #: Characters of a moment in SQLite: without its zone, which is always UTC.
 _TEXT_CHARS = len("2026-11-22 09:00:00.000000")
-#: What is said of a connection of SQLite: of which kind its next transaction is, when it is to write, and, once it has
-#: committed without waiting for the disk, that it does not wait until told to.
-_NEXT, _DURABLE, _SOON = "deskhand_next", "durable", "soon"
+#: The kinds of SQLite's transactions: one that reads, and two that write.
+_READ, _DURABLE, _SOON = "read", "durable", "soon"
+#: What is said of a connection of SQLite: once it has committed without waiting for the disk, that it does not wait
+#: until told to.
 _HASTY = "deskhand_hasty"
 #: That it is inside a transaction that SQLAlchemy did not begin: with its own first statement it joins in.
 _INSIDE = "deskhand_inside"
@@ -131,7 +134,7 @@ class Database:
         self.url = url
         self.synchronous = synchronous
         self.is_sqlite = url.startswith("sqlite")
-        #: Seconds the last durable write over a held connection waited for its turn and for the disk.
+        #: Seconds the last durable write over a held connection of SQLite waited for its turn and for the disk.
         self.waited_s = 0.0
         self.engine: Engine = create_engine(
             url,
@@ -144,25 +147,27 @@ class Database:
         else:
             _ping_after_idling(self.engine)
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> AbstractContextManager[Connection]:
         """A transaction that only reads, one consistent view; rolled back at the end."""
+        return _OnSqlite(self, _READ) if self.is_sqlite else self._read()
+
+    def write(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
+        """A transaction that writes: committed at the end of the block, rolled back when it raises.
+
+        `durable`: as of `Held.write`."""
+        return _OnSqlite(self, _DURABLE if durable else _SOON) if self.is_sqlite else self._write()
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
         with self.engine.connect() as connection:
-            if not self.is_sqlite:
-                connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
             connection.rollback()
 
     @contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Connection]:
-        """A transaction that writes: committed at the end of the block, rolled back when it raises.
-
-        `durable`: as of `Held.write`."""
-        with self.engine.connect() as connection:
-            if self.is_sqlite:
-                connection.info[_NEXT] = _DURABLE if durable else _SOON
-            with connection.begin():
-                yield connection
+    def _write(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
 
     @contextmanager
     def held(self) -> Iterator[Held]:
@@ -197,53 +202,46 @@ class Transactions(Protocol):
 
 
 class Held:
-    """One connection: its transactions follow one another, and are of the same two kinds as those of a `Database`.
-
-    On SQLite they begin and end past SQLAlchemy, which takes several times as long for it as the database; it joins in
-    with the first statement that is its own."""
+    """One connection: its transactions follow one another, and are of the same two kinds as those of a `Database`."""
 
     def __init__(self, database: Database, connection: Connection) -> None:
         self._database = database
         self._connection = connection
         self.is_sqlite = database.is_sqlite
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self) -> AbstractContextManager[Connection]:
         """As `Database.read`."""
-        connection = self._connection
-        if self.is_sqlite:
-            self._begin_sqlite("")
-        else:
-            connection.execution_options(isolation_level="REPEATABLE READ")
-        try:
-            yield connection
-        finally:
-            self._end(commit=False)
+        return _OnSqlite(self._database, _READ, self._connection) if self.is_sqlite else self._read()
 
-    @contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Connection]:
+    def write(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
         """As `Database.write`; not `durable` only for what nobody misses when the power fails.
 
         SQLite then does not wait for the disk: the transaction is there for every process at once, and on the disk with
         the next durable one. PostgreSQL makes no difference."""
+        if not self.is_sqlite:
+            return self._write()
+        return _OnSqlite(self._database, _DURABLE if durable else _SOON, self._connection)
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        self._connection.execution_options(isolation_level="REPEATABLE READ")
+        try:
+            yield self._connection
+        finally:
+            self._connection.rollback()
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
         connection = self._connection
-        started = time.perf_counter()
-        if self.is_sqlite:
-            self._begin_sqlite(_DURABLE if durable else _SOON)
-        else:
-            # What a transaction before this one set stays with the connection.
-            connection.execution_options(isolation_level=connection.default_isolation_level)
-            connection.begin()
-        begun = time.perf_counter()
+        # What a transaction before this one set stays with the connection.
+        connection.execution_options(isolation_level=connection.default_isolation_level)
+        connection.begin()
         try:
             yield connection
-            done = time.perf_counter()
-            self._end(commit=True)
+            connection.commit()
         except BaseException:
-            self._end(commit=False)
+            connection.rollback()
             raise
-        if durable:
-            self._database.waited_s = begun - started + time.perf_counter() - done
 
     def version(self, connection: Connection) -> int | None:
         """On SQLite, inside a transaction: another number than in the one before when anybody else has committed
@@ -255,31 +253,70 @@ class Held:
         found: int = cast(Any, cursor.fetchone())[0]
         return found
 
-    def _begin_sqlite(self, kind: str) -> None:
-        _begin_sqlite(self._connection, kind, self._database.synchronous)
-        self._connection.info[_INSIDE] = True
 
-    def _end(self, *, commit: bool) -> None:
-        connection = self._connection
-        driver: Any = None
-        if self.is_sqlite:
-            connection.info.pop(_INSIDE, None)
-            driver = connection.connection.dbapi_connection
-            if commit and not driver.in_transaction:
-                raise _given_up("COMMIT")
-        if connection.in_transaction():
-            (connection.commit if commit else connection.rollback)()
-            return
-        if driver is None:
-            return
-        listeners = connection.engine.dispatch.commit if commit else connection.engine.dispatch.rollback
-        if listeners:
-            for listener in listeners:
-                listener(connection)
+class _OnSqlite:
+    """A transaction of SQLite, over a held connection or one of the pool.
+
+    It begins and ends past SQLAlchemy, which takes several times as long for it as the database, and joins in with the
+    first statement that is its own."""
+
+    __slots__ = ("_connection", "_database", "_held", "_kind", "_waited_s")
+
+    def __init__(self, database: Database, kind: str, held: Connection | None = None) -> None:
+        self._database, self._kind, self._held = database, kind, held
+
+    def __enter__(self) -> Connection:
+        started = time.perf_counter()
+        connection = self._held
+        if connection is None:
+            connection = self._database.engine.connect()
         try:
-            (driver.commit if commit else driver.rollback)()
-        except sqlite3.Error as error:
-            raise as_raised(connection, error, "COMMIT" if commit else "ROLLBACK") from error
+            _begin_sqlite(connection, self._kind, self._database.synchronous)
+            connection.info[_INSIDE] = True
+        except BaseException:
+            if self._held is None:
+                connection.close()
+            raise
+        self._connection = connection
+        self._waited_s = time.perf_counter() - started
+        return connection
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        connection = self._connection
+        try:
+            if self._kind is _READ or error is not None:
+                _end_sqlite(connection, commit=False)
+                return
+            done = time.perf_counter()
+            try:
+                _end_sqlite(connection, commit=True)
+            except BaseException:
+                _end_sqlite(connection, commit=False)
+                raise
+            if self._held is not None and self._kind is _DURABLE:
+                self._database.waited_s = self._waited_s + time.perf_counter() - done
+        finally:
+            if self._held is None:
+                connection.close()
+
+
+def _end_sqlite(connection: Connection, *, commit: bool) -> None:
+    fairy = connection.connection
+    fairy.info.pop(_INSIDE, None)
+    driver: Any = fairy.dbapi_connection
+    if commit and not driver.in_transaction:
+        raise _given_up("COMMIT")
+    if connection.in_transaction():
+        (connection.commit if commit else connection.rollback)()
+        return
+    listeners = connection.engine.dispatch.commit if commit else connection.engine.dispatch.rollback
+    if listeners:
+        for listener in listeners:
+            listener(connection)
+    try:
+        (driver.commit if commit else driver.rollback)()
+    except sqlite3.Error as error:
+        raise as_raised(connection, error, "COMMIT" if commit else "ROLLBACK") from error
 
 
 def as_raised(
@@ -395,25 +432,26 @@ def _prepare_sqlite(engine: Engine, synchronous: str) -> None:
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         if connection.info.get(_INSIDE) is None:
-            _begin_sqlite(connection, connection.info.pop(_NEXT, ""), synchronous)
+            _begin_sqlite(connection, _READ, synchronous)
         elif not cast(Any, connection.connection.dbapi_connection).in_transaction:
             raise _given_up("BEGIN")
 
 
 def _begin_sqlite(connection: Connection, kind: str, synchronous: str) -> None:
     """Past what SQLAlchemy does for a statement: there are three transactions to an event."""
-    info = connection.info
-    cursor = connection.connection.cursor()
-    hasty = kind == _SOON and synchronous == "FULL"
+    fairy = connection.connection
+    info = fairy.info
+    cursor = cast(Any, fairy.dbapi_connection).cursor()
+    hasty = kind is _SOON and synchronous == "FULL"
     if hasty != info.get(_HASTY, False):
         # Said before it is so: whatever ends this process's patience in between, no durable commit is hasty.
         info[_HASTY] = True
         _execute(connection, cursor, "PRAGMA synchronous=NORMAL" if hasty else "PRAGMA synchronous=FULL")
         info[_HASTY] = hasty
-    if kind:
-        _begin_immediate(connection, cursor)
-    else:
+    if kind is _READ:
         _execute(connection, cursor, "BEGIN DEFERRED")
+    else:
+        _begin_immediate(connection, cursor)
 
 
 def _begin_immediate(connection: Connection, cursor: Any) -> None:
@@ -424,14 +462,16 @@ def _begin_immediate(connection: Connection, cursor: Any) -> None:
     statement = "BEGIN IMMEDIATE"
     cursor.execute("PRAGMA busy_timeout=0")
     try:
-        end = 0.0
+        end, looks = 0.0, 0
         while True:
             try:
                 cursor.execute(statement)
             except sqlite3.OperationalError as error:
                 end = end or time.monotonic() + BUSY_TIMEOUT_MS / 1000
                 if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY and time.monotonic() < end:
-                    time.sleep(random.uniform(*BUSY_PAUSE_MS) / 1000)
+                    looks += 1
+                    part = BUSY_SOON_PART if looks <= BUSY_SOON else 1
+                    time.sleep(part * random.uniform(*BUSY_PAUSE_MS) / 1000)
                     continue
                 raise OperationalError(statement, (), error) from error
             _tell_listeners(connection, cursor, statement)

@@ -96,30 +96,32 @@ def json_problem(value: object, path: str = "value", *, most: int = MAX_VALUES) 
     return None if _are_plain((value,), 0, most) >= 0 else _problem(value, path, most)
 
 
-def _are_plain(parts: Collection[object], depth: int, left: int) -> int:
+def _are_plain(parts: Collection[Any], depth: int, left: int) -> int:
     """How many more values there may be after these and all in them, negative where `_problem` has something to say."""
     left -= len(parts)
-    if left < 0 or (depth > MAX_DEPTH and parts):
+    if left < 0 or depth > MAX_DEPTH:
         return -1
     for part in parts:
-        if type(part) is str:
+        kind = type(part)
+        if kind is str:
             if "\x00" in part or not (part.isascii() or _is_whole(part)):
                 return -1
-        elif part is None or type(part) is bool:
+        elif part is None or kind is bool:
             continue
-        elif type(part) is int:
+        elif kind is int:
             if not -(2**63) <= part < 2**63:
                 return -1
-        elif type(part) is dict:
+        elif kind is dict:
+            # Keys are looked at in place: with every event a hundred are.
             for key in part:
-                if type(key) is not str:
+                if type(key) is not str or "\x00" in key or not (key.isascii() or _is_whole(key)):
                     return -1
-            left = _are_plain(part.keys(), depth + 1, left)
-            if left >= 0:
-                left = _are_plain(part.values(), depth + 1, left)
-        elif type(part) is list or type(part) is tuple:
-            left = _are_plain(part, depth + 1, left)
-        elif type(part) is not float or not math.isfinite(part):
+            if part:
+                left = _are_plain(part.values(), depth + 1, left - len(part))
+        elif kind is list or kind is tuple:
+            if part:
+                left = _are_plain(part, depth + 1, left)
+        elif kind is not float or not math.isfinite(part):
             return -1
         if left < 0:
             return -1

@@ -623,6 +623,20 @@ MUTATIONS = (
         "tests/tickets/test_db.py::test_a_transaction_that_the_database_gave_up_keeps_nothing_of_what_came_after_it",
     ),
     Mutation(
+        "what the database gave up by itself is not taken for committed",
+        "tickets/db.py",
+        "    if commit and not driver.in_transaction:",
+        "    if False:",
+        "tests/tickets/test_db.py::test_a_transaction_that_the_database_gave_up_keeps_nothing_of_what_came_after_it",
+    ),
+    Mutation(
+        "who did not get SQLite's lock gives the connection back",
+        "tickets/db.py",
+        "            if self._held is None:\n                connection.close()\n            raise",
+        "            raise",
+        "tests/tickets/test_db.py::test_a_writer_that_waited_too_long_keeps_no_connection",
+    ),
+    Mutation(
         "what came while Redis was silent is looked for before RQ waits for it, too",
         "jobs/tasks.py",
         "    if heard or ear.deaf:",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, QueuePool, insert, select, text
 from sqlalchemy.exc import OperationalError, StatementError
 
 from tickets import db
@@ -61,6 +61,20 @@ def test_a_writer_that_waits_too_long_says_so_and_has_written_nothing(
         # Everything else that may find the file busy, as after a crash, waits as long as ever.
         assert connection.execute(text("PRAGMA busy_timeout")).scalar_one() == 20
     assert _lines(sqlite_database) == 2
+    other.close()
+
+
+def test_a_writer_that_waited_too_long_keeps_no_connection(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch):
+    other = Database(sqlite_database.url)
+    monkeypatch.setattr(db, "BUSY_TIMEOUT_MS", 5)
+    with sqlite_database.write() as held:
+        held.execute(CHANGE)
+        with pytest.raises(OperationalError, match="database is locked") as error, other.write():
+            raise AssertionError
+    # Whoever keeps the error does not keep the connection with it.
+    assert error.value.__traceback__ is not None
+    assert cast(QueuePool, other.engine.pool).checkedout() == 0
+    assert _lines(other) == 1
     other.close()
 
 
@@ -117,13 +131,14 @@ def test_a_transaction_that_the_database_gave_up_keeps_nothing_of_what_came_afte
 
     for after in (lambda one: one.execute(CHANGE), lambda one: look.all(one, {}), lambda one: None):
         with sqlite_database.held() as held:
-            with pytest.raises(OperationalError, match="given up"), held.write() as connection:
-                after(given_up(connection))
-            assert _lines(sqlite_database) == 0
-            with suppress(ZeroDivisionError), held.write():
-                raise ZeroDivisionError
-            with held.write() as connection:
-                assert look.all(connection, {}) == []
+            for transactions in (held, sqlite_database):
+                with pytest.raises(OperationalError, match="given up"), transactions.write() as connection:
+                    after(given_up(connection))
+                assert _lines(sqlite_database) == 0
+                with suppress(ZeroDivisionError), transactions.write():
+                    raise ZeroDivisionError
+                with transactions.write() as connection:
+                    assert look.all(connection, {}) == []
 
 
 def test_only_what_nobody_would_miss_does_not_wait_for_the_disk(sqlite_database: Database):
