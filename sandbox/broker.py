@@ -478,8 +478,12 @@ class Broker:
             return ScriptError(Code.TIMEOUT_CPU, self._cpu_sentence(), line, None, _CPU_HINT)
         if frame is None:
             return self._ended_without_word(end, line)
+        if end.status is None:
+            return ScriptError(Code.LOST, _LOST, line)
         if end.signal is not None and end.signal != signal.SIGKILL:
             return _crash(end.signal, line)
+        if end.exit_code:
+            return ScriptError(Code.CRASH, f"The script's process crashed (exit {end.exit_code})", line)
         match frame["t"]:
             case "refused":
                 return claims.first_problem(frame["problems"], self.limits)
@@ -497,7 +501,7 @@ class Broker:
             return _crash(end.signal, line)
         if end.exit_code is not None:
             return ScriptError(Code.CRASH, "The script's process ended without a result", line)
-        return ScriptError(Code.LOST, "The script's process was ended from outside; nothing was applied", line)
+        return ScriptError(Code.LOST, _LOST, line)
 
     def _believed(self, frame: wire.Frame) -> ScriptError:
         code = Code(frame["code"])
@@ -523,6 +527,7 @@ class Broker:
         return f"The script called connections more than {self.limits.calls} times"
 
 
+_LOST = "The script's process was ended from outside; nothing was applied"
 _USUAL = {name: getattr(Limits(), name) for name in Limits.__dataclass_fields__}
 _DENIED_HINT = "It was published without it; publish it again so that somebody agrees."
 _CPU_HINT = "Look for a loop that does not end."

@@ -56,9 +56,10 @@ def talk(
     dies: int = 0,
     exits: int = 0,
     silent: bool = False,
+    untold: bool = False,
 ) -> Outcome:
     """The outcome of a run whose child does what `play` does with its end of the socket, and is then `silent` until it
-    is killed."""
+    is killed; how it ended may stay `untold`."""
     ours, theirs = socket.socketpair()
     service, other = socket.socketpair()
     ended, tell = os.pipe()
@@ -82,7 +83,8 @@ def talk(
         code = process.returncode
         if ends is not None:
             ends.append(code)
-        os.write(tell, ENDED.pack(exits << 8 or max(0, -code), 1000, 1000))
+        if not untold:
+            os.write(tell, ENDED.pack(exits << 8 or max(0, -code), 1000, 1000))
         os.close(tell)
 
     thread = threading.Thread(target=live)
@@ -397,3 +399,18 @@ def test_a_result_does_not_excuse_a_violation(dies: int, code: str) -> None:
     outcome = talk(says(ACT, OK), dies=dies)
     assert outcome.error is not None
     assert (outcome.error.code, outcome.actions) == (code, ())
+
+
+@pytest.mark.parametrize("exits", [EXIT_NO_JAIL, 1])
+def test_a_result_does_not_excuse_an_end_that_no_child_of_ours_has(exits: int) -> None:
+    """Behind a result there is nothing but a clean exit; before its last wall a child has no script to have one of."""
+    outcome = talk(says(ACT, OK), exits=exits)
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code, outcome.actions) == ("violation", "CRASH", ())
+
+
+def test_a_result_is_not_believed_while_nobody_says_how_its_child_ended() -> None:
+    """Whoever tells it died in between, so what the child did after its result is not known."""
+    outcome = talk(says(ACT, OK), untold=True)
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code, outcome.actions) == ("lost", "LOST", ())

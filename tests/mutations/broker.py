@@ -314,6 +314,20 @@ MUTATIONS = (
         WIRE + "test_a_child_that_lives_on_after_its_result_is_killed_and_its_result_stands",
     ),
     Mutation(
+        "no result without the kernel's word",
+        "sandbox/broker.py",
+        "        if end.status is None:\n",
+        "        if False:\n",
+        WIRE + "test_a_result_is_not_believed_while_nobody_says_how_its_child_ended",
+    ),
+    Mutation(
+        "no result of a process that failed",
+        "sandbox/broker.py",
+        "        if end.exit_code:\n",
+        "        if False:\n",
+        WIRE + "test_a_result_does_not_excuse_an_end_that_no_child_of_ours_has",
+    ),
+    Mutation(
         "answers are JSON too",
         "sandbox/broker.py",
         '        if trouble is not None:\n            raise CallFailed("bad_request", f"{frame[\'c\']} gave',
