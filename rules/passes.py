@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from rules.compiled import CompiledRow, CompiledTable
-from rules.decision import Planned, Ready, Single, Skipped, Wait
+from rules.decision import Planned, Ready, Skipped, Wait
 from rules.errors import RulesError, UnknownEntry
 from rules.facts import Facts, LookupKey
 from rules.look import Look
@@ -224,33 +224,50 @@ class Pass:
         Stops before a table that has more to it, or with a row that is not certain. What most decisions consist of is
         done here on one record per row, because reaching for the records of many tables takes the time."""
         swept, bits, with_rest = bucket.swept, possible.bits, possible.index.with_rest
-        item_kind = self.look.item.get("kind")
+        look, read_by, all_fire = self.look, possible.index.read_by, not self.held and self.only_rows is None
+        item_kind, item = look.item.get("kind"), look.own_item()
         at = bisect_left(bits, self.next_bit)
         while at < len(bits):
-            _, order, end, kind, first, *_ = swept[bits[at]] or bucket.sweeping(bits[at], self.vocabulary)
+            bit = bits[at]
+            record = swept[bit] or bucket.sweeping(bit, self.vocabulary)
+            _, order, end, kind, first, key, name, value, what = record
             if not end or (kind != item_kind and kind != "any"):
                 return False
-            stop = at + 1 if end == bits[at] + 1 else bisect_left(bits, end, at)
-            mine = bits[at:stop]
-            if not with_rest.isdisjoint(mine) or not possible.open.isdisjoint(mine):
-                for bit in possible.doubtful(mine):
-                    matches = possible.matches(bit)
+            alone = end == bit + 1 or at + 1 == len(bits) or bits[at + 1] >= end
+            sure = bit not in with_rest and bit not in possible.open
+            if alone and sure and what is not None and all_fire and self.effects_left:
+                # Of most tables one row fires: that is done without what several have in common.
+                self.now, self.next_bit = order + 1, end
+                self.busy.add(order)
+                self.fired.append(key)
+                if item.get(name) != value:
+                    self.effects_left -= 1
+                    self.planned.append(what)
+                    self.staged[name] = value
+                    self.written_at[name] = order + 1
+                    look.put(name, value, key)
+                    if name in read_by:
+                        possible.wrote(name)
+                at += 1
+            else:
+                stop = bisect_left(bits, end, at)
+                mine = bits[at:stop]
+                for one in possible.doubtful(mine):
+                    matches = possible.matches(one)
                     if matches is None:
                         return False
                     if not matches:
-                        mine.remove(bit)
-            self.now, self.next_bit = order + 1, end
-            if first:
-                del mine[1:]
-            if mine:
-                self.busy.add(order)
-                some = [(swept[bit] or bucket.sweeping(bit, self.vocabulary))[0] for bit in mine]
-                # Of most tables one row fires: that is done without what several have in common.
-                if len(some) > 1 or not self.fired_single(*some[0]):
-                    self.fire_ready(some, bucket, bits[at])
-            if self.stopped:
-                return True
-            at = stop
+                        mine.remove(one)
+                self.now, self.next_bit = order + 1, end
+                if first:
+                    del mine[1:]
+                if mine:
+                    self.busy.add(order)
+                    some = [(swept[one] or bucket.sweeping(one, self.vocabulary))[0] for one in mine]
+                    self.fire_ready(some, bucket, bit)
+                if self.stopped:
+                    return True
+                at = stop
             if possible.dirty:
                 possible.refresh(end)
                 at = bisect_left(bits, end)
@@ -564,23 +581,6 @@ class Pass:
                 item[name] = value
         self.effects_left = left
         self.written(wrote)
-
-    def fired_single(self, key: str, single: Single | None) -> bool:
-        """Fire one row that gives one field a value, as `fire_ready` does. False when there is more to it: not done."""
-        if single is None or not self.effects_left or self.held or self.only_rows is not None:
-            return False
-        name, value, planned = single
-        self.fired.append(key)
-        look = self.look
-        if look.item.get(name) != value:
-            self.effects_left -= 1
-            self.planned.append(planned)
-            self.staged[name] = value
-            self.written_at[name] = self.now
-            look.put(name, value, key)
-            if self.possible is not None and name in self.possible.index.read_by:
-                self.possible.wrote(name)
-        return True
 
     def written(self, by: Mapping[str, str]) -> None:
         """Take down what rows have written into the item: by field, the key of the last one."""

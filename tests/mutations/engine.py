@@ -309,6 +309,22 @@ MUTATIONS = (
     ),
     *(
         Mutation(
+            f"of many tables the one row that is left fires where {what}",
+            "rules/passes.py",
+            text,
+            other,
+            STRAIGHT + "test_in_a_pass_over_many_tables_the_one_row_that_is_left_of_each_fires_where_it_may",
+        )
+        for what, text, other in (
+            ("no other of its table is", " or bits[at + 1] >= end\n", " or True\n"),
+            ("it is certain by its bits", "sure = bit not in with_rest and bit", "sure = bit"),
+            ("its answers are known", "bit not in with_rest and bit not in possible.open\n", "bit not in with_rest\n"),
+            ("nothing is held", "what is not None and all_fire and", "what is not None and"),
+            ("there is room for its effect", " and all_fire and self.effects_left:", " and all_fire:"),
+        )
+    ),
+    *(
+        Mutation(
             f"of many tables one is decided with {what}",
             path,
             text,

@@ -244,6 +244,36 @@ def test_an_answer_without_sense_is_an_error_and_told_as_one(index_from: int) ->
     assert decision.notes[0].startswith("A/r1 could not be decided: ")
 
 
+def test_in_a_pass_over_many_tables_the_one_row_that_is_left_of_each_fires_where_it_may() -> None:
+    either = [{"any": [{"field": "ticket.channel", "op": "is", "value": one} for one in ("email", "chat")]}] * 2
+    rich = [{"any": [{"field": "ticket.fields.amount", "op": "greater", "value": one} for one in (1, 2)]}]
+    tables = (
+        a_setting_table([setting("r1", "high")]),
+        a_setting_table([setting("no", "low", "chat"), setting("r2", "urgent")], "B", hit="every"),
+        a_setting_table([setting("poor", "high", groups=[*either, *rich])], "C"),
+        an_asking_table([gold("gold", "high")], "D"),
+        a_setting_table([setting("r1", "low"), setting("r2", "normal")], "E", hit="every"),
+        a_setting_table([setting("r1", "high"), setting("r2", "low")], "F"),
+    )
+    ruleset = compiled(0, *tables)
+
+    def fired(**how: Any) -> Decision:
+        return decide(
+            ruleset, some_facts({"channel": "email", "priority": "low", "fields.amount": 1}), after="A", **how
+        )
+
+    every = fired()
+    assert every.fired == ("A/r1", "B/r2", "E/r1", "E/r2", "F/r1")
+    assert ([one.row_key for one in every.skipped], every.staged, len(every.planned)) == (
+        ["D/gold"],
+        {"priority": "high"},
+        5,
+    )
+    assert fired(held=frozenset({"B/r2"})).fired == ("A/r1", "E/r1", "E/r2", "F/r1")
+    limited = fired(effects_left=1)
+    assert (limited.fired, limited.stopped.partition(":")[0]) == (("A/r1",), "Stopped at B/r2")
+
+
 @LISTS
 def test_a_row_that_lacked_an_answer_is_asked_as_a_whole_when_something_else_in_it_makes_no_sense(
     index_from: int,
