@@ -364,3 +364,31 @@ def test_the_python_of_a_table_is_reached_and_copied_by_keyboard(triage: Served,
     assert page.evaluate("navigator.clipboard.readText()") == text.text_content()
     page.keyboard.press("Tab")
     expect(text).to_be_focused()  # a long line is read by the arrow keys
+
+
+def test_a_wide_table_keeps_its_bar_in_one_line_and_shows_that_it_goes_on(served: Served, visit: Visit) -> None:
+    served.desk.user("ana", "manager", name="Ana Nowak")
+    before = {**copy.deepcopy(TRIAGE), "name": "What comes first of all, and has a name for which there is no room"}
+    wide = copy.deepcopy(TRIAGE)
+    wide["steps"] = [{"id": f"s{at}", "do": "post_message"} for at in range(7)]
+    said = {"text": "This takes as much room as a column has.", "public": False}
+    wide["rows"] = [{"id": "r1", "if": {}, "then": {one["id"]: said for one in wide["steps"]}}]
+    wide.pop("otherwise", None)
+    codes = [served.desk.publish(one) for one in (before, wide)]
+    visitor = visit()
+    visitor.sign_in("ana@deskhand.test")
+    visitor.go(f"/rules/{codes[1]}")
+    page = visitor.page
+    shown = ".bar > :not(.grow, #saved)"
+    middles = page.eval_on_selector_all(
+        shown, "all => all.map((one) => { const at = one.getBoundingClientRect(); return at.top + at.height / 2; })"
+    )
+    assert len(middles) >= 5
+    assert max(middles) - min(middles) < 4
+    cut = "one => one.scrollWidth > one.clientWidth"
+    assert page.locator(".facts .after").evaluate(cut)
+    assert page.locator(".band .says small").evaluate(cut)
+    grid = page.locator("#grid")
+    expect(grid).to_have_class("sheet further")
+    grid.evaluate("one => one.scrollTo(one.scrollWidth, 0)")
+    expect(grid).to_have_class("sheet")

@@ -23,6 +23,11 @@ const cellAt = (row, column) => gridBox.querySelector(`td[data-row="${CSS.escape
 const cells = () => [...gridBox.querySelectorAll("tbody tr")].map((tr) => [...tr.querySelectorAll("td[data-column]")]).filter((row) => row.length);
 const say = (text) => { live.textContent = ""; live.textContent = text; };
 
+// Columns go on under the tickets' one: it throws a shadow then.
+const further = () => gridBox.classList.toggle("further", gridBox.scrollWidth - gridBox.clientWidth - gridBox.scrollLeft > 1);
+gridBox.addEventListener("scroll", further, { passive: true });
+new ResizeObserver(further).observe(gridBox);
+
 // Focus: one cell of the grid is in the tab order, so that Tab leaves the table.
 function rove(cell) {
   gridBox.querySelector('td[tabindex="0"]')?.setAttribute("tabindex", "-1");
@@ -112,6 +117,7 @@ async function transmit(data, keep) {
   state.seen = body.seen;
   const place = held();
   gridBox.innerHTML = body.grid;
+  further();
   document.getElementById("state").innerHTML = body.head;
   document.getElementById("facts").innerHTML = body.facts;
   document.getElementById("notices").hidden = true;
