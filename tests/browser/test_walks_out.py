@@ -100,3 +100,49 @@ def test_a_table_is_taken_away_as_a_file_from_the_menu(
     page.keyboard.press("Escape")
     expect(menu).to_be_focused()
     expect(page.get_by_role("link", name=f"{link}:")).to_be_hidden()
+
+
+def test_a_reply_is_rejected_and_the_next_takes_its_place(desk: Served, visit: Visit) -> None:
+    page = at_work(visit, "/outbox?state=approval")
+    lamp = page.locator(".outbox > li", has_text="Broken lamp")
+    lamp.get_by_role("textbox", name="Suggested reply").focus()
+    for button in ("Send as my reply", "Save the wording", "Reject"):
+        page.keyboard.press("Tab")
+        expect(lamp.get_by_role("button", name=button)).to_be_focused()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    expect(page.locator("main .notice")).to_have_text("Rejected. Nothing was sent.")
+    expect(lamp).to_have_count(0)
+    expect(page.locator(".outbox > li")).to_be_focused()
+    assert {item: status for item, (status, _) in replies(desk).items()} == {1: "cancelled", 2: "approval"}
+
+
+@pytest.mark.parametrize("path", ["/outbox?state=approval", "/tickets/1"])
+def test_a_wording_is_saved_and_the_focus_stays_on_what_was_pressed(desk: Served, visit: Visit, path: str) -> None:
+    page = at_work(visit, path)
+    lamp = page.locator("form.suggest").filter(has=page.locator('[formaction$="/outbox/1/edit"]'))
+    lamp.get_by_role("textbox", name="Suggested reply").focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("A new lamp is on its way.")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(lamp.get_by_role("button", name="Save the wording")).to_be_focused()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    expect(page.locator("main .notice")).to_have_text("The wording is saved.")
+    expect(lamp.get_by_role("textbox", name="Suggested reply")).to_have_value("A new lamp is on its way.")
+    expect(lamp).to_contain_text("worded by Ana Nowak")
+    expect(lamp.get_by_role("button", name="Save the wording")).to_be_focused()
+    assert replies(desk)[1] == ("approval", "A new lamp is on its way.")
+    press(page, lamp.get_by_role("button", name="Send as my reply"))
+    assert replies(desk)[1] == ("sent", "A new lamp is on its way.")
+
+
+def test_on_a_ticket_what_is_rejected_is_gone_and_the_keyboard_goes_on_in_the_page(desk: Served, visit: Visit) -> None:
+    page = at_work(visit, "/tickets/1")
+    press(page, page.get_by_role("button", name="Reject"))
+    expect(page.locator("main .notice")).to_have_text("Rejected. Nothing was sent.")
+    expect(page.get_by_role("textbox", name="Suggested reply")).to_have_count(0)
+    expect(page.locator(".msg").get_by_text("We are sorry")).to_have_count(0)
+    expect(page.get_by_role("main")).to_be_focused()
+    assert replies(desk)[1][0] == "cancelled"
