@@ -110,6 +110,8 @@ def test_a_copy_made_under_load_is_restored_and_what_was_accepted_is_applied_onc
             assert until(lambda: len(accepted) > 20)
             before = list(accepted)
             do(f"back up {name}", database_url, data, copies)
+            [copy] = copies.iterdir()
+            assert copy.stat().st_mode & 0o077 == 0
             assert until(lambda: len(accepted) > len(before) + 5)  # nobody had to wait for the copy
     new = tmp_path / "new"
     new.mkdir(mode=0o700)
