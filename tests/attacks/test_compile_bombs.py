@@ -35,7 +35,11 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("name", BOMBS)
+#: Half a second of the processor each.
+SLOW = {"comparisons", "comprehensions"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] if one in SLOW else []) for one in BOMBS])
 def test_a_bomb_hurts_neither_run_nor_check(host: Host, name: str) -> None:
     limits = Limits(cpu_s=1, wall_s=60)
     outcome = host.run(BOMBS[name], limits=limits)

@@ -7,11 +7,12 @@ import random
 import pytest
 
 from tests import fuzz
+from tests.environment.selection import tries
 from tests.sandbox.hosts import Host
 
 
 def test_random_sources_and_bytes_find_nothing(host: Host) -> None:
-    fuzz.rounds(host, seed=1, sources=60, wires=6, readers=400)
+    fuzz.rounds(host, seed=1, sources=tries(60), wires=6, readers=tries(400))
 
 
 def test_the_fuzzer_would_tell(host: Host) -> None:

@@ -19,6 +19,7 @@ from run_tool.testing import CHROMIUM_NAMES
 from tests.environment.absent import absent
 from tests.environment.databases import Kind, MakeDatabase, PostgresDatabases, SqliteDatabases, postgres_server
 from tests.environment.memory import home
+from tests.environment.passwords import hash_passwords_cheaply
 from tests.environment.patience import PATIENCE_MS
 from tests.environment.redis import RedisServer
 from tests.environment.routes import compile_addresses_once
@@ -42,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("ci")
     compile_addresses_once()
     compile_statements_once()
+    hash_passwords_cheaply()
     read_the_environment_where_it_speaks()
     compile_templates_once(folder_of_the_run(config))
 

@@ -40,13 +40,17 @@ def _wants_everything(config: pytest.Config) -> bool:
     return bool(config.option.everything or config.option.markexpr or any("::" in arg for arg in config.args))
 
 
+def tries(count: int) -> int:
+    """How often a test tries something it draws: `count` times, and a share of that in a plain run."""
+    return count if _everything else max(10, int(count * PLAIN_SHARE))
+
+
 def examples(count: int) -> settings:
-    """How many examples a property is tried with: `count`, and a share of them in a plain run."""
+    """How many examples a property is tried with: as many as `tries` says."""
     # Here, because the process that hands tests out would wait for it.
     from hypothesis import HealthCheck, settings
 
-    tried = count if _everything else max(10, int(count * PLAIN_SHARE))
-    return settings(max_examples=tried, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    return settings(max_examples=tries(count), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -14,6 +14,7 @@ from connectors.channels import email as channel
 from connectors.channels.email import Address, MailFile, ParsedMail, Unparsable, glance, parse
 from connectors.channels.mail_text import first_tags, guess_language, html_to_text, newly_written
 from tests.environment.proportion import in_proportion
+from tests.environment.selection import tries
 from tests.intake.replies import CORPUS as REPLIES
 from tests.intake.replies import HTML_CORPUS, HTML_NEW, Reply
 from tickets.values import json_problem
@@ -176,8 +177,8 @@ def test_random_damage_never_raises_anything_else() -> None:
     mail.add_attachment(b"abc" * 50, maintype="application", subtype="pdf", filename="é.pdf")
     whole = mail.as_bytes()
     dice = random.Random(20261121)
-    read = 0
-    for _ in range(400):
+    read, rounds = 0, tries(400)
+    for _ in range(rounds):
         damaged = bytearray(whole)
         for _ in range(dice.randint(1, 12)):
             at = dice.randrange(len(damaged))
@@ -193,7 +194,7 @@ def test_random_damage_never_raises_anything_else() -> None:
             read += 1
         except Unparsable:
             pass
-    assert read > 250
+    assert read > 0.6 * rounds
 
 
 def test_a_glance_at_any_mail_gives_two_texts() -> None:

@@ -51,6 +51,7 @@ def urgent() -> dict[str, Any]:
     return data
 
 
+@pytest.mark.slow
 def test_a_preview_looks_at_the_last_200_events_unless_told_otherwise(desk: Services) -> None:
     table(desk, TRIAGE)
     first = a_ticket(desk.db)

@@ -172,6 +172,7 @@ def test_the_live_desk_is_as_it_was_but_for_the_replays_own_rows(desk: Services)
     assert list((desk.settings.data / "replays").iterdir()) == []  # the scratch databases went with it
 
 
+@pytest.mark.slow
 def test_the_same_replay_comes_to_the_same_twice(desk: Services) -> None:
     the_past(desk)
     for one in (TAGS, FOLLOWS, SILENT):
@@ -308,6 +309,7 @@ def test_an_item_that_ends_whoever_plays_it_is_left_out_after_some_tries(desk: S
     assert found[fire].outcome["problem"] == "Whoever played it was cut off, again and again"
 
 
+@pytest.mark.slow
 def test_more_than_twenty_events_from_outside_are_cut_and_it_is_said(desk: Services) -> None:
     table(desk, LIVE)
     item_id = a_ticket(desk.db, subject="A fire").item_id

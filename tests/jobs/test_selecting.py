@@ -486,8 +486,8 @@ def test_a_table_larger_than_one_statement_takes_is_narrowed_by_its_scope_alone(
     ("name", "op", "value"),
     [
         ("ticket.fields.deadline", "older_than", "72 h"),
-        ("context.crm.tier", "is_not", "gold"),
-        ("sla.first_reply_state", "is_not", "breached"),
+        pytest.param("context.crm.tier", "is_not", "gold", marks=pytest.mark.slow),
+        pytest.param("sla.first_reply_state", "is_not", "breached", marks=pytest.mark.slow),
         ("ticket.fields.labels", "has_none", [str(n) for n in range(MOST_VALUES // MOST_CONDITIONS)]),
     ],
 )

@@ -8,6 +8,7 @@ DOORS = "tests/web/test_doors.py::"
 HEADERS = "tests/web/test_headers.py::"
 INBOX = "tests/web/test_inbox.py::"
 PAGES = "tests/web/test_pages.py::"
+PASSWORDS = "tests/web/test_passwords.py::"
 PORTAL = "tests/web/test_portal.py::"
 TICKET = "tests/web/test_ticket.py::"
 RUNS = "tests/web/test_runs_pages.py::"
@@ -209,6 +210,20 @@ MUTATIONS = (
         ' if referrer.startswith(request.host_url) else "/"',
         " if False else referrer",
         PAGES + "test_go_back_never_leads_to_another_site",
+    ),
+    Mutation(
+        "what guessing a stored password costs",
+        "web/passwords.py",
+        "PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4)",
+        "PasswordHasher(time_cost=1, memory_cost=65_536, parallelism=4)",
+        PASSWORDS + "test_a_stored_password_costs_who_guesses_what_rfc_9106_recommends",
+    ),
+    Mutation(
+        "no password where there is none",
+        "web/passwords.py",
+        "    return bool(stored)\n",
+        "    return True\n",
+        PASSWORDS + "test_without_a_stored_password_none_is_right[None]",
     ),
     Mutation(
         "guessing passwords",

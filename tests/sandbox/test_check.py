@@ -133,6 +133,7 @@ def test_a_problem_has_a_working_alternative(host: Host, source: str) -> None:
     assert any(HINTS[source] in hint for hint in hints), hints
 
 
+@pytest.mark.slow
 def test_a_text_with_very_many_wrong_names_gets_hints_for_the_first_of_them(host: Host) -> None:
     """To compare each with all others would take longer than a check may, and its author would see a time limit."""
     source = "".join(f"customer_{i}_alpha = {i}\n" for i in range(900))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.environment.selection import examples
 from tickets.calendar import Calendar
 from tickets.stamps import Stamps
 from tickets.timers import On, TimeRule, Watched, begins, wanted
@@ -27,7 +28,7 @@ def due(rule: TimeRule, minutes: float) -> bool:
     return found is not None and FRIDAY <= found.due_at <= FRIDAY + SOON
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.sampled_from(["", "office"]),
     st.integers(60, 3 * 86_400),

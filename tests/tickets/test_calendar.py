@@ -7,9 +7,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.environment.selection import examples
 from tickets.calendar import Calendar, add_working, days_off_of_ics, is_working, working_s
 from tickets.errors import BadValue
 from tickets.schedule import next_tick
@@ -85,7 +86,7 @@ def test_working_or_not_at_a_moment() -> None:
     assert not is_working(calendar, paris("2026-11-21 12:00"))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.integers(0, 1_000_000).map(lambda minutes: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)),
     st.integers(0, 400_000),

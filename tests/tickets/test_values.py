@@ -9,9 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.environment.selection import examples
 from tickets.values import MAX_DEPTH, from_iso, iso, json_problem
 
 
@@ -63,7 +64,7 @@ def at_length(value: Any, depth: int = 0) -> int | None:
     return None if None in inside else 1 + sum(one for one in inside if one is not None)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(VALUES, st.integers(1, 30))
 def test_what_is_refused_is_what_the_rule_refuses(value: Any, most: int):
     length = at_length(value)

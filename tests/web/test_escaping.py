@@ -87,7 +87,18 @@ def test_the_probe_sees_what_it_is_for() -> None:
     assert runs("<a href=' JavaScript:x'>") == ["a href= JavaScript:x"]
 
 
-@pytest.mark.parametrize("evil", EVIL)
+#: Opened on every page in a plain run: text, the end of an attribute, an address and a template.
+TRIED_FIRST = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "javascript:alert(1)",
+    "{{ 7*7 }}{% raw %}",
+)
+
+
+@pytest.mark.parametrize(
+    "evil", [pytest.param(one, marks=[] if one in TRIED_FIRST else [pytest.mark.slow]) for one in EVIL]
+)
 def test_nothing_anybody_writes_runs_on_any_page(evil: str, desk: Desk, agent: FlaskClient) -> None:
     desk.publish({**TRIAGE, "name": evil})
     ticket = desk.ticket(
@@ -174,6 +185,7 @@ def test_a_link_in_mail_tells_nobody_where_it_was_clicked() -> None:
 
 def test_html_beyond_the_bounds_of_mail_is_cut_before_it_is_cleaned() -> None:
     """Mail is cut when it comes in; what another door stored deeper must not hold up a page for minutes."""
-    assert clean("<p>x" + "<div>" * 40_000) == clean("<p>x" + "<div>" * (HTML_TAGS - 1))
+    kept = HTML_TAGS - 1
+    assert clean("<p>x" + "<div>" * 40_000) == "<p>x</p>" + "<div>" * kept + "</div>" * kept
     assert clean("a" * (HTML_CHARS + 5)) == "a" * HTML_CHARS
     assert clean("<b>" * 10) == "<b>" * 10 + "</b>" * 10

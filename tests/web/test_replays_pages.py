@@ -358,6 +358,7 @@ def test_who_may_not_edit_rules_is_not_led_to_a_replay(desk: Desk, app: APIFlask
     assert developer.get("/rules/replay").status_code == 403
 
 
+@pytest.mark.slow
 def test_the_command_plays_at_once_and_changes_nothing(desk: Desk, app: APIFlask, past: dict[str, int]) -> None:
     before = dump(desk.services.db)
     # The third has really not been decided yet.

@@ -59,7 +59,9 @@ def a_long_table(rows: int) -> dict[str, Any]:
     return {**TRIAGE, "code": "A01", "rows": [{"id": f"r{n}", **cells} for n in range(1, rows + 1)]}
 
 
-@pytest.mark.parametrize(("write", "rows"), [(files.dump, 1_700), (json.dumps, MAX_ROWS)])
+@pytest.mark.parametrize(
+    ("write", "rows"), [pytest.param(files.dump, 1_700, marks=pytest.mark.slow), (json.dumps, MAX_ROWS)]
+)
 def test_a_file_of_more_values_than_a_message_may_hold_is_read(write: Callable[[object], str], rows: int) -> None:
     data = a_long_table(rows)
     (entry,) = rules_files.read(write({"tables": [data]}), "file")
