@@ -76,6 +76,8 @@ class PostgresDatabases:
         self._template = ""
         self._made: list[str] = []
         self._strategy: sql.SQL | None = None
+        # One connection for all: a run makes and drops hundreds, and each costs the server a process.
+        self._connection: psycopg.Connection | None = None
 
     def make(self, *, migrated: bool = True, like: str = "") -> str:
         if like:
@@ -93,6 +95,9 @@ class PostgresDatabases:
         """Drop what this session made, whoever is still connected."""
         for name in self._made[::-1]:
             self._drop(name)
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _drop(self, name: str) -> None:
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
@@ -110,17 +115,21 @@ class PostgresDatabases:
     def _how_to_copy(self) -> sql.SQL:
         """File by file where nothing waits for a disk, instead of page by page through the log of changes."""
         asked = "SELECT current_setting('server_version_num')::int >= 150000 AND current_setting('fsync') = 'off'"
-        with psycopg.connect(self._plain, autocommit=True) as connection:
-            found = connection.execute(asked).fetchone()
+        found = self._server_itself.execute(asked).fetchone()
         return sql.SQL(" STRATEGY FILE_COPY" if found == (True,) else "")
 
     @property
     def _plain(self) -> str:
         return self._server.set(drivername="postgresql").render_as_string(hide_password=False)
 
+    @property
+    def _server_itself(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._plain, autocommit=True)
+        return self._connection
+
     def _execute(self, statement: sql.Composed) -> None:
-        with psycopg.connect(self._plain, autocommit=True) as connection:
-            connection.execute(statement)
+        self._server_itself.execute(statement)
 
     def _url(self, name: str) -> str:
         return self._server.set(database=name, drivername="postgresql+psycopg").render_as_string(hide_password=False)

@@ -25,6 +25,7 @@ def found() -> dict[str, object]:
         "signals": {
             one.name: str(signal.getsignal(one)) for one in sorted(signal.valid_signals() & set(signal.Signals))
         },
+        "told": sys.stdin.read(),
         "main": sys.modules["__main__"].__dict__["__name__"],
         "flags": str(sys.flags),
         "warnings": len(sys.warnoptions),

@@ -93,8 +93,10 @@ class Started:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """It ends before the block is left, as subprocess.Popen's does."""
+        """It ends before the block is left, as subprocess.Popen's does; an error does not wait for it."""
         try:
+            if kind is not None:
+                self.kill()
             self.wait()
         finally:
             for file in self._kept:
@@ -117,19 +119,24 @@ class Starter:
                 preexec_fn=die_with_parent,
             )
 
-    def start(self, module: str, *arguments: str, environ: Mapping[str, str], keep: bool, quiet: bool) -> Started:
-        """As `python -m module arguments`; with `keep` it is told what it said and complained of, with `quiet` nobody
-        is told what it complained of, and otherwise it writes where we do."""
+    def start(
+        self, module: str, *arguments: str, environ: Mapping[str, str], keep: bool, quiet: bool = False, told: str = ""
+    ) -> Started:
+        """As `python -m module arguments`, which reads what it is `told`. With `keep` it is kept what it said and
+        complained of, with `quiet` nobody hears what it complained of, and otherwise it writes where we do."""
         with ExitStack() as ours, ExitStack() as theirs:
             kept: list[IO[bytes]] = [ours.enter_context(tempfile.TemporaryFile()) for _ in range(2 if keep else 0)]
             reads, writes = os.pipe()
             ended = ours.enter_context(open(reads, "rb"))
-            told = theirs.enter_context(open(writes, "wb"))
-            nowhere = theirs.enter_context(open(os.devnull, "r+b", buffering=0))
+            code = theirs.enter_context(open(writes, "wb"))
+            nowhere = theirs.enter_context(open(os.devnull, "wb"))
+            reading = theirs.enter_context(tempfile.TemporaryFile())
+            reading.write(told.encode())
+            reading.seek(0)
             said, complained = [file.fileno() for file in kept] or [1, nowhere.fileno() if quiet else 2]
             request = json.dumps({"module": module, "arguments": arguments, "environ": dict(environ)}).encode()
             with self._alone:
-                socket.send_fds(self._door, [request], [nowhere.fileno(), said, complained, told.fileno()])
+                socket.send_fds(self._door, [request], [reading.fileno(), said, complained, code.fileno()])
                 pid = int(self._door.recv(ANSWER_BYTES) or 0)
             if not pid:
                 raise RuntimeError("the process that starts others has ended")
@@ -146,7 +153,13 @@ _first = threading.Lock()
 
 
 def start(
-    module: str, arguments: Sequence[str], environ: Mapping[str, str], *, keep: bool = False, quiet: bool = False
+    module: str,
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    keep: bool = False,
+    quiet: bool = False,
+    told: str = "",
 ) -> Started:
     """A process of the product, as `python -m module arguments` with these variables; see `Starter.start`."""
     global _starter
@@ -154,4 +167,4 @@ def start(
         if _starter is None:
             _starter = Starter()
             atexit.register(_starter.close)
-    return _starter.start(module, *arguments, environ=environ, keep=keep, quiet=quiet)
+    return _starter.start(module, *arguments, environ=environ, keep=keep, quiet=quiet, told=told)

@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -25,8 +23,8 @@ END_S = 60
 def test_a_forked_process_finds_itself_to_be_what_a_started_one_does() -> None:
     environ = {**os.environ, "TZ": "Asia/Tokyo", "DESKHAND_ONE_MORE": "given"}
     command = [sys.executable, "-m", ITSELF, "raise"]
-    other = subprocess.run(command, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=END_S)
-    with start(ITSELF, ["raise"], environ, keep=True) as forked:
+    other = subprocess.run(command, cwd=ROOT, env=environ, input=b"a word", capture_output=True, timeout=END_S)
+    with start(ITSELF, ["raise"], environ, keep=True, told="a word") as forked:
         said, complained = forked.communicate(timeout=END_S)
     assert (forked.returncode, complained) == (other.returncode, other.stderr) == (1, b"It ends like this.\n")
     assert json.loads(said) == json.loads(other.stdout)
@@ -42,14 +40,8 @@ def _state(pid: int) -> str:
         return ""
 
 
-@contextmanager
-def _waiting(starter: Starter) -> Iterator[Started]:
-    with starter.start(ITSELF, "wait", environ=os.environ, keep=True, quiet=False) as forked:
-        try:
-            yield forked
-        finally:
-            if _state(forked.pid) not in ("", "Z"):
-                forked.kill()
+def _waiting(starter: Starter) -> Started:
+    return starter.start(ITSELF, "wait", environ=os.environ, keep=True)
 
 
 @pytest.mark.slow
@@ -77,4 +69,4 @@ def test_a_forked_process_can_be_waited_for_stopped_and_killed_and_goes_with_the
     finally:
         starter.close()
     with pytest.raises(OSError):
-        starter.start(ITSELF, environ=os.environ, keep=True, quiet=False)
+        starter.start(ITSELF, environ=os.environ, keep=True)

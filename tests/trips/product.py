@@ -18,10 +18,13 @@ import requests
 from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
 from tests.environment.ports import free_port
+from tests.environment.started import start
 
 #: Seconds until /readyz says yes, and until everything is gone again.
 START_S = 180
 STOP_S = 60
+#: Seconds a command may take.
+COMMAND_S = 120
 #: Seconds one thing may take to become visible.
 SEE_S = 120
 
@@ -97,19 +100,11 @@ class Product:
             raise NotSeen("./run did not stop after Ctrl-C") from None
 
     def flask(self, *arguments: str, stdin: str = "") -> str:
-        """Run a `flask` command of this desk; its output."""
-        done = subprocess.run(
-            [str(ROOT / ".venv/bin/flask"), "--app", "wsgi", *arguments],
-            env=self.environ,
-            cwd=ROOT,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, f"flask {' '.join(arguments)}: {done.stdout}{done.stderr}"
-        return done.stdout
+        """Run a `flask` command of this desk, which reads `stdin`; its output."""
+        with start("flask", ["--app", "wsgi", *arguments], self.environ, keep=True, told=stdin) as command:
+            said, complained = (text.decode() for text in command.communicate(COMMAND_S))
+        assert command.returncode == 0, f"flask {' '.join(arguments)}: {said}{complained}"
+        return said
 
     def send(self, *, sender: str, name: str, subject: str, text: str, headers: Mapping[str, str] | None = None) -> int:
         """Hand in an e-mail as a mail server would; the ticket's number."""
