@@ -75,12 +75,15 @@ class TimeRule:
         try:
             known = {**cast("Mapping[str, JSON]", data)}
             on, statuses = On(str(known.pop("on"))), cast("list[str]", known.pop("statuses", []))
+            for name, value in known.items():
+                if type(value) is not (int if name == "offset_s" else str):
+                    raise TypeError(f"{name} is of another type")
+            for one in statuses:
+                if type(one) is not str:
+                    raise TypeError("a status is of another type")
+            if on is On.SLA:
+                Target(str(known.get("target")))
             found = cls(on, tuple(statuses), **cast("dict[str, str]", known))  # type: ignore[arg-type]
-            if on is On.SLA and found.target:
-                Target(found.target)
-            texts = (*found.statuses, found.by, found.field, found.calendar, found.target, found.schedule, found.zone)
-            if not isinstance(found.offset_s, int) or not all(isinstance(one, str) for one in texts):
-                raise TypeError("a value is of another type")
         except (KeyError, TypeError, ValueError) as error:
             raise BadValue(f"What it waits for cannot be read: {type(error).__name__}: {error}"[:200]) from None
         return found

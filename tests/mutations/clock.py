@@ -290,7 +290,7 @@ MUTATIONS = (
     Mutation(
         "a target that does not exist is not waited for",
         "tickets/timers.py",
-        "                Target(found.target)\n",
+        '                Target(str(known.get("target")))\n',
         "                pass\n",
         ASIDE + "test_a_stored_trigger_that_cannot_be_read_is_written_anew_from_its_table[sqlite-rule3]",
     ),
