@@ -14,6 +14,8 @@ from tickets.values import JSON, JsonText, json_problem, json_text, record
 
 #: Version of the stored form of facts. Older ones stay readable.
 FACTS_SCHEMA = 1
+#: The parts that hold a mapping for each name.
+_OF_MAPPINGS = frozenset({"context", "lookups", "ledger", "writing"})
 
 
 # Not frozen, though nobody changes it: one is made for every answer that an event lacks.
@@ -107,21 +109,13 @@ class Facts:
 
     def to_json(self) -> dict[str, JSON]:
         """What is stored with the decision. Raises `FactsInvalid` for anything that is not plain JSON."""
-        data: dict[str, JSON] = {
-            "schema": FACTS_SCHEMA,
-            "item": dict(self.item),
-            "customer": None if self.customer is None else dict(self.customer),
-            "event": dict(self.event),
-            "message": None if self.message is None else dict(self.message),
-            "context": {key: dict(card) for key, card in self.context.items()},
-            "lookups": {key: dict(answer) for key, answer in self.lookups.items()},
-            "run": None if self.run is None else dict(self.run),
-            "clock": dict(self.clock),
-            "ledger": {key: dict(line) for key, line in self.ledger.items()},
-            "now": self.now,
-        }
-        if self.writing:
-            data["writing"] = {code: dict(script) for code, script in self.writing.items()}
+        data = self._document()
+        for key, part in data.items():
+            if key in _OF_MAPPINGS:
+                parts = cast("Mapping[str, Mapping[str, JSON]]", part)
+                data[key] = {name: dict(one) for name, one in parts.items()}
+            elif isinstance(part, Mapping):
+                data[key] = dict(part)
         problem = json_problem(data, "facts")
         if problem:
             raise FactsInvalid(problem)
@@ -129,8 +123,28 @@ class Facts:
 
     def to_text(self) -> JsonText:
         """`to_json` as it is stored with a decision. Raises `FactsInvalid`."""
-        data = self.to_json()
+        data = self._document()  # written out at once, so nothing is copied
+        if json_problem(data, "facts"):
+            data = self.to_json()  # which says what is wrong, unless it was only another kind of mapping
         return json_text(data, lambda: data)
+
+    def _document(self) -> dict[str, JSON]:
+        data: dict[str, JSON] = {
+            "schema": FACTS_SCHEMA,
+            "item": self.item,
+            "customer": self.customer,
+            "event": self.event,
+            "message": self.message,
+            "context": self.context,
+            "lookups": self.lookups,
+            "run": self.run,
+            "clock": self.clock,
+            "ledger": self.ledger,
+            "now": self.now,
+        }
+        if self.writing:
+            data["writing"] = self.writing
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, JSON]) -> Facts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -164,6 +165,12 @@ def test_facts_with_anything_but_json_are_refused() -> None:
         some_facts({"x": object()}).to_json()
     with pytest.raises(FactsInvalid, match=r"facts\.item\.x is a set"):
         some_facts({"x": {"gold"}}).to_text()
+
+
+def test_the_text_of_facts_takes_any_kind_of_mapping_as_their_json_does() -> None:
+    facts = replace(FACTS, clock=MappingProxyType({"status_since": "2026-11-21T09:30:00.000000+00:00"}))
+    assert json.loads(facts.to_text()) == facts.to_json()
+    assert facts.to_json()["clock"] == dict(facts.clock)
 
 
 def test_staging_does_not_touch_the_facts_it_came_from() -> None:
