@@ -150,6 +150,7 @@ def test_nothing_is_begun_when_the_time_is_up(desk: Database) -> None:
     assert made == Counts({"r1": Count(0, Why.TOO_MANY)}, Count(0, Why.TOO_MANY))
 
 
+@pytest.mark.slow
 def test_many_rows_with_long_lists_are_asked_in_statements_that_fit(desk: Database) -> None:
     many = {"op": "any_of", "value": ["billing", "first_line"]}
     words = {"op": "contains_any", "value": [f"word {n}" for n in range(60)]}

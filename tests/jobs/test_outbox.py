@@ -349,6 +349,7 @@ def test_automatic_mails_beyond_the_cap_are_held_back_on_record_and_a_persons_re
     assert deliver(desk) == 1
 
 
+@pytest.mark.slow
 def test_one_ticket_gets_so_many_automatic_mails_an_hour_whoever_they_go_to_and_others_are_not_held_back(
     desk: Services, sink: MailSink
 ) -> None:

@@ -194,6 +194,7 @@ def test_tickets_of_a_restricted_team_are_neither_played_nor_named_to_others(des
     assert list(outcomes(desk, replay(desk, "A02", by="hania"))) == [seen, hidden]
 
 
+@pytest.mark.slow
 def test_hidden_tickets_are_counted_up_to_a_bound(desk: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aside, "HIDDEN_CAP", 2)
     table(desk, LIVE)
@@ -325,6 +326,7 @@ def test_more_than_twenty_events_from_outside_are_cut_and_it_is_said(desk: Servi
     assert found.faithful is True  # as far as it was told
 
 
+@pytest.mark.slow
 def test_a_schedule_that_ticks_on_and_on_is_cut_and_it_is_said(desk: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lab, "MOST_MOMENTS", 12)
     table(desk, LIVE)
@@ -407,6 +409,7 @@ def test_a_person_who_left_has_nothing_played_for_them(desk: Services) -> None:
     assert (row(desk, replay_id).status, row(desk, replay_id).problem) == ("ended", "gone")
 
 
+@pytest.mark.slow
 def test_a_replay_is_kept_for_thirty_days_and_then_gone_with_its_items(desk: Services) -> None:
     the_past(desk)
     draft(desk, TAGS)

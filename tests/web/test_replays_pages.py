@@ -196,6 +196,7 @@ def test_a_ticket_that_is_hidden_from_the_reader_is_counted_and_not_shown(
         (0, ""),
     ],
 )
+@pytest.mark.slow
 def test_as_many_hidden_tickets_as_are_counted_are_said_to_be_more(
     desk: Desk, manager: FlaskClient, past: dict[str, int], hidden: int, sentence: str
 ) -> None:
@@ -319,6 +320,7 @@ def test_each_kind_is_offered_with_its_own_statuses(desk: Desk, manager: FlaskCl
     assert "Hello there" in words(manager.get(f"{address}?show=all").text)
 
 
+@pytest.mark.slow
 def test_drafts_of_scripts_and_templates_lead_to_their_replay_and_are_played(
     sandboxed_desk: Desk, app: APIFlask
 ) -> None:

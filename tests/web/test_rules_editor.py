@@ -276,6 +276,7 @@ def test_long_tables_come_in_pages(desk: Desk, manager: FlaskClient) -> None:
     assert "word400<" not in page
 
 
+@pytest.mark.slow
 def test_rows_of_a_long_table_are_compared_on_the_review_page(desk: Desk, manager: FlaskClient) -> None:
     table = copy.deepcopy(TRIAGE)
     table["rows"] = [
