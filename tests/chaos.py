@@ -28,6 +28,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 import psycopg
@@ -45,6 +46,7 @@ from tests.chaos_desk import fill
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.ports import free_port
 from tests.environment.redis import RedisServer
+from tests.environment.started import Process, Starter
 from tests.jobs.sink import MailSink, a_mail_sink
 from tickets.db import Database
 from tickets.events import EventKind
@@ -163,10 +165,12 @@ class Fleet:
     environ: dict[str, str]
     logs: Path
     web: str  # the address of the web process
-    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    running: dict[str, Process] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)
     paused: dict[str, float] = field(default_factory=dict)  # until when, on the monotonic clock
     deaths: Counter[str] = field(default_factory=Counter)
+    #: Of workers that died: half the processor would go into what each imports.
+    starter: Starter = field(default_factory=Starter)
 
     def keep_up(self) -> None:
         """Start what is not running, let go on what was paused long enough."""
@@ -180,21 +184,28 @@ class Fleet:
                 self.deaths[name] += 1
                 kill_group(process.pid)  # as ./run does: what it left running is none of the next one's
             with (self.logs / f"{name}.log").open("ab") as log:
-                self.running[name] = subprocess.Popen(
-                    command,
-                    env=self.environ,
-                    cwd=ROOT,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    preexec_fn=die_with_parent,
-                )
+                self.running[name] = self._start(command, log, again=process is not None)
             self.started[name] = now
         for name, until in list(self.paused.items()):
             if now >= until:
                 self.running[name].send_signal(signal.SIGCONT)
                 del self.paused[name]
+
+    def _start(self, command: list[str], log: IO[bytes], *, again: bool) -> Process:
+        """By its command line, or, if it is a worker that died, forked."""
+        _python, _dash, module, *arguments = command
+        if again and module in ("jobs.worker", "tests.chaos_plain"):
+            return self.starter.start(module, *arguments, environ=self.environ, log=log)
+        return subprocess.Popen(
+            command,
+            env=self.environ,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
 
     def kill_one(self, rng: random.Random, *, plain: bool) -> None:
         """kill -9 one of the half that has run longest, so that what is killed has had time to begin something."""
@@ -231,6 +242,7 @@ class Fleet:
                 stubborn.append(name)
                 process.kill()
                 process.wait()
+        self.starter.close()
         return stubborn
 
 

@@ -120,10 +120,18 @@ class Starter:
             )
 
     def start(
-        self, module: str, *arguments: str, environ: Mapping[str, str], keep: bool, quiet: bool = False, told: str = ""
+        self,
+        module: str,
+        *arguments: str,
+        environ: Mapping[str, str],
+        keep: bool = False,
+        quiet: bool = False,
+        told: str = "",
+        log: IO[bytes] | None = None,
     ) -> Started:
         """As `python -m module arguments`, which reads what it is `told`. With `keep` it is kept what it said and
-        complained of, with `quiet` nobody hears what it complained of, and otherwise it writes where we do."""
+        complained of, with `quiet` nobody hears what it complained of, with a `log` both are written there and it is
+        in a session of its own, and otherwise it writes where we do."""
         with ExitStack() as ours, ExitStack() as theirs:
             kept: list[IO[bytes]] = [ours.enter_context(tempfile.TemporaryFile()) for _ in range(2 if keep else 0)]
             reads, writes = os.pipe()
@@ -134,7 +142,10 @@ class Starter:
             reading.write(told.encode())
             reading.seek(0)
             said, complained = [file.fileno() for file in kept] or [1, nowhere.fileno() if quiet else 2]
-            request = json.dumps({"module": module, "arguments": arguments, "environ": dict(environ)}).encode()
+            if log is not None:
+                said = complained = log.fileno()
+            asked = {"module": module, "arguments": arguments, "environ": dict(environ), "alone": log is not None}
+            request = json.dumps(asked).encode()
             with self._alone:
                 socket.send_fds(self._door, [request], [reading.fileno(), said, complained, code.fileno()])
                 pid = int(self._door.recv(ANSWER_BYTES) or 0)

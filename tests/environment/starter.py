@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from run_tool.commands import die_with_parent
 
 #: What the processes of tests run, with all that it imports.
-PRELOADED = ("jobs.worker", "tests.jobs.faults", "tests.web.desk", "web")
+PRELOADED = ("jobs.worker", "tests.jobs.faults", "tests.chaos_plain", "tests.web.desk", "web")
 #: Bytes of one request: its arguments and its environment.
 REQUEST_BYTES = 1 << 18
 #: Standard input, output and error of the new process, and where its exit code is to be told.
@@ -43,6 +43,8 @@ class Asked:
     module: str
     arguments: list[str]
     environ: dict[str, str]
+    #: In a session of its own.
+    alone: bool
 
 
 def serve(door: socket.socket) -> Asked | None:
@@ -84,6 +86,8 @@ def _become(asked: Asked, streams: list[int], parent: int) -> None:
     die_with_parent()
     if os.getppid() != parent:
         os._exit(1)
+    if asked.alone:
+        os.setsid()
     for number, stream in enumerate(streams[:-1]):
         os.dup2(stream, number)
     os.closerange(len(streams) - 1, os.sysconf("SC_OPEN_MAX"))
