@@ -25,6 +25,7 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from run_tool.commands import die_with_parent
 
@@ -47,8 +48,10 @@ class Asked:
     alone: bool
 
 
-def serve(door: socket.socket) -> Asked | None:
-    """Fork for each request until the other end closes. Returns in each new process what it is to run."""
+def serve(door: socket.socket, interrupted: Any) -> Asked | None:
+    """Fork for each request until the other end closes. Returns in each new process what it is to run.
+
+    `interrupted`: what Ctrl-C does there."""
     ourselves = os.getpid()
     with selectors.DefaultSelector() as watched:
         watched.register(door, selectors.EVENT_READ)
@@ -65,7 +68,7 @@ def serve(door: socket.socket) -> Asked | None:
                 pid = os.fork()
                 if pid == 0:
                     asked = Asked(**json.loads(request))
-                    _become(asked, streams, ourselves)
+                    _become(asked, streams, ourselves, interrupted)
                     return asked
                 for stream in streams[:-1]:
                     os.close(stream)
@@ -81,7 +84,7 @@ def _tell(pid: int, stream: int) -> None:
     os.close(stream)
 
 
-def _become(asked: Asked, streams: list[int], parent: int) -> None:
+def _become(asked: Asked, streams: list[int], parent: int, interrupted: Any) -> None:
     """In a new process: whatever it has of its parent and would not have had otherwise, is gone."""
     die_with_parent()
     if os.getppid() != parent:
@@ -91,7 +94,7 @@ def _become(asked: Asked, streams: list[int], parent: int) -> None:
     for number, stream in enumerate(streams[:-1]):
         os.dup2(stream, number)
     os.closerange(len(streams) - 1, os.sysconf("SC_OPEN_MAX"))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, interrupted)
     os.environ.clear()
     os.environ.update(asked.environ)
     time.tzset()
@@ -100,8 +103,8 @@ def _become(asked: Asked, streams: list[int], parent: int) -> None:
 
 def main() -> None:
     die_with_parent()
-    # Ctrl-C reaches the whole group; the tests decide what ends when.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches the whole group; the tests decide what ends when. Whoever started us may have had it ignored.
+    interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
     for module in PRELOADED:
         importlib.import_module(module)
         # It is run as the main module, and then was not imported before.
@@ -109,7 +112,7 @@ def main() -> None:
             del sys.modules[module]
     gc.freeze()
     door = socket.socket(fileno=int(sys.argv[1]))
-    asked = serve(door)
+    asked = serve(door, interrupted)
     if asked is None:
         return
     door.detach()  # closed already, with all else

@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from run_tool.places import ROOT
-from tests.environment.started import Started, Starter, start
+from tests.environment.started import Started, Starter
 from tests.jobs.workers import until
 
 ITSELF = "tests.environment.itself"
@@ -19,12 +20,24 @@ ITSELF = "tests.environment.itself"
 END_S = 60
 
 
+@pytest.fixture(params=[False, True], ids=["interrupted", "in the background"])
+def starter(request: pytest.FixtureRequest) -> Iterator[Starter]:
+    """One of our own, for whom Ctrl-C is what it usually is, or ignored as a shell does for what runs behind it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if request.param else signal.default_int_handler)
+    made = Starter()
+    try:
+        yield made
+    finally:
+        made.close()
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
-def test_a_forked_process_finds_itself_to_be_what_a_started_one_does() -> None:
+def test_a_forked_process_finds_itself_to_be_what_a_started_one_does(starter: Starter) -> None:
     environ = {**os.environ, "TZ": "Asia/Tokyo", "DESKHAND_ONE_MORE": "given"}
     command = [sys.executable, "-m", ITSELF, "raise"]
     other = subprocess.run(command, cwd=ROOT, env=environ, input=b"a word", capture_output=True, timeout=END_S)
-    with start(ITSELF, ["raise"], environ, keep=True, told="a word") as forked:
+    with starter.start(ITSELF, "raise", environ=environ, keep=True, told="a word") as forked:
         said, complained = forked.communicate(timeout=END_S)
     assert (forked.returncode, complained) == (other.returncode, other.stderr) == (1, b"It ends like this.\n")
     assert json.loads(said) == json.loads(other.stdout)
