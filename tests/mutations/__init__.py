@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutations import (
     actions,
+    aside,
     broker,
     changes,
     clock,
@@ -11,18 +12,23 @@ from tests.mutations import (
     desk,
     doors,
     engine,
+    hints,
+    index,
     intake,
     kept,
+    lanes,
     language,
+    lint,
     mail,
     pages,
     policy,
     replays,
+    runs,
     scripts,
     selecting,
+    store,
     undoing,
     walls,
-    work,
     writes,
 )
 from tests.mutations.mutation import Mutation
@@ -30,9 +36,15 @@ from tests.mutations.mutation import Mutation
 MUTATIONS: tuple[Mutation, ...] = tuple(
     mutation
     for part in (
-        work,
+        lanes,
+        hints,
+        runs,
+        store,
+        aside,
         language,
         engine,
+        index,
+        lint,
         actions,
         walls,
         policy,

@@ -1,9 +1,11 @@
-"""What is kept for how long: what goes with age, and what has to stay however old it is."""
+"""What is kept for how long, and what is erased: what goes with age, what has to stay, and what is gone for good."""
 
 from __future__ import annotations
 
 from tests.mutations.mutation import Mutation
 
+ERASURE = "tests/jobs/test_erasure_everywhere.py::"
+MEANWHILE = "tests/jobs/test_erasure_meanwhile.py::"
 RETENTION = "tests/jobs/test_retention.py::"
 STAYS = RETENTION + "test_a_lookup_that_somebody_waits_for_or_may_still_use_stays_however_old_it_is"
 
@@ -58,5 +60,54 @@ MUTATIONS = (
         "a lookup by which an erasure finds its answer",
         "tuple_(LookupRow.connection, LookupRow.operation).not_in(stand_in)",
         RETENTION + "test_a_lookup_by_which_an_erasure_finds_a_stored_answer_stays_as_long_as_the_answer[sqlite]",
+    ),
+    Mutation(
+        "an erased ticket is taken from the worker that has read it",
+        "jobs/erasure.py",
+        "values(due_at=now, lease_until=None, token=None))",
+        "values(due_at=now))",
+        ERASURE + "test_a_worker_that_has_read_an_erased_ticket_writes_nothing_of_it_down",
+    ),
+    Mutation(
+        "an answer about who was erased meanwhile is not kept",
+        "jobs/enrichment.py",
+        "            if _erased(connection, row):\n",
+        "            if False:\n",
+        MEANWHILE + "test_an_answer_that_comes_when_its_customer_was_erased_is_not_kept",
+    ),
+    Mutation(
+        "what a script was told of who was erased meanwhile is not kept",
+        "jobs/runs.py",
+        "            if _erased(connection, row):\n",
+        "            if False:\n",
+        MEANWHILE + "test_what_a_script_was_told_of_a_customer_who_was_erased_meanwhile_is_not_kept",
+    ),
+    Mutation(
+        "only what is erased is forgotten with its run",
+        "jobs/runs.py",
+        'return found is None or (found.status == "cancelled" and not found.outcome)',
+        'return found is None or found.status == "cancelled"',
+        MEANWHILE + "test_a_call_of_a_run_that_is_called_off_stays_in_the_list_of_calls",
+    ),
+    Mutation(
+        "what a run has asked so far is erased",
+        "jobs/erasure.py",
+        "                hashes |= asked_by_run(connection, run.id)\n",
+        "                asked_by_run(connection, run.id)\n",
+        MEANWHILE + "test_what_a_run_has_asked_before_its_customer_is_erased_goes_at_once[sqlite-True]",
+    ),
+    Mutation(
+        "answers are found by inputs in the form that was sent",
+        "jobs/forgetting.py",
+        "found.add(fingerprint(check_args(operation, one.args)))",
+        "check_args(operation, one.args)",
+        MEANWHILE + "test_what_a_run_has_asked_before_its_customer_is_erased_goes_at_once[sqlite-False]",
+    ),
+    Mutation(
+        "what an event that waits holds back is erased",
+        "jobs/erasure.py",
+        '        .values(status="done", progress=None)\n',
+        '        .values(status="done")\n',
+        ERASURE + "test_nothing_that_was_written_about_a_person_is_left_in_any_column",
     ),
 )

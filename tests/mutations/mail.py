@@ -1,9 +1,10 @@
-"""What leaves and what arrives: who may see it, when it is not wanted any more, where passwords and mails go."""
+"""What leaves, once, and what arrives: who may see it, when it is not wanted, where passwords and mails go."""
 
 from __future__ import annotations
 
 from tests.mutations.mutation import Mutation
 
+OUTBOX = "tests/jobs/test_outbox.py::"
 ROWS = "tests/rows/"
 APPROVAL = ROWS + "test_f9_approval.py::"
 AGAIN = ROWS + "test_n9_outbox_recheck.py::"
@@ -245,5 +246,54 @@ MUTATIONS = (
         "            if other is not None:\n                raise _Overtaken(other)\n",
         "",
         "tests/web/test_two_replies.py::test_of_two_who_answer_at_once_the_second_reads_the_first_and_keeps_the_words",
+    ),
+    Mutation(
+        "a mail that a server had and did not answer for is said to have been there",
+        "connectors/channels/smtp.py",
+        "perhaps=smtp.last_code == GO_ON)",
+        "perhaps=False)",
+        OUTBOX + "test_a_server_that_ends_after_the_mail_and_before_its_250_gets_it_again_under_the_same_id[sqlite]",
+    ),
+    Mutation(
+        "a mail that may have arrived twice says so when it has left",
+        "jobs/outbox.py",
+        '                last_error=COPY if row.payload.get("perhaps") else "",\n',
+        '                last_error="",\n',
+        OUTBOX + "test_a_server_that_ends_after_the_mail_and_before_its_250_gets_it_again_under_the_same_id[sqlite]",
+    ),
+    Mutation(
+        "a delivery that ends its workers is given up",
+        "jobs/outbox.py",
+        "if row.cut_off >= MOST_CUT_OFF:",
+        "if False:",
+        OUTBOX + "test_a_mail_that_ends_every_worker_is_given_up_and_one_that_shared_its_worker_leaves",
+    ),
+    Mutation(
+        "a change that ends its workers may have been made",
+        "jobs/outbox.py",
+        'status = "unclear" if begun(row) else "failed"',
+        'status = "failed"',
+        "tests/rows/test_changes.py::test_a_change_that_ends_every_worker_is_not_said_to_be_undone_once_it_was_begun",
+    ),
+    Mutation(
+        "a delivery that ends its workers is taken alone",
+        "jobs/outbox.py",
+        "_take(services, token, 1, suspected(OutboxRow)) or ",
+        "",
+        OUTBOX + "test_a_mail_that_ends_every_worker_is_given_up_and_one_that_shared_its_worker_leaves",
+    ),
+    Mutation(
+        "a worker that is to end gives back what it has not sent",
+        "jobs/outbox.py",
+        "if time.monotonic() >= end or stopping():",
+        "if time.monotonic() >= end:",
+        OUTBOX + "test_who_is_asked_to_end_during_a_send_gives_the_rest_back_at_once",
+    ),
+    Mutation(
+        "what failed together does not come back together",
+        "jobs/outbox.py",
+        "* random.uniform(0.75, JITTER)",
+        "* (JITTER - 0.25)",
+        "tests/jobs/test_outbox.py::test_what_failed_together_does_not_come_back_together",
     ),
 )
