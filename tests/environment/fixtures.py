@@ -24,7 +24,6 @@ from tests.environment.patience import PATIENCE_MS
 from tests.environment.redis import RedisServer
 from tests.environment.routes import compile_addresses_once
 from tests.environment.sandbox import SandboxService
-from tests.environment.settings import read_the_environment_where_it_speaks
 from tests.environment.statements import compile_statements_once
 from tests.environment.templates import compile_templates_once
 from tests.environment.together import folder_of_the_run
@@ -44,7 +43,6 @@ def pytest_configure(config: pytest.Config) -> None:
     compile_addresses_once()
     compile_statements_once()
     hash_passwords_cheaply()
-    read_the_environment_where_it_speaks()
     compile_templates_once(folder_of_the_run(config))
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis as redis_client
-from pydantic import ValidationError
 from sqlalchemy import inspect, make_url, text
 from werkzeug.exceptions import HTTPException
 
-from jobs.settings import Settings
 from run_tool import postgres_server
 from tests.environment.applications import lent
 from tests.environment.databases import Kind, MakeDatabase, PostgresDatabases
@@ -169,19 +166,3 @@ def test_what_the_workers_of_a_run_share_is_made_by_the_first_and_never_there_by
     assert not shared.exists()
     assert [made_once(shared, makes).read_text() for _ in range(2)] == ["whole", "whole"]
     assert len(made) == 1
-
-
-@pytest.mark.parametrize("given", [{}, {"port": 8123, "demo": True}, {"data_dir": "here", "script_wall_s": 3}])
-def test_settings_of_a_silent_environment_are_those_of_an_environment_without_ours(
-    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Tests make them without the library's walk through the environment; `_env_prefix` makes it walk."""
-    quick = Settings(**given)
-    walked = Settings(_env_prefix="NOBODYS_", **given)
-    assert (quick, quick.model_fields_set) == (walked, walked.model_fields_set)
-    monkeypatch.setenv("deskhand_PORT", "8124")
-    assert Settings().port == 8124
-    assert Settings(port=8125).port == 8125
-    monkeypatch.setenv("DESKHAND_PORT", "none")
-    with pytest.raises(ValidationError):
-        Settings()
