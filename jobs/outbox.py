@@ -90,8 +90,7 @@ WITHOUT_MAIL = ("reply", "webhook", "change")
 GIVEN_UP = ("failed", "capped", HELD, "unclear", BOUNCED)
 #: What is said of a mail that a server had, whole or nearly, and never said whether it took it; and when it has left.
 PERHAPS = (
-    "the mail server ended the connection before it said whether it took the mail; it is sent again under the same "
-    "Message-ID"
+    "the mail server ended the connection before it said whether it took the mail; every try has the same Message-ID"
 )
 COPY = "an earlier try may have arrived, too, under the same Message-ID"
 #: Rows of the list of what was not delivered.
@@ -463,7 +462,11 @@ def _later(
     old = services.clock.now() - row.created_at > timedelta(hours=OLDEST_H)
     if row.tries >= TRIES or (may_be_done and old):
         status = "unclear" if may_be_done else "failed"
-        _give_up(services, row, token, status, f"it was not taken in {row.tries} tries: {error}")
+        if perhaps or row.payload.get("perhaps"):
+            reason = f"nobody said in {row.tries} tries that it was taken, and one may have arrived: {error}"
+        else:
+            reason = f"it was not taken in {row.tries} tries: {error}"
+        _give_up(services, row, token, status, reason)
         return
     # Jitter, so that what failed together does not come back together.
     pause_s = min(PAUSE_S, 15 * 2**row.tries) * random.uniform(0.75, JITTER)

@@ -155,6 +155,20 @@ def test_a_server_that_ends_after_the_mail_and_before_its_250_gets_it_again_unde
     assert (len(server.taken), bells(desk)) == (1, [])
 
 
+def test_a_mail_that_may_have_arrived_says_so_when_it_is_given_up(desk: Services, sink: MailSink) -> None:
+    message = a_reply(desk, a_ticket(desk.db).item_id)
+    with a_dying_server(deaths=1) as server:
+        deliver(replace(desk, settings=desk.settings.model_copy(update={"smtp_url": server.url})))
+    assert row_of(desk, message).last_error == PERHAPS
+    sink.answer = lambda _mail: "451 come back later"
+    for _ in range(TRIES - 1):
+        clock_of(desk).at = row_of(desk, message).due_at
+        assert deliver(desk) == 0
+    row = row_of(desk, message)
+    said = f"nobody said in {TRIES} tries that it was taken, and one may have arrived: "
+    assert (row.status, row.tries, row.last_error.startswith(said)) == ("failed", TRIES, True), row.last_error
+
+
 def test_what_failed_before_the_server_had_the_mail_is_not_said_to_have_arrived(desk: Services, sink: MailSink) -> None:
     message = a_reply(desk, a_ticket(desk.db).item_id)
     sink.answer = lambda _mail: "451 come back later"

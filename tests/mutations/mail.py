@@ -262,6 +262,13 @@ MUTATIONS = (
         OUTBOX + "test_a_server_that_ends_after_the_mail_and_before_its_250_gets_it_again_under_the_same_id[sqlite]",
     ),
     Mutation(
+        "a mail that may have arrived says so when it is given up",
+        "jobs/outbox.py",
+        '        if perhaps or row.payload.get("perhaps"):\n',
+        "        if False:\n",
+        OUTBOX + "test_a_mail_that_may_have_arrived_says_so_when_it_is_given_up[sqlite]",
+    ),
+    Mutation(
         "a delivery that ends its workers is given up",
         "jobs/outbox.py",
         "if row.cut_off >= MOST_CUT_OFF:",
