@@ -59,7 +59,6 @@ class Kept:
 
 def kept(settings: Settings) -> tuple[Kept, ...]:
     """What goes with age, as `prune` counts it."""
-
     return (
         Kept("decisions", settings.keep_decisions_days, "DESKHAND_KEEP_DECISIONS_DAYS"),
         Kept("checked", _checked_days(settings), "DESKHAND_KEEP_CHECKED_DAYS"),

@@ -7,7 +7,7 @@ card are skipped, and decided again when the run's own event has been (docs/deci
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
@@ -126,6 +126,11 @@ def waiting_rows(connection: Connection, item_id: int, run_id: int) -> tuple[str
     return tuple(dict.fromkeys(key for event_id in sorted(rows) for key in rows[event_id]))
 
 
+def waiting_for(run_id: JSON, skipped: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Of these rows that were left out, as decisions store them, those that wait for this run; each once."""
+    return list(dict.fromkeys(str(one["row"]) for one in skipped if run_id in one.get("runs", ())))
+
+
 def _kept_by(connection: Connection, item_id: int, run_id: int) -> dict[int, list[str]]:
     """The rows that could not be decided while this run was at work, by the event that they belong to."""
     rows: dict[int, list[str]] = {}
@@ -145,10 +150,9 @@ def _kept_by(connection: Connection, item_id: int, run_id: int) -> dict[int, lis
         log.warning("script.looked_back_no_further", extra={"item": item_id, "run": run_id, "most": DECISIONS})
     for one in decisions[:DECISIONS]:
         event_id = cast(int, one.payload["event_id"]) if one.kind in SECOND_LOOKS else one.id
-        for skipped in one.skipped:
-            keys = rows.setdefault(event_id, []) if run_id in skipped.get("runs", ()) else None
-            if keys is not None and skipped["row"] not in keys:
-                keys.append(skipped["row"])
+        if waiting := waiting_for(run_id, one.skipped):
+            known = rows.setdefault(event_id, [])
+            known += [key for key in waiting if key not in known]
     return rows
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from jobs.bounces import CAUSE as MAIL_CAUSE
 from jobs.bounces import FIELD as mail_field
 from jobs.forecast import FIELD as coming_field
+from jobs.scripts_at_work import waiting_for
 from rules.errors import FactsInvalid
 from rules.trace import EntryTrace, RowTrace, RowVerdict, Seen, Trace, Truth
 from tickets.events import ActorKind, EventKind
@@ -293,14 +294,8 @@ def _fill(group: Group, event: AnyRow, past: Past) -> None:
     if event.status == "parked":
         group.parked = event.error or "?"
         if event.kind == EventKind.SCRIPT:
-            group.kept += _kept_by(past, event.payload.get("run_id"))
-
-
-def _kept_by(past: Past, run_id: JSON) -> list[str]:
-    """The rows that could not be decided while this run was at work, by their tables' codes and their own ids."""
-    decisions = (one for rows in past.decisions.values() for one in rows)
-    kept = (skipped["row"] for one in decisions for skipped in one.skipped if run_id in skipped.get("runs", ()))
-    return list(dict.fromkeys(str(row) for row in kept))
+            left_out = (one for rows in past.decisions.values() for decision in rows for one in decision.skipped)
+            group.kept += waiting_for(event.payload.get("run_id"), left_out)
 
 
 def _automations(decision: AnyRow, past: Past) -> list[Automation]:
