@@ -161,6 +161,7 @@ def test_a_builtin_is_no_way_out(host: Host, name: str) -> None:
 def test_nothing_a_script_finds_shows_its_inside_or_can_be_changed(host: Host, name: str) -> None:
     each_line_refused(host, [f'print("PWNED", {name}.__class__)', f'print("PWNED", {name}.tb_frame)'])
     refused(host, f'{name}.own = 1\nprint("PWNED")', "FORBIDDEN")
+    refused(host, f'print("PWNED", getattr({name}, "__dict__"))', "FORBIDDEN")
     hides(host, name, ["__self__", "__globals__", "__module__", "__dict__"])
 
 
@@ -237,6 +238,7 @@ def test_no_member_of_a_facade_shows_its_inside_or_can_be_replaced(host: Host, f
         f'try:\n    {name} = 1\n    print("PWNED")\nexcept Exception as error:\n    print(error)\n' for name in members
     )
     assert harmless(host, source) == [f"{facade} cannot be changed"] * len(members)
+    refused(host, f'{members[0]} = 1\nprint("PWNED")', "FORBIDDEN")
 
 
 # Types ---------------------------------------------------------------------------------------------------------------

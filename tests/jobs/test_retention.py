@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -125,23 +125,22 @@ def test_a_run_that_has_not_ended_is_never_dropped(desk: Services) -> None:
         assert connection.execute(select(RunRow.key)).scalars().all() == ["waits"]
 
 
+def an_answer(fetched_at: datetime, *, stale_until: datetime, key: str = "k") -> dict[str, Any]:
+    """What the CRM said, kept for the next who asks."""
+    times = {"fetched_at": fetched_at, "fresh_until": fetched_at, "stale_until": stale_until}
+    what = {"key": key, "connection": "crm", "operation": "find", "inputs_hash": "h", "data": {"v": 1}}
+    return {**what, **times, "truncated": False, "external_url": ""}
+
+
 def test_answers_and_calls_of_connections_and_old_keys_go(desk: Services) -> None:
     now = desk.clock.now()
     call = {"at": now, "connection": "crm", "operation": "find", "kind": "read", "cause": "", "inputs": {}}
     call |= {"inputs_hash": "h", "status": "ok", "error": "", "http_status": 200, "ms": 1, "requests": 1}
-    record: dict[str, Any] = {
-        "key": "k",
-        "connection": "crm",
-        "operation": "find",
-        "inputs_hash": "h",
-        "data": {"v": 1},
-    }
-    record |= {"truncated": False, "external_url": "", "fetched_at": now, "fresh_until": now, "stale_until": now}
-    stands_in = {**record, "key": "still of use", "stale_until": now + timedelta(days=desk.settings.keep_answers_days)}
+    still_of_use = now + timedelta(days=desk.settings.keep_answers_days)
     with desk.db.write() as connection:
         add_call(connection, {**call, "answer_bytes": 1, "request_id": ""})
-        add_record(connection, record)
-        add_record(connection, stands_in)
+        add_record(connection, an_answer(now, stale_until=now))
+        add_record(connection, an_answer(now, key="still of use", stale_until=still_of_use))
         connection.execute(
             insert(IdempotencyKey).values(
                 principal="p", key="k", request_sha256="", status=200, body={}, created_at=desk.clock.now()
@@ -270,16 +269,8 @@ def test_a_lookup_by_which_an_erasure_finds_a_stored_answer_stays_as_long_as_the
     now, days = desk.clock.now(), desk.settings.keep_decisions_days + 1
     ticket = a_ticket(desk.db)
     one = a_lookup(desk, ticket.item_id)
-    record: dict[str, Any] = {
-        "key": "k",
-        "connection": "crm",
-        "operation": "find",
-        "inputs_hash": "h",
-        "data": {"v": 1},
-    }
-    record |= {"truncated": False, "external_url": "", "fetched_at": now, "fresh_until": now}
     with desk.db.write() as connection:
-        add_record(connection, {**record, "stale_until": now + timedelta(days=days + 1)})
+        add_record(connection, an_answer(now, stale_until=now + timedelta(days=days + 1)))
     clock_of(desk).forward(days=days)
     gone = prune(desk)
     assert (gone["answers"], gone["lookups"], lookups(desk)) == (0, 0, {one})
