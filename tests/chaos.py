@@ -46,7 +46,7 @@ from tests.chaos_desk import fill
 from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.environment.ports import free_port
 from tests.environment.redis import RedisServer
-from tests.environment.started import Process, Starter
+from tests.environment.started import Process, Starter, logged
 from tests.jobs.sink import MailSink, a_mail_sink
 from tickets.db import Database
 from tickets.events import EventKind
@@ -196,16 +196,7 @@ class Fleet:
         _python, _dash, module, *arguments = command
         if again and module in ("jobs.worker", "tests.chaos_plain"):
             return self.starter.start(module, *arguments, environ=self.environ, log=log)
-        return subprocess.Popen(
-            command,
-            env=self.environ,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            preexec_fn=die_with_parent,
-        )
+        return logged(command, self.environ, log)
 
     def kill_one(self, rng: random.Random, *, plain: bool) -> None:
         """kill -9 one of the half that has run longest, so that what is killed has had time to begin something."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 from sqlalchemy import select
 
 from jobs.tables import OutboxRow
@@ -50,13 +50,17 @@ def replies(desk: Served) -> dict[int | None, tuple[str, str]]:
         return {row.item_id: (row.status, row.payload["text"]) for row in rows}
 
 
+def word(reply: Locator, text: str) -> None:
+    """Say this instead, and go on to the next control."""
+    reply.get_by_role("textbox", name="Suggested reply").focus()
+    for key in ("Control+a", *text, "Tab"):
+        reply.page.keyboard.press(key)
+
+
 def test_a_reply_is_worded_and_approved_and_the_next_takes_its_place(desk: Served, visit: Visit) -> None:
     page = at_work(visit, "/outbox?state=approval")
     lamp = page.locator(".outbox > li", has_text="Broken lamp")
-    lamp.get_by_role("textbox", name="Suggested reply").focus()
-    page.keyboard.press("Control+a")
-    page.keyboard.type("A new lamp is on its way.")
-    page.keyboard.press("Tab")
+    word(lamp, "A new lamp is on its way.")
     expect(lamp.get_by_role("button", name="Send as my reply")).to_be_focused()
     with page.expect_navigation():
         page.keyboard.press("Enter")
@@ -121,10 +125,7 @@ def test_a_reply_is_rejected_and_the_next_takes_its_place(desk: Served, visit: V
 def test_a_wording_is_saved_and_the_focus_stays_on_what_was_pressed(desk: Served, visit: Visit, path: str) -> None:
     page = at_work(visit, path)
     lamp = page.locator("form.suggest").filter(has=page.locator('[formaction$="/outbox/1/edit"]'))
-    lamp.get_by_role("textbox", name="Suggested reply").focus()
-    page.keyboard.press("Control+a")
-    page.keyboard.type("A new lamp is on its way.")
-    page.keyboard.press("Tab")
+    word(lamp, "A new lamp is on its way.")
     page.keyboard.press("Tab")
     expect(lamp.get_by_role("button", name="Save the wording")).to_be_focused()
     with page.expect_navigation():

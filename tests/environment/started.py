@@ -159,6 +159,20 @@ class Starter:
         self._process.wait()
 
 
+def logged(command: Sequence[str], environ: Mapping[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """A process by its real command line, in a session of its own, that writes into `log` and goes with us."""
+    return subprocess.Popen(
+        command,
+        env=environ,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )
+
+
 _starter: Starter | None = None
 _first = threading.Lock()
 

@@ -15,10 +15,9 @@ from typing import Any
 
 import requests
 
-from run_tool.commands import die_with_parent
 from run_tool.places import ROOT
 from tests.environment.ports import free_port
-from tests.environment.started import start
+from tests.environment.started import logged, start
 
 #: Seconds until /readyz says yes, and until everything is gone again.
 START_S = 180
@@ -63,16 +62,7 @@ class Product:
 
     def start(self) -> None:
         with (self.folder / "run.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(ROOT / "run"), "--empty"],
-                env=self.environ,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
+            self._process = logged([str(ROOT / "run"), "--empty"], self.environ, log)
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             if self._process.poll() is not None:
