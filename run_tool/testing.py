@@ -64,7 +64,7 @@ def _beside() -> tuple[int, str]:
     other = environment(dev=True, venv=TOOLS / f"python-3.{minor}", base_python=others[minor])
     redis_server(other)
     say(f"The fast part on Python 3.{minor}:")
-    return openly([other, "-m", "pytest", "-q", "-p", "no:cacheprovider"]), ""
+    return openly([other, "-m", "pytest", "-q", "--every-case", "-p", "no:cacheprovider"]), ""
 
 
 def _python(minor: int) -> str | None:

@@ -59,6 +59,7 @@ WALKS = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", WALKS)
 def test_private_names_are_refused_before_anything_runs(host: Host, name: str) -> None:
     refused(host, 'print("started")\n' + WALKS[name], "FORBIDDEN", "SYNTAX")
@@ -107,6 +108,7 @@ CLOSED = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", CLOSED)
 def test_a_type_has_only_the_attributes_it_lists(host: Host, name: str) -> None:
     refused(host, CLOSED[name], "ATTRIBUTE", "FORBIDDEN")

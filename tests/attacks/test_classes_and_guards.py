@@ -15,6 +15,7 @@ MAGIC = (
 ).split()
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", MAGIC)
 def test_hooks_that_python_calls_behind_the_scenes_cannot_be_defined(host: Host, name: str) -> None:
     refused(host, f'class A:\n    def {name}(self, *a): return 1\nA()\nprint("PWNED")', "FORBIDDEN")
@@ -86,6 +87,7 @@ WRITES = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", WRITES)
 def test_only_the_scripts_own_things_can_be_changed(host: Host, name: str) -> None:
     refused(host, WRITES[name] + '\nprint("PWNED")', "FORBIDDEN", "ATTRIBUTE", "RUNTIME")
@@ -170,6 +172,7 @@ ODD = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", ODD)
 def test_odd_ways_lead_nowhere(host: Host, name: str) -> None:
     refused(host, ODD[name] + '\nprint("PWNED")', "FORBIDDEN", "ATTRIBUTE", "RUNTIME")
@@ -222,6 +225,7 @@ SUPER = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", SUPER)
 def test_super_finds_only_what_the_script_put_into_its_own_classes(host: Host, name: str) -> None:
     refused(host, SUPER[name], "FORBIDDEN", "ATTRIBUTE", "RUNTIME")

@@ -39,6 +39,7 @@ BOMBS = {
 SLOW = {"comparisons", "comprehensions"}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", [pytest.param(one, marks=[pytest.mark.slow] if one in SLOW else []) for one in BOMBS])
 def test_a_bomb_hurts_neither_run_nor_check(host: Host, name: str) -> None:
     limits = Limits(cpu_s=1, wall_s=60)

@@ -355,6 +355,7 @@ def listener() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield tcp, udp
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", ATTACKS)
 def test_nothing_succeeds(raw: Raw, name: str, tmp_path: Path, listener: tuple[socket.socket, socket.socket]) -> None:
     (tmp_path / "kept").write_text("kept")
@@ -537,6 +538,7 @@ def test_every_call_that_is_refused_is_refused_in_a_child(raw: Raw) -> None:
     assert status == 0
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", sorted({*seccomp.ZYGOTE_ALLOW} - {*seccomp.CHILD_ALLOW, *seccomp.CHILD_EPERM}))
 def test_what_only_the_zygote_may_call_kills_or_fails_in_a_child(raw: Raw, name: str) -> None:
     numbers = seccomp.numbers([name], seccomp.arch())
@@ -608,6 +610,7 @@ def test_every_call_a_child_may_make_has_an_attempt_to_abuse_it() -> None:
     assert set(ABUSE) == set(seccomp.CHILD_ALLOW)
 
 
+@pytest.mark.alike
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the numbers are x86_64's")
 @pytest.mark.parametrize("name", ABUSE)
 def test_what_is_allowed_wins_nothing(raw: Raw, name: str) -> None:

@@ -151,12 +151,14 @@ def test_every_builtin_has_an_attack() -> None:
     assert BUILTINS.keys() == names.BUILTINS
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", sorted(BUILTINS))
 def test_a_builtin_is_no_way_out(host: Host, name: str) -> None:
     source, code = BUILTINS[name]
     refused(host, source, code)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", sorted(names.BUILTINS | names.EXCEPTIONS | names.VERBS | names.FACTS))
 def test_nothing_a_script_finds_shows_its_inside_or_can_be_changed(host: Host, name: str) -> None:
     each_line_refused(host, [f'print("PWNED", {name}.__class__)', f'print("PWNED", {name}.tb_frame)'])
@@ -223,6 +225,7 @@ def test_check_and_completion_know_the_members_that_scripts_find() -> None:
     assert {f"{facade}.{name}" for facade, known in names.MEMBERS.items() for name in known} == MEMBERS.keys()
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", FACADES)
 def test_a_member_of_a_facade_is_no_way_out(host: Host, name: str) -> None:
     source, code = FACADES[name]
@@ -278,6 +281,7 @@ def test_every_type_with_attributes_has_an_example() -> None:
     assert EXAMPLES.keys() == guards.ATTRIBUTES.keys()
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
 def test_an_object_has_no_attribute_but_those_listed_for_its_type(host: Host, kind: type) -> None:
     """Asked for by text, every one that Python gives such objects, so that a new Python's new method is closed, too."""

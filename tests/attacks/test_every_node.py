@@ -130,6 +130,7 @@ def test_every_kind_of_syntax_has_an_attack() -> None:
     assert not ALLOWED.keys() & REFUSED.keys()
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", [name for name in NODES if name in ALLOWED])
 def test_allowed_syntax_carries_no_way_out(host: Host, name: str) -> None:
     source = ALLOWED[name]

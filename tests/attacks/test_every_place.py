@@ -77,6 +77,7 @@ PLACES = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", PLACES)
 def test_a_private_attribute_hides_in_no_place_of_the_grammar(host: Host, name: str) -> None:
     source = PLACES[name].replace("HERE", PRIVATE)
@@ -125,6 +126,7 @@ TARGETS = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_target_of_the_grammar_writes_to_a_fact(host: Host, name: str) -> None:
     for fact in FACTS:

@@ -66,6 +66,7 @@ EATERS = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", EATERS)
 def test_taking_too_much_memory_ends_the_script(host: Host, name: str) -> None:
     outcome = host.run('ticket.add_note("x")\n' + EATERS[name])

@@ -177,6 +177,7 @@ FORGED = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", FORGED)
 def test_a_forged_frame_ends_the_run_with_nothing_done(name: str) -> None:
     body = FORGED[name]

@@ -163,6 +163,7 @@ def test_a_slow_system_times_out_within_the_deadline(crm: tuple[Desk, Upstream])
     assert len(server.asked) <= 1
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("reply", "error"),
     [

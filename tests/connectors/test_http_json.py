@@ -135,6 +135,7 @@ def test_a_typed_field_has_one_form(desk: Desk, serve: Serve, type: str, sent: A
     assert repr(data["x"]) == repr(kept)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("type", "sent"),
     [
@@ -321,6 +322,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("change", "words"), WRONG, ids=[words for _, words in WRONG])
 def test_a_wrong_operation_is_refused_when_it_is_saved(desk: Desk, change: dict[str, Any], words: str) -> None:
     with pytest.raises(BadConfig, match=words) as caught:

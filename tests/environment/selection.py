@@ -1,15 +1,17 @@
 """Which tests a plain `pytest` runs, and on how many cores: the fast part on all of them, and it says what it left out.
 
-`pytest --everything` (what ./run test calls), `-m`, or naming one test by its id run what is asked for. With
-`--hypothesis-profile=default` properties are tried with other examples each time.
+`pytest --everything` (what ./run test calls), `-m`, or naming one test by its id run what is asked for. A test marked
+`alike` says one thing of many cases: a plain run of all tests tries a few, a run of a part of them each, as does
+`--every-case`. With `--hypothesis-profile=default` properties are tried with other examples each time.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -24,8 +26,13 @@ LEFT_OUT = ("postgres", "tryton", "localstripe", "browser", "slow")
 ROWS = Path(__file__).parents[1] / "rows"
 #: Each worker has servers of its own (Redis, sandbox, back office), so more of them than this gain nothing.
 MOST_WORKERS = 4
+#: The marker of a test with many cases that are alike, and how many of them a plain run of all tests tries.
+ALIKE = "alike"
+FEW = 8
 #: What a plain run tries of the examples of a property that ./run test tries all of.
 PLAIN_SHARE = 0.1
+
+Case = TypeVar("Case")
 
 _everything = False
 
@@ -34,6 +41,7 @@ _counts = pytest.StashKey[Counter[str]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--everything", action="store_true", help="also run what takes long or needs servers and browsers")
+    parser.addoption("--every-case", action="store_true", help="try each case of a test that has many alike")
 
 
 def _wants_everything(config: pytest.Config) -> bool:
@@ -69,13 +77,18 @@ def only_hands_out(config: pytest.Config) -> bool:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """A process per core for the whole run, and one more because tests wait for other processes; none for a narrow run,
     which starts faster and can be watched."""
-    named = [arg for arg in config.args if arg.rstrip("/") != "tests"]
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return int(os.environ["PYTEST_XDIST_AUTO_NUM_WORKERS"])
-    if named or config.option.keyword or config.option.markexpr or config.option.capture == "no":
+    if _is_narrow(config) or config.option.capture == "no":
         return 0
     cores = len(os.sched_getaffinity(0))
     return min(cores + 1, MOST_WORKERS) if cores > 1 else 0
+
+
+def _is_narrow(config: pytest.Config) -> bool:
+    """Whether a part of the tests is asked for."""
+    named = any(arg.rstrip("/") != "tests" for arg in config.args)
+    return bool(named or config.option.keyword or config.option.markexpr)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -87,9 +100,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # What waits for processes, seconds and browsers begins first, beside what computes; at the end nothing waits.
         items.sort(key=lambda item: _left_out(item) is None)
         return
+    beyond_few = set() if config.option.every_case or _is_narrow(config) else _more_of_the_same(items)
     kept, left_out = [], []
     for item in items:
-        marker = _left_out(item)
+        marker = _left_out(item) or (ALIKE if item in beyond_few else None)
         if marker is None:
             kept.append(item)
         else:
@@ -103,6 +117,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _left_out(item: pytest.Item) -> str | None:
     """The marker for which a plain run leaves a test out."""
     return next((name for name in LEFT_OUT if item.get_closest_marker(name)), None)
+
+
+def _more_of_the_same(items: Sequence[pytest.Item]) -> set[pytest.Item]:
+    """Of each test that has many cases alike, those beyond FEW: the first and the last stay, and some on the way."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker(ALIKE) and _left_out(item) is None:
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    return {case for alike in cases.values() for case in set(alike) - set(few(alike))}
+
+
+def few(cases: Sequence[Case]) -> list[Case]:
+    """FEW of these, or all: the first, the last, and between them one at each of the same distance."""
+    if len(cases) <= FEW:
+        return list(cases)
+    return [cases[number * (len(cases) - 1) // (FEW - 1)] for number in range(FEW)]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

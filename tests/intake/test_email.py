@@ -126,6 +126,7 @@ READABLE: dict[str, tuple[Make, str]] = {
 LARGE = {"20,000 parts", "a million headers of a part", "a line of 25 megabytes", "a million soft line breaks"}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("make", "reason"), CORPUS.values(), ids=CORPUS.keys())
 def test_what_is_no_mail_is_unparsable_for_a_reason(make: Make, reason: str) -> None:
     raw = make()
@@ -426,6 +427,7 @@ def test_what_was_newly_written_is_told_from_quotes_and_signatures(text: str, wr
     assert newly_written(text) == written
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("reply", REPLIES, ids=[reply.name for reply in REPLIES])
 def test_a_reply_of_each_mail_program_keeps_what_is_new_and_nothing_else(reply: Reply) -> None:
     assert newly_written(reply.text) == reply.new

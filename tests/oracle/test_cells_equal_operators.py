@@ -79,6 +79,7 @@ def expected(operator: Operator, type: FieldType, value: Any, operand: JSON) -> 
     return test(value)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("key", [key for key in OPERATORS if key not in WORDLESS])
 def test_an_operator_and_its_word_in_python_say_the_same(key: str) -> None:
     operator = OPERATORS[key]

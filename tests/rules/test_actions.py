@@ -230,6 +230,7 @@ PLANS: list[tuple[str, dict[str, Any], tuple[Effect, ...]]] = [
 ]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("action", "params", "effects"), PLANS)
 def test_an_action_plans_its_effects(action: str, params: dict[str, Any], effects: tuple[Effect, ...]) -> None:
     assert plan(action, params, FACTS, DESK) == effects
@@ -391,6 +392,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("action", "params", "sentence"), REFUSED)
 def test_what_makes_no_sense_is_refused_with_a_sentence(action: str, params: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ActionRefused) as refused:
@@ -398,6 +400,7 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(action: str, params: dic
     assert str(refused.value).startswith(sentence)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("action", "params", "sentence"), [case for case in REFUSED if case[0] in ACTIONS and "{{" not in str(case[1])]
 )

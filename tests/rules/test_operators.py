@@ -77,6 +77,7 @@ CASES: list[tuple[str, FieldType, Any, Any, Any]] = [
 ]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("key", "type", "operand", "yes", "no"), CASES)
 def test_an_operator_says_yes_to_one_value_and_no_to_its_twin(
     key: str, type: FieldType, operand: Any, yes: Any, no: Any

@@ -178,6 +178,7 @@ CASES: list[tuple[dict[str, Any], tuple[str, dict[str, Any]], tuple[str, dict[st
 ]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("trigger", "yes", "no"), CASES)
 def test_a_trigger_runs_its_table_on_its_events_only(trigger: dict[str, Any], yes: Any, no: Any) -> None:
     assert runs(trigger, yes[0], **yes[1])

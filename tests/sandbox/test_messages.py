@@ -161,6 +161,7 @@ REWRITES = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("refused", REWRITES)
 def test_what_is_refused_is_said_in_every_language_and_its_rewrite_works(host: Host, refused: str) -> None:
     checked = host.sandbox.check(refused, API)

@@ -160,6 +160,7 @@ def test_every_hint_has_a_rewrite() -> None:
     assert SYNTAX.keys() == policy._UNSUPPORTED.keys()
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", EVERY)
 def test_what_is_refused_says_where_and_why_and_its_rewrite_works(host: Host, name: str) -> None:
     source, rewrite = EVERY[name]

@@ -193,6 +193,7 @@ def test_two_runs_of_one_request_are_the_same_to_the_byte(host: Host) -> None:
     assert other.actions != first.actions
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("called", "name"),
     [

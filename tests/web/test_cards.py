@@ -37,6 +37,7 @@ def value(data: JSON) -> tuple[str, str]:
     return cell.kind, cell.text
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("data", "shown"),
     [

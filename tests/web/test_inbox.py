@@ -44,6 +44,7 @@ def filled(desk: Desk) -> Desk:
     return desk
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("query", "expected"),
     [

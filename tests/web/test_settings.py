@@ -151,6 +151,7 @@ USES: dict[str, tuple[str, dict[str, JSON]]] = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("where", ["live", "switched off", "draft", "script"])
 @pytest.mark.parametrize("path", USES)
 def test_what_is_used_is_not_deleted_and_the_page_says_where(

@@ -33,6 +33,7 @@ def named() -> Iterator[tuple[str, str, str, str]]:
 STEPS = sorted(named())
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("action", "param", "part", "key"), STEPS, ids=[f"{one[0]}-{one[1]}" for one in STEPS])
 def test_what_a_step_names_is_used(app: APIFlask, action: str, param: str, part: str, key: str) -> None:
     many = next(one for one in ACTIONS[action].params if one.key == param).type in (ParamType.CHOICES, ParamType.TAGS)
