@@ -16,7 +16,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
-from sqlalchemy import Connection, Index, String, Table, Text, delete, func, insert, select, update
+from sqlalchemy import Connection, Index, String, Table, Text, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from connectors.errors import BadConfig, ConnectorError, Problem, UnknownConnection
@@ -25,6 +25,7 @@ from connectors.registry import CONNECTORS
 from connectors.secrets import SecretBox
 from connectors.system import FormField, Input, System, form_fields, read_config
 from tickets.db import Base
+from tickets.prepared import Prepared
 from tickets.values import JSON, json_problem
 
 #: A connection's name is the word scripts and tables use for it.
@@ -162,17 +163,19 @@ class StoredRecord:
 _CONNECTIONS = cast("Table", ConnectionTable.__table__)
 _RECORDS = cast("Table", RecordTable.__table__)
 _CALLS = cast("Table", CallTable.__table__)
+# Every page about rules reads them, and so does every worker after each publish.
+_READ_CONNECTIONS = Prepared(select(_CONNECTIONS).order_by(_CONNECTIONS.c.name).limit(MAX_CONNECTIONS))
+_READ_NAMED = Prepared(select(_CONNECTIONS).where(_CONNECTIONS.c.name == bindparam("named")))
 
 
 def connections(connection: Connection) -> list[ConnectionInfo]:
     """Every connection, by name."""
-    rows = connection.execute(select(_CONNECTIONS).order_by(_CONNECTIONS.c.name).limit(MAX_CONNECTIONS))
-    return [_info(row) for row in rows]
+    return [_info(row) for row in _READ_CONNECTIONS.all(connection, {})]
 
 
 def connection_named(connection: Connection, name: str) -> ConnectionInfo:
     """Raises `UnknownConnection`."""
-    row = connection.execute(select(_CONNECTIONS).where(_CONNECTIONS.c.name == name)).one_or_none()
+    row = _READ_NAMED.one_or_none(connection, {"named": name})
     if row is None:
         raise UnknownConnection(f"There is no connection {name!r}")
     return _info(row)

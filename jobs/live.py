@@ -6,7 +6,7 @@ is used. There is no broadcast that could be missed and no cache without its rev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,8 +98,9 @@ class Live:
 
 def load(connection: Connection, revision: int) -> Desk:
     """Read and compile everything. A table that no longer parses is left out and named in `broken`."""
-    words = vocabulary(connection)
-    stored = rule_list.entries(connection)
+    stored, known = rule_list.entries(connection), connections.connections(connection)
+    operations = connections.describe(known)
+    words = _vocabulary(connection, stored, known, operations)
     entries: list[Entry] = []
     broken: dict[str, str] = {}
     for one in stored:
@@ -127,7 +128,7 @@ def load(connection: Connection, revision: int) -> Desk:
         vocabulary=words,
         ruleset=compile_ruleset(revision, tuple(entries), words),
         scripts=_scripts(stored),
-        operations=tuple(connections.describe(connections.connections(connection))),
+        operations=tuple(operations),
         broken=broken,
     )
 
@@ -139,8 +140,16 @@ def table_data(kind: EntryKind, code: str, content: Mapping[str, Any]) -> Mappin
 
 def vocabulary(connection: Connection) -> Vocabulary:
     """What exists in this desk, for parsing, menus and completion."""
-    stored = rule_list.entries(connection)
     known = connections.connections(connection)
+    return _vocabulary(connection, rule_list.entries(connection), known, connections.describe(known))
+
+
+def _vocabulary(
+    connection: Connection,
+    stored: Sequence[Stored],
+    known: Sequence[connections.ConnectionInfo],
+    operations: Sequence[connections.OperationInfo],
+) -> Vocabulary:
     hours = clocks.calendars(connection)
     # They have an action of their own, whose data and signature are settled.
     webhooks = {one.name: one for one in known if one.kind == WEBHOOK}
@@ -173,12 +182,12 @@ def vocabulary(connection: Connection) -> Vocabulary:
         },
         lookups={
             f"{one.connection}.{one.name}": lookup_spec(one)
-            for one in connections.describe(known)
+            for one in operations
             if one.kind == "read" and one.allowed and one.bind
         },
         changes={
             f"{one.connection}.{one.name}": change_spec(one)
-            for one in connections.describe(known)
+            for one in operations
             if one.kind == "write" and one.allowed and one.connection not in webhooks
         },
         lists={key: NamedList(one.label, one.members) for key, one in lists.lists(connection).items()},

@@ -13,10 +13,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, ForeignKey, String, Text, func, insert, select, update
+from sqlalchemy import Connection, ForeignKey, String, Text, bindparam, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tickets.db import Base, table_of, upsert
+from tickets.db import Base, table_of
+from tickets.prepared import Prepared
 from tickets.values import JSON
 
 #: Most entries of one kind in the list.
@@ -123,21 +126,6 @@ class Version:
     published_at: datetime
 
 
-_QUERY = select(
-    EntryRow.code,
-    EntryRow.kind,
-    EntryRow.name,
-    EntryRow.position,
-    EntryRow.enabled,
-    EntryRow.live_version,
-    EntryRow.draft,
-    EntryRow.draft_count,
-    EntryRow.draft_by,
-    EntryRow.draft_at,
-    VersionRow.content,
-).outerjoin(VersionRow, (VersionRow.code == EntryRow.code) & (VersionRow.version == EntryRow.live_version))
-
-
 _REVISION = select(table_of(RevisionRow).c.revision).where(table_of(RevisionRow).c.id == 1)
 #: The live revision inside another statement.
 LIVE_REVISION = func.coalesce(_REVISION.scalar_subquery(), 0)
@@ -145,31 +133,27 @@ LIVE_REVISION = func.coalesce(_REVISION.scalar_subquery(), 0)
 
 def revision(connection: Connection) -> int:
     """The live revision; 0 before the first publish."""
-    return connection.execute(_REVISION).scalar_one_or_none() or 0
+    found: int | None = _READ_REVISION.scalar(connection, {})
+    return found or 0
 
 
 def bump(connection: Connection) -> int:
     """Make the next revision live: call it in the transaction that changes what decisions depend on."""
-    statement = upsert(connection, RevisionRow).values(id=1, revision=1)
-    number: int = connection.execute(
-        statement.on_conflict_do_update(index_elements=["id"], set_={"revision": RevisionRow.revision + 1}).returning(
-            RevisionRow.revision
-        )
-    ).scalar_one()
+    upsert = _BUMP_SQLITE if connection.dialect.name == "sqlite" else _BUMP_POSTGRESQL
+    number: int = upsert.scalar(connection, {"id": 1, "revision": 1})
     return number
 
 
 def entries(connection: Connection, kind: EntryKind | None = None) -> list[Stored]:
     """Every entry (of this kind) in list order."""
-    query = _QUERY.where(EntryRow.deleted_at.is_(None)).order_by(EntryRow.position, EntryRow.code)
-    if kind is not None:
-        query = query.where(EntryRow.kind == kind)
-    return [_stored(row) for row in connection.execute(query)]
+    if kind is None:
+        return [_stored(row) for row in _READ_ALL.all(connection, {})]
+    return [_stored(row) for row in _READ_KIND.all(connection, {"of": kind.value})]
 
 
 def entry(connection: Connection, code: str) -> Stored:
     """The entry with this code. Raises `EntryNotFound`."""
-    row = connection.execute(_QUERY.where(EntryRow.code == code, EntryRow.deleted_at.is_(None))).one_or_none()
+    row = _READ_ONE.one_or_none(connection, {"this": code})
     if row is None:
         raise EntryNotFound(f"There is no {code}")
     return _stored(row)
@@ -189,9 +173,9 @@ def create(
     the code of a deleted entry brings that one back."""
     if code is None:
         code = _next_code(connection, kind)
-    last = connection.execute(select(func.coalesce(func.max(EntryRow.position), 0))).scalar_one()
+    last: int = _READ_LAST.scalar(connection, {})
     values = {
-        "kind": kind,
+        "kind": kind.value,
         "name": name[:200],
         "position": last + 1,
         "enabled": True,
@@ -202,13 +186,9 @@ def create(
         "deleted_at": None,
     }
     # A file may bring back what was deleted: it goes on with the versions that it had.
-    again = connection.execute(
-        update(EntryRow)
-        .where(EntryRow.code == code, EntryRow.kind == kind, EntryRow.deleted_at.is_not(None))
-        .values(**values, live_version=None)
-    )
-    if again.rowcount != 1:
-        connection.execute(insert(EntryRow).values(code=code, created_at=now, **values))
+    again = _BRING_BACK.run(connection, {"this": code, "of": kind.value, "live_version": None, **values})
+    if again != 1:
+        _INSERT_ENTRY.run(connection, {"code": code, "created_at": now, **values})
     return code
 
 
@@ -313,40 +293,39 @@ def first_published(connection: Connection) -> dict[str, datetime]:
 def _put(
     connection: Connection, current: Stored, content: Mapping[str, Any], *, author: str, note: str, now: datetime
 ) -> int:
-    newest = connection.execute(
-        select(func.coalesce(func.max(VersionRow.version), 0)).where(VersionRow.code == current.code)
-    ).scalar_one()
-    version: int = newest + 1
+    newest: int = _READ_NEWEST.scalar(connection, {"this": current.code})
+    version = newest + 1
     name = str(content.get("name") or current.name)[:200]
-    connection.execute(
-        insert(VersionRow).values(
-            code=current.code,
-            version=version,
-            name=name,
-            content=dict(content),
-            author=author,
-            note=note,
-            published_at=now,
-        )
+    _INSERT_VERSION.run(
+        connection,
+        {
+            "code": current.code,
+            "version": version,
+            "name": name,
+            "content": dict(content),
+            "author": author,
+            "note": note,
+            "published_at": now,
+        },
     )
-    connection.execute(
-        update(EntryRow)
-        .where(EntryRow.code == current.code)
-        .values(
-            name=name,
-            live_version=version,
-            draft=None,
-            draft_count=current.draft_count + 1,
-            draft_by="",
-            draft_at=None,
-        )
+    _MAKE_LIVE.run(
+        connection,
+        {
+            "this": current.code,
+            "name": name,
+            "live_version": version,
+            "draft": None,
+            "draft_count": current.draft_count + 1,
+            "draft_by": "",
+            "draft_at": None,
+        },
     )
     bump(connection)
     return version
 
 
 def _next_code(connection: Connection, kind: EntryKind) -> str:
-    taken = set(connection.execute(select(EntryRow.code).where(EntryRow.kind == kind)).scalars())
+    taken = {row.code for row in _READ_CODES.all(connection, {"of": kind.value})}
     letter = LETTERS[kind]
     for number in range(1, MAX_ENTRIES + 1):
         code = f"{letter}{number:02}"
@@ -369,3 +348,47 @@ def _stored(row: Any) -> Stored:
         draft_by=row.draft_by,
         draft_at=row.draft_at,
     )
+
+
+def _bumping(table: Any) -> Prepared:
+    one_more = table.on_conflict_do_update(index_elements=["id"], set_={"revision": _REVISIONS.revision + 1})
+    return Prepared(one_more.returning(_REVISIONS.revision))
+
+
+# Every page about rules reads the list, and so does every worker after each publish.
+_ENTRIES, _VERSIONS, _REVISIONS = table_of(EntryRow).c, table_of(VersionRow).c, table_of(RevisionRow).c
+_THIS, _OF = _ENTRIES.code == bindparam("this"), _ENTRIES.kind == bindparam("of")
+_QUERY = (
+    select(
+        _ENTRIES.code,
+        _ENTRIES.kind,
+        _ENTRIES.name,
+        _ENTRIES.position,
+        _ENTRIES.enabled,
+        _ENTRIES.live_version,
+        _ENTRIES.draft,
+        _ENTRIES.draft_count,
+        _ENTRIES.draft_by,
+        _ENTRIES.draft_at,
+        _VERSIONS.content,
+    )
+    .select_from(
+        table_of(EntryRow).outerjoin(
+            table_of(VersionRow), (_VERSIONS.code == _ENTRIES.code) & (_VERSIONS.version == _ENTRIES.live_version)
+        )
+    )
+    .where(_ENTRIES.deleted_at.is_(None))
+)
+_IN_ORDER = _QUERY.order_by(_ENTRIES.position, _ENTRIES.code)
+_READ_ALL, _READ_KIND, _READ_ONE = Prepared(_IN_ORDER), Prepared(_IN_ORDER.where(_OF)), Prepared(_QUERY.where(_THIS))
+_READ_REVISION = Prepared(_REVISION)
+#: Each kind of database has an INSERT of its own that can say ON CONFLICT.
+_BUMP_SQLITE, _BUMP_POSTGRESQL = (_bumping(made(table_of(RevisionRow))) for made in (sqlite_insert, postgresql_insert))
+_READ_CODES = Prepared(select(_ENTRIES.code).where(_OF))
+_READ_LAST = Prepared(select(func.coalesce(func.max(_ENTRIES.position), 0).label("last")))
+_READ_NEWEST = Prepared(
+    select(func.coalesce(func.max(_VERSIONS.version), 0).label("newest")).where(_VERSIONS.code == bindparam("this"))
+)
+_BRING_BACK = Prepared(update(table_of(EntryRow)).where(_THIS, _OF, _ENTRIES.deleted_at.is_not(None)))
+_INSERT_ENTRY, _INSERT_VERSION = Prepared(insert(table_of(EntryRow))), Prepared(insert(table_of(VersionRow)))
+_MAKE_LIVE = Prepared(update(table_of(EntryRow)).where(_THIS))
