@@ -75,6 +75,7 @@ def test_a_fault_ends_its_run_and_applies_nothing(host: Host, name: str) -> None
     assert len(gateway.calls) <= 1
 
 
+@pytest.mark.slow
 def test_a_forged_end_and_then_spinning_leaves_no_process_and_no_more_than_it_said_before(host: Host) -> None:
     outcome = attack(host, f"say({NOTE!r})\nsay({DONE!r})\nwhile True:\n    pass\n")
     # The first end counts, or the kernel's word on what came after it; either way what it asked for is what it said.

@@ -11,6 +11,7 @@ from tests.environment.selection import tries
 from tests.sandbox.hosts import Host
 
 
+@pytest.mark.slow
 def test_random_sources_and_bytes_find_nothing(host: Host) -> None:
     fuzz.rounds(host, seed=1, sources=tries(60), wires=6, readers=tries(400))
 

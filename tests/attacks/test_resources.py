@@ -36,6 +36,7 @@ def test_computing_without_end_is_killed_on_cpu_time(host: Host, name: str) -> N
     assert 500 <= outcome.usage.cpu_ms < 3000
 
 
+@pytest.mark.slow
 def test_a_loop_that_does_not_end_is_shown_with_its_line(host: Host) -> None:
     outcome = host.run("x = 1\n\nwhile x:\n    x = x + 1\n", limits=SHORT)
     assert outcome.error is not None

@@ -119,6 +119,7 @@ def test_two_connections_do_not_share_answers(connected: Desk, server: Upstream)
     assert connected.call("other", "find_customer", email="ada@example.net").cache == "miss"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_redis", [False, True], ids=["in process", "redis"])
 def test_a_hundred_callers_at_once_are_one_question(
     db: Database, serve: Serve, request: pytest.FixtureRequest, with_redis: bool

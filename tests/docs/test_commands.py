@@ -28,6 +28,7 @@ def app(tmp_path: Path, sandbox_service: SandboxService) -> Iterator[APIFlask]:
     services.close()
 
 
+@pytest.mark.slow
 def test_every_example_runs_as_it_says(app: APIFlask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     runner = app.test_cli_runner()

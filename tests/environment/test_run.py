@@ -233,6 +233,7 @@ def names(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if "__pycache__" not in path.parts}
 
 
+@pytest.mark.slow
 def test_the_python_that_made_the_environment_goes_on_with_it(tmp_path: Path) -> None:
     """Else two ./run that see different Pythons make .venv anew in turns, under the feet of what runs there."""
     shutil.copy(ROOT / "run", tmp_path)

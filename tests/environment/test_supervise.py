@@ -158,6 +158,7 @@ def pauses(said: str, name: str) -> list[float]:
     return [float(one) for one in re.findall(rf"{name} ended \(exit 3\) and is started again in ([\d.]+) s", said)]
 
 
+@pytest.mark.slow
 def test_the_pause_before_a_restart_doubles_up_to_its_bound_and_the_others_go_on(
     supervised: Supervised, tmp_path: Path
 ) -> None:

@@ -198,6 +198,7 @@ def test_random_damage_never_raises_anything_else() -> None:
     assert read > 0.6 * rounds
 
 
+@pytest.mark.slow
 def test_a_glance_at_any_mail_gives_two_texts() -> None:
     for make, _ in (*CORPUS.values(), *READABLE.values()):
         raw = make()
@@ -466,6 +467,7 @@ def test_a_reply_of_html_alone_keeps_what_is_new_and_nothing_else(html: str) -> 
     assert mail.new_text == HTML_NEW
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ["On " + "a " * 100_000, "\n" * 200_000, "From: x\n" * 25_000, "On 1 wrote:\n> x\n" * 12_000, "Le 1\n" * 40_000],

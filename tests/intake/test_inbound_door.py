@@ -67,6 +67,7 @@ def test_what_is_not_declared_a_mail_is_refused(desk: Desk, client: FlaskClient)
         assert how_many(desk) == NOTHING
 
 
+@pytest.mark.slow
 def test_what_comes_packed_is_not_unpacked(desk: Desk, client: FlaskClient) -> None:
     packed = gzip.compress(a_mail("x" * 20_000_000))
     answer = client.post(

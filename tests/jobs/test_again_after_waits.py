@@ -103,6 +103,7 @@ def script(desk: Services, source: str) -> None:
     publish(desk, EntryKind.SCRIPT, {"code": "S01", "name": "Check", "source": source, "wait_s": 60})
 
 
+@pytest.mark.slow
 def test_without_a_wait_a_later_write_makes_the_table_run_again(desk: Services) -> None:
     assert tags_after(desk, READER, WRITER, waits=False) == ["seen-high"]
 

@@ -155,6 +155,7 @@ def test_a_server_that_ends_after_the_mail_and_before_its_250_gets_it_again_unde
     assert (len(server.taken), bells(desk)) == (1, [])
 
 
+@pytest.mark.slow
 def test_a_mail_that_may_have_arrived_says_so_when_it_is_given_up(desk: Services, sink: MailSink) -> None:
     message = a_reply(desk, a_ticket(desk.db).item_id)
     with a_dying_server(deaths=1) as server:
@@ -343,6 +344,7 @@ def test_a_few_deaths_of_workers_give_up_no_mail_and_those_before_a_try_that_fai
     assert row_of(desk, message).status == "sent"
 
 
+@pytest.mark.slow
 def test_automatic_mails_beyond_the_cap_are_held_back_on_record_and_a_persons_reply_is_not(
     desk: Services, sink: MailSink
 ) -> None:

@@ -254,6 +254,7 @@ def test_what_is_published_while_the_desks_are_furnished_ends_it_before_an_item_
     assert [one.status for one in outcomes(desk, replay_id).values()] == ["waiting", "waiting"]
 
 
+@pytest.mark.slow
 def test_more_lines_than_are_kept_are_said_to_be_more(desk: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     fire, water = the_past(desk)
     draft(desk, LIVE.replace("urgent", "high"))
@@ -298,6 +299,7 @@ def test_who_lost_its_lease_writes_nothing_and_another_goes_on(desk: Services) -
     assert outcomes(desk, replay_id) == before
 
 
+@pytest.mark.slow
 def test_an_item_that_ends_whoever_plays_it_is_left_out_after_some_tries(desk: Services) -> None:
     fire, water = the_past(desk)
     draft(desk, TAGS)

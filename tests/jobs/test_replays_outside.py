@@ -62,6 +62,7 @@ def desk(crm_desk: Services) -> Services:
     return crm_desk
 
 
+@pytest.mark.slow
 def test_a_recorded_answer_is_given_again_and_one_that_nobody_had_is_unknown_and_named(
     desk: Services, crm: Upstream
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_recorded_answer_is_given_again_and_one_that_nobody_had_is_unknown_and
         assert replays.totals(connection, replay_id).missing == {"crm.find_customer": 1}
 
 
+@pytest.mark.slow
 def test_an_answer_that_changed_is_given_as_it_was_at_each_time(desk: Services, crm: Upstream) -> None:
     table(
         desk,

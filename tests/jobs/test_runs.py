@@ -472,6 +472,7 @@ def test_runs_that_wait_for_an_answer_wait_together(desk: Services, crm: Upstrea
         assert set(connection.execute(select(RunRow.status)).scalars()) == {"finished"}
 
 
+@pytest.mark.slow
 def test_no_more_runs_than_the_bound_are_driven_at_once(
     desk: Services, crm: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -253,6 +253,7 @@ def letters(desk: Database) -> Mapping[str, int]:
         return {letter: put(connection, **given) for letter, given in ITEMS.items()}
 
 
+@pytest.mark.slow
 def test_a_condition_finds_what_the_engine_finds_or_leaves_it_possible(
     desk: Database, letters: Mapping[str, int]
 ) -> None:
@@ -485,7 +486,7 @@ def test_a_table_larger_than_one_statement_takes_is_narrowed_by_its_scope_alone(
 @pytest.mark.parametrize(
     ("name", "op", "value"),
     [
-        ("ticket.fields.deadline", "older_than", "72 h"),
+        pytest.param("ticket.fields.deadline", "older_than", "72 h", marks=pytest.mark.slow),
         pytest.param("context.crm.tier", "is_not", "gold", marks=pytest.mark.slow),
         pytest.param("sla.first_reply_state", "is_not", "breached", marks=pytest.mark.slow),
         ("ticket.fields.labels", "has_none", [str(n) for n in range(MOST_VALUES // MOST_CONDITIONS)]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,7 @@ def test_tables_run_again_as_the_naive_evaluator_lets_them(
     assert at_once.but() == decision.but()
 
 
+@pytest.mark.slow
 @examples(300)
 @given(st.data(), lists(), facts())
 def test_the_index_changes_nothing_but_the_time(

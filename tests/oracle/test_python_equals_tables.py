@@ -84,6 +84,7 @@ def test_a_table_and_its_python_come_to_the_same(data: dict[str, Any], given_fac
     assert of_script(written, before) == of_table(table, before), written.source
 
 
+@pytest.mark.slow
 @examples(250)
 @given(tables("T0"), facts())
 def test_python_of_a_table_read_back_is_that_table(data: dict[str, Any], given_facts: Facts) -> None:

@@ -228,6 +228,7 @@ def test_a_pattern_that_is_none_or_takes_too_much_is_refused(pattern: str) -> No
         clean_operand(OPERATORS["matches"], T, pattern)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "operand", "piece"),
     [
@@ -248,6 +249,7 @@ def test_keywords_take_time_in_proportion_to_the_text(key: str, operand: list[st
     assert in_proportion(find, 100_000, 1_000_000, most=40)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["a", "ab"])
 def test_a_long_keyword_takes_no_longer_than_a_short_one_that_is_nowhere_a_word(word: str) -> None:
     """A hundred times as long a keyword once took a hundred times as long on a text that repeats it."""

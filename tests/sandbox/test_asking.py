@@ -72,6 +72,7 @@ def test_a_child_that_dies_during_a_question_ends_the_run(host: Host, hung: Hung
     wait_until(lambda: host.sandbox.health().ready)
 
 
+@pytest.mark.slow
 def test_cancelling_does_not_wait_for_the_answer(host: Host, hung: Hung) -> None:
     outcome = host.run(ASK, hung, limits=Limits(wall_s=100), cancelled=lambda: bool(hung.asked))  # type: ignore[arg-type]
     assert not hung.let_go.is_set()

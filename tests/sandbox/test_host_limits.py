@@ -31,6 +31,7 @@ def zygotes(host: Host) -> set[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_zygote_is_replaced_after_so_many_runs_and_a_run_under_way_ends_well() -> None:
     env = {"DESKHAND_SANDBOX_RECYCLE_RUNS": "20", "DESKHAND_SANDBOX_READY": "1"}
     with a_host(env=env) as host:
@@ -67,6 +68,7 @@ def test_a_zygote_is_replaced_when_it_is_old() -> None:
         assert host.logged("print('on')") == ["on"]
 
 
+@pytest.mark.slow
 def test_no_more_children_than_allowed_run_at_one_time_and_the_others_wait() -> None:
     with a_host(env={"DESKHAND_SANDBOX_CHILDREN": "2", "DESKHAND_SANDBOX_READY": "1"}) as host:
         inside, most, lock = [0], [0], threading.Lock()
@@ -133,6 +135,7 @@ def test_a_setting_that_makes_no_sense_is_said_in_one_line(name: str, value: str
         assert not Path(folder, "s.sock").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("allowed", "children", "serves"), [("200:4000", 400, True), ("200:1000", 400, False)])
 def test_as_many_files_may_be_open_as_so_many_children_take(allowed: str, children: int, serves: bool) -> None:
     """Run out of them, the service would end in the middle of everybody's runs."""

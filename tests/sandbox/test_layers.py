@@ -254,6 +254,7 @@ def test_a_childs_memory_is_what_the_zygote_has_and_its_limit(host: Host) -> Non
         assert soft - int(status_of(pid)["VmSize"].split()[0]) * 1024 <= Limits().memory_mb * 1024 * 1024
 
 
+@pytest.mark.slow
 def test_a_child_dies_with_its_zygote_also_without_a_pid_namespace() -> None:
     """In a namespace the kernel ends everybody with the first process; containers often forbid namespaces."""
     with a_host(command=[sys.executable, WITHOUT, "namespaces"]) as host:

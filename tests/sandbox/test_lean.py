@@ -88,6 +88,7 @@ def test_the_code_of_functions_that_ran_is_laid_side_by_side_and_does_the_same()
     assert done.stdout.split() == ["True"] * 5
 
 
+@pytest.mark.slow
 def test_memory_comes_in_one_piece_and_lies_on_large_pages_and_afterwards_as_ever() -> None:
     """What is made before the first fork is read again in every child; what a script drops goes back."""
     program = """

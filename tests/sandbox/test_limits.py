@@ -88,6 +88,7 @@ def test_problems_beyond_the_first_are_counted(host: Host) -> None:
     assert "5 more" in problems[-1].message
 
 
+@pytest.mark.slow
 def test_the_hint_of_a_run_that_took_too_long_fits_what_it_did(host: Host) -> None:
     """One that never asked anybody is not told to ask less."""
     limits = Limits(wall_s=0.5, cpu_s=60)

@@ -42,6 +42,7 @@ def test_the_socket_is_closed_to_others(host: Host) -> None:
     assert stat.S_IMODE(host.path.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.slow
 def test_another_user_is_hung_up_on_even_where_the_files_would_let_him_in() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to be another user")
@@ -121,6 +122,7 @@ def test_a_missing_layer_is_named_and_a_required_one_refuses_scripts(missing: st
             assert f"sandbox.layer_missing layer={layer}" in host.log.read_text()
 
 
+@pytest.mark.slow
 def test_an_ordinary_user_has_the_same_jail() -> None:
     """Root drops to nobody here; elsewhere every other test is this test."""
     if os.geteuid() != 0:
@@ -178,7 +180,9 @@ def test_the_child_dies_with_its_caller(host: Host) -> None:
     wait_until(lambda: len(alive(descendants(host.process.pid))) == idle)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_nothing_outlives_the_service(number: int) -> None:
     with a_host() as host:
         outcomes: list[Outcome] = []
@@ -197,6 +201,7 @@ def test_nothing_outlives_the_service(number: int) -> None:
         assert host.path.exists() is (number == signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_socket_left_behind_is_replaced_and_a_live_one_is_not() -> None:
     folder = Path(tempfile.mkdtemp(prefix="dh-sb-"))
     path = folder / "s.sock"
@@ -256,6 +261,7 @@ def test_a_caller_that_talks_nonsense_is_hung_up_on(host: Host, said: bytes) -> 
     assert host.logged("print(1)") == ["1"]
 
 
+@pytest.mark.slow
 def test_more_callers_than_children_wait_their_turn(host: Host) -> None:
     outcomes: list[Outcome] = []
 
@@ -272,7 +278,8 @@ def test_more_callers_than_children_wait_their_turn(host: Host) -> None:
     assert [one.status for one in outcomes] == ["finished"] * 40
 
 
-@pytest.mark.parametrize("runs", [100, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("runs", [100, 1_000])
 def test_many_runs_leave_descriptors_memory_and_processes_flat(host: Host, runs: int) -> None:
     """Good ones, failing ones, refused ones, ones from kept code, ones that ask, and ones that are killed."""
 

@@ -32,6 +32,7 @@ def examined(desk: Desk) -> tuple[int, dict[str, dict[str, str]]]:
     return done.exit_code, {one["name"]: one for one in json.loads(done.stdout)}
 
 
+@pytest.mark.slow
 def test_the_doctor_of_a_desk_that_works_names_its_parts_and_ends_well(desk: Desk) -> None:
     code, found = examined(desk)
     assert code == 0

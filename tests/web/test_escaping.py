@@ -183,6 +183,7 @@ def test_a_link_in_mail_tells_nobody_where_it_was_clicked() -> None:
     )
 
 
+@pytest.mark.slow
 def test_html_beyond_the_bounds_of_mail_is_cut_before_it_is_cleaned() -> None:
     """Mail is cut when it comes in; what another door stored deeper must not hold up a page for minutes."""
     kept = HTML_TAGS - 1

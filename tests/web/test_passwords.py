@@ -9,6 +9,7 @@ from tests.environment.passwords import as_shipped
 from web import passwords
 
 
+@pytest.mark.slow
 def test_a_stored_password_costs_who_guesses_what_rfc_9106_recommends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PasswordHasher, "hash", as_shipped)
     stored = passwords.hash_password("a long enough password")

@@ -92,6 +92,7 @@ def count(desk: Desk) -> int:
         return connection.execute(select(func.count()).select_from(ReplayRow)).scalar_one()
 
 
+@pytest.mark.slow
 def test_two_drafts_are_chosen_played_and_shown_ticket_by_ticket(
     desk: Desk, manager: FlaskClient, past: dict[str, int]
 ) -> None:

@@ -124,6 +124,7 @@ def sent(shown: CellForm) -> MultiDict[str, str]:
     return form
 
 
+@pytest.mark.slow
 def test_every_operator_of_every_field_goes_through_the_form_and_means_the_same(app: APIFlask) -> None:
     used = set()
     with app.test_request_context():

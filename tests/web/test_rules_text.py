@@ -86,6 +86,7 @@ def test_a_file_nested_as_deep_as_allowed_is_read() -> None:
     assert json.dumps(data).count("[") == files.MAX_FILE_DEPTH
 
 
+@pytest.mark.slow
 def test_a_few_lines_that_mean_a_million_are_refused() -> None:
     """Ten references to ten references, seven times over."""
     text = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 8))
@@ -151,6 +152,7 @@ def through_a_spreadsheet(text: str) -> str:
     return line[0]
 
 
+@pytest.mark.slow
 def test_every_operator_of_every_field_as_text_is_the_same_cell_again(app: APIFlask) -> None:
     with app.test_request_context():
         for field, operator, cell in cells():

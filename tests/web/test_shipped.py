@@ -191,6 +191,7 @@ def test_o11_a_finished_ticket_tells_its_customer_once(
 # Recipes -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_at_least_twelve_recipes_are_offered_and_each_makes_a_draft_that_decides_nothing(
     desk: Desk, ana: FlaskClient
 ) -> None:
