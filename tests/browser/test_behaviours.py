@@ -56,7 +56,7 @@ def inside(mail_desk: MailDesk, visit: Visit) -> Callable[..., Visitor]:
     def sign_in(key: str, *roles: str, teams: tuple[str, ...] = (), **how: object) -> Visitor:
         email = mail_desk.desk.user(key, *(roles or ("agent",)), teams=teams)
         visitor = visit(**how)
-        visitor.sign_in(email)
+        visitor.let_in(email)
         return visitor
 
     return sign_in

@@ -30,7 +30,7 @@ def test_a_ticket_shows_what_is_new_and_keeps_what_is_being_written(
     email = served.desk.user("ana", "agent", name="Ana Nowak")
     served.desk.ticket("Broken lamp")
     visitor = visit()
-    visitor.sign_in(email)
+    visitor.let_in(email)
     visitor.go("/tickets/1")
     page = visitor.page
     page.get_by_label("Message", exact=True).fill("Dear Camille, ")
@@ -58,7 +58,7 @@ def test_a_colleagues_answer_is_read_before_ones_own_is_sent(
     email = served.desk.user("ana", "agent", name="Ana Nowak")
     served.desk.ticket("Broken lamp")
     visitor = visit(scripts=scripts)
-    visitor.sign_in(email)
+    visitor.let_in(email)
     visitor.go("/tickets/1")
     page = visitor.page
     page.get_by_label("Message", exact=True).fill("Dear Camille, a new one is on its way.")

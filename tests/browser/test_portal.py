@@ -59,7 +59,7 @@ def test_a_customer_answers_and_the_job_moves(
     scripts: bool, link: str, served: Served, visit: Callable[..., Visitor]
 ) -> None:
     staff = visit()
-    staff.sign_in("ana@deskhand.test")
+    staff.let_in("ana@deskhand.test")
     staff.go("/items/job/board")
     expect(staff.page.get_by_role("region", name="Collect").get_by_text("1 pending")).to_be_visible()
 

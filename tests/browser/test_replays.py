@@ -30,7 +30,7 @@ def test_a_replay_is_asked_for_followed_and_read(served: Served, visit: Visit) -
     email = desk.user("mara", "manager")
     visitor = visit()
     page = visitor.page
-    visitor.sign_in(email)
+    visitor.let_in(email)
     visitor.go("/rules")
     page.get_by_role("link", name="Replay", exact=True).click()
     visitor.picture("replays-form", full=True)
@@ -59,7 +59,7 @@ def test_a_replay_is_asked_for_followed_and_read(served: Served, visit: Visit) -
     address = page.url.removeprefix(served.url)
     for width, dark in ((390, False), (1280, True), (390, True)):
         other = visit(width=width, dark=dark)
-        other.sign_in(email)
+        other.let_in(email)
         for name, path in (("form", "/rules/replay"), ("one", f"{address}?show=all")):
             other.go(path)
             if name == "one":

@@ -37,7 +37,7 @@ def triage(served: Served) -> Served:
 
 def opened(visit: Visit, who: str = "ana", **how: object) -> Page:
     visitor = visit(**how)
-    visitor.sign_in(f"{who}@deskhand.test")
+    visitor.let_in(f"{who}@deskhand.test")
     visitor.go("/rules/A01")
     expect(visitor.page.locator("#dock .dock")).to_be_visible()
     return visitor.page
@@ -278,7 +278,7 @@ def test_a_paste_from_a_spreadsheet_is_shown_and_then_saved(triage: Served, visi
 
 def test_a_table_is_edited_and_published_without_scripts(triage: Served, visit: Visit) -> None:
     visitor = visit(scripts=False)
-    visitor.sign_in("ana@deskhand.test")
+    visitor.let_in("ana@deskhand.test")
     visitor.go("/rules/A01")
     page = visitor.page
     cell(page, "r2", "s2").get_by_role("link").click()
@@ -298,7 +298,7 @@ def test_a_table_is_edited_and_published_without_scripts(triage: Served, visit: 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_page_of_the_editor_fits_its_screen(triage: Served, visit: Visit, width: int, dark: bool) -> None:
     visitor = visit(width=width, height=844 if width == 390 else 800, dark=dark)
-    visitor.sign_in("ana@deskhand.test")
+    visitor.let_in("ana@deskhand.test")
     for path in ("", "/A01", "/A01/rows/r2", "/A01/settings", "/A01/review", "/A01/versions?version=1", "/A01/python"):
         visitor.go(f"/rules{path}")
         if path == "/A01":
@@ -338,7 +338,7 @@ def test_on_a_phone_a_duration_is_read_whole_and_a_second_value_is_asked_only_be
         seen = rule_list.entry(connection, "A01").draft_count
         rule_list.save_draft(connection, "A01", table, author="ana", seen=seen, now=desk.clock.now())
     visitor = visit(width=390)
-    visitor.sign_in("ana@deskhand.test")
+    visitor.let_in("ana@deskhand.test")
     visitor.go("/rules/A01/rows/r1")
     page = visitor.page
     value = page.locator('input[name="c3.value"]')
@@ -376,7 +376,7 @@ def test_a_wide_table_keeps_its_bar_in_one_line_and_shows_that_it_goes_on(served
     wide.pop("otherwise", None)
     codes = [served.desk.publish(one) for one in (before, wide)]
     visitor = visit()
-    visitor.sign_in("ana@deskhand.test")
+    visitor.let_in("ana@deskhand.test")
     visitor.go(f"/rules/{codes[1]}")
     page = visitor.page
     shown = ".bar > :not(.grow, #saved)"

@@ -33,7 +33,7 @@ def versions(served: Served) -> int:
 
 def test_a_paste_is_looked_at_and_published_from_the_keyboard(triage: Served, visit: Visit) -> None:
     visitor = visit()
-    visitor.sign_in("ana@deskhand.test")
+    visitor.let_in("ana@deskhand.test")
     visitor.go("/rules")
     page = visitor.page
     page.get_by_role("link", name="Import").focus()
@@ -62,7 +62,7 @@ def test_a_file_is_kept_as_a_draft_on_a_phone_without_scripts(triage: Served, vi
     path = tmp_path / "desk.yaml"
     path.write_text(files.dump({"tables": [{**TRIAGE, "code": "A01", "hit": "every"}]}))
     visitor = visit(width=390, scripts=False)
-    visitor.sign_in("ana@deskhand.test")
+    visitor.let_in("ana@deskhand.test")
     visitor.go("/rules/import")
     page = visitor.page
     page.get_by_label("File").set_input_files(path)

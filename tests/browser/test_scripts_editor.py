@@ -63,7 +63,7 @@ def stored(served: Served) -> Stored:
 
 def opened(visit: Visit, **how: object) -> Page:
     visitor = visit(**how)
-    visitor.sign_in("dev@deskhand.test")
+    visitor.let_in("dev@deskhand.test")
     visitor.go("/scripts/S01")
     return visitor.page
 
@@ -176,7 +176,7 @@ def test_the_ring_of_the_editor_lies_over_its_gutters_and_goes_with_the_focus(
     served: Served, built: None, visit: Visit
 ) -> None:
     visitor = visit()
-    visitor.sign_in("dev@deskhand.test")
+    visitor.let_in("dev@deskhand.test")
     visitor.go("/scripts/S01")
     page = visitor.page
     ring = """() => {
@@ -196,7 +196,7 @@ def test_a_script_is_written_mended_tried_and_saved_by_keys_alone(
 ) -> None:
     """Completed, explained, its problem found, tried, saved, and left again; no mouse."""
     visitor = visit(width=width, height=844 if width == 390 else 800, dark=width == 390)
-    visitor.sign_in("dev@deskhand.test")
+    visitor.let_in("dev@deskhand.test")
     visitor.go("/scripts/S01")
     page = visitor.page
     page.locator("#f-name").focus()
@@ -306,7 +306,7 @@ def test_a_script_is_written_tried_and_published_without_scripts(served: Served,
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_page_about_scripts_fits_its_screen(served: Served, visit: Visit, width: int, dark: bool) -> None:
     visitor = visit(width=width, height=844 if width == 390 else 800, dark=dark)
-    visitor.sign_in("dev@deskhand.test")
+    visitor.let_in("dev@deskhand.test")
     for path in ("/scripts", "/scripts/S01", "/scripts/S01/review", "/connections", "/connections/new/stripe", "/runs"):
         visitor.go(path)
         visitor.page.wait_for_load_state("networkidle")
@@ -325,7 +325,7 @@ def test_a_key_that_deleted_a_test_deletes_no_other_one(served: Served, visit: V
         seen = rule_list.entry(connection, "S01").draft_count
         rule_list.save_draft(connection, "S01", content, author="dev", seen=seen, now=now)
     visitor = visit()
-    visitor.sign_in("dev@deskhand.test")
+    visitor.let_in("dev@deskhand.test")
     visitor.go("/scripts/S01/tests")
     page = visitor.page
     delete = page.get_by_role("button", name="Delete A")

@@ -65,7 +65,7 @@ def test_lists_groups_and_settings_fit_their_screen(
     desk_with_groups: Served, visit: Visit, width: int, dark: bool
 ) -> None:
     visitor = visit(width=width, height=844 if width == 390 else 800, dark=dark)
-    visitor.sign_in("alex@deskhand.test")
+    visitor.let_in("alex@deskhand.test")
     for path in PATHS:
         visitor.go(path)
         expect(visitor.page.get_by_role("heading", level=1)).to_be_visible()
@@ -77,7 +77,7 @@ def test_lists_groups_and_settings_fit_their_screen(
 
 def test_a_list_is_made_filled_and_deleted_from_the_keyboard_alone(desk_with_groups: Served, visit: Visit) -> None:
     visitor = visit()
-    visitor.sign_in("alex@deskhand.test")
+    visitor.let_in("alex@deskhand.test")
     visitor.go("/lists")
     page = visitor.page
     page.locator("summary", has_text="New list").focus()

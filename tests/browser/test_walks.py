@@ -35,7 +35,7 @@ def desk(served: Served) -> Served:
 
 def at_work(visit: Visit, path: str, **how: object) -> Page:
     visitor = visit(**how)
-    visitor.sign_in("ana@deskhand.test")
+    visitor.let_in("ana@deskhand.test")
     visitor.go(path)
     return visitor.page
 
@@ -90,7 +90,6 @@ def test_tickets_are_worked_one_after_the_other_without_going_back_to_the_list(d
 
 def test_a_ticket_opened_by_its_address_says_that_there_is_no_list_to_go_along(desk: Served, visit: Visit) -> None:
     page = at_work(visit, "/tickets/2")
-    page.evaluate("sessionStorage.clear()")  # signing in led through a list
     page.keyboard.press("j")
     expect(page.locator("#notices")).to_contain_text("Open this from a list")
     page.keyboard.press("u")
