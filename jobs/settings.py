@@ -19,6 +19,9 @@ from pydantic_settings import PydanticBaseSettingsSource as Source
 
 from sandbox.limits import Limits
 
+#: What the name of each begins with in the environment.
+PREFIX = "DESKHAND_"
+
 
 class UnknownSetting(Exception):
     """The environment names a DESKHAND_ setting that does not exist."""
@@ -27,13 +30,16 @@ class UnknownSetting(Exception):
 class Settings(BaseSettings):
     """Settings, from DESKHAND_<NAME> in the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="DESKHAND_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     @classmethod
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], init_settings: Source, env_settings: Source, *_: Source, **__: Source
     ) -> tuple[Source, ...]:
-        """From the environment alone: no file that happens to lie in the folder, which takes as long again to find."""
+        """From the environment alone: no file that happens to lie in the folder, which takes as long again to find. An
+        environment that names none of them is not asked for each."""
+        if not any(name.upper().startswith(PREFIX) for name in os.environ):
+            return (init_settings,)
         return init_settings, env_settings
 
     data_dir: Path = Field(Path("data"), description="Folder of everything this host keeps.")
@@ -126,10 +132,10 @@ class Settings(BaseSettings):
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """The settings of this process. Raises `UnknownSetting` with the nearest names."""
-        known = {f"DESKHAND_{name.upper()}" for name in cls.model_fields}
+        known = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
         outside = {"DESKHAND_TEST_PG_URL", "DESKHAND_TEST_CACHE", "DESKHAND_TEST_CLOCK"}
         unknown = sorted(
-            name for name in environ if name.startswith("DESKHAND_") and name not in known and name not in outside
+            name for name in environ if name.startswith(PREFIX) and name not in known and name not in outside
         )
         if unknown:
             raise UnknownSetting(f"There is no setting {', '.join(unknown)}; docs/operations.md lists all of them")

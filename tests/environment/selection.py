@@ -30,7 +30,7 @@ MOST_WORKERS = 4
 ALIKE = "alike"
 FEW = 8
 #: What a plain run tries of the examples of a property that ./run test tries all of.
-PLAIN_SHARE = 0.1
+PLAIN_SHARE = 0.05
 
 Case = TypeVar("Case")
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from rules import actions, fields, lint, operators, triggers
+from rules.action import Action
 from rules.asking import Grade
 from rules.parse import parse_table
 from rules.trace import RowVerdict, Verdict
@@ -25,9 +26,8 @@ def test_a_key_listed_twice_is_an_error_at_import(module: Any) -> None:
         module._by_key((*module._RECORDS, module._RECORDS[0]))
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
+def test_everything_in_the_catalogue_is_in_the_docs() -> None:
+    keys = [
         *operators.OPERATORS,
         *triggers.TRIGGERS,
         *actions.ACTIONS,
@@ -35,18 +35,14 @@ def test_a_key_listed_twice_is_an_error_at_import(module: Any) -> None:
         *lint.CHECKS,
         *(verdict.value for verdict in Verdict),
         *(verdict.value for verdict in RowVerdict),
-    ],
-)
-def test_everything_in_the_catalogue_is_in_the_docs(key: str) -> None:
-    assert f"`{key}`" in PAGE
+    ]
+    assert [key for key in keys if f"`{key}`" not in PAGE] == []
 
 
-@pytest.mark.parametrize(
-    ("action", "param"), [(one.key, param.key) for one in actions.ACTIONS.values() for param in one.params]
-)
-def test_every_parameter_of_an_action_is_in_its_line_of_the_docs(action: str, param: str) -> None:
-    [line] = [line for line in PAGE.splitlines() if line.startswith(f"| `{action}` |")]
-    assert f"`{param}`" in line
+@pytest.mark.parametrize("action", actions.ACTIONS.values(), ids=actions.ACTIONS.keys())
+def test_every_parameter_of_an_action_is_in_its_line_of_the_docs(action: Action) -> None:
+    [line] = [line for line in PAGE.splitlines() if line.startswith(f"| `{action.key}` |")]
+    assert [param.key for param in action.params if f"`{param.key}`" not in line] == []
 
 
 @pytest.mark.parametrize("grade", Grade)

@@ -39,9 +39,8 @@ def test_every_code_has_its_section_and_no_section_is_invented() -> None:
     assert set(SECTIONS) == {str(code) for code in Code}
 
 
-@pytest.mark.parametrize("name", sorted(names.ALL))
-def test_every_name_is_in_the_documentation(name: str) -> None:
-    assert re.search(rf"(?<!\w){name}(?!\w)", DOC)
+def test_every_name_is_in_the_documentation() -> None:
+    assert [name for name in sorted(names.ALL) if not re.search(rf"(?<!\w){name}(?!\w)", DOC)] == []
 
 
 @pytest.mark.parametrize("name", Limits.__dataclass_fields__)

@@ -24,7 +24,7 @@ from jobs.services import Services, build
 from jobs.settings import Settings
 from rules import store as rule_list
 from rules.store import EntryKind
-from tests.builders import INTO_BRANDS, INTO_MEMBERS, INTO_TEAMS, INTO_USERS
+from tests.builders import INTO_BRANDS, INTO_MEMBERS, INTO_TEAMS, INTO_USERS, user_row
 from tickets import people
 from tickets import store as items
 from tickets.cards import NewContext, insert_context
@@ -87,22 +87,9 @@ class Desk:
     def user(self, key: str, *roles: str, name: str = "", teams: tuple[str, ...] = (), zone: str = "UTC") -> str:
         """A person who works here; returns the address to sign in with. The password is PASSWORD."""
         with self.services.db.write() as connection:
-            connection.execute(
-                INTO_USERS,
-                {
-                    "key": key,
-                    "name": name or key.capitalize(),
-                    "email": f"{key}@deskhand.test",
-                    "password_hash": _HASH,
-                    "roles": list(roles),
-                    "brands": [],
-                    "locations": [],
-                    "zone": zone,
-                    "created_at": NOW,
-                },
-            )
-            for team in teams:
-                connection.execute(INTO_MEMBERS, {"team": team, "user": key})
+            more = {"email": f"{key}@deskhand.test", "password_hash": _HASH, "zone": zone, "created_at": NOW}
+            INTO_USERS.run(connection, user_row(key, *roles, name=name or key.capitalize(), **more))
+            INTO_MEMBERS.run_many(connection, [{"team": team, "user": key} for team in teams])
         return f"{key}@deskhand.test"
 
     def ticket(
@@ -182,15 +169,15 @@ def a_desk(url: str, data: Path, redis_url: str) -> Desk:
     clock = Clock()
     services = build(Settings(data_dir=data, database_url=url, redis_url=redis_url), clock=clock)
     with services.db.write() as connection:
-        connection.execute(
-            INTO_TEAMS,
+        INTO_TEAMS.run_many(
+            connection,
             [
                 {"key": "billing", "label": "Billing", "restricted": False},
                 {"key": "sales", "label": "Sales", "restricted": False},
                 {"key": "ethics", "label": "Ethics", "restricted": True},
             ],
         )
-        connection.execute(INTO_BRANDS, {"key": "acme", "label": "Acme Store"})
+        INTO_BRANDS.run(connection, {"key": "acme", "label": "Acme Store", "zone": "UTC"})
     return Desk(replace(services), clock)
 
 
