@@ -415,7 +415,13 @@ def _tell(services: Services, made: Made) -> None:
     event = made.read.event
     log.info(
         "event.waits" if made.waits else "event.done",
-        extra={"event": event.id, "item": event.item_id, "steps": len(made.outcomes), "decide_us": made.decide_us},
+        extra={
+            "event": event.id,
+            "item": event.item_id,
+            "steps": len(made.outcomes),
+            "decide_us": made.decide_us,
+            "after_us": (services.clock.now() - event.at) // timedelta(microseconds=1),
+        },
     )
     for work in made.hints:
         services.queues.hint(work)

@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
+from tickets.disk import Behind, Log
 from tickets.values import JsonText
 
 #: Seconds a pooled connection may lie idle before it is asked whether it is alive.
@@ -33,8 +34,8 @@ IDLE_S = 1.0
 #: How long a write waits for SQLite's lock before it gives up, in milliseconds.
 BUSY_TIMEOUT_MS = 15_000
 #: Pages of SQLite's log (4 kB each) after which a commit folds them back into the file, which makes that commit take
-#: several times as long. A ticket writes some 50; by SQLite's own 1 000 it is one commit in twenty that is late.
-CHECKPOINT_PAGES = 4_000
+#: many times as long. A ticket writes some 50. Behind a worker they are folded back long before: see `tickets.disk`.
+CHECKPOINT_PAGES = 16_000
 #: Milliseconds between two looks whether SQLite's lock is free, at least and at most; and the first so many looks, each
 #: of which comes after a fraction of that: most who hold it have written within a millisecond.
 BUSY_PAUSE_MS = (0.5, 2.0)
@@ -45,11 +46,16 @@ MOMENTS = 1_024
 _TEXT_CHARS = len("2026-11-22 09:00:00.000000")
 #: The kinds of SQLite's transactions: one that reads, and two that write.
 _READ, _DURABLE, _SOON = "read", "durable", "soon"
-#: What is said of a connection of SQLite: once it has committed without waiting for the disk, that it does not wait
-#: until told to.
-_HASTY = "deskhand_hasty"
+#: What is said of a connection of SQLite: that it does not wait for the disk by itself; its log, which is put there.
+_HASTY, _LOG = "deskhand_hasty", "deskhand_log"
+#: That it has a log which is to be on the disk: not one in memory, or of who does not mind.
+_OWN = "deskhand_own"
 #: That it is inside a transaction that SQLAlchemy did not begin: with its own first statement it joins in.
 _INSIDE = "deskhand_inside"
+
+
+#: What those who listen to statements are told where a commit waits for the disk, here or behind; no statement.
+WAITED, WAITS_BEHIND = "fdatasync", "fdatasync behind"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -134,8 +140,10 @@ class Database:
         self.url = url
         self.synchronous = synchronous
         self.is_sqlite = url.startswith("sqlite")
-        #: Seconds the last durable write over a held connection of SQLite waited for its turn and for the disk.
+        #: Seconds the last durable write over a held connection of SQLite waited for its turn, and for the disk where
+        #: too much waits for that already.
         self.waited_s = 0.0
+        self._behind = Behind()
         self.engine: Engine = create_engine(
             url,
             pool_size=pool_size,
@@ -154,7 +162,10 @@ class Database:
     def write(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
         """A transaction that writes: committed at the end of the block, rolled back when it raises.
 
-        `durable`: as of `Held.write`."""
+        On the disk at the end of the block. Not `durable` only for what nobody misses when the power fails: SQLite then
+        does not wait for the disk. It is there for every process at once, and on the disk with the next durable one.
+        PostgreSQL makes no difference. Raises `OperationalError`; where the disk refused what was committed already,
+        nobody knows whether it would outlive the machine."""
         return _OnSqlite(self, _DURABLE if durable else _SOON) if self.is_sqlite else self._write()
 
     @contextmanager
@@ -173,7 +184,9 @@ class Database:
     def held(self) -> Iterator[Held]:
         """One connection for many short transactions, one after the other.
 
-        To take a connection for each costs a worker in full flow as much as the statements of a small transaction."""
+        To take a connection for each costs a worker in full flow as much as the statements of a small transaction.
+        On SQLite they are put on the disk behind it, for what nobody is told of before somebody else wrote after it:
+        when the power fails, the last few are undone together with all that came of them."""
         with self.engine.connect() as connection:
             yield Held(self, connection)
 
@@ -182,7 +195,10 @@ class Database:
         return None
 
     def close(self) -> None:
-        self.engine.dispose()
+        try:
+            self._behind.close()
+        finally:
+            self.engine.dispose()
 
     def __repr__(self) -> str:
         return f"Database({self.engine.url.render_as_string(hide_password=True)})"
@@ -214,10 +230,7 @@ class Held:
         return _OnSqlite(self._database, _READ, self._connection) if self.is_sqlite else self._read()
 
     def write(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
-        """As `Database.write`; not `durable` only for what nobody misses when the power fails.
-
-        SQLite then does not wait for the disk: the transaction is there for every process at once, and on the disk with
-        the next durable one. PostgreSQL makes no difference."""
+        """As `Database.write`, but for SQLite's disk: see `Database.held`."""
         if not self.is_sqlite:
             return self._write()
         return _OnSqlite(self._database, _DURABLE if durable else _SOON, self._connection)
@@ -271,7 +284,7 @@ class _OnSqlite:
         if connection is None:
             connection = self._database.engine.connect()
         try:
-            _begin_sqlite(connection, self._kind, self._database.synchronous)
+            _begin_sqlite(connection, self._kind)
             connection.info[_INSIDE] = True
         except BaseException:
             if self._held is None:
@@ -293,7 +306,11 @@ class _OnSqlite:
             except BaseException:
                 _end_sqlite(connection, commit=False)
                 raise
-            if self._held is not None and self._kind is _DURABLE:
+            if self._kind is not _DURABLE:
+                return
+            if connection.connection.info.get(_HASTY):
+                _to_disk(connection, None if self._held is None else self._database._behind)
+            if self._held is not None:
                 self._database.waited_s = self._waited_s + time.perf_counter() - done
         finally:
             if self._held is None:
@@ -317,6 +334,23 @@ def _end_sqlite(connection: Connection, *, commit: bool) -> None:
         (driver.commit if commit else driver.rollback)()
     except sqlite3.Error as error:
         raise as_raised(connection, error, "COMMIT" if commit else "ROLLBACK") from error
+
+
+def _to_disk(connection: Connection, behind: Behind | None) -> None:
+    """Have what this connection committed on the disk: now, or behind."""
+    fairy = connection.connection
+    info = fairy.info
+    _tell_listeners(connection, None, WAITED if behind is None else WAITS_BEHIND)
+    try:
+        log: Log | None = info.get(_LOG)
+        if log is None:
+            log = info[_LOG] = Log(fairy.dbapi_connection)
+        if behind is None:
+            log.to_disk()
+        else:
+            behind.to_disk(log)
+    except OSError as error:
+        raise OperationalError("fdatasync", (), sqlite3.OperationalError(f"disk I/O error: {error}")) from error
 
 
 def as_raised(
@@ -418,40 +452,52 @@ def _ping_after_idling(engine: Engine) -> None:
 
 def _prepare_sqlite(engine: Engine, synchronous: str) -> None:
     @event.listens_for(engine, "connect")
-    def on_connect(dbapi_connection: Any, _record: object) -> None:
+    def on_connect(dbapi_connection: Any, record: Any) -> None:
         # The driver must not open transactions on its own: begin() below says which kind.
         dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        cursor.execute("PRAGMA journal_mode=WAL")
+        (mode,) = cursor.execute("PRAGMA journal_mode=WAL").fetchone()
         cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         cursor.execute(f"PRAGMA synchronous={synchronous}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
+        record.info[_OWN] = mode == "wal" and synchronous == "FULL"
+
+    @event.listens_for(engine, "close")
+    def on_close(_dbapi_connection: Any, record: Any) -> None:
+        log = record.info.pop(_LOG, None)
+        if log is not None:
+            log.close()
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         if connection.info.get(_INSIDE) is None:
-            _begin_sqlite(connection, _READ, synchronous)
+            _waits(connection, True)
+            _begin_sqlite(connection, _READ)
         elif not cast(Any, connection.connection.dbapi_connection).in_transaction:
             raise _given_up("BEGIN")
 
 
-def _begin_sqlite(connection: Connection, kind: str, synchronous: str) -> None:
+def _begin_sqlite(connection: Connection, kind: str) -> None:
     """Past what SQLAlchemy does for a statement: there are three transactions to an event."""
-    fairy = connection.connection
-    info = fairy.info
-    cursor = cast(Any, fairy.dbapi_connection).cursor()
-    hasty = kind is _SOON and synchronous == "FULL"
-    if hasty != info.get(_HASTY, False):
-        # Said before it is so: whatever ends this process's patience in between, no durable commit is hasty.
-        info[_HASTY] = True
-        _execute(connection, cursor, "PRAGMA synchronous=NORMAL" if hasty else "PRAGMA synchronous=FULL")
-        info[_HASTY] = hasty
+    cursor = cast(Any, connection.connection.dbapi_connection).cursor()
     if kind is _READ:
         _execute(connection, cursor, "BEGIN DEFERRED")
-    else:
-        _begin_immediate(connection, cursor)
+        return
+    _waits(connection, False)
+    _begin_immediate(connection, cursor)
+
+
+def _waits(connection: Connection, itself: bool) -> None:
+    """Whether this connection waits for the disk by itself: where nobody puts its log there, it does."""
+    info = connection.connection.info
+    if info[_OWN] and itself is info.get(_HASTY, False):
+        # Said before it is so: whatever ends this process's patience in between, no durable commit is hasty.
+        info[_HASTY] = True
+        cursor = cast(Any, connection.connection.dbapi_connection).cursor()
+        _execute(connection, cursor, "PRAGMA synchronous=FULL" if itself else "PRAGMA synchronous=NORMAL")
+        info[_HASTY] = not itself
 
 
 def _begin_immediate(connection: Connection, cursor: Any) -> None:

@@ -9,6 +9,7 @@ jobs that do nothing. Both databases, one worker and four, one event per lane an
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sqlite3
@@ -45,7 +46,8 @@ from tests.jobs.desk import a_working_desk, publish, table
 from tests.jobs.tables import TRIAGE
 from tests.jobs.workers import WORKER, a_worker
 from tickets import store
-from tickets.db import Database
+from tickets.db import WAITED, WAITS_BEHIND, Database
+from tickets.disk import Behind, Log
 from tickets.events import Actor, ActorKind
 from tickets.tables import EventRow
 from tickets.values import utc_now
@@ -363,12 +365,12 @@ def half_load(kind: Kind, maker: Any, folder: Path, redis: RedisServer) -> list[
     then the load that is half of the latter; then once more what one takes alone. On a machine that others use, too,
     they can be compared only side by side."""
     here, there = folder / f"{kind}-inline", folder / f"{kind}-half"
-    lags: list[float] = []
-    ratios: list[float] = []
+    parts: list[tuple[dict[int, float], float]] = []
     with (
         a_working_desk(maker.make(), here) as alone,
         a_working_desk(maker.make(), there, redis_url=redis.url) as services,
-        a_worker(services, "drain", quiet=True, command=WORKER),
+        (there / "worker.log").open("wb") as log,
+        a_worker(services, "drain", {"DESKHAND_LOG_JSON": "true"}, command=WORKER, log=log),
     ):
         hundred_tables(alone)
         hundred_tables(services)
@@ -380,11 +382,13 @@ def half_load(kind: Kind, maker: Any, folder: Path, redis: RedisServer) -> list[
             numbers = range(part * HALF_LOAD_MEASURED, (part + 1) * HALF_LOAD_MEASURED)
             event_s = median(one.wall_s / one.events for one in (measure(alone, one_per_lane, at) for at in numbers))
             # A ticket is two events; half load leaves as much time again as accepting, deciding and committing took.
-            found = under_load(services, 2 * 2 * event_s)
-            ratios.append(percentile(found, 0.95) / ((before_s + inline(alone)) / 2))
-            lags += found
+            accepted = under_load(services, 2 * 2 * event_s)
+            parts.append((accepted, (before_s + inline(alone)) / 2))
         services.redis.flushall()
-    p50, p95 = (percentile(lags, part) * 1000 for part in (0.5, 0.95))
+        at = applied(services, there / "worker.log")
+    lags = [[at[event_id] - then for event_id, then in accepted.items()] for accepted, _ in parts]
+    ratios = [percentile(found, 0.95) / inline_s for found, (_, inline_s) in zip(lags, parts, strict=True)]
+    p50, p95 = (percentile([lag for found in lags for lag in found], part) * 1000 for part in (0.5, 0.95))
     return [
         Figure(f"{kind}: accepted -> applied at half load, p50", p50, "ms", "lower", "budget"),
         Figure(f"{kind}: accepted -> applied at half load, p95", p95, "ms", "lower", "budget"),
@@ -405,23 +409,28 @@ def inline(services: Services) -> float:
     return took_s / handled
 
 
-def under_load(services: Services, pause_s: float) -> list[float]:
-    """One ticket every `pause_s` seconds; the seconds each waited from accepted to applied."""
+def under_load(services: Services, pause_s: float) -> dict[int, float]:
+    """One ticket every `pause_s` seconds; of the event of each, when it was accepted: on the disk, in seconds UTC."""
     end = time.monotonic() + HALF_LOAD_S / HALF_LOAD_PARTS
-    made: list[int | None] = []
+    accepted: dict[int, float] = {}
     while time.monotonic() < end:
         begun = time.monotonic()
-        made.append(a_ticket(services.db, now=utc_now()).event_id)
+        event_id = a_ticket(services.db, now=utc_now()).event_id
+        assert event_id is not None
+        accepted[event_id] = time.time()
         services.queues.hint(Work.DRAIN)
         time.sleep(max(0.0, pause_s - (time.monotonic() - begun)))
     until_all_is_done(services)
+    return accepted
+
+
+def applied(services: Services, log: Path) -> dict[int, float]:
+    """When each event was applied, in seconds UTC: its worker says after the commit how long ago it had come in."""
     with services.db.read() as connection:
-        rows = connection.execute(
-            select(EventRow.at, DecisionRow.at.label("applied"))
-            .join(DecisionRow, DecisionRow.event_id == EventRow.id)
-            .where(EventRow.kind == "created", EventRow.id >= made[0])
-        ).all()
-    return [(row.applied - row.at).total_seconds() for row in rows]
+        came = dict(connection.execute(select(EventRow.id, EventRow.at)).tuples().all())
+    lines = (json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
+    done = {line["event_id"]: line["after_us"] for line in lines if line["event"] == "event.done"}
+    return {event_id: came[event_id].timestamp() + us / 1_000_000 for event_id, us in done.items()}
 
 
 def handled_one(services: Services) -> None:
@@ -515,15 +524,24 @@ def replaying(url: str) -> Iterator[Callable[[Recording], float]]:
     db = Database(url)
     raw = db.engine.raw_connection()
     connection: Any = raw.driver_connection
-    if not db.is_sqlite:
-        connection.autocommit = False
     cursor = connection.cursor()
+    behind = Behind()
+    if db.is_sqlite:
+        # As ours do: a commit waits for the disk once the lock is given back, or is put there behind.
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        log = Log(connection)
+    else:
+        connection.autocommit = False
 
     def replay(recording: Recording) -> float:
         started = time.perf_counter()
         for statement, parameters, many in recording.steps:
             if statement == "COMMIT":
                 connection.commit()
+            elif statement == WAITED:
+                log.to_disk()
+            elif statement == WAITS_BEHIND:
+                behind.to_disk(log)
             elif statement == "ROLLBACK":
                 connection.rollback()
             elif many:
@@ -536,6 +554,7 @@ def replaying(url: str) -> Iterator[Callable[[Recording], float]]:
 
     yield replay
     connection.rollback()
+    behind.close()
     raw.close()
     db.close()
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import IO
 
 from sqlalchemy import func, select, text, update
 
@@ -57,10 +58,11 @@ def a_worker(
     *,
     quiet: bool = False,
     command: Sequence[str] = (),
+    log: IO[bytes] | None = None,
 ) -> Iterator[Process]:
     """A worker of this kind on the desk's database and Redis, with these variables; it is ended with the block.
 
-    It is forked, or started anew by this command."""
+    It is forked, or started anew by this command and then writes into `log`."""
     environ = {
         **os.environ,
         "DESKHAND_DATA_DIR": str(services.settings.data),
@@ -73,7 +75,7 @@ def a_worker(
             [sys.executable, *command, kind],
             cwd=ROOT,
             env=environ,
-            stderr=subprocess.DEVNULL if quiet else None,
+            stderr=log or (subprocess.DEVNULL if quiet else None),
             preexec_fn=die_with_parent,
         )
         if command

@@ -141,24 +141,6 @@ def test_a_transaction_that_the_database_gave_up_keeps_nothing_of_what_came_afte
                     assert look.all(connection, {}) == []
 
 
-def test_only_what_nobody_would_miss_does_not_wait_for_the_disk(sqlite_database: Database):
-    level, normal, full = text("PRAGMA synchronous"), 1, 2
-    with sqlite_database.held() as held:
-        for transactions in (held, sqlite_database):
-            with transactions.write(durable=False) as connection:
-                connection.execute(CHANGE)
-                assert connection.execute(level).scalar_one() == normal
-            with transactions.write() as connection:
-                assert connection.execute(level).scalar_one() == full
-            with suppress(ZeroDivisionError), transactions.write(durable=False):
-                raise ZeroDivisionError
-            with transactions.read() as connection:
-                assert connection.execute(level).scalar_one() == full
-    other = Database(sqlite_database.url)
-    assert _lines(other) == 2
-    other.close()
-
-
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-7, minutes=-30)), ZoneInfo("Europe/Paris")])
 def test_a_moment_comes_back_as_it_went_in_and_is_kept_in_utc(database: Database, zone: tzinfo):
     for at in (datetime(2026, 3, 1, 12, 30, 15, 7, tzinfo=zone), datetime(2026, 7, 1, tzinfo=zone)):
