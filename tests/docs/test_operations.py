@@ -72,6 +72,17 @@ def test_the_environment_has_only_settings_that_there_are(tmp_path: Path, monkey
     assert Settings.from_environ().sandbox == "/run/deskhand/sandbox.sock"
 
 
+@pytest.mark.parametrize("name", ["DESKHAND_PORT", "deskhand_port", "Deskhand_Port"])
+def test_a_setting_is_found_however_its_name_is_written_also_where_it_is_the_only_one(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for other in [one for one in os.environ if one.upper().startswith("DESKHAND_")]:
+        monkeypatch.delenv(other)
+    assert Settings().port == 8421
+    monkeypatch.setenv(name, "9001")
+    assert Settings().port == 9001
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here")
 @pytest.mark.parametrize("name", UNITS)
 def test_systemd_has_nothing_to_say_about_a_unit(name: str, tmp_path: Path) -> None:

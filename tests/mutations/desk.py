@@ -275,4 +275,11 @@ MUTATIONS = (
         "        if all(",
         "tests/demo/test_backoffice.py::test_the_back_office_leaves_the_port_of_the_desks_own_pages_alone",
     ),
+    Mutation(
+        "a setting counts however its name is written",
+        "jobs/settings.py",
+        "name.upper().startswith(PREFIX) for name in os.environ",
+        "name.startswith(PREFIX) for name in os.environ",
+        "tests/docs/test_operations.py::test_a_setting_is_found_however_its_name_is_written_also_where_it_is_the_only_one",
+    ),
 )
