@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from apiflask import APIFlask
@@ -22,6 +22,8 @@ from tests.web.desk import PASSWORD, Desk, a_desk, let_in
 from web import create_app
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
+#: What a machine asks pages for, and how pictures of it end.
+SHADES: tuple[tuple[Literal["light", "dark"], str], ...] = (("light", ""), ("dark", "-dark"))
 
 
 @dataclass
@@ -65,6 +67,12 @@ class Visitor:
 
     def go(self, path: str) -> None:
         self.page.goto(self.url + path)
+
+    def shades(self) -> Iterator[str]:
+        """The page that is open as those have it whose machine is light, and dark: what its pictures are called for."""
+        for shade, suffix in SHADES:
+            self.page.emulate_media(color_scheme=shade)
+            yield suffix
 
     def picture(self, name: str, *, full: bool = False) -> Path:
         """Keep a screenshot for people to look at."""

@@ -294,19 +294,19 @@ def test_a_table_is_edited_and_published_without_scripts(triage: Served, visit: 
     assert stored(triage).live_version == 2
 
 
-@pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_every_page_of_the_editor_fits_its_screen(triage: Served, visit: Visit, width: int, dark: bool) -> None:
-    visitor = visit(width=width, height=844 if width == 390 else 800, dark=dark)
+def test_every_page_of_the_editor_fits_its_screen(triage: Served, visit: Visit, width: int) -> None:
+    visitor = visit(width=width, height=844 if width == 390 else 800)
     visitor.let_in("ana@deskhand.test")
     for path in ("", "/A01", "/A01/rows/r2", "/A01/settings", "/A01/review", "/A01/versions?version=1", "/A01/python"):
         visitor.go(f"/rules{path}")
         if path == "/A01":
             expect(visitor.page.locator("#dock .dock")).to_be_visible()
-        wide = visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0, path
         name = f"rules{path}".replace("/", "-").partition("?")[0]
-        visitor.picture(f"{name}-{width}{'-dark' if dark else ''}")
+        for suffix in visitor.shades():
+            wide = visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, path + suffix
+            visitor.picture(f"{name}-{width}{suffix}")
 
 
 def test_each_row_says_how_many_match_now_and_follows_what_is_typed(

@@ -302,17 +302,17 @@ def test_a_script_is_written_tried_and_published_without_scripts(served: Served,
     assert content["manifest"] == {"fields_read": [], "actions": ["set_priority"], "operations": []}
 
 
-@pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_every_page_about_scripts_fits_its_screen(served: Served, visit: Visit, width: int, dark: bool) -> None:
-    visitor = visit(width=width, height=844 if width == 390 else 800, dark=dark)
+def test_every_page_about_scripts_fits_its_screen(served: Served, visit: Visit, width: int) -> None:
+    visitor = visit(width=width, height=844 if width == 390 else 800)
     visitor.let_in("dev@deskhand.test")
     for path in ("/scripts", "/scripts/S01", "/scripts/S01/review", "/connections", "/connections/new/stripe", "/runs"):
         visitor.go(path)
         visitor.page.wait_for_load_state("networkidle")
-        wide = visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0, path
-        visitor.picture(f"{path[1:].replace('/', '-')}-{width}{'-dark' if dark else ''}")
+        for suffix in visitor.shades():
+            wide = visitor.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, path + suffix
+            visitor.picture(f"{path[1:].replace('/', '-')}-{width}{suffix}")
 
 
 def test_a_key_that_deleted_a_test_deletes_no_other_one(served: Served, visit: Visit) -> None:

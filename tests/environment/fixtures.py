@@ -29,9 +29,10 @@ from tests.environment.templates import compile_templates_once
 from tests.environment.together import folder_of_the_run
 from tickets.db import Database
 
-#: No sandbox of its own (tests run as root in containers) and no traffic of its own.
+#: No sandbox of its own (tests run as root in containers) and no traffic of its own. What paints is a thread and no
+#: process: there is no graphics card to be guarded from, and it takes a twentieth less of the processor.
 CHROMIUM_FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--no-sandbox --disable-gpu --in-process-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-domain-reliability"
 ).split()
 
