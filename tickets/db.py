@@ -194,9 +194,13 @@ class Database:
         """None: what `Held.version` says is true of one connection."""
         return None
 
+    def to_disk(self) -> None:
+        """Returns when all that was committed over held connections is on the disk; raises `OSError` if it refused."""
+        self._behind.close()
+
     def close(self) -> None:
         try:
-            self._behind.close()
+            self.to_disk()
         finally:
             self.engine.dispose()
 

@@ -12,7 +12,6 @@ import logging
 import os
 import sqlite3
 import threading
-import time
 from contextlib import closing, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -70,6 +69,7 @@ class Behind:
     def __init__(self) -> None:
         self._waiting: SimpleQueue[Log | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._over = threading.Event()
         self._refused: OSError | None = None
         self._asked = self._done = self._to_fold = 0
 
@@ -82,14 +82,16 @@ class Behind:
             log.to_disk()
             return
         if self._thread is None:
+            self._over.clear()
             self._thread = threading.Thread(target=self._run, name="to-disk", daemon=True)
             self._thread.start()
         self._asked += 1
         self._waiting.put(log)
 
     def close(self) -> None:
-        """Returns when nothing waits any more. Raises `OSError` when the disk refused."""
+        """Returns when nothing waits any more, and ends the thread. Raises `OSError` when the disk refused."""
         if self._thread is not None:
+            self._over.set()
             self._waiting.put(None)
             self._thread.join()
             self._thread = None
@@ -101,13 +103,11 @@ class Behind:
             raise refused
 
     def _run(self) -> None:
-        over = False
-        while not over:
+        while True:
             waiting = [self._waiting.get()]
             with suppress(Empty):
                 while True:  # what came meanwhile is on the disk with it
                     waiting.append(self._waiting.get_nowait())
-            over = None in waiting
             logs = [one for one in waiting if one is not None]
             try:
                 for one in set(logs):
@@ -121,5 +121,6 @@ class Behind:
                 self._to_fold = 0
                 with suppress(sqlite3.Error):  # whoever writes does it then, past `CHECKPOINT_PAGES`
                     logs[-1].fold()
-            if not over:
-                time.sleep(PAUSE_S)
+            if None in waiting:
+                return
+            self._over.wait(PAUSE_S)
