@@ -64,6 +64,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_ends_its_run_and_applies_nothing(host: Host, name: str) -> None:
     body, codes = FAULTS[name]

@@ -126,6 +126,7 @@ TYPED = [
 ]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("type", "sent", "kept"), TYPED)
 def test_a_typed_field_has_one_form(desk: Desk, serve: Serve, type: str, sent: Any, kept: Any) -> None:
     server = serve(lambda _asked: as_json({"items": [{"x": sent}]}))

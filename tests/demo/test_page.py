@@ -218,7 +218,11 @@ def test_with_billing_stopped_the_ticket_says_what_is_missing(
     assert item.state["tags"] == ["check-payments"]
 
 
-@pytest.mark.parametrize("system", SystemName)
+#: A plain run tries one of them.
+SYSTEMS = [pytest.param(one, marks=[] if one is SystemName.BILLING else pytest.mark.slow) for one in SystemName]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_systems_are_stopped_and_started_by_their_buttons(
     app: APIFlask, running: BackOffice, system: SystemName
 ) -> None:

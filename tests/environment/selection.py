@@ -28,7 +28,7 @@ ROWS = Path(__file__).parents[1] / "rows"
 MOST_WORKERS = 4
 #: The marker of a test with many cases that are alike, and how many of them a plain run of all tests tries.
 ALIKE = "alike"
-FEW = 8
+FEW = 6
 #: What a plain run tries of the examples of a property that ./run test tries all of.
 PLAIN_SHARE = 0.05
 

@@ -137,6 +137,7 @@ def test_what_is_no_mail_is_unparsable_for_a_reason(make: Make, reason: str) -> 
     assert time.thread_time() - began < LONGEST_S
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("make", "start"),
     [

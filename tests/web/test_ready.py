@@ -52,7 +52,7 @@ def test_without_a_database_it_is_not_ready_and_says_what_to_check(
     assert str(tmp_path) not in str(body)
 
 
-@pytest.mark.parametrize("schema", [None, *migrate.revisions()[-2:-1]])
+@pytest.mark.parametrize("schema", [pytest.param(None, marks=pytest.mark.slow), *migrate.revisions()[-2:-1]])
 def test_with_an_old_schema_or_none_it_is_not_ready_until_it_is_upgraded(
     make_database: MakeDatabase,
     tmp_path: Path,

@@ -80,11 +80,15 @@ def seen(page: str) -> str:
     return " ".join(unescape(f"{plain} {titles}").split())
 
 
+#: A plain run tries one of them.
+LANGUAGES = [catalogs.OTHERS[0], *(pytest.param(one, marks=pytest.mark.slow) for one in catalogs.OTHERS[1:])]
+
+
 def english(page: str) -> set[str]:
     return {text for text in ENGLISH if re.search(rf"\b{re.escape(text)}\b", seen(page))}
 
 
-@pytest.mark.parametrize("language", catalogs.OTHERS)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_no_form_of_a_rule_says_an_operator_in_english(desk: Desk, manager: FlaskClient, language: str) -> None:
     code = desk.publish(TABLE)
     pages = [f"/rules/{code}", f"/rules/{code}/rows/r1", f"/rules/{code}/rows/r1/groups"]
@@ -172,7 +176,7 @@ def test_a_file_is_the_same_for_whoever_takes_it_and_comes_back_as_the_same_tabl
             assert stored(desk).working["rows"] == before
 
 
-@pytest.mark.parametrize("language", catalogs.OTHERS)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_every_operator_written_in_the_readers_words_is_understood(app: APIFlask, language: str) -> None:
     """What somebody reads in the grid and writes into a spreadsheet means the same there."""
     understood = set()

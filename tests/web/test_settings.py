@@ -209,6 +209,7 @@ def test_two_who_save_at_once_do_not_undo_each_other(desk: Desk, admin: FlaskCli
     assert read(desk, places.brands)["acme"].label == "Acme"
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("path", "fields", "why"),
     [
