@@ -138,7 +138,9 @@ def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Desk]]:
             desk.end()
 
 
-def test_an_empty_desk_starts_serves_restarts_and_stops(data: Path, desks: list[Desk]) -> None:
+def test_an_empty_desk_starts_serves_restarts_and_stops_and_when_killed_leaves_no_process(
+    data: Path, desks: list[Desk]
+) -> None:
     desk = Desk(data, "--empty")
     desks.append(desk)
     desk.wait_until_ready(deadline_s=FIRST_START_S)
@@ -170,22 +172,19 @@ def test_an_empty_desk_starts_serves_restarts_and_stops(data: Path, desks: list[
     assert not re.search(r"Installing|Making|Building|Loading", again.output), again.output
     # It stays the kind of desk it was.
     assert not (data / "logs" / "demo.log").exists()
-    again.stop()
 
-
-def test_a_killed_run_leaves_no_process_and_starts_again(data: Path, desks: list[Desk]) -> None:
-    desk = Desk(data, "--empty")
-    desks.append(desk)
-    desk.wait_until_ready(deadline_s=FIRST_START_S)
-    family = descendants(desk.process.pid)
-    desk.process.kill()
-    desk.process.wait()
+    # Killed, it takes everything with it, and starts again.
+    family = descendants(again.process.pid)
+    assert len(family) >= len(PROGRAMS)
+    again.process.kill()
+    again.process.wait()
     wait_until(lambda: not family & set(parents()), "all gone")
-    again = Desk(data)
-    desks.append(again)
-    again.wait_until_ready(deadline_s=FIRST_START_S)
-    assert again.get("/readyz") == 200
-    again.stop()
+    third = Desk(data)
+    desks.append(third)
+    third.wait_until_ready(deadline_s=FIRST_START_S)
+    assert third.get("/readyz") == 200
+    third.stop()
+    assert third.process.returncode == 0, third.output
 
 
 def test_a_first_start_that_was_cut_short_begins_anew_and_says_how_to_sign_in(data: Path, desks: list[Desk]) -> None:
