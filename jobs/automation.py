@@ -344,8 +344,8 @@ def _settle(services: Services, connection: Connection, token: str, made: Made, 
         moved = automove.consider(connection, read, now, longest=services.settings.depth_per_root)
         again = look_again(connection, read.event, now) if read.desk.ruleset.looks_at_cards else False
         made.more = moved or again or became is not None or lane.last_seq > read.event.seq
-        if as_read and applied is not None and not moved and lane.last_seq == read.event.seq:
-            made.follow = read_on(services, connection, read, outcomes, decision.fired, applied, now)
+        if services.db.is_sqlite and applied is not None and not moved and lane.last_seq == read.event.seq:
+            made.follow = read_on(services, connection, read, outcomes, decision.fired, applied, now, as_read=as_read)
         if not made.more:
             lanes.release(connection, item.id, token, due_at=None)
 

@@ -138,11 +138,15 @@ def read_on(
     fired: Sequence[str],
     written: store.Written,
     now: datetime,
+    *,
+    as_read: bool,
 ) -> Read | None:
     """`read_next` for the event that the changes of one became, in the transaction that wrote it: without reading what
     is known. None where it has to be read.
 
-    The caller knows that nobody else wrote since `read` was, and that the new event is the next of its lane."""
+    The caller knows that the new event is the next of its lane; with `as_read` that nobody else wrote since `read` was,
+    else what is told of customer, message and cards is read again. What rows of its chain did elsewhere meanwhile is
+    not in it: enough for an event that comes to nothing, and one that does more is read and decided again by itself."""
     event, item = written.event, written.item
     if event is None or item is None or event.kind is not EventKind.CHANGED:
         return None
@@ -151,7 +155,11 @@ def read_on(
     effects = [effect for one in outcomes for effect in one.effects]
     if not all(isinstance(effect, (SetField, AddTo, RemoveFrom)) for effect in effects):
         return None
-    facts = gather_on(connection, read.facts, event, item, read.desk.vocabulary, now)
+    vocabulary = read.desk.vocabulary
+    if as_read:
+        facts = gather_on(connection, read.facts, event, item, vocabulary, now)
+    else:
+        facts = gather(connection, event, item, (), vocabulary, now)
     held, left = read.held | frozenset(fired), read.effects_left - len(effects)
     return _around(services, connection, event, item, facts, read.desk, [], {}, held, left)
 

@@ -441,7 +441,7 @@ def under_load(services: Services, pause_s: float) -> dict[int, float]:
 def applied(services: Services, log: Path) -> dict[int, float]:
     """When each event was applied, in seconds UTC: its worker says after the commit how long ago it had come in."""
     with services.db.read() as connection:
-        came = dict(connection.execute(select(EventRow.id, EventRow.at)).tuples().all())
+        came = {row.id: row.at for row in connection.execute(select(EventRow.id, EventRow.at))}
     lines = (json.loads(line) for line in log.read_text().splitlines() if line.startswith("{"))
     done = {line["event_id"]: line["after_us"] for line in lines if line["event"] == "event.done"}
     return {event_id: came[event_id].timestamp() + us / 1_000_000 for event_id, us in done.items()}

@@ -183,6 +183,9 @@ def test_what_somebody_else_wrote_meanwhile_is_seen(a_desk_of: Any) -> None:
     ticket = a_ticket(desk.db).item_id
     read = selects(desk, meanwhile=renamed)
     assert sum(one.endswith("WHERE items.id = ?") for one in read) == 1
+    # Their own first event, and what the second became: what the first became is known, but for the customer.
+    assert sum("FROM events JOIN items" in one for one in read) == 2
+    assert sum("FROM persons" in one for one in read) == 3
     assert [one.facts["customer"]["name"] for one in decisions(desk, ticket)] == ["Camille Laurent", "Nobody", "Nobody"]
     assert item(desk, ticket).state["fields.topic"] == "nobody"
 
