@@ -87,7 +87,9 @@ class Desk:
         """Seconds from the start until it said that it is ready."""
 
         def ready_or_ended() -> bool:
-            return "Deskhand is ready" in self.output or self.process.poll() is not None
+            # The last line: how to sign in comes between.
+            said = "Deskhand is ready" in self.output and "Ctrl-C stops everything." in self.output
+            return said or self.process.poll() is not None
 
         wait_until(ready_or_ended, f"ready:\n{self.output}", deadline_s=deadline_s)
         assert self.process.poll() is None, self.output
