@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from apiflask import APIFlask
 from playwright.sync_api import Browser, BrowserContext, Page
 from redis import Redis
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.environment.databases import MakeDatabase
 from tests.environment.patience import PATIENCE_MS
@@ -21,7 +21,12 @@ from tests.environment.redis import RedisServer
 from tests.web.desk import PASSWORD, Desk, a_desk, let_in
 from web import create_app
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 SCREENSHOTS = Path(__file__).parent / "screenshots"
+#: Where a request's surroundings keep what answers it.
+ANSWER = "tests.answer"
 #: What a machine asks pages for, and how pictures of it end.
 SHADES: tuple[tuple[Literal["light", "dark"], str], ...] = (("light", ""), ("dark", "-dark"))
 
@@ -82,11 +87,32 @@ class Visitor:
         return path
 
 
+class _Handler(WSGIRequestHandler):
+    """Closes what an answer is read from also where the browser went away while it came: werkzeug's own does not when
+    the reset is met as it looks for more of the request, and a file that nobody closed fails a test that has nothing
+    to do with it."""
+
+    def connection_dropped(self, error: BaseException, environ: WSGIEnvironment | None = None) -> None:
+        close = getattr((environ or {}).get(ANSWER), "close", None)
+        if close:
+            close()
+
+
+def _kept(app: WSGIApplication) -> WSGIApplication:
+    """This application, its answers remembered with what they answer."""
+
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        found = environ[ANSWER] = app(environ, start)
+        return found
+
+    return answer
+
+
 @contextmanager
 def serving(desk: Desk, app: APIFlask | None = None) -> Iterator[Served]:
     """This desk (by its own application, or `app`) on a free port, served by threads of this process."""
     app = app or create_app(desk.services)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", 0, _kept(app), threaded=True, request_handler=_Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield Served(desk, app, f"http://127.0.0.1:{server.server_port}")
