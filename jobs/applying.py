@@ -11,8 +11,6 @@ from datetime import datetime
 from typing import cast
 
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from jobs import beside
 from jobs.asking import ask
@@ -52,7 +50,7 @@ from tickets.effects import (
 )
 from tickets.events import AUTOMATION, SECOND_LOOKS, Cause, Event, EventKind
 from tickets.item import Item
-from tickets.prepared import Prepared
+from tickets.prepared import PreparedUpsert
 from tickets.tables import EventRow, Message, Notification, WorkItem
 from tickets.values import JSON, from_iso
 
@@ -318,9 +316,8 @@ def _card(effect: SetContext, cause: Cause, now: datetime) -> NewContext:
 
 def _spend(connection: Connection, event: Event, item_id: int, effects: int, now: datetime) -> int:
     """Count effects against the root's budget; makes the root's row when this is its first."""
-    spend = _SPEND_SQLITE if connection.dialect.name == "sqlite" else _SPEND_POSTGRESQL
     values = {"root_id": event.root_id, "item_id": item_id, "effects": effects, "started_at": now}
-    spend.run(connection, values)
+    _SPEND.run(connection, values)
     return event.root_id
 
 
@@ -356,11 +353,9 @@ def _queue_run(
 # Statements of the hot path, built once -------------------------------------------------------------------------
 
 _ROOTS = table_of(Root)
-_SPEND_SQLITE, _SPEND_POSTGRESQL = (
-    Prepared(
-        made.on_conflict_do_update(
-            index_elements=["root_id"], set_={"effects": _ROOTS.c.effects + made.excluded.effects}
-        )
-    )
-    for made in (sqlite_insert(_ROOTS), postgresql_insert(_ROOTS))
+_SPEND = PreparedUpsert(
+    _ROOTS,
+    lambda made: made.on_conflict_do_update(
+        index_elements=["root_id"], set_={"effects": _ROOTS.c.effects + made.excluded.effects}
+    ),
 )

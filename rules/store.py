@@ -14,12 +14,10 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, ForeignKey, String, Text, bindparam, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tickets.db import Base, table_of
-from tickets.prepared import Prepared
+from tickets.prepared import Prepared, PreparedUpsert
 from tickets.values import JSON
 
 #: Most entries of one kind in the list.
@@ -139,8 +137,7 @@ def revision(connection: Connection) -> int:
 
 def bump(connection: Connection) -> int:
     """Make the next revision live: call it in the transaction that changes what decisions depend on."""
-    upsert = _BUMP_SQLITE if connection.dialect.name == "sqlite" else _BUMP_POSTGRESQL
-    number: int = upsert.scalar(connection, {"id": 1, "revision": 1})
+    number: int = _BUMP.scalar(connection, {"id": 1, "revision": 1})
     return number
 
 
@@ -350,11 +347,6 @@ def _stored(row: Any) -> Stored:
     )
 
 
-def _bumping(table: Any) -> Prepared:
-    one_more = table.on_conflict_do_update(index_elements=["id"], set_={"revision": _REVISIONS.revision + 1})
-    return Prepared(one_more.returning(_REVISIONS.revision))
-
-
 # Every page about rules reads the list, and so does every worker after each publish.
 _ENTRIES, _VERSIONS, _REVISIONS = table_of(EntryRow).c, table_of(VersionRow).c, table_of(RevisionRow).c
 _THIS, _OF = _ENTRIES.code == bindparam("this"), _ENTRIES.kind == bindparam("of")
@@ -382,8 +374,12 @@ _QUERY = (
 _IN_ORDER = _QUERY.order_by(_ENTRIES.position, _ENTRIES.code)
 _READ_ALL, _READ_KIND, _READ_ONE = Prepared(_IN_ORDER), Prepared(_IN_ORDER.where(_OF)), Prepared(_QUERY.where(_THIS))
 _READ_REVISION = Prepared(_REVISION)
-#: Each kind of database has an INSERT of its own that can say ON CONFLICT.
-_BUMP_SQLITE, _BUMP_POSTGRESQL = (_bumping(made(table_of(RevisionRow))) for made in (sqlite_insert, postgresql_insert))
+_BUMP = PreparedUpsert(
+    table_of(RevisionRow),
+    lambda made: made.on_conflict_do_update(
+        index_elements=["id"], set_={"revision": _REVISIONS.revision + 1}
+    ).returning(_REVISIONS.revision),
+)
 _READ_CODES = Prepared(select(_ENTRIES.code).where(_OF))
 _READ_LAST = Prepared(select(func.coalesce(func.max(_ENTRIES.position), 0).label("last")))
 _READ_NEWEST = Prepared(

@@ -52,8 +52,6 @@ _HASTY, _LOG = "deskhand_hasty", "deskhand_log"
 _OWN = "deskhand_own"
 #: That it is inside a transaction that SQLAlchemy did not begin: with its own first statement it joins in.
 _INSIDE = "deskhand_inside"
-
-
 #: What those who listen to statements are told where a commit waits for the disk, here or behind; no statement.
 WAITED, WAITS_BEHIND = "fdatasync", "fdatasync behind"
 

@@ -2,8 +2,10 @@
 
 By itself SQLite (`synchronous` FULL) waits for the disk with the lock in hand, and everybody who wants to write waits
 with it. Here a commit goes into its log (WAL) at once, and whoever answers for it waits for the log to be on the disk
-afterwards. The log is one file that only grows: what is on the disk of it is always everything up to some commit, so
-nothing is there without what came before it.
+afterwards. After a power failure SQLite reads the log from its beginning up to the first part that is not whole (each
+part's checksum continues the one before; https://sqlite.org/walformat.html, "Recovery"), and it lets the log begin
+anew only when all of it is on the disk in the database's own file: what is there is always everything up to some
+commit, nothing without what came before it.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ FOLD_COMMITS, FOLD_WAIT_S = 100, 0.02
 
 class Log:
     """The log of one open connection. SQLite removes the file with the last connection to its database, so it is held
-    for as long as the connection is open, and no longer."""
+    for as long as the connection is open, and no longer. To close it lets go of no lock: SQLite's are on its other two
+    files (with those it would: https://sqlite.org/howtocorrupt.html, 2.2)."""
 
     def __init__(self, driver: Any) -> None:
         """Raises `OSError` when there is no such file."""

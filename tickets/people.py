@@ -10,12 +10,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from tickets.db import table_of
 from tickets.errors import PersonNotFound
-from tickets.prepared import AnyRow, Prepared
+from tickets.prepared import AnyRow, Prepared, PreparedUpsert
 from tickets.tables import Person, PersonAddress, TeamMember, User
 from tickets.values import record
 
@@ -143,9 +141,9 @@ A_PERSON = (
 _READ_PERSON = Prepared(A_PERSON)
 _INSERT_PERSON = Prepared(insert(_PERSONS).returning(_PERSONS.c.id))
 #: Gives nothing back when somebody else has the address by now.
-_CLAIM_SQLITE, _CLAIM_POSTGRESQL = (
-    Prepared(made.on_conflict_do_nothing(index_elements=["kind", "address"]).returning(_ADDRESSES.c.person_id))
-    for made in (sqlite_insert(_ADDRESSES), postgresql_insert(_ADDRESSES))
+_CLAIM = PreparedUpsert(
+    _ADDRESSES,
+    lambda made: made.on_conflict_do_nothing(index_elements=["kind", "address"]).returning(_ADDRESSES.c.person_id),
 )
 _BY_EMAIL = Prepared(
     select(_ADDRESSES.c.person_id, _PERSONS.c.name)
@@ -171,9 +169,8 @@ def person_for(connection: Connection, *, email: str, name: str, language: str, 
         return found
     values = {"name": name[:200], "language": language, "anonymous": False, "zone": "", "created_at": now}
     person_id: int = _INSERT_PERSON.scalar(connection, values)
-    claim = _CLAIM_SQLITE if connection.dialect.name == "sqlite" else _CLAIM_POSTGRESQL
     address = {"person_id": person_id, "kind": "email", "address": email, "verified": False}
-    if claim.scalar(connection, address) is not None:
+    if _CLAIM.scalar(connection, address) is not None:
         return person_id
     # Somebody else made this person between our look and our insert; theirs stays.
     connection.execute(delete(Person).where(Person.id == person_id))

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, cast
 
-from sqlalchemy import JSON, Connection, Dialect, Executable, Row
+from sqlalchemy import JSON, Connection, Dialect, Executable, Row, Table, insert
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import Select
 
-from tickets.db import as_raised, json_from_cell, json_to_cell
+from tickets.db import as_raised, json_from_cell, json_to_cell, upsert
 
 Values = Mapping[str, Any]
 #: A row of a prepared statement: its columns are attributes, as on a row of SQLAlchemy.
@@ -75,8 +75,23 @@ class Prepared:
         key = (*values, connection.dialect.name)
         form = self._forms.get(key)
         if form is None:
-            form = self._forms[key] = _Form(self._statement, connection, values)
+            form = self._forms[key] = _Form(self._said(connection), connection, values)
         return form
+
+    def _said(self, connection: Connection) -> Executable:
+        return self._statement
+
+
+class PreparedUpsert(Prepared):
+    """An INSERT with ON CONFLICT, which each kind of database has a construct of its own for."""
+
+    def __init__(self, table: Table, finished: Callable[[Any], Executable]) -> None:
+        """`finished` makes the statement of an INSERT into `table`."""
+        super().__init__(insert(table))
+        self._table, self._finished = table, finished
+
+    def _said(self, connection: Connection) -> Executable:
+        return self._finished(upsert(connection, self._table))
 
 
 class _Form:
