@@ -14,7 +14,7 @@ from jobs.clock import due
 from jobs.outbox import undelivered, waiting_unsent
 from jobs.services import Services
 from jobs.tables import RowSetAside
-from tickets import clocks, custom_fields, migrate
+from tickets import clocks, custom_fields, levels, migrate
 from tickets.tables import EventRow, Lane
 
 #: Seconds an event may be due before it counts as left lying.
@@ -124,9 +124,16 @@ def _rules(services: Services) -> list[Finding]:
         for code, why in clocks.triggers(connection).unreadable.values():
             broken.setdefault(code, why)
         _, calendars = clocks.read_calendars(connection)
+        _, policies = levels.read_policies(connection)
     findings = [
         Finding("calendars", State.WARNING, f"{key} cannot be read: {why}"[:300], "give it another zone, or mend it")
         for key, why in calendars.items()
+    ]
+    findings += [
+        Finding(
+            "sla", State.WARNING, f"{key} cannot be read: {why}"[:300], "mend it at /sla; until then it covers nothing"
+        )
+        for key, why in policies.items()
     ]
     findings += [
         Finding("rules", State.WARNING, f"{code} cannot run: {why}"[:300], "mend it, or publish an earlier version")

@@ -46,8 +46,20 @@ _READ_CALENDAR = Prepared(select(_CALENDARS.c.body).where(_CALENDARS.c.key == bi
 
 
 def policies(connection: Connection) -> list[Policy]:
-    """The policies that are switched on, in their order."""
-    return [Policy.from_json(row.key, row.label, row.body) for row in _POLICIES.all(connection, {})]
+    """The policies that are switched on, in their order, but for those that cannot be read."""
+    return read_policies(connection)[0]
+
+
+def read_policies(connection: Connection) -> tuple[list[Policy], dict[str, str]]:
+    """The policies that are switched on, in their order, and why others cannot be read: they cover nothing new."""
+    found: list[Policy] = []
+    unreadable: dict[str, str] = {}
+    for row in _POLICIES.all(connection, {}):
+        try:
+            found.append(Policy.from_json(row.key, row.label, row.body))
+        except BadValue as error:
+            unreadable[row.key] = str(error)
+    return found, unreadable
 
 
 def calendar_of(connection: Connection, key: str) -> Calendar | None:
@@ -90,7 +102,10 @@ def statuses(connection: Connection, item_id: int, item: Watched) -> tuple[tuple
 def keep_clocks(connection: Connection, item_id: int, item: Watched, now: datetime) -> Mapping[Target, SlaClock]:
     """Work out the item's clocks and store them. Called with every write, after its history was written."""
     before = own_clocks(connection, item_id)
-    policy = policy_for(policies(connection), item.state)
+    known, unreadable = read_policies(connection)
+    if any(one.policy in unreadable for one in before.values()):
+        return before  # its policy cannot be read: nothing is reckoned anew until it can
+    policy = policy_for(known, item.state)
     if policy is None and not before:
         return {}
     past = Past(item.created_at, statuses(connection, item_id, item), item.stamps)

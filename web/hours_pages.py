@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -58,9 +58,22 @@ def calendars() -> ResponseReturnValue:
     """Every calendar: its hours, its next days off, whether work is being done now."""
     with services().db.read() as connection:
         known = store.calendars(connection)
-    at = now()
-    lines = [(key, label, one, _week(one), is_working(one, at), _next_off(one)) for key, (label, one) in known.items()]
-    return render_template("hours_calendars.html", calendars=lines, parts=PARTS)
+    return render_template("hours_calendars.html", calendars=[_line(one) for one in known.values()], parts=PARTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A calendar as the list shows it; one that cannot be read has no days off, and is neither open nor closed."""
+
+    stored: store.StoredCalendar
+    week: Mapping[str, str]
+    working: bool = False
+    off: Sequence[tuple[date, str]] = ()
+
+
+def _line(stored: store.StoredCalendar) -> Line:
+    week, found = _week(stored.body), stored.calendar
+    return Line(stored, week) if found is None else Line(stored, week, is_working(found, now()), _next_off(found))
 
 
 @pages.get("/calendars/new")
@@ -68,7 +81,7 @@ def calendars() -> ResponseReturnValue:
 def new_calendar() -> ResponseReturnValue:
     """The form of a new calendar: Monday to Friday, nine to five, in the reader's zone."""
     week = {day: [["09:00", "17:00"]] for day in DAYS[:5]}
-    return _calendar_page("", "", _calendar_form("", Calendar.from_json({"zone": me().zone, "week": week})))
+    return _calendar_page("", "", _calendar_form("", {"zone": me().zone, "week": week}))
 
 
 @pages.get("/calendars/<key>")
@@ -76,8 +89,8 @@ def new_calendar() -> ResponseReturnValue:
 def calendar(key: str) -> ResponseReturnValue:
     """The form of one calendar."""
     with services().db.read() as connection:
-        label, found = store.calendars(connection).get(key) or abort(404)
-    return _calendar_page(key, label, _calendar_form(label, found))
+        found = store.calendars(connection).get(key) or abort(404)
+    return _calendar_page(key, found.label, _calendar_form(found.label, found.body), unreadable=found.problem)
 
 
 @pages.post("/calendars/new")
@@ -102,15 +115,15 @@ def save_calendar(key: str) -> ResponseReturnValue:
 def delete_calendar(key: str) -> ResponseReturnValue:
     """Delete a calendar that nothing counts by."""
     with services().db.write() as connection:
-        label, found = store.calendars(connection).get(key) or abort(404)
-        refused = _still_used(connection, "calendar", key, label)
+        found = store.calendars(connection).get(key) or abort(404)
+        refused = _still_used(connection, "calendar", key, found.label)
         if not refused:
             try:
                 store.delete_calendar(connection, key, Change(me().key, now()))
             except BadValue as error:
                 refused = said(str(error))
     if refused:
-        return _calendar_page(key, label, _calendar_form(label, found), refused=refused), 409
+        return _calendar_page(key, found.label, _calendar_form(found.label, found.body), refused=refused), 409
     flash(gettext("The calendar was deleted."), "ok")
     return redirect(url_for("hours.calendars"), 303)
 
@@ -167,23 +180,20 @@ def _span(text: str) -> list[str]:
     return [begin.strip(), end.strip()]
 
 
-def _calendar_form(label: str, calendar: Calendar) -> dict[str, str]:
-    """A calendar as its form shows it."""
+def _calendar_form(label: str, body: Mapping[str, Any]) -> dict[str, str]:
+    """A calendar as it is stored, as its form shows it; also one that cannot be read."""
     return {
         "label": label,
-        "zone": calendar.zone.key,
-        "country": calendar.country,
-        "subdivision": calendar.subdivision,
-        "off": "\n".join(f"{day.isoformat()} {name}".strip() for day, name in sorted(calendar.off.items())),
-        **_week(calendar),
+        **{name: str(body.get(name) or "") for name in ("zone", "country", "subdivision")},
+        "off": "\n".join(f"{day} {name}".strip() for day, name in sorted((body.get("off") or {}).items())),
+        **_week(body),
     }
 
 
-def _week(calendar: Calendar) -> dict[str, str]:
+def _week(body: Mapping[str, Any]) -> dict[str, str]:
     """The hours of each day as people write them: "09:00-12:00, 13:00-17:00"."""
-    week = calendar.to_json()["week"]
-    assert isinstance(week, dict)
-    return {day: ", ".join(f"{begin}-{end}" for begin, end in week[day]) for day in DAYS}
+    week = body.get("week") or {}
+    return {day: ", ".join(f"{begin}-{end}" for begin, end in week.get(day, ())) for day in DAYS}
 
 
 def _next_off(calendar: Calendar) -> list[tuple[date, str]]:
@@ -194,10 +204,12 @@ def _next_off(calendar: Calendar) -> list[tuple[date, str]]:
     return [one for one, _ in zip(found, range(3), strict=False)]
 
 
-def _calendar_page(key: str, label: str, form: Mapping[str, str], problem: str = "", refused: str = "") -> str:
+def _calendar_page(
+    key: str, label: str, form: Mapping[str, str], problem: str = "", refused: str = "", unreadable: str = ""
+) -> str:
     with services().db.read() as connection:
         used = _uses(connection, "calendar", key)
-        counted = [one for one, _ in store.policies(connection) if key and one.calendar == key]
+        counted = [one for one in store.policies(connection) if key and one.calendar == key]
     return render_template(
         "hours_calendar.html",
         key=key,
@@ -205,6 +217,7 @@ def _calendar_page(key: str, label: str, form: Mapping[str, str], problem: str =
         form=form,
         problem=problem,
         refused=refused,
+        unreadable=said(unreadable),
         used=used,
         counted=counted,
         days=DAY_LABELS,
@@ -221,7 +234,7 @@ def policies() -> ResponseReturnValue:
     """Every policy in order: the first that covers a ticket counts."""
     with services().db.read() as connection:
         known = store.policies(connection)
-        calendars = {key: label for key, (label, _) in store.calendars(connection).items()}
+        calendars = {one.key: one.label for one in store.calendars(connection).values()}
     return render_template(
         "hours_policies.html", policies=known, calendars=calendars, targets=TARGET_LABELS, parts=PARTS
     )
@@ -231,15 +244,15 @@ def policies() -> ResponseReturnValue:
 @needs(PERMISSION)
 def new_policy() -> ResponseReturnValue:
     """The form of a new policy."""
-    return _policy_page("", _policy_form(Policy("", "", {Target.FIRST_REPLY: 4 * 3_600}), True))
+    usual = Policy("", "", {Target.FIRST_REPLY: 4 * 3_600})
+    return _policy_page("", _policy_form("", True, usual.to_json()))
 
 
 @pages.get("/sla/<key>")
 @needs(PERMISSION)
 def policy(key: str) -> ResponseReturnValue:
     """The form of one policy, and what it would say of a ticket created at some time."""
-    found, enabled = _policy(key)
-    return _policy_page(key, _policy_form(found, enabled), tried=_try(found))
+    return _stored_policy_page(_policy(key))
 
 
 @pages.post("/sla/new")
@@ -271,21 +284,27 @@ def move_policy(key: str) -> ResponseReturnValue:
 @needs(PERMISSION)
 def delete_policy(key: str) -> ResponseReturnValue:
     """Delete a policy that no rule applies."""
-    found, enabled = _policy(key)
+    found = _policy(key)
     with services().db.write() as connection:
         refused = _still_used(connection, "sla", key, found.label)
         if not refused:
             store.delete_policy(connection, key, Change(me().key, now()))
     if refused:
-        return _policy_page(key, _policy_form(found, enabled), tried=_try(found), refused=refused), 409
+        return _stored_policy_page(found, refused), 409
     flash(gettext("The policy was deleted."), "ok")
     return redirect(url_for("hours.policies"), 303)
 
 
-def _policy(key: str) -> tuple[Policy, bool]:
+def _policy(key: str) -> store.StoredPolicy:
     with services().db.read() as connection:
-        found = next((one for one in store.policies(connection) if one[0].key == key), None)
+        found = next((one for one in store.policies(connection) if one.key == key), None)
     return found or abort(404)
+
+
+def _stored_policy_page(stored: store.StoredPolicy, refused: str = "") -> str:
+    form = _policy_form(stored.label, stored.enabled, stored.body)
+    tried = None if stored.policy is None else _try(stored.policy)
+    return _policy_page(stored.key, form, tried=tried, refused=refused, unreadable=stored.problem)
 
 
 def _save_policy(key: str) -> ResponseReturnValue:
@@ -332,12 +351,13 @@ def _seconds(text: str) -> int:
         raise BadValue(str(error)) from None
 
 
-def _policy_form(policy: Policy, enabled: bool) -> dict[str, str]:
-    """A policy as its form shows it."""
-    form = {target.value: _duration(policy.targets.get(target, 0)) for target in Target}
-    form |= {"label": policy.label, "calendar": policy.calendar, "near": _duration(policy.near_s)}
-    form |= {"pauses": ",".join(policy.pauses), "enabled": "1" if enabled else ""}
-    for number, (name, values) in enumerate(policy.applies.items()):
+def _policy_form(label: str, enabled: bool, body: Mapping[str, Any]) -> dict[str, str]:
+    """A policy as it is stored, as its form shows it; also one that cannot be read."""
+    body = {"targets": {}, "calendar": "", "near_s": 0, "pauses": [], "applies": {}, **body}
+    form = {target.value: _duration(body["targets"].get(target.value, 0)) for target in Target}
+    form |= {"label": label, "calendar": body["calendar"], "near": _duration(body["near_s"])}
+    form |= {"pauses": ",".join(body["pauses"]), "enabled": "1" if enabled else ""}
+    for number, (name, values) in enumerate(body["applies"].items()):
         form |= {f"field{number}": name, f"values{number}": "\n".join(values)}
     return form
 
@@ -389,7 +409,10 @@ def _try(policy: Policy) -> Tried:
     if trail[1:] and trail[1][0] < start:
         return Tried(created, changes, [], [], gettext("A status cannot change before the ticket was created."))
     with services().db.read() as connection:
-        _, calendar = store.calendars(connection).get(policy.calendar, ("", None))
+        stored = store.calendars(connection).get(policy.calendar)
+    if stored is not None and stored.calendar is None:
+        return Tried(created, changes, [], [], gettext("Its calendar cannot be read."))
+    calendar = stored.calendar if stored is not None else None
     past = Past(start, tuple(trail), Stamps(trail[-1][0], start, start))
     found = []
     for target, seconds in policy.targets.items():
@@ -414,12 +437,17 @@ def _local(text: str, zone: ZoneInfo) -> datetime:
 
 
 def _policy_page(
-    key: str, form: Mapping[str, str], problem: str = "", tried: Tried | None = None, refused: str = ""
+    key: str,
+    form: Mapping[str, str],
+    problem: str = "",
+    tried: Tried | None = None,
+    refused: str = "",
+    unreadable: str = "",
 ) -> str:
     with services().db.read() as connection:
         used = _uses(connection, "sla", key)
         labels = Labels(names(connection))
-        calendars = {each: label for each, (label, _) in store.calendars(connection).items()}
+        calendars = {one.key: one.label for one in store.calendars(connection).values()}
         custom = custom_fields(connection, "ticket")
     fields: dict[str, Any] = {
         "brand": gettext("Brand"),
@@ -436,6 +464,7 @@ def _policy_page(
         form=form,
         problem=problem,
         refused=refused,
+        unreadable=said(unreadable),
         used=used,
         tried=tried,
         labels=labels,

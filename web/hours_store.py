@@ -1,7 +1,12 @@
-"""Calendars and SLA policies as the settings pages read and write them. A save is live with the next event."""
+"""Calendars and SLA policies as the settings pages read and write them. A save is live with the next event.
+
+What is stored and cannot be read any more (an update took a zone or a country's regions away) is read with why, so that
+it can be mended or deleted where it stands."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -15,17 +20,53 @@ from tickets.journal import Change
 from tickets.sla import Policy
 from tickets.store import AnyRow
 from tickets.tables import BusinessCalendar, SlaPolicy
+from tickets.values import JSON
 
 #: Most calendars, and most policies, of one desk.
 MAX_CALENDARS, MAX_POLICIES = 50, 50
 
 
-def calendars(connection: Connection) -> dict[str, tuple[str, Calendar]]:
-    """Every calendar by key: its name and what it is."""
+@dataclass(frozen=True, slots=True)
+class StoredCalendar:
+    """A calendar, or why it cannot be read."""
+
+    key: str
+    label: str
+    body: Mapping[str, JSON]
+    calendar: Calendar | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPolicy:
+    """A policy, or why it cannot be read."""
+
+    key: str
+    label: str
+    enabled: bool
+    body: Mapping[str, JSON]
+    policy: Policy | None
+    problem: str = ""
+
+    @property
+    def calendar(self) -> str:
+        """The key of the calendar it counts by, "" for all time."""
+        return str(self.body.get("calendar") or "")
+
+
+def calendars(connection: Connection) -> dict[str, StoredCalendar]:
+    """Every calendar by key, in the order of their names."""
     rows = connection.execute(
         select(BusinessCalendar.key, BusinessCalendar.label, BusinessCalendar.body).order_by(BusinessCalendar.label)
     )
-    return {row.key: (row.label, Calendar.from_json(row.body)) for row in rows}
+    return {row.key: _calendar(row) for row in rows}
+
+
+def _calendar(row: AnyRow) -> StoredCalendar:
+    try:
+        return StoredCalendar(row.key, row.label, row.body, Calendar.from_json(row.body))
+    except BadValue as error:
+        return StoredCalendar(row.key, row.label, row.body, None, str(error))
 
 
 def save_calendar(connection: Connection, key: str, label: str, calendar: Calendar, by: Change) -> str:
@@ -33,9 +74,10 @@ def save_calendar(connection: Connection, key: str, label: str, calendar: Calend
     known = calendars(connection)
     if not key and len(known) >= MAX_CALENDARS:
         raise SettingRefused(f"There are {MAX_CALENDARS} calendars already. Nothing was saved.")
-    before = {"label": known[key][0], **known[key][1].to_json()} if key in known else None
+    stored = known.get(key)
+    before = {"label": stored.label, **stored.body} if stored else None
     label = journal.clean_label(label)
-    if key not in known or known[key][0] != label:
+    if stored is None or stored.label != label:
         journal.refuse_same_label(connection, BusinessCalendar, key, label)
     key = key or journal.key_from(label, known)
     values = {"label": label, "body": calendar.to_json(), "updated_at": by.now}
@@ -50,31 +92,40 @@ def delete_calendar(connection: Connection, key: str, by: Change) -> None:
     """Delete a calendar that no entry of the rule list names. Raises `BadValue` with the policies that count by it.
 
     What entries name is known to `web.used_by`, and asked before."""
-    used = [one.label for one, _ in policies(connection) if one.calendar == key]
+    used = [one.label for one in policies(connection) if one.calendar == key]
     if used:
         raise BadValue(f"{', '.join(used)} still counts by this calendar. Nothing was deleted.")
     known = calendars(connection).get(key)
     connection.execute(delete(BusinessCalendar).where(BusinessCalendar.key == key))
     if known is not None:
-        journal.record(connection, by, "calendars", key, {"label": known[0], **known[1].to_json()}, None)
+        journal.record(connection, by, "calendars", key, {"label": known.label, **known.body}, None)
     _live(connection, by.now)
 
 
-def policies(connection: Connection) -> list[tuple[Policy, bool]]:
-    """Every policy in order, and whether it is switched on."""
-    return [(Policy.from_json(row.key, row.label, row.body), row.enabled) for row in _rows(connection)]
+def policies(connection: Connection) -> list[StoredPolicy]:
+    """Every policy in order."""
+    return [_policy(row) for row in _rows(connection)]
+
+
+def _policy(row: AnyRow) -> StoredPolicy:
+    stored = (row.key, row.label, row.enabled, row.body)
+    try:
+        return StoredPolicy(*stored, Policy.from_json(row.key, row.label, row.body))
+    except BadValue as error:
+        return StoredPolicy(*stored, None, str(error))
 
 
 def save_policy(connection: Connection, key: str, policy: Policy, enabled: bool, by: Change) -> str:
     """Store a policy, a new one last in order, and have the clocks of all tickets worked out anew. Returns the key."""
-    known = {one.key: one for one, _ in policies(connection)}
+    known = {one.key: one for one in policies(connection)}
     if not key and len(known) >= MAX_POLICIES:
         raise SettingRefused(f"There are {MAX_POLICIES} policies already. Nothing was saved.")
     label = journal.clean_label(policy.label)
-    if key not in known or known[key].label != label:
+    stored = known.get(key)
+    if stored is None or stored.label != label:
         journal.refuse_same_label(connection, SlaPolicy, key, label)
     body = policy.to_json()
-    before = known[key].to_json() if key in known else None
+    before = {"label": stored.label, "enabled": stored.enabled, **stored.body} if stored else None
     if key:
         connection.execute(
             update(SlaPolicy)
@@ -106,10 +157,10 @@ def move_policy(connection: Connection, key: str, by: int, now: datetime) -> Non
 
 def delete_policy(connection: Connection, key: str, by: Change) -> None:
     """Delete a policy that no entry of the rule list names; that is known to `web.used_by`, and asked before."""
-    known = next((one for one, _ in policies(connection) if one.key == key), None)
+    known = next((one for one in policies(connection) if one.key == key), None)
     connection.execute(delete(SlaPolicy).where(SlaPolicy.key == key))
     if known is not None:
-        journal.record(connection, by, "sla", key, {"label": known.label, **known.to_json()}, None)
+        journal.record(connection, by, "sla", key, {"label": known.label, "enabled": known.enabled, **known.body}, None)
     _live(connection, by.now)
 
 

@@ -18,7 +18,8 @@ from tests.jobs.desk import clock_of, item, save, say, table, tags, tick, work
 from tests.jobs.levels import a_policy
 from tests.jobs.levels import clock as level
 from tests.jobs.tables import WAITING
-from tickets.tables import BusinessCalendar, Notification, Timer, TimeTrigger
+from tickets import levels
+from tickets.tables import BusinessCalendar, Notification, SlaPolicy, Timer, TimeTrigger
 
 OTHER = WAITING.replace("A21", "A22").replace("too-long", "other")
 IN_STATE = "{on: time_in_state, status: waiting_team, for: 72 h}"
@@ -34,8 +35,9 @@ def told(services: Services) -> list[str]:
         return list(connection.execute(query).scalars())
 
 
-def found(services: Services) -> dict[str, tuple[State, str]]:
-    return {one.name: (one.state, one.detail) for one in examine(services) if one.name in ("rules", "calendars")}
+def found(services: Services, *names: str) -> dict[str, tuple[State, str]]:
+    wanted = names or ("rules", "calendars")
+    return {one.name: (one.state, one.detail) for one in examine(services) if one.name in wanted}
 
 
 def rewrite(services: Services, change: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
@@ -197,3 +199,29 @@ def test_a_service_level_whose_hours_cannot_be_read_stands_and_the_ticket_can_be
     save(desk, waits, priority="low")
     met = clock_of(desk).now()
     assert level(desk, waits).met_at == met
+
+
+def test_a_service_level_whose_policy_cannot_be_read_stands_and_tickets_can_be_written_to(
+    desk: Services, waits: int
+) -> None:
+    a_policy(desk, pauses=[])
+    save(desk, waits, priority="high")
+    before = level(desk, waits)
+    with desk.db.write() as connection:
+        kept = connection.execute(select(SlaPolicy.body)).scalar_one()
+        connection.execute(update(SlaPolicy).values(body={**kept, "targets": {}}))
+    clock_of(desk).forward(hours=1)
+    say(desk, waits, "agent")
+    assert (item(desk, waits).state["priority"], level(desk, waits)) == ("high", before)
+    new = a_ticket(desk.db, status="waiting_team").item_id
+    with desk.db.read() as connection:
+        assert levels.own_clocks(connection, new) == {}
+        [policy] = connection.execute(select(SlaPolicy.key)).scalars()
+    assert found(desk, "sla") == {
+        "sla": (State.WARNING, f"{policy} cannot be read: A policy needs at least one target")
+    }
+    with desk.db.write() as connection:
+        connection.execute(update(SlaPolicy).values(body=kept))
+    save(desk, waits, priority="low")
+    assert level(desk, waits).met_at == clock_of(desk).now()
+    assert found(desk, "sla") == {}

@@ -308,4 +308,18 @@ MUTATIONS = (
         "        raise  # its hours",
         ASIDE + "test_a_service_level_whose_hours_cannot_be_read_stands_and_the_ticket_can_be_written_to[sqlite]",
     ),
+    Mutation(
+        "a policy that cannot be read keeps nobody from writing",
+        "tickets/levels.py",
+        "            unreadable[row.key] = str(error)\n",
+        "            raise\n",
+        ASIDE + "test_a_service_level_whose_policy_cannot_be_read_stands_and_tickets_can_be_written_to[sqlite]",
+    ),
+    Mutation(
+        "a service level whose policy cannot be read stands",
+        "tickets/levels.py",
+        "        return before  # its policy",
+        "        pass  # its policy",
+        ASIDE + "test_a_service_level_whose_policy_cannot_be_read_stands_and_tickets_can_be_written_to[sqlite]",
+    ),
 )

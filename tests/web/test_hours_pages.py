@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from jobs import timers
 from rules import store as rule_list
@@ -244,6 +244,60 @@ def test_trying_a_policy_shows_when_it_would_be_due_and_which_pauses_counted(des
 
 def due_times(page: str) -> list[str]:
     return re.findall(r"<td><b><time[^>]*>([^<]*)</time>", page)
+
+
+def spoil(desk: Desk, model: type[BusinessCalendar] | type[SlaPolicy], **change: object) -> None:
+    """As an update of the machine does that takes a zone or a country's region away."""
+    with desk.services.db.write() as connection:
+        body = connection.execute(select(model.body)).scalar_one()
+        connection.execute(update(model).values(body={**body, **change}))
+
+
+def test_a_calendar_that_cannot_be_read_is_listed_with_why_and_mended_or_deleted_where_it_stands(
+    desk: Desk, settings: FlaskClient
+) -> None:
+    send(settings, "/calendars/new", OFFICE)
+    send(settings, "/sla/new", POLICY)
+    spoil(desk, BusinessCalendar, country="FR", subdivision="ATLANTIS")
+    listed = html.unescape(settings.get("/calendars").get_data(as_text=True))
+    assert "cannot be read" in listed
+    assert "ATLANTIS" in listed
+    page = html.unescape(settings.get("/calendars/office").get_data(as_text=True))
+    assert "It cannot be read any more: " in page
+    for kept in ("Europe/Paris", "09:00-12:00, 13:00-17:00", "2026-12-24 Eve", "ATLANTIS"):
+        assert kept in page
+    assert "Its calendar cannot be read." in settings.get("/sla/standard").get_data(as_text=True)
+    assert "Office" in settings.get("/sla").get_data(as_text=True)
+    assert send(settings, "/calendars/office", {**OFFICE, "label": "Mended"}).status_code == 303
+    assert "cannot be read" not in settings.get("/calendars").get_data(as_text=True)
+    assert "cannot be read" not in settings.get("/sla/standard").get_data(as_text=True)
+    spoil(desk, BusinessCalendar, zone="Atlantis/Poseidonis")
+    assert send(settings, "/calendars/office/delete").status_code == 409
+    send(settings, "/sla/standard/delete")
+    assert send(settings, "/calendars/office/delete").status_code == 303
+    with desk.services.db.read() as connection:
+        lines = connection.execute(select(SettingChange.change).where(SettingChange.part == "calendars")).scalars()
+        before = [(line["before"] or {}).get("subdivision") for line in lines]
+    assert before == [None, "ATLANTIS", ""]
+
+
+@pytest.mark.parametrize("change", [{"targets": {}}, {"near_s": -1}])
+def test_a_policy_that_cannot_be_read_is_listed_with_why_and_mended_or_deleted_where_it_stands(
+    change: dict[str, object], desk: Desk, settings: FlaskClient
+) -> None:
+    send(settings, "/sla/new", {**POLICY, "calendar": ""})
+    spoil(desk, SlaPolicy, **change)
+    assert "cannot be read" in settings.get("/sla").get_data(as_text=True)
+    page = settings.get("/sla/standard").get_data(as_text=True)
+    assert "It cannot be read any more: " in page
+    assert 'value="Standard"' in page
+    ticket = desk.ticket("Refund")
+    assert settings.get(f"/tickets/{ticket}").status_code == 200
+    assert send(settings, "/sla/standard", {**POLICY, "calendar": ""}).status_code == 303
+    assert "cannot be read" not in settings.get("/sla").get_data(as_text=True)
+    spoil(desk, SlaPolicy, **change)
+    assert send(settings, "/sla/standard/delete").status_code == 303
+    assert settings.get("/sla/standard").status_code == 404
 
 
 def test_the_order_of_policies_is_changed(desk: Desk, settings: FlaskClient) -> None:
