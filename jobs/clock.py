@@ -14,12 +14,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 
 from jobs import retention, shadow, timers, undo
-from jobs.intake import AWAY
 from jobs.outbox import longest_pause_s, sendable
 from jobs.queues import Work
 from jobs.schema import Schema
 from jobs.services import Services
 from jobs.tables import LookupRow, MailAccount, OutboxRow, ReplayRow, RunRow
+from tickets.db import AWAY
 from tickets.tables import EventRow, Lane
 
 log = logging.getLogger(__name__)

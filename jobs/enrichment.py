@@ -21,13 +21,13 @@ from connectors.errors import Ambiguous, ConnectorError, RateLimited, Retryable
 from jobs import lanes
 from jobs.claims import MOST_CUT_OFF, claim, suspected, times_cut_off
 from jobs.forgetting import ERASED_KEY, Question, forget_late
-from jobs.intake import AWAY
 from jobs.queues import Work
 from jobs.second_looks import decide_again
 from jobs.services import Services
 from jobs.tables import LookupRow, SkippedRow
 from tickets import store
 from tickets.cards import NewContext
+from tickets.db import AWAY
 from tickets.events import AUTOMATION, Cause
 from tickets.store import AnyRow
 from tickets.tables import ContextFact

@@ -15,18 +15,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, and_, func, insert, not_, or_, select, update
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import Connection, func, select, update
 
-from connectors.channels.email import MAIL_BYTES, MailFile, ParsedMail, Unparsable, glance, parse
+from connectors.channels.email import MAIL_BYTES, MailFile, ParsedMail, Unparsable, parse
 from jobs import bounces
 from jobs.queues import Work
 from jobs.services import Services
 from jobs.telling import tell_of_message
 from tickets import people, store
 from tickets.attachments import NewAttachment, store_blob
-from tickets.db import upsert
+from tickets.db import AWAY, upsert
 from tickets.errors import ItemNotFound
 from tickets.events import SYSTEM, Actor, ActorKind, EventKind
 from tickets.item import LANGUAGES, Item, ItemKind
@@ -34,19 +32,11 @@ from tickets.people import Permission, Viewer
 from tickets.store import AnyRow, NewMessage, Written
 from tickets.tables import Blob, EventRow, InboundMail, Mailbox, Message, User, WorkItem
 from tickets.values import JSON
-from tickets.visibility import visible
 
 log = logging.getLogger(__name__)
 
 #: Mails of one sender's address that become tickets or messages within an hour; more are kept and listed as "capped".
 SENDER_MAILS_PER_HOUR = 60
-#: Rows of one page of the list of mails, and how far it counts.
-PAGE_ROWS = 50
-COUNT_CAP = 1_000
-#: Bytes of a mail's beginning that the list reads for its sender and subject.
-GLANCE_BYTES = 16_000
-#: What the database driver raises when the database is away or too busy to answer.
-AWAY = (OperationalError, InterfaceError, PoolTimeout)
 
 
 class IntakeError(Exception):
@@ -88,19 +78,6 @@ class Ingested:
 
 
 # Handing in ------------------------------------------------------------------------------------------------------
-
-
-def mailbox_for(services: Services, secret: str) -> str | None:
-    """The key of the active mailbox with this secret, or None. Raises `NotNow`."""
-    digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-    try:
-        with services.db.read() as connection:
-            rows = connection.execute(select(Mailbox.key, Mailbox.secret_sha256).where(Mailbox.active)).all()
-    except AWAY as error:
-        raise NotNow("The database does not answer") from error
-    # All of them, each compared in constant time: the answer's time says nothing about a secret.
-    found = [row.key for row in rows if hmac.compare_digest(row.secret_sha256, digest)]
-    return found[0] if found else None
 
 
 def ingest(services: Services, mailbox_key: str, raw: bytes) -> Ingested:
@@ -526,117 +503,3 @@ def _attachments(files: Iterable[MailFile]) -> tuple[NewAttachment, ...]:
 
 def _ingested(outcome: Outcome, written: Written, reason: str) -> Ingested:
     return Ingested(outcome, written.item_id, written.message_id, reason)
-
-
-# The list of mails -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """One mail that was handed in."""
-
-    id: int
-    mailbox: str
-    sender: str
-    subject: str
-    outcome: Outcome
-    reason: str
-    item_id: int | None
-    size: int
-    received_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class MailPage:
-    """One page of the list, newest first. `total` stops at COUNT_CAP; `hidden` mails belong to tickets one may not
-    see."""
-
-    mails: tuple[Mail, ...]
-    total: int
-    hidden: int
-    page: int
-    pages: int
-
-
-def mails(connection: Connection, viewer: Viewer, *, outcomes: Iterable[str] = (), page: int = 1) -> MailPage:
-    """The mails handed in that `viewer` may see, narrowed to these outcomes when there are any."""
-    wanted = [one for one in outcomes if one in set(Outcome)]
-    narrowed = InboundMail.outcome.in_(wanted) if wanted else InboundMail.outcome != ""
-    shown = and_(narrowed, _may_see(viewer))
-    base = select(InboundMail.id).outerjoin(WorkItem, WorkItem.id == InboundMail.item_id)
-
-    def count(condition: ColumnElement[bool]) -> int:
-        counted = base.where(condition).limit(COUNT_CAP).subquery()
-        return connection.execute(select(func.count()).select_from(counted)).scalar_one()
-
-    total = count(shown)
-    pages = max(1, -(-total // PAGE_ROWS))
-    page = min(max(1, page), pages)
-    rows = connection.execute(
-        select(
-            InboundMail.id,
-            InboundMail.mailbox,
-            InboundMail.outcome,
-            InboundMail.reason,
-            InboundMail.item_id,
-            Blob.size,
-            func.substr(Blob.data, 1, GLANCE_BYTES, type_=LargeBinary).label("start"),
-            InboundMail.received_at,
-        )
-        .outerjoin(WorkItem, WorkItem.id == InboundMail.item_id)
-        .join(Blob, Blob.sha256 == InboundMail.blob)
-        .where(shown)
-        .order_by(InboundMail.id.desc())
-        .limit(PAGE_ROWS)
-        .offset((page - 1) * PAGE_ROWS)
-    )
-    return MailPage(
-        tuple(
-            Mail(
-                row.id,
-                row.mailbox,
-                *glance(row.start),
-                Outcome(row.outcome),
-                row.reason,
-                row.item_id,
-                row.size,
-                row.received_at,
-            )
-            for row in rows
-        ),
-        total,
-        count(and_(narrowed, not_(_may_see(viewer)))),
-        page,
-        pages,
-    )
-
-
-def raw_mail(connection: Connection, viewer: Viewer, mail_id: int) -> bytes | None:
-    """The bytes of this mail as they came, or None when there is none that `viewer` may see."""
-    return connection.execute(
-        select(Blob.data)
-        .join(InboundMail, InboundMail.blob == Blob.sha256)
-        .outerjoin(WorkItem, WorkItem.id == InboundMail.item_id)
-        .where(InboundMail.id == mail_id, _may_see(viewer))
-    ).scalar_one_or_none()
-
-
-def _may_see(viewer: Viewer) -> ColumnElement[bool]:
-    return or_(InboundMail.item_id.is_(None), visible(viewer))
-
-
-# Mailboxes -------------------------------------------------------------------------------------------------------
-
-
-class MailboxExists(Exception):
-    """There is a mailbox with this key or address already."""
-
-
-def add_mailbox(connection: Connection, *, key: str, address: str, brand: str | None, secret: str) -> None:
-    """A new mailbox. Only the secret's SHA-256 is kept. Raises `MailboxExists`."""
-    address = address.strip().lower()
-    taken = select(Mailbox.key).where(or_(Mailbox.key == key, Mailbox.address == address))
-    if connection.execute(taken).first() is not None:
-        raise MailboxExists(f"There is a mailbox {key!r} or one for {address} already; nothing was changed")
-    digest = hashlib.sha256(secret.encode()).hexdigest()
-    connection.execute(insert(Mailbox).values(key=key, address=address, brand=brand, secret_sha256=digest, active=True))

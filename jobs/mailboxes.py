@@ -6,6 +6,8 @@ that does not answer is asked later and later, and its page says why.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import secrets
 import time
@@ -16,7 +18,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, formataddr
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from connectors.addresses import AddressCeiling
 from connectors.channels.email import MAIL_BYTES
@@ -27,6 +29,7 @@ from jobs.claims import claim
 from jobs.intake import NotNow, UnknownMailbox, ingest
 from jobs.services import Services, own_addresses
 from jobs.tables import MailAccount
+from tickets.db import AWAY
 from tickets.store import AnyRow
 from tickets.tables import Brand, Mailbox
 
@@ -49,6 +52,10 @@ class AccountRefused(Exception):
     """These settings are no mail server. The message says which one; nothing was saved."""
 
 
+class MailboxExists(Exception):
+    """There is a mailbox with this key or address already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """One account of a mailbox, as its page shows it: never with its password."""
@@ -62,6 +69,29 @@ class Account:
 
 
 # Setting up ------------------------------------------------------------------------------------------------------
+
+
+def add_mailbox(connection: Connection, *, key: str, address: str, brand: str | None, secret: str) -> None:
+    """A new mailbox. Only the secret's SHA-256 is kept. Raises `MailboxExists`."""
+    address = address.strip().lower()
+    taken = select(Mailbox.key).where(or_(Mailbox.key == key, Mailbox.address == address))
+    if connection.execute(taken).first() is not None:
+        raise MailboxExists(f"There is a mailbox {key!r} or one for {address} already; nothing was changed")
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    connection.execute(insert(Mailbox).values(key=key, address=address, brand=brand, secret_sha256=digest, active=True))
+
+
+def mailbox_for(services: Services, secret: str) -> str | None:
+    """The key of the active mailbox with this secret, or None. Raises `NotNow`."""
+    digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+    try:
+        with services.db.read() as connection:
+            rows = connection.execute(select(Mailbox.key, Mailbox.secret_sha256).where(Mailbox.active)).all()
+    except AWAY as error:
+        raise NotNow("The database does not answer") from error
+    # All of them, each compared in constant time: the answer's time says nothing about a secret.
+    found = [row.key for row in rows if hmac.compare_digest(row.secret_sha256, digest)]
+    return found[0] if found else None
 
 
 def accounts(connection: Connection, mailbox: str) -> dict[str, Account]:

@@ -30,7 +30,6 @@ from jobs.changes import (
     tell_failure,
 )
 from jobs.claims import MOST_CUT_OFF, claim, suspected, times_cut_off
-from jobs.intake import AWAY
 from jobs.leaving import queue_message
 from jobs.letters import (
     NoLongerPublic,
@@ -51,6 +50,7 @@ from jobs.tables import MailAccount, OutboxRow
 from jobs.telling import tell_editors
 from jobs.webhooks import HookNotTaken, HookRefused, send_hook
 from tickets import store
+from tickets.db import AWAY
 from tickets.events import Cause
 from tickets.store import AnyRow
 from tickets.tables import Message, Seen, WorkItem

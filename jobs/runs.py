@@ -23,7 +23,6 @@ from connectors.system import InputType
 from jobs.claims import MOST_CUT_OFF, claim, suspected, times_cut_off
 from jobs.facts import gather, history
 from jobs.forgetting import Question, forget_late
-from jobs.intake import AWAY
 from jobs.lanes import SUSPECT
 from jobs.live import Desk
 from jobs.queues import Work
@@ -51,7 +50,7 @@ from sandbox.contract import (
 from sandbox.errors import BadContract, Code, ServiceUnavailable
 from sandbox.stamp import code_key
 from tickets import store
-from tickets.db import upsert
+from tickets.db import AWAY, upsert
 from tickets.events import AUTOMATION, EventKind
 from tickets.item import STATE_FIELDS
 from tickets.store import AnyRow

@@ -17,13 +17,13 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from jobs.intake import AWAY
 from jobs.preview import beside
 from jobs.services import Services
 from jobs.tables import DecisionRow, ShadowRow
 from rules import store as rule_list
 from rules.errors import TableInvalid
 from rules.store import EntryNotFound, Stored
+from tickets.db import AWAY
 from tickets.people import Viewer
 from tickets.store import AnyRow
 

@@ -17,7 +17,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Text, bindparam, delete, func, insert, or_, select, true, update
 
-from jobs.intake import AWAY
 from jobs.live import Desk
 from jobs.queues import Work
 from jobs.selecting import acting
@@ -30,7 +29,7 @@ from rules.triggers import TRIGGERS
 from tickets import clocks, levels, store
 from tickets.calendar import Calendar
 from tickets.clocks import BEFORE, FIRED, WAITING, NewEvent, Trigger
-from tickets.db import table_of, upsert
+from tickets.db import AWAY, table_of, upsert
 from tickets.errors import BadValue
 from tickets.events import CLOCK, Cause, EventKind
 from tickets.item import CUSTOM, FINISHED, STATE_FIELDS
@@ -236,8 +235,10 @@ def walk(services: Services, *, items: int = WALK) -> int:
         if connection.execute(_TO_WALK.limit(1)).first() is None:
             return 0
         unreadable = sorted(clocks.triggers(connection).unreadable)
-    with services.db.write() as connection:
         to_walk = _TO_WALK.where(_TRIGGERS.c.key.not_in(unreadable)).limit(1)
+        if unreadable and connection.execute(to_walk).first() is None:
+            return 0
+    with services.db.write() as connection:
         row = connection.execute(to_walk.with_for_update(skip_locked=True)).one_or_none()
         if row is None:
             return 0

@@ -18,11 +18,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, not_, select, update
 
-from jobs.intake import AWAY
 from jobs.services import Services
 from jobs.tables import DecisionRow, UndoItemRow, UndoRow
 from tickets import store
 from tickets.cards import NewContext, replaced_by, take_away, tells_of_outside
+from tickets.db import AWAY
 from tickets.effects import StateEffect
 from tickets.errors import TicketsError
 from tickets.events import Actor, ActorKind, Cause, EventKind

@@ -22,13 +22,16 @@ from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, Table, c
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 from tickets.disk import Behind, Log
 from tickets.values import JsonText
 
+#: What the driver raises when the database is away or too busy to answer.
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
 #: Seconds a pooled connection may lie idle before it is asked whether it is alive.
 IDLE_S = 1.0
 #: How long a write waits for SQLite's lock before it gives up, in milliseconds.

@@ -22,13 +22,13 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 from werkzeug.exceptions import HTTPException
 
-from jobs.intake import AWAY
 from jobs.outbox import queue_message
 from jobs.queues import Work
 from jobs.telling import tell_of_message
 from tickets import people
 from tickets import store as items
 from tickets.cards import context_cards
+from tickets.db import AWAY
 from tickets.effects import AddTo, RemoveFrom, SetField, StateEffect
 from tickets.errors import (
     AttachmentRefused,

@@ -10,7 +10,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
-from jobs import intake
+from jobs import mailboxes
 from tickets.people import ROLES
 from web import api_store, names_store
 from web.context import services
@@ -116,8 +116,8 @@ def add_mailbox(address: str, key: str, brand: str | None) -> None:
         if brand is not None and names_store.brand(connection, brand) is None:
             raise click.ClickException(f"There is no brand {brand!r}")
         try:
-            intake.add_mailbox(connection, key=key, address=address, brand=brand, secret=secret)
-        except intake.MailboxExists as error:
+            mailboxes.add_mailbox(connection, key=key, address=address, brand=brand, secret=secret)
+        except mailboxes.MailboxExists as error:
             raise click.ClickException(str(error)) from error
     click.echo(secret)
 

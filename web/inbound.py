@@ -11,7 +11,7 @@ from flask_babel import gettext, lazy_gettext
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from connectors.channels.email import MAIL_BYTES
-from jobs import intake
+from jobs import intake, mail_list, mailboxes
 from jobs.intake import Outcome
 from tickets.people import Permission
 from web.access import me, needs, open_to_all
@@ -57,7 +57,7 @@ def email(secret: str = "") -> ResponseReturnValue:
 
 
 def _take(secret: str) -> ResponseReturnValue:
-    mailbox = intake.mailbox_for(services(), secret) if 0 < len(secret) <= SECRET_CHARS else None
+    mailbox = mailboxes.mailbox_for(services(), secret) if 0 < len(secret) <= SECRET_CHARS else None
     if mailbox is None:
         said = "Give the mailbox's secret as 'Authorization: Bearer ...'; nothing was kept"
         return _refused(401, "This is no mailbox's secret", said, {"WWW-Authenticate": "Bearer"})
@@ -113,9 +113,9 @@ def mails() -> ResponseReturnValue:
     """What was handed in and what became of it; first of all what became no ticket, with the reason."""
     chosen = request.args.get("outcome", "not_on_a_ticket")
     outcomes = NOT_ON_A_TICKET if chosen == "not_on_a_ticket" else (chosen,) if chosen in set(Outcome) else ()
-    page = min(max(1, request.args.get("page", 1, type=int)), intake.COUNT_CAP)
+    page = min(max(1, request.args.get("page", 1, type=int)), mail_list.COUNT_CAP)
     with services().db.read() as connection:
-        found = intake.mails(connection, me(), outcomes=outcomes, page=page)
+        found = mail_list.mails(connection, me(), outcomes=outcomes, page=page)
 
     def href(number: int) -> str:
         return url_for("mailboxes.mails", outcome=chosen, page=number)
@@ -128,7 +128,7 @@ def mails() -> ResponseReturnValue:
             for one, label in OUTCOMES.items()
         ),
     ]
-    first = (found.page - 1) * intake.PAGE_ROWS
+    first = (found.page - 1) * mail_list.PAGE_ROWS
     shown = gettext(
         "%(first)s–%(last)s of %(total)s", first=first + 1, last=first + len(found.mails), total=found.total
     )
@@ -161,7 +161,7 @@ def adopt(mail_id: int) -> ResponseReturnValue:
 def raw(mail_id: int) -> ResponseReturnValue:
     """The mail as it came, to keep: always as a download, never shown by the browser."""
     with services().db.read() as connection:
-        data = intake.raw_mail(connection, me(), mail_id)
+        data = mail_list.raw_mail(connection, me(), mail_id)
     if data is None:
         abort(404)
     return Response(

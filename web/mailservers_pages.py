@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
 from sqlalchemy import Connection, select, update
 
-from jobs import intake, mailboxes
+from jobs import mailboxes
 from jobs.queues import Work
 from tickets.people import Permission
 from tickets.store import AnyRow
@@ -63,14 +63,14 @@ def create() -> ResponseReturnValue:
         with services().db.write() as connection:
             if given["brand"] and given["brand"] not in names(connection).brands:
                 raise refuse(422, gettext("Choose one of the list."))
-            intake.add_mailbox(
+            mailboxes.add_mailbox(
                 connection,
                 key=key,
                 address=given["address"],
                 brand=given["brand"] or None,
                 secret=secrets.token_urlsafe(32),
             )
-    except intake.MailboxExists as error:
+    except mailboxes.MailboxExists as error:
         return _index(given, {"address": str(error)}), 422
     flash(gettext("The mailbox is there. Say how it is read and sent from."), "ok")
     return redirect(url_for("mailservers.mailbox", key=key), 303)

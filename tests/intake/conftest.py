@@ -10,7 +10,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from redis import Redis
 
-from jobs.intake import add_mailbox
+from jobs.mailboxes import add_mailbox
 from tests.environment.applications import lent
 from tests.environment.redis import RedisServer
 from tests.intake.api import Api

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from connectors.channels import email as channel
-from jobs import intake
+from jobs import intake, mail_list, mailboxes
 from jobs.intake import Outcome, reply_address
 from jobs.letters import header_id
 from tests.intake.mail import ADDRESS, MAILBOX, SECRET, a_mail, events, how_many, kept, messages, take
@@ -104,7 +104,7 @@ def test_one_mail_handed_in_by_several_at_the_same_moment_is_taken_in_once(desk:
 def test_one_mail_to_two_mailboxes_is_a_ticket_in_each_and_answers_find_their_own(desk: Desk) -> None:
     with desk.services.db.write() as connection:
         connection.execute(insert(Brand).values(key="nord", label="Nord"))
-        intake.add_mailbox(connection, key="nord", address="hello@nord.test", brand="nord", secret="another")
+        mailboxes.add_mailbox(connection, key="nord", address="hello@nord.test", brand="nord", secret="another")
     raw = a_mail(message_id="both@c.test")
     one, two = take(desk, raw), intake.ingest(desk.services, "nord", raw)
     assert (one.outcome, two.outcome) == (Outcome.CREATED, Outcome.CREATED)
@@ -347,18 +347,18 @@ def test_what_one_may_not_see_is_neither_listed_nor_handed_out(desk: Desk) -> No
     with desk.services.db.write() as connection:
         connection.execute(update(WorkItem).where(WorkItem.id == secret_one.item_id).values(team="ethics"))
         adam: Any = people.viewer(connection, "adam")
-        found = intake.mails(connection, adam)
+        found = mail_list.mails(connection, adam)
         rows = kept(desk)
         assert [(one.outcome, one.item_id) for one in found.mails] == [
             (Outcome.UNREADABLE, None),
             (Outcome.CREATED, open_one.item_id),
         ]
         assert (found.total, found.hidden) == (2, 1)
-        assert intake.raw_mail(connection, adam, rows[1].id) is None
-        assert intake.raw_mail(connection, adam, rows[2].id) == b"not a mail"
+        assert mail_list.raw_mail(connection, adam, rows[1].id) is None
+        assert mail_list.raw_mail(connection, adam, rows[2].id) == b"not a mail"
 
 
 def test_the_mailbox_of_a_secret_is_found_and_no_other(desk: Desk) -> None:
-    assert intake.mailbox_for(desk.services, SECRET) == MAILBOX
-    assert intake.mailbox_for(desk.services, SECRET + "x") is None
-    assert intake.mailbox_for(desk.services, "") is None
+    assert mailboxes.mailbox_for(desk.services, SECRET) == MAILBOX
+    assert mailboxes.mailbox_for(desk.services, SECRET + "x") is None
+    assert mailboxes.mailbox_for(desk.services, "") is None

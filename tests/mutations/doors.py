@@ -466,7 +466,7 @@ MUTATIONS = (
     ),
     _unseen(
         "mails of a ticket",
-        "jobs/intake.py",
+        "jobs/mail_list.py",
         "    return or_(InboundMail.item_id.is_(None), visible(viewer))",
         '    return InboundMail.outcome != ""',
         MAIL + "test_what_one_may_not_see_is_neither_listed_nor_handed_out",

@@ -104,7 +104,7 @@ MUTATIONS = (
     # Mail that comes in
     Mutation(
         "mail: the mailbox's secret",
-        "jobs/intake.py",
+        "jobs/mailboxes.py",
         "found = [row.key for row in rows if hmac.compare_digest(row.secret_sha256, digest)]",
         "found = [row.key for row in rows]",
         MAIL_DOOR + "test_without_the_secret_nothing_is_kept",

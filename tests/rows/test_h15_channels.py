@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import insert
 
-from jobs.intake import add_mailbox
+from jobs.mailboxes import add_mailbox
 from tests.intake.api import Api
 from tests.rows.desk import a_rule, item_named, switch
 from tests.rows.maildesk import MailDesk

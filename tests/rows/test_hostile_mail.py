@@ -9,7 +9,8 @@ from email.message import EmailMessage
 import pytest
 from sqlalchemy import func, select
 
-from jobs.intake import Ingested, Outcome, add_mailbox, ingest
+from jobs.intake import Ingested, Outcome, ingest
+from jobs.mailboxes import add_mailbox
 from tests.rows.desk import a_rule
 from tests.rows.maildesk import ADDRESS, MailDesk, a_table, recipient, template, text_of
 from tests.web.desk import send

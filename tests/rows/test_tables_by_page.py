@@ -13,7 +13,8 @@ from redis import Redis
 from sqlalchemy import insert
 
 from jobs import timers
-from jobs.intake import add_mailbox, ingest
+from jobs.intake import ingest
+from jobs.mailboxes import add_mailbox
 from rules import store as rule_list
 from rules.store import Stored
 from tests.environment.databases import MakeDatabase

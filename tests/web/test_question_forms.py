@@ -8,7 +8,7 @@ import pytest
 from apiflask import APIFlask
 from sqlalchemy import func, insert, select
 
-from jobs.intake import add_mailbox
+from jobs.mailboxes import add_mailbox
 from tests.web.desk import Desk, let_in, send
 from tickets.db import Base
 from tickets.tables import QuestionList

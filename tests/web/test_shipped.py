@@ -12,7 +12,7 @@ from redis import Redis
 from sqlalchemy import insert, update
 
 from jobs.demo import desk as demo_desk
-from jobs.intake import add_mailbox
+from jobs.mailboxes import add_mailbox
 from rules import store as rule_list
 from rules.parse import problems
 from tests.environment.databases import MakeDatabase
