@@ -51,12 +51,13 @@ def publish_itself(services: Services, row: AnyRow, token: str) -> bool:
     """Post the reply, put it off until its window opens, or cancel it with the reason. True when it was posted."""
     with services.db.write() as connection:
         now = services.clock.now()
+        # The item before the row, as everybody takes them: who decides about the reply now is waited for, and counts.
+        item = store.read_item(connection, row.item_id, lock=True)
         held = connection.execute(
             select(OutboxRow.payload).where(OutboxRow.id == row.id, OutboxRow.token == token, OutboxRow.status == "due")
         ).scalar_one_or_none()
         if held is None:
             return False  # its lease passed to another worker, or a person decided
-        item = store.read_item(connection, row.item_id, lock=True)
         opens = _opens(held, now)
         if opens > now:
             _write(connection, row.id, due_at=opens, tries=0, last_error="its window was closed")

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, update
 
 from jobs import automation, enrichment, lanes, outbox
 from jobs.forecast import Coming, NotComing, Waits, call_off, forecast
@@ -20,7 +20,7 @@ from tests.connectors.upstream import Reply, Upstream, as_json
 from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, clock_of, decisions, item, say, table, tick, work
 from tests.jobs.sink import MailSink
 from tests.jobs.tables import ANSWER_AND_TAG, RUNS_IT, WAITING, script
-from tests.jobs.workers import until
+from tests.jobs.workers import until, waits_for_a_lock
 from tickets import people, store
 from tickets.effects import StateEffect
 from tickets.errors import Fenced, ItemNotFound
@@ -150,13 +150,6 @@ def test_who_calls_a_wait_off_while_its_event_fails_and_the_worker_do_not_wait_f
     assert ended == [Fenced]
     with desk.db.read() as connection:
         assert connection.execute(select(EventRow.tries).where(EventRow.id == int(wait.ref))).scalar_one() == 0
-
-
-def waits_for_a_lock(desk: Services) -> bool:
-    """Whether somebody in this database waits for what somebody else has locked."""
-    asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    with desk.db.read() as connection:
-        return bool(connection.execute(text(asked)).scalar_one())
 
 
 def test_a_lookup_is_asked_again_when_it_was_said_to_be(desk: Services, crm: Upstream) -> None:

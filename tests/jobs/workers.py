@@ -50,6 +50,13 @@ def until(true: Callable[[], bool], *, seconds: float = WAIT_S) -> bool:
     return False
 
 
+def waits_for_a_lock(services: Services) -> bool:
+    """Whether somebody in this database waits for what somebody else has locked."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with services.db.read() as connection:
+        return bool(connection.execute(text(asked)).scalar_one())
+
+
 @contextmanager
 def a_worker(
     services: Services,
