@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Text, cast, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Text, cast, delete, func, or_, select, update
 
 from connectors.store import CallTable, RecordTable
 from jobs.bounces import FIELD as MAIL
@@ -62,11 +62,13 @@ log = logging.getLogger(__name__)
 ERASED = "(erased)"
 #: Values one statement names at most.
 CHUNK = 500
-#: Mails that became no ticket which are looked through for the person's addresses, the newest first.
+#: Mails that became no message which are looked through for the person's addresses, the newest first.
 LOOSE_MAILS = 10_000
 _TEXTS = frozenset({FieldType.TEXT, FieldType.LONG_TEXT})
 #: Types of the desk's own fields that name nobody: one of a few words, or yes or no. A number may be an account's.
 _NOBODYS = frozenset({FieldType.CHOICE, FieldType.CHOICES, FieldType.BOOL})
+#: Who acts without being one of ours.
+_OUTSIDE = ("customer", "third_party")
 #: What stays of an event's own facts: our words and numbers. What is not named here goes, so that nothing is forgotten.
 _PAYLOAD = frozenset(
     "entry event_id form item keys late_s list lookup purpose request rows rule run_id script status timer token "
@@ -94,11 +96,11 @@ def erase(services: Services, person_id: int, *, by: str) -> Erased:
     with services.db.write() as connection:
         person = people.customer(connection, person_id)
         done = Erased(person_id)
-        items = list(
-            connection.execute(
-                select(WorkItem.id).where(WorkItem.customer == person_id).order_by(WorkItem.id).with_for_update()
-            ).scalars()
-        )
+        # In one order with everybody else who takes several: theirs, and those of others on which they did something.
+        acted = WorkItem.id.in_(select(EventRow.item_id).where(*_acted(person_id)))
+        held = select(WorkItem.id, WorkItem.customer).where(or_(WorkItem.customer == person_id, acted))
+        locked = connection.execute(held.order_by(WorkItem.id).with_for_update()).all()
+        items = [row.id for row in locked if row.customer == person_id]
         _replays(connection, person_id, items, done)
         addresses = list(
             connection.execute(select(PersonAddress.address).where(PersonAddress.person_id == person_id)).scalars()
@@ -142,14 +144,14 @@ def _messages(
     ids: set[int] = set()
     mine = or_(Message.author_person == person_id, func.lower(Message.author_address).in_(addresses))
     ids.update(connection.execute(select(Message.id).where(mine)).scalars())
-    _told_of_others(connection, sorted(ids), set(items), done)
+    _on_others(connection, person_id, sorted(ids), set(items), done)
     for some in _chunks(items):
         ids.update(connection.execute(select(Message.id).where(Message.item_id.in_(some))).scalars())
     blobs: set[str] = set()
     for some in _chunks(sorted(ids)):
         erased = {"text": ERASED, "new_text": ERASED, "html": "", "subject": "", "header_id": ""}
         done.count("messages", connection.execute(update(Message).where(Message.id.in_(some)).values(erased)).rowcount)
-        not_ours = Message.author_kind.in_(("customer", "third_party"))
+        not_ours = Message.author_kind.in_(_OUTSIDE)
         nobody = {"author_name": "", "author_address": ""}
         connection.execute(update(Message).where(Message.id.in_(some), not_ours).values(nobody))
         files = delete(Attachment).where(Attachment.message_id.in_(some)).returning(Attachment.blob)
@@ -162,17 +164,27 @@ def _messages(
     return blobs
 
 
-def _told_of_others(connection: Connection, messages: Sequence[int], items: set[int], done: Erased) -> None:
-    """What was decided, run and said about their messages on tickets of others."""
-    asked: dict[int, set[int]] = {}
+def _on_others(connection: Connection, person_id: int, messages: Sequence[int], items: set[int], done: Erased) -> None:
+    """What they did on tickets of others, and what was decided, run and said about it."""
+    of_it = select(EventRow.id, EventRow.item_id)
+    found = list(connection.execute(of_it.where(*_acted(person_id))))
     for some in _chunks(messages):
-        for row in connection.execute(select(EventRow.id, EventRow.item_id).where(EventRow.message_id.in_(some))):
-            if row.item_id not in items:
-                asked.setdefault(row.item_id, set()).add(row.id)
+        found += connection.execute(of_it.where(EventRow.message_id.in_(some)))
+    asked: dict[int, set[int]] = {}
+    for row in found:
+        if row.item_id not in items:
+            asked.setdefault(row.item_id, set()).add(row.id)
     about = set(messages)
     for item_id, events in asked.items():
-        facts = connection.execute(select(DecisionRow.id, DecisionRow.facts).where(DecisionRow.item_id == item_id))
-        named = [row.id for row in facts if (row.facts.get("message") or {}).get("id") in about]
+        wrote = _events_of_theirs(connection, item_id, sorted(events))
+        rows = select(DecisionRow.id, DecisionRow.event_id, DecisionRow.facts).where(DecisionRow.item_id == item_id)
+        named = [
+            row.id
+            for row in connection.execute(rows)
+            if row.event_id in events
+            or (row.facts.get("message") or {}).get("id") in about
+            or any((row.facts.get("item") or {}).get(name) == value for name, value in wrote)
+        ]
         for some in _chunks(named):
             gone = connection.execute(delete(DecisionRow).where(DecisionRow.id.in_(some)))
             done.count("decisions", gone.rowcount)
@@ -180,12 +192,39 @@ def _told_of_others(connection: Connection, messages: Sequence[int], items: set[
             told = update(RunRow).where(RunRow.event_id.in_(some), RunRow.finished_at.is_not(None))
             done.count("runs", connection.execute(told.values(outcome={}, params={})).rowcount)
         # Both are keyed by the step that caused them (ev7:A01/r1:s1), or by the message they are about (message:7).
-        written = connection.execute(select(EventRow.message_id).where(EventRow.id.in_(events))).scalars()
+        written = connection.execute(
+            select(EventRow.message_id).where(EventRow.id.in_(events), EventRow.message_id.is_not(None))
+        ).scalars()
         for key in sorted({f"ev{one}:" for one in events} | {f"message:{one}:" for one in written}):
             bell = delete(Notification).where(Notification.key.startswith(key))
             done.count("notifications", connection.execute(bell).rowcount)
             left = OutboxRow.key.contains(f":{key}"), OutboxRow.status != "due"
             done.count("deliveries", connection.execute(delete(OutboxRow).where(*left)).rowcount)
+
+
+def _acted(person_id: int) -> tuple[ColumnElement[bool], ...]:
+    return EventRow.actor_kind.in_(_OUTSIDE), EventRow.actor_ref == str(person_id)
+
+
+def _events_of_theirs(connection: Connection, item_id: int, events: Sequence[int]) -> list[tuple[str, Any]]:
+    """Their name and words in these events of somebody else's ticket, and in its history; the fields they wrote, each
+    with what they wrote. Where that still stands on the ticket, it goes as well."""
+    item = connection.execute(select(WorkItem.kind, WorkItem.fields).where(WorkItem.id == item_id)).one()
+    texts = _text_fields(connection, item.kind)
+    wrote: list[tuple[str, Any]] = []
+    for some in _chunks(events):
+        rows = connection.execute(_EVENTS.where(EventRow.id.in_(some), EventRow.actor_kind.in_(_OUTSIDE))).all()
+        for row in rows:
+            wrote += [(one["field"], one["after"]) for one in row.changes if one["field"] in texts]
+            connection.execute(update(EventRow).where(EventRow.id == row.id).values(_without_words(row, texts)))
+        lines = update(History).where(History.event_id.in_([row.id for row in rows]))
+        connection.execute(lines.values(actor_name=""))
+        connection.execute(lines.where(History.field.in_(texts)).values(change={"before": None, "after": None}))
+    wrote = [(name, value) for name, value in wrote if value is not None]
+    kept = {name: value for name, value in item.fields.items() if (CUSTOM + name, value) not in wrote}
+    if kept != item.fields:
+        connection.execute(update(WorkItem).where(WorkItem.id == item_id).values(fields=kept))
+    return wrote
 
 
 def _requests(connection: Connection, person_id: int, items: Sequence[int], done: Erased) -> set[str]:
@@ -205,7 +244,7 @@ def _requests(connection: Connection, person_id: int, items: Sequence[int], done
 
 
 def _inbound(connection: Connection, items: Sequence[int], addresses: Sequence[str], done: Erased) -> set[str]:
-    """The raw mails of their tickets, and those they sent that became no ticket."""
+    """The raw mails of their tickets, and those they sent that became no message: a second copy, what is only kept."""
     blobs: set[str] = set()
     for some in _chunks(items):
         blobs |= _forget_mails(connection, InboundMail.item_id.in_(some), done)
@@ -213,7 +252,7 @@ def _inbound(connection: Connection, items: Sequence[int], addresses: Sequence[s
     loose = connection.execute(
         select(InboundMail.id, Blob.data)
         .join(Blob, Blob.sha256 == InboundMail.blob)
-        .where(InboundMail.item_id.is_(None))
+        .where(InboundMail.message_id.is_(None))
         .order_by(InboundMail.id.desc())
         .limit(LOOSE_MAILS)
         .execution_options(yield_per=50)
@@ -259,27 +298,14 @@ def _items(connection: Connection, items: Sequence[int], done: Erased) -> None:
         known = {one.key for one in store.custom_fields(connection, row.kind).values()} - texts
         kept = {name: value for name, value in row.fields.items() if CUSTOM + name in known}
         connection.execute(update(WorkItem).where(WorkItem.id == row.id).values(subject=ERASED, fields=kept))
-        for event in connection.execute(
-            select(EventRow.id, EventRow.changes, EventRow.actor_kind, EventRow.payload).where(
-                EventRow.item_id == row.id
-            )
-        ).all():
-            changes = [
-                one if one["field"] not in texts else {**one, "before": None, "after": None} for one in event.changes
-            ]
-            payload = {key: value for key, value in event.payload.items() if key in _PAYLOAD}
-            values: dict[str, Any] = {"changes": changes, "payload": payload, "error": ""}
-            if event.actor_kind in ("customer", "third_party"):
-                values["actor_name"] = ""
-            connection.execute(update(EventRow).where(EventRow.id == event.id).values(values))
+        for event in connection.execute(_EVENTS.where(EventRow.item_id == row.id)).all():
+            connection.execute(update(EventRow).where(EventRow.id == event.id).values(_without_words(event, texts)))
         connection.execute(
             update(History)
             .where(History.item_id == row.id, History.field.in_({*texts, COMING, MAIL}))
             .values(change={"before": None, "after": None})
         )
-        from_them = select(EventRow.id).where(
-            EventRow.item_id == row.id, EventRow.actor_kind.in_(("customer", "third_party"))
-        )
+        from_them = select(EventRow.id).where(EventRow.item_id == row.id, EventRow.actor_kind.in_(_OUTSIDE))
         connection.execute(
             update(History)
             .where(History.item_id == row.id, History.event_id.in_(from_them))
@@ -287,6 +313,17 @@ def _items(connection: Connection, items: Sequence[int], done: Erased) -> None:
         )
         _dates(connection, row.id)
         done.count("tickets", 1)
+
+
+_EVENTS = select(EventRow.id, EventRow.changes, EventRow.actor_kind, EventRow.payload)
+
+
+def _without_words(event: Any, texts: frozenset[str]) -> dict[str, Any]:
+    """What stays of this event: our words and numbers, and who of ours did it."""
+    changes = [one if one["field"] not in texts else {**one, "before": None, "after": None} for one in event.changes]
+    payload = {key: value for key, value in event.payload.items() if key in _PAYLOAD}
+    values: dict[str, Any] = {"changes": changes, "payload": payload, "error": ""}
+    return {**values, "actor_name": ""} if event.actor_kind in _OUTSIDE else values
 
 
 def _dates(connection: Connection, item_id: int) -> None:
@@ -382,11 +419,7 @@ def _elsewhere(connection: Connection, person_id: int, addresses: Sequence[str],
     theirs = delete(OutboxRow).where(func.lower(OutboxRow.recipient).in_(addresses))
     done.count("deliveries", connection.execute(theirs).rowcount)
     connection.execute(delete(HeldAddress).where(HeldAddress.address.in_([one.lower() for one in addresses])))
-    connection.execute(
-        update(EventRow)
-        .where(EventRow.actor_kind.in_(("customer", "third_party")), EventRow.actor_ref == str(person_id))
-        .values(actor_name="")
-    )
+    connection.execute(update(EventRow).where(*_acted(person_id)).values(actor_name=""))
     for address in addresses:
         for what, told in (
             ("API answers", IdempotencyKey.body),
@@ -397,6 +430,9 @@ def _elsewhere(connection: Connection, person_id: int, addresses: Sequence[str],
         ):
             said = func.lower(cast(told, Text)).contains(address, autoescape=True)
             done.count(what, connection.execute(delete(told.class_).where(said)).rowcount)
+        # Where a mail to them about somebody else's ticket came back, or was sent again.
+        named = History.field == MAIL, func.lower(cast(History.change, Text)).contains(address, autoescape=True)
+        connection.execute(update(History).where(*named).values(change={"before": None, "after": None}))
         # What still has to leave is somebody else's; what has left is only remembered.
         left = func.lower(cast(OutboxRow.payload, Text)).contains(address, autoescape=True), OutboxRow.status != "due"
         done.count("deliveries", connection.execute(delete(OutboxRow).where(*left)).rowcount)

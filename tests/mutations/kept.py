@@ -6,6 +6,7 @@ from tests.mutations.mutation import Mutation
 
 ERASURE = "tests/jobs/test_erasure_everywhere.py::"
 MEANWHILE = "tests/jobs/test_erasure_meanwhile.py::"
+ON_OTHERS = "tests/jobs/test_erasure_on_others.py::"
 RETENTION = "tests/jobs/test_retention.py::"
 STAYS = RETENTION + "test_a_lookup_that_somebody_waits_for_or_may_still_use_stays_however_old_it_is"
 
@@ -67,6 +68,34 @@ MUTATIONS = (
         "values(due_at=now, lease_until=None, token=None))",
         "values(due_at=now))",
         ERASURE + "test_a_worker_that_has_read_an_erased_ticket_writes_nothing_of_it_down",
+    ),
+    Mutation(
+        "what is erased on tickets of others: what they did without a message",
+        "jobs/erasure.py",
+        "    found = list(connection.execute(of_it.where(*_acted(person_id))))\n",
+        "    found = list[Any]()\n",
+        ON_OTHERS + "test_what_they_answered_about_a_ticket_of_others_goes_and_what_stands_beside_it_stays[sqlite]",
+    ),
+    Mutation(
+        "what is erased on tickets of others: the name with the words",
+        "jobs/erasure.py",
+        "        wrote = _events_of_theirs(connection, item_id, sorted(events))\n",
+        "        wrote = list[Any]()\n",
+        ON_OTHERS + "test_who_wrote_on_a_ticket_of_others_is_not_named_there_known_then_or_not[sqlite-False]",
+    ),
+    Mutation(
+        "what is erased on tickets of others: a second copy",
+        "jobs/erasure.py",
+        "        .where(InboundMail.message_id.is_(None))\n",
+        "        .where(InboundMail.item_id.is_(None))\n",
+        ON_OTHERS + "test_a_second_copy_of_their_mail_on_a_ticket_of_others_goes_as_the_first_does[sqlite]",
+    ),
+    Mutation(
+        "what is erased on tickets of others: where a mail went",
+        "jobs/erasure.py",
+        "        named = History.field == MAIL, ",
+        "        named = History.field == COMING, ",
+        ON_OTHERS + "test_that_a_mail_about_a_ticket_of_others_went_to_their_address_is_not_kept[sqlite]",
     ),
     Mutation(
         "an answer about who was erased meanwhile is not kept",
