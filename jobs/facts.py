@@ -64,8 +64,9 @@ def gather_on(
     `before` are the facts of that other one. Nobody wrote since they were read, and it did no more than change fields,
     among which rules find no customer: so what is told of messages, cards and the customer is as it was."""
     message = before.message
-    if before.event["kind"] != EventKind.CREATED:
-        message = _message(connection, item.id, event)  # it may have come with several, of which the facts tell one
+    # It may have come with several, of which the facts tell one; and an event without one looks at the customer's only.
+    if before.event["kind"] != EventKind.CREATED or (message is not None and message["author"] != "customer"):
+        message = _message(connection, item.id, event)
     return _with_these(connection, event, item, item.state, vocabulary, now, before.customer, message, before.context)
 
 

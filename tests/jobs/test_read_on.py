@@ -21,6 +21,7 @@ from tickets import store
 from tickets.db import Database
 from tickets.effects import AddTo, SetField
 from tickets.events import Actor, ActorKind
+from tickets.item import ItemKind
 from tickets.tables import CustomField, Person
 
 #: What is told of messages and customers, and what a change comes to that comes of a change.
@@ -68,6 +69,16 @@ triggers: [{on: created}, {on: changed, field: due_at}]
 hit: every
 steps: [{id: s1, do: set_due_date}]
 rows: [{id: r1, then: {s1: {for: 2 d}}}]
+"""
+UNSAID = """
+code: A07
+name: Unsaid
+kind: ticket
+triggers: [{on: changed, field: due_at}]
+hit: every
+columns: [{id: c1, field: message.text, op: contains_none}]
+steps: [{id: s1, do: add_tags}]
+rows: [{id: r1, if: {c1: {value: [charged]}}, then: {s1: {tags: [unsaid]}}}]
 """
 KEPT = ("decisions", "events", "fired", "history", "items", "lanes", "roots")
 
@@ -197,3 +208,22 @@ def test_a_row_that_fired_does_not_fire_on_what_it_changed(a_desk_of: Any) -> No
     first, again = decisions(desk, ticket)
     assert [one["verdict"] for one in again.trace["entries"]] == ["held"]
     assert (first.outcome, again.outcome) == ("acted", "checked")
+
+
+@pytest.mark.parametrize(("author", "tags"), [("customer", []), ("agent", ["unsaid"]), ("third_party", ["unsaid"])])
+def test_a_change_looks_at_what_the_customer_said_whoever_began_the_ticket(
+    a_desk_of: Any, author: str, tags: list[str]
+) -> None:
+    desk = a_desk_of(SOONER, UNSAID)
+    message = store.NewMessage(author, True, "email", "You were charged twice")
+    with desk.db.write() as connection:
+        made = store.create_item(
+            connection,
+            kind=ItemKind.TICKET,
+            state={"subject": "Charged twice"},
+            actor=Actor(ActorKind(author), "7", "Somebody"),
+            now=desk.clock.now(),
+            message=message,
+        )
+    automation.drain(desk, budget_s=LONG_S)
+    assert item(desk, made.item_id).state.get("tags", []) == tags
