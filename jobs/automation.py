@@ -466,7 +466,7 @@ def _failed(
         )
         _note(connection, row, tries, f"{type(error).__name__}: {error}", now, park=park)
         if not park:
-            lanes.release(connection, item_id, token, due_at=now + timedelta(seconds=2**tries / 2))
+            lanes.release(connection, item_id, token, due_at=now + lanes.pause(tries))
     return park
 
 

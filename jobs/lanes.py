@@ -127,6 +127,11 @@ def claim(db: Transactions, now: datetime, *, lease_s: float, lanes: int = CLAIM
     )
 
 
+def pause(tries: int) -> timedelta:
+    """How long an event that failed so often waits until it is tried again."""
+    return timedelta(seconds=2**tries / 2)
+
+
 def lock_items(connection: Connection, items: Iterable[int]) -> None:
     """Take these items, as everybody does before lanes and events: in another order two could wait for each other.
 
@@ -197,4 +202,12 @@ def wake(connection: Connection, item_id: int, now: datetime) -> None:
     """Make the lane due now, whoever holds it."""
     connection.execute(
         update(Lane).where(Lane.item_id == item_id, or_(Lane.due_at.is_(None), Lane.due_at > now)).values(due_at=now)
+    )
+
+
+def take_back(connection: Connection, items: Iterable[int], now: datetime) -> None:
+    """Make these lanes due now and take them from whoever holds them, who could give one back as if it were empty:
+    what was put into it stands before the event that they have read. What they have decided is decided again."""
+    connection.execute(
+        update(Lane).where(Lane.item_id.in_(sorted(items))).values(due_at=now, lease_until=None, token=None)
     )

@@ -105,8 +105,7 @@ def handle_again(
         .returning(EventRow.item_id)
     ).scalars()
     items = list(again)
-    for item_id in sorted(set(items)):
-        lanes.wake(connection, item_id, now)
+    lanes.take_back(connection, set(items), now)
     return len(items)
 
 

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, update
 
+from jobs import automation
 from jobs.aside import Aside
+from jobs.deciding import Read
 from jobs.doctor import examine
 from jobs.parked import Rehearsal, handle_again, parked
 from jobs.services import Services
@@ -79,6 +81,30 @@ def test_given_back_by_two_people_at_once_it_is_handled_once(desk: Services, poi
     assert item(desk, poisoned).state["tags"] == ["double-charge"]
     results = [step["result"] for one in decisions(desk, poisoned) for step in one.done]
     assert sorted(results) == ["done", "done", "overtaken"]
+
+
+def test_given_back_while_a_later_event_is_decided_it_is_handled(
+    desk: Services, poisoned: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker in hand found nothing behind its event, and gave the lane back as empty."""
+    by_hand(desk, poisoned, SetField("subject", "Charged twice again"))
+    usual = automation.decided
+    given_back: list[int] = []
+
+    def meanwhile(read: Read) -> object:
+        if not given_back:
+            with desk.db.write() as connection:
+                given_back.append(handle_again(connection, desk.clock.now()))
+        return usual(read)
+
+    monkeypatch.setattr(automation, "decided", meanwhile)
+    work(desk)
+    assert given_back == [1]
+    assert set(statuses(desk)) == {"done"}
+    assert item(desk, poisoned).state["team"] == "billing"
+    # Each was settled once, in what order they could be: the later one was decided again behind it.
+    settled = [one.event_id for one in decisions(desk, poisoned)]
+    assert len(settled) == len(set(settled)) == len(statuses(desk))
 
 
 def test_an_event_that_rows_wait_for_is_not_said_to_have_nothing_left_to_do() -> None:

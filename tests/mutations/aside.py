@@ -78,4 +78,11 @@ MUTATIONS = (
         "LAST_EVENTS = 1000",
         "tests/jobs/test_preview.py::test_a_preview_looks_at_the_last_200_events_unless_told_otherwise",
     ),
+    Mutation(
+        "what is given back takes the lane from who has read a later event",
+        "jobs/lanes.py",
+        ".where(Lane.item_id.in_(sorted(items))).values(due_at=now, lease_until=None, token=None)",
+        ".where(Lane.item_id.in_(sorted(items))).values(due_at=now)",
+        "tests/jobs/test_parked.py::test_given_back_while_a_later_event_is_decided_it_is_handled[sqlite]",
+    ),
 )
