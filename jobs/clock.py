@@ -8,19 +8,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
+from sqlalchemy.orm import aliased
 
-from jobs import retention, shadow, timers, undo
+from jobs import lanes, retention, shadow, timers, undo
 from jobs.outbox import longest_pause_s, sendable
 from jobs.queues import Work
 from jobs.schema import Schema
 from jobs.services import Services
-from jobs.tables import LookupRow, MailAccount, OutboxRow, ReplayRow, RunRow
+from jobs.tables import DecisionRow, LookupRow, MailAccount, OutboxRow, ReplayRow, RunRow
 from tickets.db import AWAY
 from tickets.tables import EventRow, Lane
+from tickets.values import from_iso, iso
 
 log = logging.getLogger(__name__)
 
@@ -70,14 +72,15 @@ def mend(services: Services) -> int:
     A machine whose clock was an hour ahead, and was put right, would otherwise leave its work lying for an hour."""
     now = services.clock.now()
     ahead = now + timedelta(seconds=AHEAD_S)
-    lanes = (
+    came_ahead = (
         select(Lane.item_id)
         .join(EventRow, EventRow.item_id == Lane.item_id)
         .where(Lane.due_at > now, EventRow.status == "pending", EventRow.at > ahead)
         .limit(MENDED)
     )
     with services.db.read() as connection:
-        items = sorted(set(connection.execute(lanes).scalars()))
+        items = sorted({*connection.execute(came_ahead).scalars(), *_put_off(connection, ahead)})
+        waits = _waits_begun_ahead(connection, ahead)
         rows = [
             (table, row.id, now + max(timedelta(0), row.due_at - row.made))
             for table, made, which in _RECKONED
@@ -95,15 +98,65 @@ def mend(services: Services) -> int:
             pause = timedelta(seconds=longest_pause_s(row.tries))
             if row.due_at > ahead + pause:
                 rows.append((OutboxRow, row.id, now + pause))
-    if not items and not rows:
+    if not items and not rows and not waits:
         return 0
     with services.db.write() as connection:
+        # Items before lanes, as everybody takes them.
+        lanes.lock_items(connection, [item_id for _, item_id, _ in waits])
+        for event_id, item_id, begun in waits:
+            _wait_as_long(connection, event_id, item_id, begun, now)
         connection.execute(update(Lane).where(Lane.item_id.in_(items), Lane.due_at > now).values(due_at=now))
         for table, row_id, due_at in rows:
             late = update(table).where(table.id == row_id, table.due_at > due_at)
             connection.execute(late.values(due_at=due_at))
-    log.warning("clock.mended", extra={"lanes": len(items), "rows": len(rows)})
-    return len(items) + len(rows)
+    log.warning("clock.mended", extra={"lanes": len(items) + len(waits), "rows": len(rows)})
+    return len(items) + len(waits) + len(rows)
+
+
+def _put_off(connection: Connection, ahead: datetime) -> list[int]:
+    """Lanes whose turn ended, or whose next event failed, while the clock was ahead: no pause is that long."""
+    other = aliased(EventRow)
+    waits = exists().where(other.item_id == Lane.item_id, other.status == "waiting")
+    late = (
+        select(Lane.item_id, Lane.due_at, func.max(EventRow.tries).label("tries"))
+        .join(EventRow, EventRow.item_id == Lane.item_id)
+        .where(Lane.due_at > ahead, EventRow.status == "pending", ~waits)
+        .group_by(Lane.item_id, Lane.due_at)
+        .order_by(Lane.due_at.desc())
+        .limit(MENDED)
+    )
+    rows = connection.execute(late).all()
+    return [one.item_id for one in rows if not one.tries or one.due_at > ahead + lanes.pause(one.tries)]
+
+
+def _waits_begun_ahead(connection: Connection, ahead: datetime) -> list[tuple[int, int, datetime]]:
+    """Events that wait for an answer or a run, as it was reckoned at a moment still to come: event, item, moment."""
+    begun = select(func.max(DecisionRow.at)).where(DecisionRow.event_id == EventRow.id, DecisionRow.at > ahead)
+    waiting = (
+        select(EventRow.id, EventRow.item_id, EventRow.progress, begun.scalar_subquery().label("begun"))
+        .join(Lane, Lane.item_id == EventRow.item_id)
+        .where(Lane.due_at > ahead, EventRow.status == "waiting")
+        .order_by(Lane.due_at.desc())
+        .limit(MENDED)
+    )
+    rows = connection.execute(waiting)
+    return [(one.id, one.item_id, one.begun) for one in rows if one.begun is not None and _until(one) >= one.begun]
+
+
+def _wait_as_long(connection: Connection, event_id: int, item_id: int, begun: datetime, now: datetime) -> None:
+    """Have this event wait for as long as it was to, from now on, unless it does already. The caller holds the item."""
+    waiting = and_(EventRow.id == event_id, EventRow.status == "waiting")
+    row = connection.execute(select(EventRow.progress).where(waiting)).one_or_none()
+    if row is None or _until(row) < begun:
+        return
+    until = now + (_until(row) - begun)
+    connection.execute(update(EventRow).where(waiting).values(progress={**row.progress, "until": iso(until)}))
+    # A worker that has read the old end of the wait must not write it back.
+    connection.execute(update(Lane).where(Lane.item_id == item_id).values(due_at=until, lease_until=None, token=None))
+
+
+def _until(row: Any) -> datetime:
+    return from_iso(str(row.progress["until"]))
 
 
 #: A lookup that was asked, or asked anew, and has failed in no try since.

@@ -351,7 +351,7 @@ def test_a_lookup_whose_worker_was_cut_off_while_the_clock_was_ahead_is_asked_wh
     with desk.db.write() as connection:
         connection.execute(update(LookupRow).values(**lost))
     clock_of(desk).at = right
-    assert clock.mend(desk) == 1
+    assert clock.mend(desk) == 1 + 1  # and the wait for it
     with desk.db.write() as connection:
         connection.execute(update(LookupRow).values(lease_until=None, token=None))
     work(desk)
@@ -399,6 +399,51 @@ def test_a_lookup_that_failed_while_the_clock_was_ahead_is_asked_again_after_its
     with desk.db.write() as connection:
         connection.execute(update(LookupRow).values(answered_at=right, due_at=right + hour))
     assert clock.mend(desk) == 0
+
+
+def test_an_event_that_failed_while_the_clock_was_ahead_is_tried_again_when_it_is_put_right(
+    desk: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had come before, so it did not count as put off, and lay for an hour."""
+    table(desk, ANSWER_AND_TAG)
+    ticket = a_ticket(desk.db)
+    store_a_note(desk, ticket.item_id)
+    right = desk.clock.now()
+    usual = automation.decided
+
+    def fails(_: Read) -> object:
+        raise ValueError("not this time")
+
+    monkeypatch.setattr(automation, "decided", fails)
+    # After the fourth try it waits for 8 s, on purpose; after the first for one.
+    for wrong, tries, mended in ((timedelta(0), 3, 0), (timedelta(hours=1), 0, 1)):
+        clock_of(desk).at = right + wrong
+        with desk.db.write() as connection:
+            connection.execute(update(EventRow).where(EventRow.seq == 1).values(tries=tries))
+            connection.execute(update(Lane).values(due_at=right))
+        assert work(desk) == 1
+        clock_of(desk).at = right
+        assert clock.mend(desk) == mended
+    monkeypatch.setattr(automation, "decided", usual)
+    assert work(desk) == 3
+    assert {status for _, status in events(desk)} == {"done"}
+
+
+def test_a_wait_that_began_while_the_clock_was_ahead_is_as_long_as_it_was_to_be(desk: Services) -> None:
+    """Nobody asks, so nothing but its end ends it; that was an hour too late."""
+    table(desk, BY_TIER)
+    ticket = a_ticket(desk.db)
+    right = desk.clock.now()
+    clock_of(desk).forward(hours=1)
+    automation.drain(desk)
+    clock_of(desk).at = right
+    assert clock.mend(desk) == 1 + 1  # and the question
+    assert clock.mend(desk) == 0
+    for seconds, status in ((59, "waiting"), (1, "done")):
+        clock_of(desk).forward(seconds=seconds)
+        automation.drain(desk)
+        assert [one for _, one in events(desk)] == [status]
+    assert decisions(desk, ticket.item_id)[-1].notes == ["A01 was decided without crm.find_customer"]
 
 
 def test_an_answer_counts_although_the_clock_of_its_question_was_ahead(desk: Services, crm: Upstream) -> None:

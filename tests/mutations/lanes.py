@@ -226,8 +226,8 @@ MUTATIONS = (
     Mutation(
         "the customer's newest message is read where an event came with another one",
         "jobs/facts.py",
-        '    if before.event["kind"] != EventKind.CREATED:',
-        '    if before.event["kind"] is None:',
+        'EventKind.CREATED or (message is not None and message["author"] != "customer"):',
+        "EventKind.CREATED and message is None:",
         "tests/jobs/test_read_on.py::test_without_being_read_back_it_comes_to_the_same_to_the_letter",
     ),
     Mutation(
@@ -265,5 +265,33 @@ MUTATIONS = (
         "    if lane.revision != read.desk.revision:",
         "    if False:",
         TWINS + "test_a_version_published_while_an_event_is_decided_decides_it_and_one_published_after_does_not",
+    ),
+    Mutation(
+        "a change without a message looks at the customer's",
+        "jobs/facts.py",
+        'EventKind.CREATED or (message is not None and message["author"] != "customer"):',
+        "EventKind.CREATED:",
+        "tests/jobs/test_read_on.py::test_a_change_looks_at_what_the_customer_said_whoever_began_the_ticket[agent-tags1]",
+    ),
+    Mutation(
+        "a lane that was put off by a clock that was ahead",
+        "jobs/clock.py",
+        "if not one.tries or one.due_at > ahead + lanes.pause(one.tries)]",
+        "if one.due_at > ahead + lanes.pause(30)]",
+        FAULTS + "test_an_event_that_failed_while_the_clock_was_ahead_is_tried_again_when_it_is_put_right[sqlite]",
+    ),
+    Mutation(
+        "a lane that was put off by its own pause is left alone",
+        "jobs/clock.py",
+        "if not one.tries or one.due_at > ahead + lanes.pause(one.tries)]",
+        "if one.due_at > ahead]",
+        FAULTS + "test_an_event_that_failed_while_the_clock_was_ahead_is_tried_again_when_it_is_put_right[sqlite]",
+    ),
+    Mutation(
+        "a wait is mended once",
+        "jobs/clock.py",
+        "if one.begun is not None and _until(one) >= one.begun]",
+        "if one.begun is not None]",
+        FAULTS + "test_a_wait_that_began_while_the_clock_was_ahead_is_as_long_as_it_was_to_be[sqlite]",
     ),
 )
