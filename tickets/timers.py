@@ -123,7 +123,7 @@ def wanted(rule: TimeRule, item: Watched, calendars: Mapping[str, Calendar]) -> 
     """The timer this item should have for this rule, None for none. It may be past already: the caller says what then.
 
     Finished items wait for nothing but the time in their status. A calendar that is gone, or has no hours in ten years,
-    lets the rule wait for nothing."""
+    lets the rule wait for nothing, and so does a date too near to an end of the years there are."""
     status = str(item.state.get("status", ""))
     begin: datetime | None
     if rule.on is On.STATE:
@@ -208,12 +208,12 @@ def _first_begin(rule: TimeRule, until: datetime, calendars: Mapping[str, Calend
 
 
 def _due(rule: TimeRule, begin: datetime, calendars: Mapping[str, Calendar]) -> datetime | None:
-    if not rule.calendar:
-        return begin + timedelta(seconds=rule.offset_s)
     calendar = calendars.get(rule.calendar)
-    if calendar is None or rule.offset_s < 0:
+    if rule.calendar and (calendar is None or rule.offset_s < 0):
         return None
     try:
+        if calendar is None:
+            return begin + timedelta(seconds=rule.offset_s)
         return add_working(calendar, begin, rule.offset_s)
-    except BadValue:
+    except (BadValue, OverflowError):  # 9999-12-31, which stands for "never", and three days: no moment there is
         return None

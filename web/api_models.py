@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from tickets.item import ItemKind
 from tickets.store import MESSAGE_CHARS
 from tickets.values import json_problem
 
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("There is no such moment in UTC") from None
+
+
 Key = Annotated[str, Field(max_length=60)]
+#: A time with its zone, which in UTC is one of the years there are, too.
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 #: Most items of one page, and of one list in a request.
 PAGE_ITEMS = 100
 MEMBERS = 100
@@ -51,7 +61,7 @@ class Fields(Given):
     language: str | None = Field(None, description="en, fr, pl or ro.")
     published: bool | None = None
     archived: bool | None = None
-    due_at: AwareDatetime | None = None
+    due_at: Moment | None = None
     fields: dict[str, Any] | None = Field(None, description="Custom fields by key, without `fields.`.")
 
 
@@ -92,7 +102,7 @@ class ListQuery(Given):
     assignee: Key | None = None
     customer: str | None = Field(None, max_length=320, description="An e-mail address.")
     text: str | None = Field(None, max_length=200, description="Words of subject or messages.")
-    updated_after: AwareDatetime | None = None
+    updated_after: Moment | None = None
     before: int | None = Field(None, ge=1, lt=2**31, description="Only tickets with a smaller number.")
     limit: int = Field(50, ge=1, le=PAGE_ITEMS)
 

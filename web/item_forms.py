@@ -13,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 from tickets.errors import BadValue
 from tickets.item import FieldType, StateField, clean_value
 from tickets.values import JSON, from_iso, iso
+from web.look import in_zone
 
 #: The longest text of a form field that is looked at, in characters.
 TEXT_CHARS = 2_000
@@ -53,7 +54,7 @@ def _input(field: StateField, value: JSON, zone: str) -> Input:
             text = ", ".join(str(one) for one in value) if isinstance(value, (list, tuple)) else ""
             return Input(field.key, label, "text", text)
         case FieldType.TIME:
-            shown = from_iso(value).astimezone(ZoneInfo(zone)).date().isoformat() if isinstance(value, str) else ""
+            shown = in_zone(from_iso(value), zone).date().isoformat() if isinstance(value, str) else ""
             return Input(field.key, label, "date", shown)
         case FieldType.NUMBER:
             return Input(field.key, label, "number", "" if value is None else str(value))

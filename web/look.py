@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -47,7 +47,7 @@ def clock(at: datetime | str | None) -> Markup:
     known = _time(at)
     if known is None:
         return Markup("")
-    return _time_element(known, format_datetime(known, "HH:mm") if _is_today(known) else _short(known))
+    return _time_element(known, _words(known, "HH:mm") if _is_today(known) else _short(known))
 
 
 def ago(at: datetime | str | None) -> Markup:
@@ -197,16 +197,32 @@ def _time(at: datetime | str | None) -> datetime | None:
 
 
 def _is_today(at: datetime) -> bool:
-    zone = ZoneInfo(_zone())
-    return at.astimezone(zone).date() == now().astimezone(zone).date()
+    zone = _zone()
+    return in_zone(at, zone).date() == in_zone(now(), zone).date()
+
+
+def in_zone(at: datetime, zone: str) -> datetime:
+    """This moment there. The first and the last day there are, which other systems write for "never", stay in UTC
+    where they would be outside the calendar."""
+    try:
+        return at.astimezone(ZoneInfo(zone))
+    except OverflowError:
+        return at.astimezone(UTC)
+
+
+def _words(at: datetime, form: str) -> str:
+    try:
+        return format_datetime(at, form)
+    except OverflowError:  # as in `in_zone`
+        return format_datetime(at, form, rebase=False)
 
 
 def _short(at: datetime) -> str:
     far = abs(now() - at) > timedelta(days=300)
-    return format_datetime(at, "d MMM y" if far else "EEE d MMM, HH:mm")
+    return _words(at, "d MMM y" if far else "EEE d MMM, HH:mm")
 
 
 def _time_element(at: datetime, text: str) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        at.isoformat(timespec="seconds"), format_datetime(at, "full"), text
+        at.isoformat(timespec="seconds"), _words(at, "full"), text
     )

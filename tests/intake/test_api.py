@@ -181,6 +181,18 @@ def test_a_half_surrogate_is_refused(desk: Desk, api: Api) -> None:
     assert problem(answer) == (422, "_schema: Value error, body.subject holds half of a surrogate pair")
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_that_is_none_in_utc_is_refused(api: Api, at: str) -> None:
+    made = one_ticket(api)
+    for name, answer in (
+        ("due_at", api.post("tickets", {"subject": "x", "due_at": at})),
+        ("due_at", api.patch(f"tickets/{made['id']}", {"due_at": at})),
+        ("updated_after", api.get("tickets", updated_after=at)),
+    ):
+        assert problem(answer) == (422, f"{name}: Value error, There is no such moment in UTC")
+    assert api.get(f"tickets/{made['id']}").json == made
+
+
 def test_custom_fields_go_in_and_out(desk: Desk, api: Api) -> None:
     with desk.services.db.write() as connection:
         connection.execute(

@@ -322,4 +322,12 @@ MUTATIONS = (
         "        pass  # its policy",
         ASIDE + "test_a_service_level_whose_policy_cannot_be_read_stands_and_tickets_can_be_written_to[sqlite]",
     ),
+    Mutation(
+        "a date at an end of the calendar keeps no clock from going",
+        "tickets/timers.py",
+        "    except (BadValue, OverflowError):  # 9999-12-31",
+        "    except BadValue:  # 9999-12-31",
+        "tests/rows/test_h1_o27_dates.py::"
+        "test_a_date_at_either_end_of_the_calendar_keeps_no_clock_from_going[-9999-12-31-after_date]",
+    ),
 )

@@ -6,17 +6,21 @@ import re
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from jobs import timers
 from rules import files
 from tests.rows.desk import Steps, a_rule, item_named, shown_messages, switch
 from tests.rows.maildesk import MailDesk, recipient, template
 from tests.web.desk import send
-from tickets.tables import Brand
+from tickets import store
+from tickets.events import SYSTEM
+from tickets.item import ItemKind
+from tickets.tables import Brand, BusinessCalendar, User
 from tickets.values import JSON
 
 RECIPES = Path(__file__).resolve().parents[2] / "docs" / "examples" / "recipes"
+OFFICE = {"zone": "Europe/Paris", "week": {"mon": [["00:00", "24:00"]]}}
 
 
 def passes(desk: MailDesk, **span: float) -> None:
@@ -153,3 +157,53 @@ def test_o27_a_message_as_oneself_stays_in_the_house_and_a_template_goes_out(mai
     said = [(who, public) for who, public, text in shown if "The schedule has changed." in text]
     assert (said, len(shown)) == (([("Ana Nowak", False)], 1) if on else ([], 0))
     assert mail_desk.said(task) == []
+
+
+@pytest.mark.parametrize(("day", "on"), [("0001-01-01", "before_date"), ("9999-12-31", "after_date")])
+@pytest.mark.parametrize("calendar", ["", "office"])
+def test_a_date_at_either_end_of_the_calendar_keeps_no_clock_from_going(
+    mail_desk: MailDesk, day: str, on: str, calendar: str
+) -> None:
+    """Other systems write these two for "never": what would come before or after them never does."""
+    ana = mail_desk.browser("ana")
+    trigger: dict[str, JSON] = {"on": on, "field": "ticket.due_at", "by": "3 d"}
+    if calendar and on == "after_date":
+        at = mail_desk.services.clock.now()
+        calendar_row = {"key": calendar, "label": "Office", "body": OFFICE, "updated_at": at}
+        with mail_desk.services.db.write() as connection:
+            connection.execute(insert(BusinessCalendar).values(calendar_row))
+        trigger["calendar"] = calendar
+    a_rule(mail_desk.desk, trigger, then=[("add_tags", {"tags": ["first"]})])
+    passes(mail_desk)
+    ends, ordinary = mail_desk.desk.ticket(brand=None), mail_desk.desk.ticket(brand=None)
+    for ticket, due_at in ((ends, day), (ordinary, "2026-12-24")):
+        given = send(ana, f"/tickets/{ticket}/details", {"was:due_at": "", "due_at": due_at})
+        assert given.status_code == 303
+        assert str(mail_desk.desk.state(ticket)["due_at"]).startswith(due_at)
+    a_rule(mail_desk.desk, trigger, then=[("add_tags", {"tags": ["second"]})])
+    passes(mail_desk, days=60)
+    assert mail_desk.desk.state(ordinary)["tags"] == ["first", "second"]
+    assert mail_desk.desk.state(ends).get("tags") is None
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00.000000+00:00", "9999-12-31T23:59:59.000000+00:00"])
+def test_a_moment_that_is_none_where_the_reader_is_is_shown_as_it_is_in_utc(mail_desk: MailDesk, at: str) -> None:
+    ana = mail_desk.browser("ana")
+    with mail_desk.services.db.write() as connection:
+        made = store.create_item(
+            connection,
+            kind=ItemKind.PROJECT,
+            state={"subject": "Move the shop", "due_at": at},
+            actor=SYSTEM,
+            now=mail_desk.services.clock.now(),
+        )
+    project = made.item_id
+    for zone in ("Europe/Warsaw", "America/New_York"):
+        with mail_desk.services.db.write() as connection:
+            connection.execute(update(User).where(User.key == "ana").values(zone=zone))
+        for page in (f"/tickets/{project}", "/items/project"):
+            shown = ana.get(page)
+            assert (page, shown.status_code) == (page, 200)
+            assert f'<time datetime="{at[:19]}+00:00"' in shown.get_data(as_text=True)
+        said = re.findall(r'<input[^>]* name="due_at"[^>]* value="([^"]*)"', ana.get(f"/tickets/{project}").text)
+        assert said == [at[:10]]
