@@ -42,7 +42,6 @@ from connectors.secrets import Scrubber
 from tickets.values import JSON
 
 CONNECT_TIMEOUT_S = 2.0
-READ_TIMEOUT_S = 5.0
 #: Most bytes of one answer, counted after decompression.
 MAX_ANSWER_BYTES = 1_000_000
 #: Most tries of one request that may be repeated.
@@ -234,7 +233,7 @@ class Http:
             left = max(self.deadline.left_s, 0.001)
             response = self._session.send(
                 prepared,
-                timeout=(min(CONNECT_TIMEOUT_S, left), min(READ_TIMEOUT_S, left)),
+                timeout=(min(CONNECT_TIMEOUT_S, left), left),
                 allow_redirects=False,
                 stream=True,
                 verify=str(self.way.ca_file) if self.way.ca_file else True,
@@ -261,7 +260,7 @@ class Http:
             self.exchange.may_have_arrived = False
             failure, again = TimedOut(f"{label} did not accept a connection within {CONNECT_TIMEOUT_S:.0f} s"), True
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
-            failure = self._timed_out(READ_TIMEOUT_S)
+            failure = self._timed_out()
         except requests.exceptions.InvalidURL:
             self.exchange.may_have_arrived = False
             failure = BadRequest(f"{label}: the address that this question makes is not valid. Nothing was sent.")
@@ -339,12 +338,12 @@ class Http:
         plain = " ".join("".join(char if char.isprintable() else " " for char in found).split())
         return f" It says: {self.way.scrubber.text(plain)[:MAX_QUOTED_CHARS]}"
 
-    def _timed_out(self, seconds: float) -> TimedOut:
-        return TimedOut(f"{self.way.label} gave no answer within {min(seconds, self.deadline.seconds):.1f} s")
+    def _timed_out(self) -> TimedOut:
+        return TimedOut(f"{self.way.label} gave no answer within {self.deadline.seconds:.1f} s")
 
     def _check_time(self) -> None:
         if self._expired.is_set() or self.deadline.left_s <= 0:
-            raise self._timed_out(self.deadline.seconds)
+            raise self._timed_out()
 
     def _expire(self) -> None:
         """Runs at the deadline: timeouts count from the last byte, so a dripping answer never meets one."""

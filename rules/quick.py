@@ -115,8 +115,7 @@ def _comparison(condition: CompiledCondition, form: Form, x: str, names: Names) 
     if form is Form.CHANGE:
         return f"(k := {x}) is not None and {names.of(condition.test)}(k)"
     if key in ("empty", "not_empty"):
-        # Not "is": a value that nobody knows must be heard, which says `Unfit` to every comparison.
-        empty = f"not {x}" if form in (Form.PLAIN, Form.TEXT, Form.SET) else f"{x} == None"
+        empty = f"not {x}" if form in (Form.PLAIN, Form.TEXT, Form.SET) else f"{x} is None"
         return empty if key == "empty" else f"not ({empty})"
     if form is Form.SET:
         some = names.of(frozenset(fold(str(one)) for one in operands(condition)))

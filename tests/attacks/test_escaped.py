@@ -629,11 +629,12 @@ def test_when_the_outer_half_of_the_zygote_is_killed_everything_below_it_dies() 
     try:
         zygote.hello()
         child = zygote.fork(FORK, 1, 128)
-        zygote.process.kill()
-        zygote.control.settimeout(WAIT_S)
-        assert _receive(zygote.control) == b""
-        child.talk.settimeout(WAIT_S)
-        assert _receive(child.talk) == b""
-        child.end()
+        try:
+            zygote.process.kill()
+            for wire in (zygote.control, child.talk):
+                wire.settimeout(WAIT_S)
+                assert _receive(wire) == b""
+        finally:
+            child.end()
     finally:
         zygote.stop()

@@ -220,6 +220,15 @@ def test_the_deadline_holds_whatever_the_server_does(serve: Serve, reply: Reply)
     assert server.heard(1)
 
 
+@pytest.mark.slow
+def test_a_system_that_takes_long_may_take_all_the_time_that_there_is(serve: Serve) -> None:
+    """It was given up after five seconds, whatever its operation allowed."""
+    server = serve(answers(Reply(b"late", delay_s=6)))
+    with way_out(server.url, 60) as http:
+        assert http.request("GET", "/").body == b"late"
+    assert len(server.asked) == 1
+
+
 def test_a_look_up_that_hangs_ends_with_the_deadline() -> None:
     gate = threading.Event()
 

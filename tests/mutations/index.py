@@ -61,9 +61,9 @@ MUTATIONS = (
     ),
     Mutation(
         "an unknown value is not taken for one that is there",
-        "rules/quick.py",
-        'else f"{x} == None"',
-        'else f"{x} is None"',
+        "rules/parts.py",
+        "        if value is NOT_KNOWN:\n            raise Unfit\n",
+        "",
         INDEX + "test_whether_an_unknown_value_is_empty_is_asked_where_only_a_group_in_a_group_looks_at_it",
     ),
     Mutation(
@@ -182,6 +182,18 @@ MUTATIONS = (
                 "                if name in read_by or effects",
                 "                if effects",
                 "test_one_row_by_itself_fires_where_it_would_beside_others",
+            ),
+            (
+                "the one row that gives a field the value it has plans nothing",
+                "            if item.get(name) != value:\n",
+                "            if True:\n",
+                "test_one_row_by_itself_fires_where_it_would_beside_others",
+            ),
+            (
+                "a row that gives a field the value it has plans nothing",
+                "        if (staged[name] if name in staged else item.get(name)) == value:\n",
+                "        if False:\n",
+                "test_rows_that_set_one_field_fire_in_order_and_what_is_so_already_plans_nothing",
             ),
             (
                 "the limit of effects holds for one row",

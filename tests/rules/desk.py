@@ -8,6 +8,7 @@ from typing import Any
 from rules.engine import Decision, Entry, RuleSet, compile_ruleset, decide
 from rules.facts import Facts
 from rules.parse import parse_table
+from rules.ruleset import INDEX_FROM_ROWS
 from rules.table import Table
 from rules.trace import RowVerdict
 from rules.vocabulary import (
@@ -184,9 +185,13 @@ def tagging(id: str, tag: str | None = None, /, **cells: Any) -> dict[str, Any]:
     return {"id": id, "if": cells, "then": {"s1": {"tags": [tag or id]}}}
 
 
+#: From how many rows on a list is looked up in an index; another way to decide the same.
+index_from = INDEX_FROM_ROWS
+
+
 def a_list(*tables: Table) -> RuleSet:
     entries = [Entry(table.code, table.name, 1, at, table=table) for at, table in enumerate(tables)]
-    return compile_ruleset(1, entries, DESK)
+    return compile_ruleset(1, entries, DESK, index_from=index_from)
 
 
 def decided(facts: Facts, *tables: Table, **how: Any) -> Decision:

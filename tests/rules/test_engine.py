@@ -15,6 +15,7 @@ from rules.facts import LookupKey
 from rules.parse import parse_table
 from rules.trace import MAX_TRACED_ROWS, RowVerdict, Truth, Verdict
 from rules.vocabulary import Vocabulary
+from tests.rules import desk
 from tests.rules.desk import DESK, a_list, a_table, a_table_as_data, decided, some_facts, tagging, tags_of
 from tickets.effects import AddTo, PostMessage, SetField
 
@@ -26,6 +27,12 @@ BY_DEBT = [
     {"id": "topic", "field": "ticket.fields.topic"},
     {"id": "vip", "field": "crm.get_account.vip"},
 ]
+
+
+@pytest.fixture(autouse=True, params=[NO_INDEX, 0], ids=["table by table", "by index"])
+def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever way a list is decided, it comes to the same."""
+    monkeypatch.setattr(desk, "index_from", request.param)
 
 
 def known(**data: Any) -> dict[str, Any]:
@@ -96,12 +103,17 @@ def test_changed_looks_at_the_event_and_not_at_what_rules_stage() -> None:
     assert decided(moved, writer, reader).fired == ("W/r1", "R/r1")
 
 
-def test_a_staged_write_makes_lookups_that_hang_on_it_be_read_again() -> None:
+@pytest.mark.parametrize(
+    ("cell", "fired"),
+    [({"op": "empty"}, ("A/r1", "B/r1")), ({"op": "fresh_within", "value": "1 h"}, ("B/r1",))],
+    ids=["empty", "fresh"],
+)
+def test_a_staged_write_makes_lookups_that_hang_on_it_be_read_again(cell: dict[str, Any], fired: tuple[str]) -> None:
     desk = replace(
         DESK, lookups={"erp.find_party": replace(DESK.lookups["erp.find_party"], bind={"email": "ticket.subject"})}
     )
-    columns = [{"id": "c", "field": "erp.find_party.tier", "op": "empty"}]
-    first = parse_table(a_table_as_data([tagging("r1", c={})], columns=columns, code="A"), desk)
+    columns = [{"id": "c", "field": "erp.find_party.tier"}]
+    first = parse_table(a_table_as_data([tagging("r1", c=cell)], columns=columns, code="A"), desk)
     writer = parse_table(
         a_table_as_data(
             [{"id": "r1", "then": {"s1": {"field": "subject", "value": "new"}}}],
@@ -114,7 +126,7 @@ def test_a_staged_write_makes_lookups_that_hang_on_it_be_read_again() -> None:
     last = replace(first, code="C")
     entries = [Entry(one.code, one.name, 1, at, table=one) for at, one in enumerate((first, writer, last))]
     decision = decide(compile_ruleset(1, entries, desk), EMAIL)
-    assert decision.fired == ("A/r1", "B/r1")  # no subject: nothing to ask with, so the tier is missing
+    assert decision.fired == fired  # no subject: nothing to ask with, so the tier is missing
     assert decision.wait == Wait("C", (LookupKey("erp", "find_party", (("email", "new"),)),), 60.0)
 
 
@@ -145,12 +157,15 @@ def test_steps_of_a_row_see_what_the_ones_before_staged() -> None:
     assert decision.staged == {"tags": ["x", "y"]}
 
 
-def test_a_step_that_changes_nothing_plans_nothing_but_stands_in_the_trace() -> None:
-    table = a_table(
-        [{"id": "r1", "then": {"s1": {"team": "billing"}}}], steps=[{"id": "s1", "do": "assign_team"}], columns=[]
-    )
+@pytest.mark.parametrize("beside", [(), ("r2",)], ids=["alone", "beside a row with two steps"])
+def test_a_step_that_changes_nothing_plans_nothing_but_stands_in_the_trace(beside: tuple[str, ...]) -> None:
+    same = {"s1": {"team": "billing"}}
+    rows = [{"id": "r1", "then": same}, *({"id": one, "then": {**same, "s2": {"team": "billing"}}} for one in beside)]
+    steps = [{"id": one, "do": "assign_team"} for one in ("s1", "s2")]
+    table = a_table(rows, steps=steps, columns=[], hit="every")
     decision = decided(some_facts({"team": "billing"}), table)
-    assert (decision.planned, decision.fired, decision.staged) == ((), ("A01/r1",), {})
+    fired = tuple(f"A01/{one}" for one in ("r1", *beside))
+    assert (decision.planned, decision.fired, decision.staged) == ((), fired, {})
     [step] = decision.trace.entries[0].rows[0].steps
     assert (step.sentence, step.changes, step.effects) == ("Assign team: Billing (nothing to change)", (), 0)
 
@@ -234,10 +249,15 @@ def test_after_the_wait_the_otherwise_row_decides_too() -> None:
     assert decided(EMAIL, table, wait_over=frozenset({"A01"})).fired == ("A01/otherwise",)
 
 
-def test_a_table_with_no_wait_decides_at_once() -> None:
-    table = a_table([tagging("r1", debt="100")], columns=BY_DEBT, wait_s=0)
-    decision = decided(EMAIL, table)
-    assert (decision.wait, decision.fired) == (None, ())
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a row with two steps"])
+@pytest.mark.parametrize("hit", ["first", "every"])
+def test_a_table_with_no_wait_decides_at_once(hit: str, beside: bool) -> None:
+    table = a_table([tagging("r1", debt="100")], columns=BY_DEBT, wait_s=0, hit=hit)
+    steps = [{"id": one, "do": "assign_team"} for one in ("s1", "s2")]
+    both = {"s1": {"team": "billing"}, "s2": {"team": "platform"}}
+    other = a_table([{"id": "r1", "then": both}], steps=steps, columns=[], code="B")
+    decision = decided(EMAIL, table, *([other] if beside else []))
+    assert (decision.wait, decision.fired) == (None, ("B/r1",) if beside else ())
     assert [one.row_key for one in decision.skipped] == ["A01/r1"]
 
 
