@@ -17,7 +17,7 @@ from jobs.recipients import MOST_FOLLOWERS, followers, who_may_see
 from jobs.system_texts import NEW_MESSAGE
 from tickets import store
 from tickets.events import Cause
-from tickets.people import Permission
+from tickets.people import ROLES, Permission
 from tickets.tables import Message, Notification, User
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
 #: Most assignees one message is told to.
 MOST_ASSIGNEES = 100
 #: Users that are looked through for those who edit rules, and characters that tell one error from another.
-MOST_USERS = 1_000
+MOST_USERS = 10_000
 KIND_CHARS = 200
 #: Whose messages are told: people's, and what our own rules post. What a machine wrote to us is not.
 TOLD_AUTHORS = ("customer", "third_party", "agent", "bot")
@@ -120,8 +120,10 @@ def _kind(error: str) -> str:
 
 def tell_editors(connection: Connection, item_id: int, text: str, key: str, now: datetime) -> tuple[str, ...]:
     """Tell those who edit rules and may see the item; the keys of those told."""
-    keys = connection.execute(select(User.key).where(User.active).order_by(User.key).limit(MOST_USERS)).scalars()
-    told = tuple(one.key for one in who_may_see(connection, keys, item_id) if one.may(Permission.EDIT_RULES))
+    users = connection.execute(select(User.key, User.roles).where(User.active).order_by(User.key).limit(MOST_USERS))
+    # Those first: however many others there are, they are not among the ones that are looked up one by one.
+    editors = [one.key for one in users if any(Permission.EDIT_RULES in ROLES.get(role, ()) for role in one.roles)]
+    told = tuple(one.key for one in who_may_see(connection, editors, item_id))
     cause = Cause("system", label="Automation")
     store.notify(connection, told, item_id, text, cause=cause, key=key, now=now)
     return told

@@ -6,19 +6,21 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from jobs import automation
 from jobs.aside import Aside
 from jobs.deciding import Read
 from jobs.doctor import examine
 from jobs.parked import Rehearsal, handle_again, parked
+from jobs.recipients import MOST_COLLEAGUES
 from jobs.services import Services
-from tests.builders import MORNING, a_ticket
+from jobs.telling import tell_of_parked
+from tests.builders import MORNING, a_ticket, user_row
 from tests.jobs.desk import by_hand, clock_of, decisions, item, table, work
 from tests.jobs.tables import TRIAGE
 from tickets.effects import SetField
-from tickets.tables import EventRow
+from tickets.tables import EventRow, User
 from web import create_app
 
 
@@ -50,6 +52,13 @@ def test_it_is_listed_with_its_reason(desk: Services, poisoned: int) -> None:
     assert (one.item_id, one.seq, one.tries) == (poisoned, 1, 5)
     assert "unheard-of" in one.error
     assert [found.todo for found in examine(desk) if found.name == "events"] == ["flask events list"]
+
+
+def test_those_who_edit_rules_are_told_however_many_colleagues_come_before_them(desk: Services) -> None:
+    ticket = a_ticket(desk.db)
+    with desk.db.write() as connection:
+        connection.execute(insert(User), [user_row(f"a{number:03}", "agent") for number in range(MOST_COLLEAGUES + 1)])
+        assert tell_of_parked(connection, ticket.item_id, "ValueError: broken", desk.clock.now()) == ("ana", "root")
 
 
 def test_handled_again_it_does_what_still_applies_once(desk: Services, poisoned: int) -> None:
