@@ -12,7 +12,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from connectors import store as connections
 from connectors.errors import ConnectorError, Retryable, UnknownConnection
@@ -63,6 +63,11 @@ class ChangeCapped(Exception):
 def begun(row: AnyRow) -> bool:
     """Whether a try of this change got as far as sending and nobody knows what came of it."""
     return row.kind == "change" and bool(row.payload.get("begun"))
+
+
+def none_begun() -> ColumnElement[bool]:
+    """Of the outbox's rows those that are no such change: what may have been carried out cannot be called back."""
+    return OutboxRow.payload["begun"].as_boolean().is_not(True)
 
 
 def send_change(services: Services, row: AnyRow, token: str) -> bool:

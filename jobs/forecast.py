@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from jobs import lanes
+from jobs.changes import none_begun
 from jobs.tables import LookupRow, OutboxRow, RunRow
 from tickets import levels, store
 from tickets.effects import SetField, StateEffect
@@ -170,7 +171,7 @@ class Lookups:
 
 
 class Deliveries:
-    """What is to leave the house. Once it is on its way it cannot be called back."""
+    """What is to leave the house. Once it is on its way it cannot be called back, nor can a change that may be made."""
 
     name = "delivery"
     changes: tuple[StateEffect, ...] = ()
@@ -185,6 +186,7 @@ class Deliveries:
                 OutboxRow.lease_until,
                 OutboxRow.recipient,
                 OutboxRow.payload["operation"].as_string().label("operation"),
+                none_begun().label("none_begun"),
             )
             .where(OutboxRow.item_id == item_id, OutboxRow.status == "due")
             .order_by(OutboxRow.due_at)
@@ -195,7 +197,8 @@ class Deliveries:
             sending = row.lease_until is not None and row.lease_until >= now
             kind = "sending" if sending else "send_again" if row.tries else "send"
             what = f"change:{row.recipient}.{row.operation}" if row.kind == "change" else row.kind
-            found.append(Coming(self.name, str(row.id), kind, what, row.due_at, can_be_called_off=not sending))
+            free = row.none_begun and not sending
+            found.append(Coming(self.name, str(row.id), kind, what, row.due_at, can_be_called_off=bool(free)))
         return found
 
     def call_off(self, connection: Connection, item_id: int, ref: str, reason: str, now: datetime) -> bool:
@@ -203,6 +206,7 @@ class Deliveries:
         kept = connection.execute(
             update(OutboxRow)
             .where(OutboxRow.id == int(ref), OutboxRow.item_id == item_id, OutboxRow.status == "due", free)
+            .where(none_begun())
             .values(status="cancelled", last_error=reason, lease_until=None, token=None)
         )
         return kept.rowcount == 1

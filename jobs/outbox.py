@@ -93,6 +93,8 @@ PERHAPS = (
     "the mail server ended the connection before it said whether it took the mail; every try has the same Message-ID"
 )
 COPY = "an earlier try may have arrived, too, under the same Message-ID"
+#: Under this key of a mail's payload stands that a person wants it sent, whether its recipient has seen it or not.
+SEEN_OR_NOT = "seen_or_not"
 #: Rows of the list of what was not delivered.
 LISTED = 200
 
@@ -366,9 +368,9 @@ def _server(services: Services, connection: Connection, row: AnyRow) -> tuple[Ma
 
 
 def _seen_meanwhile(connection: Connection, row: AnyRow) -> bool:
-    """Whether the customer saw the message before its first try."""
+    """Whether the customer saw the message before its first try, and nobody wants it sent all the same."""
     person = row.payload.get("person")
-    if row.kind != "email" or not isinstance(person, int) or row.tries > 1:
+    if row.kind != "email" or not isinstance(person, int) or row.tries > 1 or row.payload.get(SEEN_OR_NOT):
         return False
     found = select(Seen.message_id).where(Seen.message_id == row.payload["message_id"], Seen.who == f"person:{person}")
     return connection.execute(found).first() is not None

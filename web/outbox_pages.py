@@ -150,6 +150,9 @@ def _done(do: Callable[[Connection], int | None], said: str) -> ResponseReturnVa
         return redirect(back, 303)
     except outbox_store.NotAllowed:
         abort(403)
+    except outbox_store.MayBeMade:
+        flash(gettext("It may have been made already, so it cannot be cancelled: that is found out first."), "bad")
+        return redirect(back, 303)
     except outbox_store.NotNow:
         flash(gettext("It is being sent right now, or somebody was faster. Nothing was done."), "bad")
         return redirect(back, 303)

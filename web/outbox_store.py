@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select, update
 
 from jobs.bounces import READDRESSED, send_again, well
+from jobs.changes import none_begun
 from jobs.leaving import WAITING
-from jobs.outbox import GIVEN_UP, MAILS
+from jobs.outbox import GIVEN_UP, MAILS, SEEN_OR_NOT
 from jobs.tables import OutboxRow
 from tickets.errors import ItemNotFound
 from tickets.people import Permission, Viewer
@@ -43,6 +44,10 @@ class NotAllowed(Exception):
 
 class NotNow(Exception):
     """It is being sent at this moment, was sent, or was decided by somebody else. Nothing was done."""
+
+
+class MayBeMade(Exception):
+    """An earlier try may have made this change: to cancel it would say that it was not made. Nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ def suggestions(connection: Connection, item_id: int) -> Sequence[Leaving]:
 
 
 def cancel(connection: Connection, viewer: Viewer, row_id: int, now: datetime) -> int | None:
-    """Do not send this; its item's number. Raises `NotNow`, and `ItemNotFound` for one that is not visible."""
+    """Do not send this; its item's number. Raises `NotNow`, `MayBeMade`, and `ItemNotFound` where it is not visible."""
     row = _row(connection, viewer, row_id)
     done = connection.execute(
         update(OutboxRow)
@@ -133,11 +138,12 @@ def cancel(connection: Connection, viewer: Viewer, row_id: int, now: datetime) -
             OutboxRow.id == row_id,
             OutboxRow.status == "due",
             or_(OutboxRow.lease_until.is_(None), OutboxRow.lease_until < now),
+            none_begun(),
         )
         .values(status="cancelled", last_error=f"{viewer.name} cancelled it", token=None, lease_until=None)
     )
     if done.rowcount != 1:
-        raise NotNow
+        raise MayBeMade if row.status == "due" and row.payload.get("begun") else NotNow
     found: int | None = row.item_id
     return found
 
@@ -166,6 +172,8 @@ def again(
             "sent_by": viewer.key,
         }
         values["sent_at"] = None
+    elif row.kind == "email" and row.status == "cancelled":
+        values["payload"] = {**row.payload, SEEN_OR_NOT: True}
     done = connection.execute(
         update(OutboxRow)
         .where(OutboxRow.id == row_id, OutboxRow.status == row.status, OutboxRow.status.in_(GIVEN_BACK))

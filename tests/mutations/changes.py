@@ -152,6 +152,20 @@ MUTATIONS = (
         "tests/jobs/test_script_changes.py::test_a_connection_that_may_only_be_read_has_no_such_method",
     ),
     Mutation(
+        "change: what may be made is not cancelled",
+        "web/outbox_store.py",
+        "            none_begun(),\n",
+        "",
+        CHANGES + "test_a_change_that_may_be_made_is_not_cancelled_and_not_called_off",
+    ),
+    Mutation(
+        "change: what may be made is not called off",
+        "jobs/forecast.py",
+        "            .where(none_begun())\n",
+        "",
+        CHANGES + "test_a_change_that_may_be_made_is_not_cancelled_and_not_called_off",
+    ),
+    Mutation(
         "change: erased with the person it is about",
         "jobs/erasure.py",
         'leaving.where(OutboxRow.kind == "change")',

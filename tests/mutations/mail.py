@@ -80,6 +80,13 @@ MUTATIONS = (
         APPROVAL + "test_who_may_not_see_the_ticket_can_do_nothing_with_its_reply",
     ),
     Mutation(
+        "a mail that was seen leaves when a person says so",
+        "jobs/outbox.py",
+        " or row.payload.get(SEEN_OR_NOT):\n",
+        ":\n",
+        UNSEEN + "test_what_was_seen_is_e_mailed_all_the_same_when_a_person_says_so",
+    ),
+    Mutation(
         "suggested reply: only on a ticket one may see",
         "jobs/suggestions.py",
         "    item = store.read_item(connection, found, viewer=viewer, lock=True)\n",

@@ -281,6 +281,27 @@ def test_a_change_that_is_to_come_stands_on_the_ticket_and_can_be_called_off(
     assert crm.asked == []
 
 
+def test_a_change_that_may_be_made_is_not_cancelled_and_not_called_off(open_mail_desk: MailDesk, crm: Crm) -> None:
+    """Cancelled it would say that it was not made, and sent after all it would be made twice."""
+    desk = open_mail_desk
+    ana = desk.browser("ana", name="Ana Nowak")
+    crm.after = as_json({}, 503)  # it does it, and the answer is lost
+    desk.desk.publish(noting())
+    ticket = desk.desk.ticket()
+    desk.work()
+    page = send(ana, "/outbox/1/cancel", follow_redirects=True).get_data(as_text=True)
+    assert "It may have been made already, so it cannot be cancelled" in page
+    page = ana.get(f"/tickets/{ticket}").get_data(as_text=True)
+    assert "crm.add_note" in page
+    assert "/coming/call-off" not in page
+    send(ana, f"/tickets/{ticket}/coming/call-off", {"source": "delivery", "ref": "1", "why": "by phone"})
+    assert desk.outbox()[0][1] == "due"
+    crm.after = None
+    desk.later(hours=1)
+    assert desk.outbox() == [("change", "sent", "")]
+    assert len(crm.done) == 1
+
+
 def test_changes_beyond_the_cap_of_a_system_are_held_back_on_record(open_mail_desk: MailDesk, crm: Crm) -> None:
     desk = open_mail_desk
     max = desk.browser("max", "manager")

@@ -41,6 +41,17 @@ def test_a_reply_that_was_seen_in_the_portal_is_not_e_mailed_and_the_outbox_says
     assert mail_desk.outbox() == [("email", "cancelled", "the customer has seen it in the portal")]
 
 
+def test_what_was_seen_is_e_mailed_all_the_same_when_a_person_says_so(mail_desk: MailDesk) -> None:
+    ana = mail_desk.browser("ana")
+    ticket = mail_desk.desk.ticket(published=True)
+    send(ana, f"/tickets/{ticket}/messages", {"text": "It arrives today.", "kind": "reply"})
+    mail_desk.customer_sees(ticket)
+    assert mail_desk.later(minutes=2) == []
+    send(ana, "/outbox/1/again")
+    assert len(mail_desk.deliver()) == 1
+    assert mail_desk.outbox() == [("email", "sent", "")]
+
+
 def test_who_cannot_see_it_in_the_portal_gets_the_mail_at_once(mail_desk: MailDesk) -> None:
     ana = mail_desk.browser("ana")
     ticket = mail_desk.desk.ticket()
