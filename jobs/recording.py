@@ -111,9 +111,11 @@ def _enter(connection: Connection, read: Read, fired: Sequence[str], now: dateti
 
 
 def _wait_until(read: Read, entry: str, seconds: float | None, now: datetime) -> datetime:
-    """The end of the wait: fixed when it began, however often the lane is woken meanwhile."""
+    """The end of the wait: fixed when it began, however often the lane is woken meanwhile.
+
+    That for a script ended another one: what the same table asks after it has its own."""
     stored = read.progress.get("until")
-    if stored and read.progress.get("at") == entry:
+    if stored and read.progress.get("at") == entry and "run" not in read.progress:
         return from_iso(str(stored))
     return now + timedelta(seconds=LONGEST_WAIT_S if seconds is None else min(seconds, LONGEST_WAIT_S))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select, update
 
-from jobs import automation, runs
+from jobs import automation, lanes, runs
 from jobs.services import Services
 from jobs.tables import DecisionRow, RunRow
 from rules.store import EntryKind
 from tests.builders import a_ticket
-from tests.jobs.desk import clock_of, decisions, publish, table, tags, work
+from tests.jobs.desk import clock_of, decisions, events, publish, table, tags, work
 from tickets.tables import EventRow, History, Message
 
 #: Runs the script, then does two more things; the second row and the second table come behind it.
@@ -36,6 +36,20 @@ columns: [{id: c1, field: ticket.priority, op: is}]
 steps: [{id: s1, do: add_tags}]
 rows: [{id: r1, if: {c1: {value: high}}, then: {s1: {tags: [behind]}}}]
 otherwise: {then: {s1: {tags: [behind-otherwise]}}}
+"""
+#: What its second row asks is not asked before the script, which sets what that row looks at first, has ended.
+RUNS_AND_ASKS = """
+code: A01
+name: Runs and asks
+kind: ticket
+triggers: [{on: created}]
+hit: every
+wait_s: 30
+columns: [{id: c1, field: ticket.tags, op: has_any}, {id: c2, field: crm.find_customer.tier, op: is}]
+steps: [{id: s1, do: run_script}, {id: s2, do: add_tags}]
+rows:
+  - {id: r1, then: {s1: {script: S01}}}
+  - {id: r2, if: {c1: {value: [ran]}, c2: {value: gold}}, then: {s2: {tags: [gold]}}}
 """
 ENDED = """
 code: A03
@@ -224,3 +238,36 @@ def test_the_table_that_waits_may_be_changed_meanwhile(desk: Services) -> None:
     runs.run_due(desk)
     work(desk)
     assert tags(desk, ticket.item_id) == ["after", "before", "behind-otherwise", "scripted"]
+
+
+def test_what_the_same_table_asks_after_a_script_is_waited_for_in_full(crm_desk: Services) -> None:
+    """It got what was left of the wait for the script: here a second."""
+    script(crm_desk, "ticket.add_tags(['ran'])")
+    table(crm_desk, RUNS_AND_ASKS)
+    ticket = a_ticket(crm_desk.db).item_id
+    automation.drain(crm_desk)
+    clock_of(crm_desk).forward(seconds=59)
+    runs.run_due(crm_desk)
+    automation.drain(crm_desk)
+    clock_of(crm_desk).forward(seconds=29)
+    automation.drain(crm_desk)
+    assert events(crm_desk)[0] == (0, "waiting")
+    work(crm_desk)
+    assert set(tags(crm_desk, ticket)) == {"gold", "ran"}
+
+
+def test_the_wait_after_a_script_ends_in_its_own_time(crm_desk: Services) -> None:
+    script(crm_desk, "ticket.add_tags(['ran'])")
+    table(crm_desk, RUNS_AND_ASKS)
+    ticket = a_ticket(crm_desk.db).item_id
+    automation.drain(crm_desk)
+    runs.run_due(crm_desk)
+    for _ in range(30):  # however often the lane is woken
+        automation.drain(crm_desk)
+        assert events(crm_desk)[0] == (0, "waiting")
+        clock_of(crm_desk).forward(seconds=1)
+        with crm_desk.db.write() as connection:
+            lanes.wake(connection, ticket, crm_desk.clock.now())
+    automation.drain(crm_desk)
+    assert events(crm_desk)[0] == (1, "done")
+    assert tags(crm_desk, ticket) == ["ran"]

@@ -294,4 +294,11 @@ MUTATIONS = (
         "if one.begun is not None]",
         FAULTS + "test_a_wait_that_began_while_the_clock_was_ahead_is_as_long_as_it_was_to_be[sqlite]",
     ),
+    Mutation(
+        "the wait for a script is not that for what is asked after it",
+        "jobs/recording.py",
+        ' and "run" not in read.progress:',
+        ":",
+        "tests/jobs/test_holding.py::test_what_the_same_table_asks_after_a_script_is_waited_for_in_full[sqlite]",
+    ),
 )
