@@ -67,6 +67,8 @@ LOOSE_MAILS = 10_000
 _TEXTS = frozenset({FieldType.TEXT, FieldType.LONG_TEXT})
 #: Types of the desk's own fields that name nobody: one of a few words, or yes or no. A number may be an account's.
 _NOBODYS = frozenset({FieldType.CHOICE, FieldType.CHOICES, FieldType.BOOL})
+#: The ends of a run that comes to them by itself: what it asked in that attempt stands in its outcome.
+_TELLS_ITS_CALLS = ("finished", "stopped", "refused", "failed")
 #: Who acts without being one of ours.
 _OUTSIDE = ("customer", "third_party")
 #: What stays of an event's own facts: our words and numbers. What is not named here goes, so that nothing is forgotten.
@@ -381,11 +383,11 @@ def _asked_outside(connection: Connection, items: Sequence[int], addresses: Sequ
                 )
             )
             done.count("lookups", 1)
-        runs = select(RunRow.id, RunRow.outcome, RunRow.finished_at).where(RunRow.item_id.in_(some))
+        runs = select(RunRow.id, RunRow.outcome, RunRow.status, RunRow.attempt).where(RunRow.item_id.in_(some))
         for run in connection.execute(runs).all():
             for call in run.outcome.get("calls", ()):
                 asked.append(Question(call.get("connection", ""), call.get("operation", ""), call.get("args") or {}))
-            if run.finished_at is None:
+            if run.attempt > 1 or run.status not in _TELLS_ITS_CALLS:
                 hashes |= asked_by_run(connection, run.id)
         leaving = select(OutboxRow.recipient, OutboxRow.payload).where(OutboxRow.item_id.in_(some))
         for change in connection.execute(leaving.where(OutboxRow.kind == "change")).all():

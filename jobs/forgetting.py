@@ -52,7 +52,8 @@ def prints(connection: Connection, questions: Iterable[Question]) -> set[str]:
 
 
 def asked_by_run(connection: Connection, run_id: int) -> set[str]:
-    """The same of what a run has asked so far: until it ends, only the list of calls knows."""
+    """The same of what a run has asked so far: until it ends by itself, and of earlier attempts, only the list of calls
+    knows."""
     mine = CallTable.cause.startswith(f"run {run_id} of ", autoescape=True)
     return set(connection.execute(select(CallTable.inputs_hash).where(mine)).scalars()) - {"", fingerprint({})}
 

@@ -84,6 +84,9 @@ def prune(services: Services) -> Mapping[str, int]:
     old_replays = select(ReplayRow.id).where(ReplayRow.asked_at < now - timedelta(days=REPLAY_DAYS))
     of_replays = select(ReplayItemRow.replay_id).where(ReplayItemRow.replay_id == ReplayRow.id)
     given_up = OutboxRow.status.in_((*GIVEN_UP, "cancelled")) & (OutboxRow.created_at < decided_before)
+    # An erasure finds what a system answered to a change by its row, as it finds what was asked by the lookup.
+    change = OutboxRow.kind == "change"
+    sent = (OutboxRow.sent_at < sent_before) & (~change | (OutboxRow.sent_at < asked_before))
     gone = {
         "decisions": _drop(services, DecisionRow, DecisionRow.at < decided_before),
         "checked": _drop(services, DecisionRow, checked),
@@ -97,7 +100,7 @@ def prune(services: Services) -> Mapping[str, int]:
         "replays": _drop(services, ReplayRow, ReplayRow.id.in_(old_replays) & ~of_replays.exists()),
         # A run that has not ended has no finished_at and is never dropped.
         "runs": _drop(services, RunRow, RunRow.finished_at < decided_before),
-        "sent": _drop(services, OutboxRow, (OutboxRow.status == "sent") & (OutboxRow.sent_at < sent_before)),
+        "sent": _drop(services, OutboxRow, (OutboxRow.status == "sent") & sent),
         "portal_tokens": _drop(services, PortalToken, PortalToken.expires_at < now - timedelta(days=TOKEN_DAYS)),
         "keys": _drop(services, IdempotencyKey, IdempotencyKey.created_at < now - timedelta(hours=KEY_H)),
         # An answer that may stand in for a system that is away is still of use, however old it is.

@@ -114,3 +114,23 @@ def test_what_a_run_has_asked_before_its_customer_is_erased_goes_at_once(
     assert isinstance(person, int)
     erase(desk, person, by="a test")
     assert kept(desk) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "attempt", "outcome"),
+    [("cancelled", 1, {"stop_reason": "Called off by Ana"}), ("lost", 1, {}), ("finished", 2, {"calls": []})],
+    ids=["called off", "lost", "the second attempt"],
+)
+def test_what_a_run_has_asked_that_did_not_come_to_tell_it_goes_with_its_customer(
+    desk: Services, crm: Upstream, status: str, attempt: int, outcome: dict[str, Any]
+) -> None:
+    script(desk, "crm.find_customer(email=' ' + customer.email)\nticket.add_tags(['done'])")
+    table(desk, RUNS_IT)
+    ticket = a_ticket(desk.db)
+    work(desk)
+    with desk.db.write() as connection:
+        connection.execute(update(RunRow).values(status=status, attempt=attempt, outcome=outcome))
+    person = item(desk, ticket.item_id).state["customer"]
+    assert isinstance(person, int)
+    erase(desk, person, by="a test")
+    assert kept(desk) == (0, 0, 0)

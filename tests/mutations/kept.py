@@ -126,6 +126,20 @@ MUTATIONS = (
         MEANWHILE + "test_what_a_run_has_asked_before_its_customer_is_erased_goes_at_once[sqlite-True]",
     ),
     Mutation(
+        "what a run has asked that did not come to tell it is erased",
+        "jobs/erasure.py",
+        "            if run.attempt > 1 or run.status not in _TELLS_ITS_CALLS:\n",
+        '            if run.status in ("queued", "running", "retrying"):\n',
+        MEANWHILE + "test_what_a_run_has_asked_that_did_not_come_to_tell_it_goes_with_its_customer[sqlite-called off]",
+    ),
+    Mutation(
+        "kept: by what a change was made its answer is found",
+        "jobs/retention.py",
+        " & (~change | (OutboxRow.sent_at < asked_before))\n",
+        "\n",
+        "tests/rows/test_changes.py::test_the_answer_to_a_change_of_long_ago_is_found_when_its_customer_is_erased",
+    ),
+    Mutation(
         "answers are found by inputs in the form that was sent",
         "jobs/forgetting.py",
         "found.add(fingerprint(check_args(operation, one.args)))",

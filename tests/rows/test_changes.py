@@ -13,6 +13,7 @@ from jobs import enrichment
 from jobs.claims import MOST_CUT_OFF
 from jobs.erasure import erase
 from jobs.preview import preview
+from jobs.retention import prune
 from jobs.tables import DecisionRow, OutboxRow
 from rules import store as rule_list
 from tests.connectors.upstream import Asked, Reply, Serve, as_json
@@ -448,6 +449,24 @@ def test_a_change_of_one_who_was_erased_is_not_sent_and_not_kept(open_mail_desk:
     with desk.services.db.read() as connection:
         assert connection.execute(select(RecordTable.id)).all() == []
         assert connection.execute(select(CallTable.id)).all() == []
+
+
+def test_the_answer_to_a_change_of_long_ago_is_found_when_its_customer_is_erased(
+    open_mail_desk: MailDesk, crm: Crm
+) -> None:
+    desk = open_mail_desk
+    desk.desk.publish(noting())
+    ticket = desk.desk.ticket()
+    desk.work()
+    desk.desk.clock.move(days=desk.services.settings.keep_answers_days - 1)
+    prune(desk.services)
+    camille = desk.desk.state(ticket)["customer"]
+    assert isinstance(camille, int)
+    with desk.services.db.read() as connection:
+        assert len(connection.execute(select(RecordTable.id)).all()) == 1
+    erase(desk.services, camille, by="a test")
+    with desk.services.db.read() as connection:
+        assert connection.execute(select(RecordTable.id)).all() == []
 
 
 def test_a_change_whose_customer_is_erased_while_it_is_sent_leaves_no_answer(
