@@ -240,10 +240,10 @@ def save(
         raise StaleItem("Somebody else has answered meanwhile; reload the page to see it. Nothing was saved")
     known = {one.key: one for one in request.questions}
     kept = {**request.answers, **{key: value for key, value in answers.items() if key in known}}
-    for key, given in (files or {}).items():
-        if key not in known or known[key].type is not QuestionType.FILE:
-            continue
-        _check_files(request, key, given)
+    asked_for = {key for key, one in known.items() if one.type is QuestionType.FILE}
+    uploaded = {key: given for key, given in (files or {}).items() if key in asked_for}
+    _check_files(request, uploaded)
+    for key, given in uploaded.items():
         for one in given:
             connection.execute(
                 insert(RequestFile).values(
@@ -263,13 +263,15 @@ def save(
     return request.version + 1
 
 
-def _check_files(request: Request, key: str, given: Sequence[NewAttachment]) -> None:
-    if len(request.files_of(key)) + len(given) > MOST_FILES:
-        raise AttachmentRefused(f"A question takes at most {MOST_FILES} files")
-    for one in given:
-        if len(one.data) > ATTACHMENT_BYTES:
-            raise AttachmentRefused(f"{one.name} is larger than {ATTACHMENT_BYTES // 1_000_000} MB")
-    if sum(one.size for one in request.files) + sum(len(one.data) for one in given) > MESSAGE_BYTES:
+def _check_files(request: Request, uploaded: Mapping[str, Sequence[NewAttachment]]) -> None:
+    for key, given in uploaded.items():
+        if len(request.files_of(key)) + len(given) > MOST_FILES:
+            raise AttachmentRefused(f"A question takes at most {MOST_FILES} files")
+        for one in given:
+            if len(one.data) > ATTACHMENT_BYTES:
+                raise AttachmentRefused(f"{one.name} is larger than {ATTACHMENT_BYTES // 1_000_000} MB")
+    new = sum(len(one.data) for given in uploaded.values() for one in given)
+    if new and sum(one.size for one in request.files) + new > MESSAGE_BYTES:
         raise AttachmentRefused(f"The files of one request together are larger than {MESSAGE_BYTES // 1_000_000} MB")
 
 

@@ -115,22 +115,24 @@ def _answer(request_id: int, person: int, back: str) -> ResponseReturnValue:
     problems: dict[str, str] = {}
     said = ""
     status = 200
-    with services().db.write() as connection:
+    with services().db.read() as connection:
         found = asked.read(connection, request_id, person=person)
-        if not found.open:
-            return ({"error": gettext("This is not open any more.")}, 409) if auto else _over(back)
-        answers, files = _read(found, problems)
-        try:
+    if not found.open:
+        return ({"error": gettext("This is not open any more.")}, 409) if auto else _over(back)
+    answers, files = _read(found, problems)
+    try:
+        # What is refused leaves the transaction: a part of it, such as a removed file, must not stay.
+        with services().db.write() as connection:
             current = asked.read(connection, request_id, person=person, lock=True)
             version = request.form.get("version", 0, type=int)
             drop = request.form.get("drop", 0, type=int)
             if drop:
                 asked.drop_file(connection, current, drop)
             asked.save(connection, current, answers, seen_version=version, files={} if auto else files)
-        except (StaleItem, AttachmentRefused) as error:
-            said, status = str(error), 409 if isinstance(error, StaleItem) else 413
-        except NoSuchRequest:
-            return ({"error": gettext("This is not open any more.")}, 409) if auto else _over(back)
+    except (StaleItem, AttachmentRefused) as error:
+        said, status = str(error), 409 if isinstance(error, StaleItem) else 413
+    except NoSuchRequest:
+        return ({"error": gettext("This is not open any more.")}, 409) if auto else _over(back)
     with services().db.read() as connection:
         current = asked.read(connection, request_id, person=person)
     if auto:

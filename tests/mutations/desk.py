@@ -187,9 +187,16 @@ MUTATIONS = (
     Mutation(
         "the size of an upload",
         "tickets/requests.py",
-        "        if len(one.data) > ATTACHMENT_BYTES:",
-        "        if False:",
+        "            if len(one.data) > ATTACHMENT_BYTES:",
+        "            if False:",
         PORTAL + "test_too_many_and_too_large_files_are_refused_and_nothing_is_kept",
+    ),
+    Mutation(
+        "the size of all uploads of a request",
+        "tickets/requests.py",
+        "    if new and sum(one.size for one in request.files) + new > MESSAGE_BYTES:",
+        "    if False:",
+        PORTAL + "test_what_is_refused_keeps_no_file_and_removes_none",
     ),
     Mutation(
         "procedure: its files stay inside",

@@ -20,6 +20,7 @@ from tickets.tables import (
     RequestRow,
     WorkItem,
 )
+from tickets.values import JSON
 
 CAMILLE = "camille@customer.test"
 
@@ -57,9 +58,10 @@ def a_request(
     desk: Desk, email: str = CAMILLE, *, item: int | None = None, sign_in: bool = False, file: bool = False
 ) -> tuple[int, str]:
     """A request and the path of its link."""
-    questions = [{"key": "year", "label": "Which year?"}]
+    questions: list[JSON] = [{"key": "year", "label": "Which year?"}]
     if file:
         questions.append({"key": "paper", "label": "Your paper", "type": "file"})
+        questions.append({"key": "more", "label": "More papers", "type": "file", "required": False})
     with desk.services.db.write() as connection:
         person = people.person_for(connection, email=email, name="", language="en", now=desk.clock.now())
         made = requests.send(

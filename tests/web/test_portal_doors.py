@@ -329,6 +329,34 @@ def test_too_many_and_too_large_files_are_refused_and_nothing_is_kept(
         assert connection.execute(select(func.count()).select_from(Blob)).scalar_one() == 0
 
 
+def test_what_is_refused_keeps_no_file_and_removes_none(
+    desk: Desk, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "ATTACHMENT_BYTES", 10)
+    monkeypatch.setattr(requests, "MESSAGE_BYTES", 15)
+    request, link = a_request(desk, file=True)
+
+    def paper(size: int = 3) -> tuple[io.BytesIO, str]:
+        return io.BytesIO(b"x" * size), "a.txt"
+
+    # The first of two questions is answered well, the second is not; or they are too large together.
+    for first, second in ((3, 11), (8, 8)):
+        given = {"version": "1", "do": "send", "a:year": "2025", "f:paper": paper(first), "f:more": paper(second)}
+        assert post(client, link, given).status_code == 413
+    with desk.services.db.read() as connection:
+        assert list(requests.read(connection, request).files) == []
+        assert connection.execute(select(func.count()).select_from(Blob)).scalar_one() == 0
+    assert post(client, link, {"version": "1", "do": "save", "f:paper": paper()}).status_code == 303
+    with desk.services.db.read() as connection:
+        (kept,) = requests.read(connection, request).files
+    assert post(client, link, {"version": "1", "drop": str(kept.id)}).status_code == 409  # a page from before
+    with desk.services.db.read() as connection:
+        assert list(requests.read(connection, request).files) == [kept]
+    assert post(client, link, {"version": "2", "drop": str(kept.id)}).status_code == 303
+    with desk.services.db.read() as connection:
+        assert list(requests.read(connection, request).files) == []
+
+
 def test_a_file_of_a_restricted_items_request_is_not_served(
     desk: Desk, client: FlaskClient, agent: FlaskClient
 ) -> None:
