@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from jobs.leaving import queue
 from jobs.tables import OutboxRow
@@ -65,9 +65,14 @@ def mail_colleagues(
 
 
 def _queue_digest(connection: Connection, viewer: Viewer, now: datetime) -> None:
-    """One digest for whatever rings within the hour; what was read until then is not in it."""
+    """One digest for whatever rings within the hour; what was read until then is not in it.
+
+    One that is being sent was written without what rings now."""
     waits = select(OutboxRow.id).where(
-        OutboxRow.recipient == viewer.email, OutboxRow.kind == "digest", OutboxRow.status == "due"
+        OutboxRow.recipient == viewer.email,
+        OutboxRow.kind == "digest",
+        OutboxRow.status == "due",
+        or_(OutboxRow.lease_until.is_(None), OutboxRow.lease_until < now),
     )
     if connection.execute(waits.limit(1)).first() is not None:
         return

@@ -162,4 +162,6 @@ def _words(error: Exception) -> str:
 
 
 def _text(said: bytes | str) -> str:
-    return " ".join((said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)).split())
+    """What a server said on one line, without what no text that is stored can hold."""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -243,6 +243,15 @@ def test_a_refused_address_is_given_up_at_once_and_its_writer_is_told(desk: Serv
     assert "550 no such user" in found[0].detail
 
 
+def test_what_a_server_says_is_kept_without_what_no_text_can_hold(desk: Services, sink: MailSink) -> None:
+    """PostgreSQL stores no NUL: the refusal could not be written down, and the mail was tried again."""
+    message = a_reply(desk, a_ticket(desk.db).item_id)
+    sink.refused_recipients["camille@example.com"] = "550 no\x00body\x1b here"
+    deliver(desk)
+    row = row_of(desk, message)
+    assert (row.status, row.last_error) == ("failed", "the mail server refused it: 550 no body here")
+
+
 def test_who_may_no_longer_see_the_ticket_is_not_told_of_its_mail(desk: Services, sink: MailSink) -> None:
     """Ana wrote to the customer, then the restricted team took the ticket over."""
     ticket = a_ticket(desk.db)

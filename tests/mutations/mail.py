@@ -87,6 +87,20 @@ MUTATIONS = (
         UNSEEN + "test_what_was_seen_is_e_mailed_all_the_same_when_a_person_says_so",
     ),
     Mutation(
+        "a digest that is being sent holds no later line",
+        "jobs/notices.py",
+        "        or_(OutboxRow.lease_until.is_(None), OutboxRow.lease_until < now),\n",
+        "",
+        NOTICES + "test_what_rings_while_a_digest_is_sent_stands_in_the_next_one",
+    ),
+    Mutation(
+        "mail: what a server says holds no NUL",
+        "connectors/channels/smtp.py",
+        'char if char.isprintable() else " "',
+        "char",
+        OUTBOX + "test_what_a_server_says_is_kept_without_what_no_text_can_hold[sqlite]",
+    ),
+    Mutation(
         "suggested reply: only on a ticket one may see",
         "jobs/suggestions.py",
         "    item = store.read_item(connection, found, viewer=viewer, lock=True)\n",

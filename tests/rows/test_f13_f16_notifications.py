@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
+from tests.jobs.sink import TAKEN
 from tests.rows.desk import switch
 from tests.rows.maildesk import MailDesk, a_table, html_of, recipient, text_of
 from tests.web.desk import send
@@ -183,6 +184,25 @@ def test_who_wants_a_digest_gets_one_mail_of_what_is_still_unread(mail_desk: Mai
     assert "Second: A grave report." in text_of(mail)
     assert "First" not in text_of(mail)
     assert mail["Subject"] == "Deskhand: 1 new"
+    assert mail_desk.later(days=1) == []
+
+
+def test_what_rings_while_a_digest_is_sent_stands_in_the_next_one(mail_desk: MailDesk) -> None:
+    ana = mail_desk.browser("ana")
+    send(ana, "/bell/mail", {"mail": "digest"})
+    mail_desk.desk.publish(notify(email=True))
+    mail_desk.desk.ticket("First")
+    assert mail_desk.work() == []
+
+    def ring_once(_mail: object) -> str:
+        mail_desk.sink.answer = lambda _again: TAKEN
+        mail_desk.desk.ticket("Second", email="b@customer.test")
+        mail_desk.desk.work()
+        return TAKEN
+
+    mail_desk.sink.answer = ring_once
+    assert ["Second" in text_of(mail) for mail in mail_desk.later(minutes=61)] == [False]
+    assert ["Second" in text_of(mail) for mail in mail_desk.later(minutes=61)] == [True]
     assert mail_desk.later(days=1) == []
 
 
