@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from jobs import beside
 from jobs.asking import ask
@@ -20,7 +20,7 @@ from jobs.queues import Work
 from jobs.recipients import followers
 from jobs.sending import Step, tell, told_already
 from jobs.services import Services
-from jobs.tables import Root, RunRow
+from jobs.tables import DecisionRow, Root, RunRow
 from jobs.telling import tell_of_message
 from tickets import linking, people, store
 from tickets.cards import NewContext
@@ -249,7 +249,7 @@ def _sent_already(connection: Connection, read: Read, effect: Effect) -> bool:
             rung = select(Notification.id).where(
                 Notification.item_id == item_id,
                 Notification.text == effect.text[: store.NOTIFICATION_CHARS],
-                Notification.created_at >= from_iso(str(read.facts.event["at"])),
+                Notification.created_at >= _decided_since(connection, read),
             )
             return connection.execute(rung.limit(1)).first() is not None
         case CreateItem():
@@ -266,12 +266,19 @@ def _sent_already(connection: Connection, read: Read, effect: Effect) -> bool:
             )
             return connection.execute(made.limit(1)).first() is not None
         case SendMail() | SuggestReply() | CallWebhook() | ChangeSystem():
-            return told_already(connection, item_id, effect, from_iso(str(read.facts.event["at"])))
+            return told_already(connection, item_id, effect, _decided_since(connection, read))
         case RunScript():
             ran = select(RunRow.params).where(RunRow.root_id == read.event.root_id, RunRow.script == effect.script)
             return any(params == dict(effect.params) for params in connection.execute(ran).scalars())
         case _:
             return False
+
+
+def _decided_since(connection: Connection, read: Read) -> datetime:
+    """From when on the original event of a second look may have sent something: by the clock that says so of what was
+    sent, too. The event's own moment may be another host's."""
+    first = select(func.min(DecisionRow.at)).where(DecisionRow.event_id == read.event.payload["event_id"])
+    return min(connection.execute(first).scalar_one(), from_iso(str(read.facts.event["at"])))
 
 
 def _fields_people_changed(connection: Connection, item: Item, since: int) -> dict[str, str]:
