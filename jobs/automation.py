@@ -37,7 +37,7 @@ from jobs.deciding import (
 from jobs.holding import Held
 from jobs.queues import Work
 from jobs.recording import finish_event, record
-from jobs.scripts_at_work import look_again
+from jobs.scripts_at_work import CALLED_OFF, look_again
 from jobs.services import Services
 from jobs.telling import tell_of_parked
 from rules.engine import Decision
@@ -357,6 +357,7 @@ def _changes_nothing(made: Made) -> bool:
         made.read.event.kind in PLAIN
         and not (made.outcomes or decision.skipped or decision.wait or made.held)
         and not made.read.progress
+        and CALLED_OFF not in made.read.event.payload
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from jobs import lanes
 from jobs.changes import none_begun
+from jobs.scripts_at_work import CALLED_OFF
 from jobs.tables import LookupRow, OutboxRow, RunRow
 from tickets import levels, store
 from tickets.effects import SetField, StateEffect
@@ -313,7 +314,11 @@ def call_off(
     if here is None or entry is None or not here.call_off(connection, item_id, ref, reason, now):
         raise NotComing("It has happened, is happening now, or was called off already. Nothing was changed.")
     lines = [store.Lines(here.changes, Cause("person", label=viewer.name))] if here.changes else []
-    written = store.change_item(connection, item, lines=lines, actor=actor, now=now, kind=EventKind.CHANGED)
+    # Rows that waited for what a run would write are decided behind this event.
+    chain = store.Chain(payload={CALLED_OFF: int(ref)}) if here.name == Runs.name else store.ROOT
+    written = store.change_item(
+        connection, item, lines=lines, actor=actor, now=now, kind=EventKind.CHANGED, chain=chain
+    )
     assert written.event_id is not None
     told = {"kind": entry.kind, "what": entry.what, "at": None if entry.at is None else iso(entry.at), "why": why}
     connection.execute(

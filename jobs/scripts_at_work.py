@@ -31,6 +31,8 @@ RUNS = 100
 #: Decisions of one item since a run was asked for that are looked through for rows that it kept from being decided,
 #: the newest first. That there were more is logged.
 DECISIONS = 200
+#: What an event says of the run that was called off with it.
+CALLED_OFF = "called_off_run"
 _TO_BE_HANDLED = ("pending", "waiting")
 
 
@@ -109,12 +111,16 @@ def noted(facts: Facts) -> dict[str, JSON]:
 
 
 def look_again(connection: Connection, event: Event, now: datetime) -> bool:
-    """Once the event of a run's end is handled: have the rows decided that could not be while it was at work.
+    """Once the event of a run's end, or of its being called off, is handled: have the rows decided that could not be
+    while it was at work.
 
     True when there are such rows."""
-    if event.kind is not EventKind.SCRIPT:
+    if event.kind is EventKind.SCRIPT:
+        run_id = _run_of(event)
+    elif CALLED_OFF in event.payload:
+        run_id = cast(int, event.payload[CALLED_OFF])
+    else:
         return False
-    run_id = _run_of(event)
     rows = _kept_by(connection, event.item_id, run_id)
     decide_again(connection, event.item_id, dict(sorted(rows.items())), {"run": run_id}, now)
     return bool(rows)

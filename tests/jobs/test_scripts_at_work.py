@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from sqlalchemy import select, update
 
-from jobs import automation, parked, runs, scripts_at_work
+from jobs import automation, forecast, parked, runs, scripts_at_work
 from jobs.counting import Count, Why, counts
 from jobs.rechecking import NotKnownNow, row_says_no
 from jobs.services import Services
@@ -18,7 +18,7 @@ from rules.compiled import CompiledTable
 from rules.decision import Entry
 from rules.parse import parse_table
 from rules.store import EntryKind
-from tests.builders import a_ticket
+from tests.builders import ANA, a_ticket
 from tests.jobs.desk import ana, decisions, publish, table, tags, work
 from tickets import people, store
 from tickets.effects import SetField
@@ -121,6 +121,21 @@ def test_a_script_that_fails_leaves_the_card_missing(desk: Services) -> None:
     assert tags(desk, ticket) == []
     work(desk)
     assert tags(desk, ticket) == ["no-charges"]
+
+
+def test_a_script_that_is_called_off_leaves_the_card_missing(desk: Services) -> None:
+    """Such a run has no event of its own, and nobody looked at its rows again."""
+    script(desk, WRITES, ["set_context"])
+    ticket = while_it_works(desk)
+    with desk.db.write() as connection:
+        [run] = forecast.forecast(connection, ticket, desk.clock.now())
+        viewer, now = people.viewer(connection, "ana"), desk.clock.now()
+        assert viewer is not None
+        forecast.call_off(connection, ticket, run.source, run.ref, viewer=viewer, actor=ANA, why="", now=now)
+    assert tags(desk, ticket) == []
+    work(desk)
+    assert tags(desk, ticket) == ["no-charges"]
+    assert work(desk) == 0
 
 
 def test_a_card_is_unknown_while_the_script_that_wrote_it_is_at_work_again(desk: Services) -> None:

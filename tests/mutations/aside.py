@@ -85,4 +85,11 @@ MUTATIONS = (
         ".where(Lane.item_id.in_(sorted(items))).values(due_at=now)",
         "tests/jobs/test_parked.py::test_given_back_while_a_later_event_is_decided_it_is_handled[sqlite]",
     ),
+    Mutation(
+        "rows that waited for a run are decided when it is called off",
+        "jobs/automation.py",
+        "        and CALLED_OFF not in made.read.event.payload\n",
+        "",
+        "tests/jobs/test_scripts_at_work.py::test_a_script_that_is_called_off_leaves_the_card_missing[sqlite]",
+    ),
 )
