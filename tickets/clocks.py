@@ -31,7 +31,7 @@ from tickets.tables import (
     TimeTrigger,
     WorkItem,
 )
-from tickets.timers import On, TimeRule, Wanted, Watched, wanted
+from tickets.timers import On, TimeRule, Wanted, Watched, moment, wanted
 from tickets.values import JSON, from_iso, iso
 
 #: What became of a timer's episode.
@@ -155,6 +155,9 @@ def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> 
         until = from_iso(str(item.state[UNTIL]))
         want[SNOOZE_KEY] = Wanted(f"snoozed until {iso(until)}", until)
         live.append(Trigger(SNOOZE_KEY, "", item.kind, TimeRule(On.DATE, field=UNTIL), now))
+    # An episode that is settled stays so while its clock is paused or its item finished: they go on where they were.
+    goes_on = {one.key for one in live if one.rule.on is not On.DATE or moment(one.rule.field, item) is not None}
+    held |= {key for key, row in stored.items() if row.due_at is None and key in goes_on}
     gone = [key for key in stored if key not in want and key not in held]
     if gone:
         connection.execute(_DROP_TIMERS, {"item": item_id, "gone": gone})
@@ -165,9 +168,10 @@ def keep(connection: Connection, item_id: int, item: Watched, now: datetime) -> 
         old = stored.get(one.key)
         if old is not None and old.episode == episode and (old.due_at is None or old.due_at == due_at):
             continue
-        unwalked = old is None and one.walked_to is not None and one.walked_to < item_id
+        is_new = old is None or old.due_at is None
+        unwalked = is_new and one.walked_to is not None and one.walked_to < item_id
         before = unwalked and due_at <= one.counts_from
-        passed = old is None and bool(one.picks) and due_at < now
+        passed = is_new and bool(one.picks) and due_at < now
         values = {
             "episode": episode,
             "due_at": None if before or passed else max(due_at, now),

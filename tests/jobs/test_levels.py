@@ -14,6 +14,7 @@ from rules import store as rule_list
 from tests.builders import MORNING, a_ticket
 from tests.jobs.desk import bells, clock_of, example, item, save, say, switched_off, table, tags, tick
 from tests.jobs.levels import FOUR_HOURS, a_policy, clock
+from tests.jobs.tables import WAITING
 from tickets import clocks
 from tickets.sla import State, Target
 from tickets.tables import EventRow, SlaPolicy, Timer
@@ -61,6 +62,27 @@ def test_waiting_for_the_customer_pauses_and_the_time_goes_on_where_it_was(desk:
     save(desk, item_id, status="open")
     due_at = clock(desk, item_id, Target.RESOLUTION).due_at
     assert due_at == desk.clock.now() + timedelta(hours=22)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "hours", "left"), [("sla_near", 23, "waiting_customer"), ("sla_breached", 24, "solved")]
+)
+def test_what_came_of_a_clock_does_not_come_again_when_it_was_paused_or_the_ticket_opened_again(
+    desk: Services, trigger: str, hours: int, left: str
+) -> None:
+    a_policy(desk)
+    table(desk, WAITING.replace("time_in_state, status: waiting_team, for: 72 h", f"{trigger}, target: resolution"))
+    tick(desk)
+    item_id = a_ticket(desk.db).item_id
+    clock_of(desk).forward(hours=hours)
+    tick(desk)
+    assert tags(desk, item_id) == ["too-long"]
+    save(desk, item_id, tags="", status=left)
+    clock_of(desk).forward(days=1)
+    tick(desk)
+    save(desk, item_id, status="open")
+    tick(desk)
+    assert tags(desk, item_id) == []
 
 
 @pytest.mark.parametrize("late", [False, True])

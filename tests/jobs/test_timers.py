@@ -192,6 +192,26 @@ def test_a_date_set_into_the_past_is_past_at_once(desk: Services) -> None:
     assert tags(desk, item_id) == ["too-long"]
 
 
+def test_a_date_that_came_does_not_come_again_when_the_ticket_is_opened_again_but_when_it_is_set_again(
+    desk: Services,
+) -> None:
+    trigger, due_at = "{on: after_date, field: due_at}", "2026-11-22T09:30:00+00:00"
+    table(desk, WAITING.replace("{on: time_in_state, status: waiting_team, for: 72 h}", trigger))
+    tick(desk)
+    item_id = a_ticket(desk.db, due_at=due_at).item_id
+    clock_of(desk).forward(days=1)
+    tick(desk)
+    assert tags(desk, item_id) == ["too-long"]
+    save(desk, item_id, tags="", status="closed")
+    save(desk, item_id, status="open")
+    tick(desk)
+    assert tags(desk, item_id) == []
+    save(desk, item_id, due_at="")
+    save(desk, item_id, due_at=due_at)
+    tick(desk)
+    assert tags(desk, item_id) == ["too-long"]
+
+
 @pytest.mark.parametrize(("brand", "before_h"), [("shop", 1), (None, 0)])
 def test_a_date_that_a_customer_answers_comes_at_midnight_in_the_zone_of_the_brand(
     desk: Services, brand: str | None, before_h: int

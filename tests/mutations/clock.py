@@ -85,6 +85,21 @@ MUTATIONS = (
         TIMERS + "test_after_downtime_late_timers_fire_once_the_oldest_first",
     ),
     Mutation(
+        "an episode that is settled stays so while its clock is paused",
+        "tickets/clocks.py",
+        "    held |= {key for key, row in stored.items() if row.due_at is None and key in goes_on}\n",
+        "",
+        "tests/jobs/test_levels.py::"
+        "test_what_came_of_a_clock_does_not_come_again_when_it_was_paused_or_the_ticket_opened_again",
+    ),
+    Mutation(
+        "a date that is set again comes again",
+        "tickets/clocks.py",
+        "if one.rule.on is not On.DATE or moment(one.rule.field, item) is not None}",
+        "}",
+        TIMERS + "test_a_date_that_came_does_not_come_again_when_the_ticket_is_opened_again_but_when_it_is_set_again",
+    ),
+    Mutation(
         "leaving a status takes its timer away",
         "tickets/clocks.py",
         "    if gone:\n",

@@ -219,7 +219,7 @@ MUTATIONS = (
     Mutation(
         "an item that was passed by until its time was over is late for good",
         "tickets/clocks.py",
-        "        passed = old is None and bool(one.picks) and due_at < now\n",
+        "        passed = is_new and bool(one.picks) and due_at < now\n",
         "        passed = False\n",
         PASSED_BY + "test_an_item_passed_by_until_its_time_was_over_is_late_for_good_like_any_other",
     ),
