@@ -9,8 +9,10 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
+from connectors.channels.email import NAME_CHARS
 from tests.browser.conftest import Served, Visitor
 from tests.web.desk import PASSWORD
+from tickets.item import MAX_TAG_CHARS
 from tickets.tables import WorkItem
 
 pytestmark = pytest.mark.browser
@@ -302,6 +304,21 @@ def test_no_page_is_wider_than_its_window_and_every_target_can_be_hit(width: int
             group.evaluate("group => { group.open = true; }")
         assert (path, visitor.page.evaluate("document.documentElement.scrollWidth")) == (path, width)
         assert (path, too_small(visitor.page)) == (path, [])
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_words_as_long_as_they_may_be_widen_no_ticket(width: int, busy: Served, visit: Visit) -> None:
+    """Whoever writes in chooses their own name."""
+    name, tag = "W" * NAME_CHARS, "t" * MAX_TAG_CHARS
+    ticket = busy.desk.ticket("S" * 500, "x" * 5_000, name=name, tags=[tag, "urgent"])
+    visitor = signed_in(visit, width=width)
+    visitor.go(f"/tickets/{ticket}")
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") == width
+    for said in (visitor.page.locator(".msg header b"), visitor.page.get_by_role("button", name="Remove the tag ttt")):
+        box = said.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= width
+    assert too_small(visitor.page) == []
 
 
 def too_small(page: Page) -> list[str]:
