@@ -14,7 +14,7 @@ from rules import files
 from rules import store as rule_list
 from tests.browser.conftest import Served, Visitor
 from tests.browser.test_walks import at_work, press
-from tests.web.desk import TRIAGE
+from tests.web.desk import PASSWORD, TRIAGE
 from tickets import people
 
 pytestmark = pytest.mark.browser
@@ -162,3 +162,25 @@ def test_who_goes_back_from_a_refusal_finds_what_they_typed(desk: Served, visit:
     page.reload()
     page.keyboard.press("z")
     expect(until).to_have_value("")
+
+
+@pytest.mark.parametrize("who", ["ana", "bob"])
+def test_who_was_signed_out_while_writing_finds_it_after_signing_in_and_nobody_else_does(
+    who: str, desk: Served, visit: Visit
+) -> None:
+    desk.desk.user("bob", "admin", name="Bob Dudek", teams=("billing",))
+    desk.desk.ticket("Broken lamp")
+    page = at_work(visit, "/tickets/1")
+    page.get_by_label("Message").fill("A long answer, written over lunch")
+    page.context.clear_cookies()
+    press(page, page.get_by_role("button", name="Internal note"))
+    expect(page.locator("main")).to_contain_text("This form was open for too long")
+    press(page, page.get_by_role("link", name="Go back"))
+    page.get_by_label("E-mail").fill(f"{who}@deskhand.test")
+    page.get_by_label("Password").fill("not this one")
+    press(page, page.get_by_role("button", name="Sign in"))
+    expect(page.locator("main")).to_contain_text("The e-mail address or the password is not right")
+    page.get_by_label("Password").fill(PASSWORD)
+    press(page, page.get_by_role("button", name="Sign in"))
+    expect(page.get_by_role("heading", name="Broken lamp")).to_be_visible()
+    expect(page.get_by_label("Message")).to_have_value("A long answer, written over lunch" if who == "ana" else "")

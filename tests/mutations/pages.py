@@ -246,4 +246,12 @@ MUTATIONS = (
         "    if False:",
         "tests/web/test_used_by.py::test_a_calendar_is_used_by_conditions_wherever_they_stand",
     ),
+    Mutation(
+        "what somebody typed is for nobody else who signs in",
+        "web/static/js/app.js",
+        " && kept.who === reader() ? kept : null;",
+        " ? kept : null;",
+        "tests/browser/test_walks_back.py::"
+        "test_who_was_signed_out_while_writing_finds_it_after_signing_in_and_nobody_else_does[bob]",
+    ),
 )

@@ -96,10 +96,13 @@ const typedInto = (form) => {
   return JSON.stringify(typed).length > TYPED_CHARS ? [] : typed;
 };
 
+// Who has this page open, "" where nobody has signed in.
+const reader = () => document.querySelector(".who .ell")?.textContent ?? "";
+
 function remember(form, button) {
   const active = document.activeElement;
   if (!active?.closest("main")) return;
-  const pressed = { at: Date.now(), typed: form.method === "post" ? typedInto(form) : [], from: location.pathname, to: new URL(form.getAttribute("action") || "", location.href).pathname, form: form.getAttribute("action"), name: button?.name, value: button?.value, words: button ? wordsOf(button) : "", field: active.id, group: groupOf(button), place: placeOf(form), removed: Boolean(button?.matches(".danger") && !button.closest("[data-buttons]")), chosen: active.matches("select, input") && active.form === form ? active.name : "" };
+  const pressed = { at: Date.now(), who: reader(), typed: form.method === "post" ? typedInto(form) : [], from: location.pathname, to: new URL(form.getAttribute("action") || "", location.href).pathname, form: form.getAttribute("action"), name: button?.name, value: button?.value, words: button ? wordsOf(button) : "", field: active.id, group: groupOf(button), place: placeOf(form), removed: Boolean(button?.matches(".danger") && !button.closest("[data-buttons]")), chosen: active.matches("select, input") && active.form === form ? active.name : "" };
   try { sessionStorage.setItem(PRESSED, JSON.stringify(pressed)); } catch { /* Without a store the page begins at its top, as ever. */ }
 }
 
@@ -112,10 +115,12 @@ function pressedBefore() {
 }
 
 function typedBefore() {
+  // Whoever was signed out meanwhile signs in on the way back, and finds it then; somebody else does not.
+  if (document.querySelector("main [autocomplete=current-password]")) return null;
   try {
     const kept = JSON.parse(sessionStorage.getItem(REFUSED));
     sessionStorage.removeItem(REFUSED); // for the next page alone
-    return kept?.from === location.pathname ? kept : null;
+    return kept?.from === location.pathname && kept.who === reader() ? kept : null;
   } catch { return null; }
 }
 
@@ -148,7 +153,7 @@ function reachable(one) {
 function goOn() {
   const pressed = pressedBefore();
   if (pressed?.typed?.length && document.querySelector(".err-page")) {
-    try { sessionStorage.setItem(REFUSED, JSON.stringify({ from: pressed.from, form: pressed.form, typed: pressed.typed })); } catch { /* Then it is typed again. */ }
+    try { sessionStorage.setItem(REFUSED, JSON.stringify({ who: pressed.who, from: pressed.from, form: pressed.form, typed: pressed.typed })); } catch { /* Then it is typed again. */ }
   } else if (typeAgain()) return;
   const refused = (performance.getEntriesByType("navigation")[0]?.responseStatus ?? 200) >= 400;
   const wrong = document.querySelector(refused ? "main [role=alert]" : "main .problems, main .notes .notice.bad") ?? (refused ? document.querySelector("main [aria-invalid=true]") : null);
