@@ -500,16 +500,11 @@ class Gateway:
 
 
 def _judged(info: ConnectionInfo, asked: Operation, exchange: Exchange, failure: ConnectorError) -> ConnectorError:
-    """The failure, marked when it was a write that may have been carried out; `Unclear` where it may not be repeated.
-
-    3xx and 4xx are answers and mean "no"; 303 (done, and more of it elsewhere), 408 and 5xx, silence and an unreadable
-    "yes" leave it open."""
+    """The failure, marked when it was a write that may have been carried out; `Unclear` where it may not be repeated."""
     if isinstance(failure, Unclear):
         failure.may_be_done = True
         return failure
-    if asked.kind == "read" or not exchange.may_have_arrived:
-        return failure
-    if exchange.status is not None and 300 <= exchange.status < 500 and exchange.status not in (303, 408):
+    if asked.kind == "read" or not (exchange.open or exchange.was_open):
         return failure
     if not asked.repeatable:
         failure = Unclear(

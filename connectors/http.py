@@ -100,6 +100,17 @@ class Exchange:
     request_id: str = ""
     #: Whether the last request may have arrived there: it left, and nothing says that it did not.
     may_have_arrived: bool = False
+    #: Whether an earlier try of the last request was left open: what comes of a later one says nothing about it.
+    was_open: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether the last try may have been carried out, as far as one can know from here.
+
+        3xx and 4xx are answers and mean "no"; 303 (done, and more of it elsewhere), 408 and 5xx, silence and an
+        unreadable "yes" leave it open."""
+        said_no = self.status is not None and 300 <= self.status < 500 and self.status not in (303, 408)
+        return self.may_have_arrived and not said_no
 
 
 class Deadline:
@@ -181,6 +192,7 @@ class Http:
         if not path.startswith("/"):
             raise BadRequest(f"The path {path!r} must begin with a slash")
         again = self._repeatable if repeatable is None else repeatable
+        self.exchange.was_open = False
         request = requests.Request(
             method,
             self.way.base_url.rstrip("/") + path,
@@ -196,6 +208,7 @@ class Http:
             # Retry-After beyond the deadline ends the call at once instead of sleeping it away.
             stop=stop_after_attempt(MAX_TRIES if again else 1) | stop_before_delay(max(self.deadline.left_s, 0)),
             wait=_wait,
+            before_sleep=lambda _: self._look_back(method),
             reraise=True,
         )
         failure: ConnectorError | None = None
@@ -206,6 +219,11 @@ class Http:
         if failure is not None:
             raise failure
         return answer
+
+    def _look_back(self, method: str) -> None:
+        """Before another try: keep in mind whether the one before may have been carried out."""
+        if method != "GET" and self.exchange.open:
+            self.exchange.was_open = True
 
     def _try(self, request: requests.Request, accept: frozenset[int], again: bool) -> Answer:
         answer = self._send(request)

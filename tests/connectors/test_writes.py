@@ -181,6 +181,27 @@ def test_a_write_sent_before_is_sent_again_where_the_api_promises_to_do_it_once(
     assert [asked.headers["idempotency-key"] for asked in server.asked] == ["root-5"]
 
 
+@pytest.mark.parametrize("then", ["refused", 429, 400], ids=["does not answer any more", "too often", "no"])
+def test_a_no_to_a_second_try_says_nothing_of_the_first(desk: Desk, server: Upstream, then: str | int) -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.method == "GET":
+            return as_json({"items": []})
+        if len(server.asked) > 2:
+            return as_json({}, int(then))
+        if then == "refused":
+            server.stop()
+        return Reply(b"{", cut=True)  # carried out, and the answer is lost
+
+    server.answer = answer
+    desk.connect("crm", "http_json", http_json(server.url, FIND, REFUND, idempotent=True), allow_write=True)
+    desk.call("crm", "find_customer", email="a@example.net")
+    with pytest.raises((Unavailable, RateLimited, BadRequest)) as caught:
+        refund(desk)
+    assert caught.value.may_be_done
+    assert len(server.asked) == 2 if then == "refused" else len(server.asked) > 2
+    assert desk.info("crm").writes == 1
+
+
 def test_a_write_that_answers_with_nothing_at_all_was_done(writable: Desk, server: Upstream) -> None:
     server.answer = lambda _asked: Reply(b"", status=204)
     assert refund(writable).data == {}

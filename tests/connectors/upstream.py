@@ -137,6 +137,10 @@ class Upstream:
             time.sleep(0.01)
         return len(self.asked) == times
 
+    def stop(self) -> None:
+        """Take no more connections: the next one is refused."""
+        self._server.socket.close()
+
     def close(self) -> None:
         self._over.set()
         self._server.shutdown()
