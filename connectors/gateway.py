@@ -500,7 +500,7 @@ class Gateway:
 
 
 def _judged(info: ConnectionInfo, asked: Operation, exchange: Exchange, failure: ConnectorError) -> ConnectorError:
-    """The failure, marked when it was a write that may have been carried out; `Unclear` where it may not be repeated."""
+    """The failure, marked when it was a write that may have been done; `Unclear` where it may not be repeated."""
     if isinstance(failure, Unclear):
         failure.may_be_done = True
         return failure

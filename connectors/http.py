@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -75,7 +75,7 @@ class Answer:
         """The body as JSON, with fractions as Decimal so that money stays exact. Raises `BadAnswer`."""
         try:
             return json.loads(self.body, parse_float=Decimal)
-        except (ValueError, RecursionError):
+        except (ValueError, InvalidOperation, RecursionError):  # the second: an exponent of nineteen digits
             pass
         start = self.body[:200].lstrip().lower()
         kind = self.headers.get("content-type", "").split(";")[0].strip()

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
-import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from connectors import paths
 from connectors.errors import Ambiguous, BadAnswer, BadRequest
 from connectors.http import MAX_ANSWER_BYTES, Answer
 from connectors.records import AnswerField, AnswerType
@@ -346,7 +346,7 @@ def _word(value: str) -> str:
 
 def _expression(value: str) -> str:
     try:
-        jmespath.compile(value)
+        paths.check(value)
         return value
     except JMESPathError:
         pass
@@ -441,8 +441,8 @@ def _selected(part: OperationPart, data: Any, label: str) -> list[Any]:
 
 def _search(expression: str, data: Any, label: str) -> Any:
     try:
-        return jmespath.search(expression, data)
-    except (JMESPathError, TypeError, ValueError, RecursionError):
+        return paths.search(expression, data)
+    except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError):
         pass
     raise BadAnswer(f"{label}: {expression!r} does not fit the answer")
 
@@ -485,7 +485,7 @@ def _typed(part: FieldPart, value: Any, name: str, label: str) -> JSON:
             case AnswerType.TEXTS:
                 if isinstance(value, list) and all(isinstance(one, str) for one in value):
                     return list(value)
-    except (ValueError, InvalidOperation, OverflowError):
+    except (ValueError, ArithmeticError, OSError):  # the last: what time is it after 10**18 seconds
         pass
     raise BadAnswer(f"{label}: the field {name} is not a {part.type.value}")
 

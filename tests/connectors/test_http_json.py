@@ -10,6 +10,7 @@ import pytest
 from connectors.errors import Ambiguous, BadAnswer, BadConfig, BadRequest, Unavailable
 from tests.connectors.desk import FIND, Desk, http_json
 from tests.connectors.upstream import Asked, Reply, Serve, Upstream, as_json
+from tickets.values import JSON
 
 ORDER = {
     "name": "get_order",
@@ -154,6 +155,7 @@ def test_a_typed_field_has_one_form(desk: Desk, serve: Serve, type: str, sent: A
         ("time", "2026-11-22T10:00:00"),
         ("time", "yesterday"),
         ("time", 10**30),
+        ("time", 1_700_000_000 * 10**9),  # in nanoseconds
         ("date", "22.11.2026"),
         ("texts", "a"),
         ("texts", [1]),
@@ -173,6 +175,56 @@ def test_money_is_exact_however_the_api_writes_it(desk: Desk, serve: Serve) -> N
     crm(desk, server, {**FIND, "map": {"x": {"path": "x", **money}, "y": {"path": "y", **money}}})
     data = desk.call("crm", "find_customer", email="a@example.net").data
     assert data == {"x": "12345678901234567890.12", "y": "0.1"}
+
+
+@pytest.mark.parametrize(
+    ("type", "path", "kept"),
+    [
+        ("money", "to_number(open)", "64.90"),
+        ("money", "to_number('64.90')", "64.90"),
+        ("money", "sum(lines[].net)", "15.10"),
+        ("money", "max_by(lines, &net).net", "10.05"),
+        ("money", "sort_by(lines, &net)[0].net", "5.05"),
+        ("money", "abs(min(lines[].net))", "5.05"),
+        ("number", "avg(lines[].net)", 7.55),
+        ("number", "avg(`[1, 2]`)", 1.5),
+        ("number", "ceil(open)", 65),
+        ("number", "floor(open)", 64),
+        ("text", "to_string(open)", "64.90"),
+        ("text", "to_string(lines[0])", '{"net":10.05}'),
+        ("text", "type(open)", "number"),
+        ("money", "lines[?net == `10.05`].net | [0]", "10.05"),
+        ("money", "lines[?net <= `5.05`].net | [0]", "5.05"),
+        ("money", "missing || `0.10`", "0.1"),
+        ("any", "to_number('a lot')", None),
+        ("any", "to_number('NaN')", None),
+        ("any", "to_number(lines)", None),
+    ],
+)
+def test_an_expression_reckons_with_exact_fractions(desk: Desk, serve: Serve, type: str, path: str, kept: JSON) -> None:
+    server = serve(
+        lambda _asked: Reply(b'{"items": [{"id": 1, "open": 64.90, "lines": [{"net": 10.05}, {"net": 5.05}]}]}')
+    )
+    crm(desk, server, {**FIND, "map": {"x": {"path": path, "type": type}, "id": "id"}})
+    assert desk.call("crm", "find_customer", email="a@example.net").data == {"x": kept, "id": 1}
+
+
+@pytest.mark.parametrize(
+    ("number", "path"),
+    [
+        (b"1e9999999999999999999", "n"),
+        (b"9e999999999999999999", "sum([n, n])"),
+        (b"9e999999999999999", "n"),
+        (b"9e999999999999999", "floor(n)"),
+        (b'"9e999999999999999"', "ceil(to_number(n))"),
+    ],
+)
+def test_a_number_beyond_all_bounds_is_a_bad_answer(desk: Desk, serve: Serve, number: bytes, path: str) -> None:
+    server = serve(lambda _asked: Reply(b'{"items": [{"n": ' + number + b"}]}"))
+    crm(desk, server, {**FIND, "map": {"x": {"path": path, "type": "number"}}})
+    with pytest.raises(BadAnswer):
+        desk.call("crm", "find_customer", email="a@example.net")
+    assert [row.status for row in desk.audit()] == ["bad_answer"]
 
 
 def test_an_answer_that_changed_shape_is_not_taken_for_nobody(desk: Desk, serve: Serve) -> None:

@@ -534,6 +534,27 @@ MUTATIONS = (
     ),
     # Generic HTTP and JSON
     Mutation(
+        "http_json: a number of an answer stays whole",
+        "connectors/paths.py",
+        "            return value if value.is_finite() else None",
+        "            return int(value)",
+        HTTP_JSON + "test_an_expression_reckons_with_exact_fractions",
+    ),
+    Mutation(
+        "http_json: a fraction of an expression is what was written",
+        "connectors/paths.py",
+        "        return Decimal(repr(part))",
+        "        return part",
+        HTTP_JSON + "test_an_expression_reckons_with_exact_fractions",
+    ),
+    Mutation(
+        "http_json: a number beyond all bounds",
+        "connectors/http.py",
+        "        except (ValueError, InvalidOperation, RecursionError):",
+        "        except (ValueError, RecursionError):",
+        HTTP_JSON + "test_a_number_beyond_all_bounds_is_a_bad_answer",
+    ),
+    Mutation(
         "http_json: two records where one is expected",
         "connectors/systems/http_json.py",
         "        if len(records) > 1:\n",
