@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from jobs import lanes
 from jobs.changes import none_begun
+from jobs.portal_mail import TOKEN
 from jobs.scripts_at_work import CALLED_OFF
 from jobs.tables import LookupRow, OutboxRow, RunRow
 from tickets import levels, store
@@ -23,7 +24,7 @@ from tickets.errors import TicketsError
 from tickets.events import Actor, Cause, EventKind
 from tickets.people import Viewer
 from tickets.snooze import SNOOZED, UNTIL
-from tickets.tables import EventRow, History, Lane, Timer, TimeTrigger, WorkItem
+from tickets.tables import EventRow, History, Lane, PortalToken, Timer, TimeTrigger, WorkItem
 from tickets.values import from_iso, iso
 
 #: Entries one source tells, and characters of a reason.
@@ -189,7 +190,7 @@ class Deliveries:
                 OutboxRow.payload["operation"].as_string().label("operation"),
                 none_begun().label("none_begun"),
             )
-            .where(OutboxRow.item_id == item_id, OutboxRow.status == "due")
+            .where(OutboxRow.item_id == item_id, OutboxRow.status == "due", _is_wanted())
             .order_by(OutboxRow.due_at)
             .limit(LISTED)
         )
@@ -211,6 +212,16 @@ class Deliveries:
             .values(status="cancelled", last_error=reason, lease_until=None, token=None)
         )
         return kept.rowcount == 1
+
+
+def _is_wanted() -> ColumnElement[bool]:
+    """Not the reminder of a request that is over, or of one whose link will not work any more by then."""
+    opens = select(PortalToken.id).where(
+        PortalToken.id == OutboxRow.payload[TOKEN].as_integer(),
+        PortalToken.used_at.is_(None),
+        PortalToken.expires_at > OutboxRow.due_at,
+    )
+    return or_(OutboxRow.kind != "portal", opens.exists())
 
 
 class Timers:

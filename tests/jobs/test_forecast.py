@@ -13,6 +13,7 @@ from sqlalchemy import func, insert, select, update
 
 from jobs import automation, enrichment, lanes, outbox
 from jobs.forecast import Coming, NotComing, Waits, call_off, forecast
+from jobs.portal_mail import queue_request
 from jobs.services import Services
 from jobs.tables import LookupRow, OutboxRow, RunRow
 from tests.builders import ANA, BY_ANA, a_ticket
@@ -21,9 +22,10 @@ from tests.jobs.desk import BY_TIER, a_desk_with_a_crm, clock_of, decisions, ite
 from tests.jobs.sink import MailSink
 from tests.jobs.tables import ANSWER_AND_TAG, RUNS_IT, WAITING, script
 from tests.jobs.workers import until, waits_for_a_lock
-from tickets import people, store
+from tickets import people, requests, store, tokens
 from tickets.effects import StateEffect
 from tickets.errors import Fenced, ItemNotFound
+from tickets.questions import questions_from
 from tickets.sla import Policy, Target
 from tickets.snooze import snooze
 from tickets.tables import EventRow, History, Lane, SlaPolicy
@@ -48,6 +50,11 @@ def desk(database_url: str, tmp_path: Path, crm: Upstream) -> Iterator[Services]
 def coming(desk: Services, item_id: int) -> dict[str, Coming]:
     with desk.db.read() as connection:
         return {one.kind: one for one in forecast(connection, item_id, desk.clock.now())}
+
+
+def all_coming(desk: Services, item_id: int) -> list[Coming]:
+    with desk.db.read() as connection:
+        return forecast(connection, item_id, desk.clock.now())
 
 
 def off(desk: Services, item_id: int, entry: Coming, *, who: str = "ana", why: str = "not needed") -> None:
@@ -232,6 +239,24 @@ def test_what_is_on_its_way_cannot_be_called_back(desk: Services) -> None:
     assert called_off(desk) == []
     with desk.db.read() as connection:
         assert connection.execute(select(OutboxRow.status)).scalar_one() == "due"
+
+
+def test_a_reminder_is_told_while_its_request_is_open_and_its_link_works(desk: Services) -> None:
+    ticket = a_ticket(desk.db)
+    now = desk.clock.now()
+    days = tokens.REQUEST_DAYS // 2
+    with desk.db.write() as connection:
+        number = people.person_by_email(connection, "camille@example.com")
+        assert number is not None
+        person = people.customer(connection, number)
+        asked = requests.QuestionsToAsk("Your papers", questions_from([{"key": "year", "label": "Which year?"}]))
+        made = requests.send(connection, asked, person=person.id, item=ticket.item_id, key="r", cause=BY_ANA, now=now)
+        assert made is not None
+        queue_request(desk, connection, made, person, ticket.item_id, now, remind_h=24 * days)
+    assert [one.at for one in all_coming(desk, ticket.item_id)] == [now, now + timedelta(days=days)]
+    with desk.db.write() as connection:
+        requests.withdraw(connection, made, now=now)
+    assert all_coming(desk, ticket.item_id) == []
 
 
 def test_the_same_thing_is_called_off_once_and_only_by_who_sees_the_ticket(desk: Services) -> None:

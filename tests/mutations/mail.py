@@ -101,6 +101,13 @@ MUTATIONS = (
         OUTBOX + "test_what_a_server_says_is_kept_without_what_no_text_can_hold[sqlite]",
     ),
     Mutation(
+        "a reminder that will not be sent is not told",
+        "jobs/forecast.py",
+        'OutboxRow.status == "due", _is_wanted())',
+        'OutboxRow.status == "due")',
+        "tests/jobs/test_forecast.py::test_a_reminder_is_told_while_its_request_is_open_and_its_link_works[sqlite]",
+    ),
+    Mutation(
         "suggested reply: only on a ticket one may see",
         "jobs/suggestions.py",
         "    item = store.read_item(connection, found, viewer=viewer, lock=True)\n",
