@@ -23,6 +23,8 @@ from jobs.tables import DecisionRow, Fired, LedgerRow, LookupRow, SkippedRow
 from rules.engine import Decision
 from rules.facts import LookupKey
 from rules.rearm import EPISODE_CHARS, episode
+from rules.table import Table, WhenUnknown
+from rules.vocabulary import Vocabulary
 from tickets.db import table_of, upsert
 from tickets.errors import Fenced
 from tickets.events import SECOND_LOOKS
@@ -164,6 +166,7 @@ def record(
     if read.event.kind in SECOND_LOOKS:
         return False
     any_skipped = False
+    _ask_at_once(connection, read, decision, now)
     for skipped in decision.skipped:
         for key in skipped.lookups:
             lookup_id = _lookup_id(connection, read.event.item_id, key)
@@ -173,6 +176,26 @@ def record(
                 )
                 any_skipped = True
     return any_skipped
+
+
+def _ask_at_once(connection: Connection, read: Read, decision: Decision, now: datetime) -> None:
+    """Ask what tables lack that wait for nothing: the answer comes late, and decides the rows that were skipped."""
+    tables = {one.code: one.table for one in read.desk.ruleset.entries} if decision.skipped else {}
+    for one in decision.skipped:
+        table = tables.get(one.row_key.partition("/")[0])
+        if table is None or table.wait_s != 0 or one.failed:
+            continue
+        for key in one.lookups:
+            if key.name not in read.facts.lookups and _asks(table, key, read.desk.vocabulary):
+                ask_for(connection, read.event, key, now)
+
+
+def _asks(table: Table, key: LookupKey, vocabulary: Vocabulary) -> bool:
+    """Whether a column asks this, or what needs its answer, rather than skip its row."""
+    of = {one.id: ".".join(one.field.split(".")[:2]) for one in table.columns}
+    own = [one for one in table.columns if of[one.id] == key.name]
+    around = own or [one for one in table.columns if of[one.id] in vocabulary.lookups]
+    return not around or any(one.unknown is not WhenUnknown.SKIP for one in around)
 
 
 def _lookup_id(connection: Connection, item_id: int, key: LookupKey) -> int | None:

@@ -18,7 +18,7 @@ from jobs.tables import LookupRow
 from rules import store as rule_list
 from tests.builders import ANA, BY_ANA, a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
-from tests.jobs.desk import a_working_desk, clock_of, decisions, item, table, work
+from tests.jobs.desk import a_working_desk, clock_of, decisions, item, say, table, work
 from tests.jobs.tables import ERP
 from tickets import store
 from tickets.effects import SetField
@@ -326,3 +326,41 @@ otherwise: {{then: {{s1: {{team: first_line}}, s2: {both}, s3: {{users: [ana], t
         said = list(connection.execute(select(Message.text).where(Message.author_kind == "bot")).scalars())
         rung = list(connection.execute(select(Notification.text)).scalars())
     assert (said, rung) == (["We look at it today."], ["New"])
+
+
+@pytest.mark.parametrize("unknown", ["wait", "skip"])
+def test_a_table_that_waits_for_nothing_asks_all_the_same(desk: Services, erp: Upstream, unknown: str) -> None:
+    """It was decided without an answer that nobody had asked for, for ever; by a column that skips nobody asks."""
+    column = "{id: c1, field: erp.find_party.receivable, op: greater"
+    table(desk, DEBTORS.replace("wait_s: 60", "wait_s: 0").replace(column, f"{column}, unknown: {unknown}"))
+    ticket = a_ticket(desk.db).item_id
+    automation.drain(desk)
+    assert item(desk, ticket).state["team"] == "first_line"
+    assert decisions(desk, ticket)[0].notes == ["A01 was decided without erp.find_party"]
+    work(desk)
+    assert len(erp.asked) == (unknown == "wait")
+    assert item(desk, ticket).state["team"] == ("billing" if erp.asked else "first_line")
+    assert work(desk) == 0
+
+
+def test_a_table_that_waits_for_nothing_asks_again_for_what_is_too_old(desk: Services, erp: Upstream) -> None:
+    table(desk, DEBTORS.replace("wait_s: 60", "wait_s: 0").replace("on: created", "on: message, by: customer"))
+    ticket = a_ticket(desk.db).item_id
+    for asked in (1, 2):
+        clock_of(desk).forward(hours=1)
+        say(desk, ticket, "customer")
+        work(desk)
+        assert len(erp.asked) == asked
+    assert work(desk) == 0
+
+
+def test_an_answer_that_is_no_answer_is_not_asked_again_by_a_table_that_waits_for_nothing(
+    desk: Services, erp: Upstream
+) -> None:
+    erp.answer = lambda _: as_json([{"id": "7", "receivable": "1.00"}, {"id": "8", "receivable": "2.00"}])
+    table(desk, DEBTORS.replace("wait_s: 60", "wait_s: 0").replace("on: created", "on: message, by: customer"))
+    ticket = a_ticket(desk.db).item_id
+    for _ in range(3):
+        say(desk, ticket, "customer")
+        work(desk)
+    assert len(erp.asked) == 1

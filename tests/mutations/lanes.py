@@ -308,4 +308,18 @@ MUTATIONS = (
         "    return max(connection.execute(first).scalar_one(), ",
         LOOKUPS + "test_a_late_answer_sends_nothing_twice[sqlite-though another clock was ahead]",
     ),
+    Mutation(
+        "a column that skips its rows asks nobody",
+        "jobs/recording.py",
+        "    return not around or any(one.unknown is not WhenUnknown.SKIP for one in around)",
+        "    return True",
+        LOOKUPS + "test_a_table_that_waits_for_nothing_asks_all_the_same[sqlite-skip]",
+    ),
+    Mutation(
+        "what is known is not asked again by a table that waits for nothing",
+        "jobs/recording.py",
+        "if key.name not in read.facts.lookups and _asks(",
+        "if _asks(",
+        LOOKUPS + "test_an_answer_that_is_no_answer_is_not_asked_again_by_a_table_that_waits_for_nothing[sqlite]",
+    ),
 )
