@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, insert, not_, sele
 from jobs.services import Services
 from jobs.tables import DecisionRow, UndoItemRow, UndoRow
 from tickets import store
-from tickets.cards import NewContext, replaced_by, take_away, tells_of_outside
+from tickets.cards import NewContext, replaced_by, take_away, taken_back, tells_of_outside
 from tickets.db import AWAY
 from tickets.effects import StateEffect
 from tickets.errors import TicketsError
@@ -104,12 +104,8 @@ def plan(connection: Connection, item_id: int, scope: Scope, *, lock: bool = Fal
         if row.field in STATE_FIELDS or row.field.startswith(CUSTOM)
     ]
     effects, kept = backwards(lines)
-    written = and_(
-        ContextFact.created_at.between(scope.since, scope.until),
-        _made_by(ContextFact.cause, scope),
-        not_(tells_of_outside()),
-    )
-    return Plan(item, effects, kept, replaced_by(connection, item_id, written), _stays(connection, item_id, scope))
+    cards = replaced_by(connection, item_id, _cards_of(scope))
+    return Plan(item, effects, kept, cards, _stays(connection, item_id, scope))
 
 
 def start(connection: Connection, scope: Scope, viewer: Viewer, now: datetime, items: Sequence[int] = ()) -> int:
@@ -200,6 +196,7 @@ def _done(connection: Connection, found: Plan, scope: Scope, actor: Actor, now: 
     try:
         with connection.begin_nested():
             for key, card in found.cards.items():
+                taken_back(connection, item_id, key, _cards_of(scope))
                 if card is None:
                     take_away(connection, item_id, key)
             written = store.change_item(
@@ -257,6 +254,11 @@ def _stays(connection: Connection, item_id: int, scope: Scope) -> Counter[str]:
         and step["action"] != WRITES_CARD
         and not any(change["field"] in STATE_FIELDS or change["field"].startswith(CUSTOM) for change in step["changes"])
     )
+
+
+def _cards_of(scope: Scope) -> ColumnElement[bool]:
+    made = _made_by(ContextFact.cause, scope)
+    return and_(ContextFact.created_at.between(scope.since, scope.until), made, not_(tells_of_outside()))
 
 
 def _made_by(cause: Any, scope: Scope) -> ColumnElement[bool]:

@@ -14,6 +14,8 @@ from tickets.values import JSON
 
 #: Characters of a card's key.
 KEY_CHARS = 80
+#: Under this key of a stored card's body stands that it was taken back.
+TAKEN_BACK = "taken_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,16 @@ def insert_context(connection: Connection, item_id: int, card: NewContext, now: 
 
 
 def replaced_by(connection: Connection, item_id: int, ours: ColumnElement[bool]) -> dict[str, NewContext | None]:
-    """The current cards that were written by `ours`, by key, each with the newest one that was not: None for none."""
+    """The current cards that were written by `ours`, by key, each with the newest one that was not: None for none.
+
+    One that was taken back itself does not come again."""
     current = select(ContextFact.key).where(ContextFact.item_id == item_id, ContextFact.current, ours)
     found: dict[str, NewContext | None] = dict.fromkeys(connection.execute(current.order_by(ContextFact.key)).scalars())
     for key in found:
         row = connection.execute(
             select(ContextFact.__table__)
             .where(ContextFact.item_id == item_id, ContextFact.key == key, not_(ours))
+            .where(ContextFact.body[TAKEN_BACK].as_boolean().is_not(True))
             .order_by(ContextFact.id.desc())
             .limit(1)
         ).one_or_none()
@@ -77,6 +82,14 @@ def tells_of_outside() -> ColumnElement[bool]:
     """Of a stored card, whether it is one that `NewContext.outside` speaks of."""
     told: ColumnElement[bool] = ContextFact.body["outside"].as_boolean().is_(True)
     return told
+
+
+def taken_back(connection: Connection, item_id: int, key: str, ours: ColumnElement[bool]) -> None:
+    """Keep with the cards of this key that were written by `ours` that they were taken back."""
+    mine = select(ContextFact.id, ContextFact.body).where(ContextFact.item_id == item_id, ContextFact.key == key, ours)
+    for row in connection.execute(mine).all():
+        told = {**row.body, TAKEN_BACK: True}
+        connection.execute(update(ContextFact).where(ContextFact.id == row.id).values(body=told))
 
 
 def take_away(connection: Connection, item_id: int, key: str) -> None:

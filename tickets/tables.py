@@ -540,7 +540,8 @@ class ContextFact(Base):
     key: Mapped[str] = mapped_column(String(80))
     current: Mapped[bool]
     title: Mapped[str] = mapped_column(String(200))
-    body: Mapped[dict[str, Any]]  # {"data": JSON}, and "outside": true for what became of a change there
+    #: {"data": JSON}, and "outside": true for what became of a change there, "taken_back": true for what an undo took
+    body: Mapped[dict[str, Any]]
     source: Mapped[str] = mapped_column(String(200))
     error: Mapped[str] = mapped_column(Text, default="")
     fetched_at: Mapped[datetime]

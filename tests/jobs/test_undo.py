@@ -12,6 +12,7 @@ from jobs import outbox, undo
 from jobs.services import Services
 from jobs.tables import UndoItemRow
 from jobs.undo import Scope
+from rules import store as rule_list
 from tests.builders import a_ticket
 from tests.jobs.desk import ana, by_hand, decisions, item, table, work
 from tests.jobs.noting import a_change, allow
@@ -246,6 +247,32 @@ def test_a_card_gives_way_to_the_one_it_replaced(desk: Services, viewer: Viewer)
     undo.carry_on(desk, budget_s=30)
     with desk.db.read() as connection:
         assert context_cards(connection, ticket) == []
+
+
+def test_a_card_that_was_taken_back_does_not_come_again_for_one_that_replaced_it(
+    desk: Services, viewer: Viewer
+) -> None:
+    """Neither when the first is taken back first, nor when the second is."""
+    ticket = a_ticket(desk.db).item_id
+    shown: list[list[str]] = []
+
+    def taken_back(code: str) -> None:
+        with desk.db.write() as connection:
+            undo.start(connection, scope(desk, code), viewer, desk.clock.now())
+        undo.carry_on(desk, budget_s=30)
+        with desk.db.read() as connection:
+            shown.append([str(one.body["data"]) for one in context_cards(connection, ticket)])
+
+    for code, level in (("A03", "high"), ("A04", "low"), ("A05", "none"), ("A06", "odd")):
+        table(desk, CARDS.replace("A03", code).replace("high", level))
+        answered(desk, ticket)
+        with desk.db.write() as connection:
+            rule_list.switch(connection, code, enabled=False)
+        if code in ("A03", "A04"):
+            taken_back(code)
+    taken_back("A06")
+    taken_back("A05")
+    assert shown == [[], [], ["{'level': 'none'}"], []]
 
 
 def test_the_card_of_a_change_stays_as_the_change_does_and_both_are_said(noting_desk: Services, notes: Crm) -> None:

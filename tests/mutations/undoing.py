@@ -11,6 +11,13 @@ HEALTH = "tests/jobs/test_health.py::test_what_a_colleague_reverses_is_counted_a
 
 MUTATIONS = (
     Mutation(
+        "undo: a card that was taken back does not come again",
+        "tickets/cards.py",
+        "            .where(ContextFact.body[TAKEN_BACK].as_boolean().is_not(True))\n",
+        "",
+        "tests/jobs/test_undo.py::test_a_card_that_was_taken_back_does_not_come_again_for_one_that_replaced_it[sqlite]",
+    ),
+    Mutation(
         "undo: what somebody changed since stays",
         "tickets/undoing.py",
         "            streak, since = None, line\n",
