@@ -12,6 +12,7 @@ from web import rules_text, rules_words
 from web.access import needs
 from web.context import services
 from web.rules_document import IF
+from web.rules_files import switched
 from web.rules_open import PERMISSION, open_table, table_or_404
 
 exports = Blueprint("exports", __name__)
@@ -46,7 +47,8 @@ def table(code: str) -> ResponseReturnValue:
     """The draft, or what is live, as a file that `flask rules import` reads."""
     with services().db.read() as connection:
         stored = table_or_404(connection, code)
-    text = files.dump({"tables": [{**stored.working, "code": code}]})
+    content = {key: value for key, value in stored.working.items() if key != "enabled"}
+    text = files.dump({"tables": [{**content, "code": code, **switched(stored)}]})
     return Response(
         text,
         mimetype="application/yaml",

@@ -169,8 +169,11 @@ def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _carried(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a file says of a version. The texts of fields and the order of lists stay; the manifest goes last."""
+    """What a file says of a version. The texts of fields and the order of lists stay; the manifest goes last.
+
+    Whether it is on is the entry's own: the version may still say what the file said that it came in by."""
     plain = _plain(content)
+    plain.pop("enabled", None)
     manifest = plain.pop("manifest", None)
     return plain if manifest is None else {**plain, "manifest": manifest}
 
@@ -404,12 +407,17 @@ def keep(connection: Connection, steps: Sequence[Step], *, author: str, now: dat
     return done
 
 
+def switched(one: Stored) -> dict[str, Any]:
+    """How a file says that an entry is switched off; of one that is on it says nothing."""
+    return {} if one.enabled else {"enabled": False}
+
+
 def export(entries: Sequence[Stored], lists: Mapping[str, Any] | None = None, *, as_json: bool = False) -> str:
     """What is live, and the named `lists`, as a file that `read` reads back: YAML, or JSON."""
     data: dict[str, Any] = {NAMED_LISTS: dict(lists)} if lists else {}
     for key, kind in _LISTS.items():
         found = [
-            {**_carried(one.content), "code": one.code, "name": one.name, **({} if one.enabled else {"enabled": False})}
+            {**_carried(one.content), "code": one.code, "name": one.name, **switched(one)}
             for one in entries
             if one.kind is kind and one.content is not None
         ]

@@ -341,6 +341,13 @@ MUTATIONS = (
         FILES + "test_a_script_that_would_put_a_row_of_a_live_table_wrong_is_not_imported",
     ),
     Mutation(
+        "a file says of an entry that is on what it is, not what it was when it came",
+        "web/rules_files.py",
+        '    plain.pop("enabled", None)\n',
+        "",
+        "tests/web/test_commands_rules.py::test_a_table_that_came_switched_off_and_was_switched_on_is_exported_as_on",
+    ),
+    Mutation(
         "scripts: a dry run is taken back",
         "web/importing.py",
         "            raise _OnlyShown  # it has",

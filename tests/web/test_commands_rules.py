@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from apiflask import APIFlask
+from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from connectors import store as connections
@@ -59,6 +60,21 @@ def test_what_is_exported_imports_as_the_same(desk: Desk, app: APIFlask, tmp_pat
     assert again.exit_code == 0
     assert "0 of 3 entries" in again.output
     assert dump(desk.services.db) == before
+
+
+def test_a_table_that_came_switched_off_and_was_switched_on_is_exported_as_on(
+    desk: Desk, app: APIFlask, manager: FlaskClient, tmp_path: Path
+) -> None:
+    came = everything()
+    came["tables"][0]["enabled"] = False
+    flask(app, "rules", "import", a_file(tmp_path, came))
+    off = files.load(flask(app, "rules", "export").output)["tables"]
+    with desk.services.db.write() as connection:
+        rule_list.switch(connection, "A01", enabled=True)
+    on = files.load(flask(app, "rules", "export").output)["tables"]
+    assert (off[0].get("enabled"), on[0].get("enabled")) == (False, None)
+    alone = files.load(manager.get("/rules/A01.yaml").get_data(as_text=True))["tables"]
+    assert alone[0].get("enabled") is None
 
 
 def test_a_file_brings_no_agreement_about_what_a_script_may_do(desk: Desk, app: APIFlask, tmp_path: Path) -> None:
