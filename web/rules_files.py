@@ -1,7 +1,8 @@
 """Rule lists as files: reading them, saying what is wrong with file, row and cell, and putting them in, all or nothing.
 
 A file is one entry, a list of entries, or `{tables: [...], templates: [...], scripts: [...]}`; a table has rows, a
-template texts, a script a source. The same data as in the editor; see docs/rules.md.
+template texts, a script a source. The same data as in the editor; see docs/rules.md. Where scripts stand among the
+tables of the rule list, `order: [...]` names the codes of both.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from jobs import live
 from rules import files
 from rules import store as rule_list
 from rules.errors import Problem
+from rules.listed import is_listed
 from rules.script_params import declared_or_none
 from rules.store import EntryKind, Stored
 from rules.vocabulary import Vocabulary
@@ -43,6 +45,8 @@ _WORDS = {"source": "text", "texts": "text", "params": "list of parameters", "wa
           "triggers": "list of triggers"}  # fmt: skip
 #: Where a file has its named lists; see `web.rules_files_lists`.
 NAMED_LISTS = "lists"
+#: Where it says in which order new tables and scripts with triggers come into the rule list.
+ORDER = "order"
 _LISTS = {"templates": EntryKind.TEMPLATE, "scripts": EntryKind.SCRIPT, "tables": EntryKind.TABLE}
 
 
@@ -92,7 +96,7 @@ def read(text: str, name: str) -> list[FileEntry]:
         raise FileRefused([gettext("%(file)s: there is nothing in it", file=name)])
     found: list[tuple[EntryKind | None, Any]]
     if isinstance(data, Mapping) and any(key in data for key in (*_LISTS, NAMED_LISTS)):
-        unknown = sorted(set(data) - {*_LISTS, NAMED_LISTS})
+        unknown = sorted(set(data) - {*_LISTS, NAMED_LISTS, ORDER})
         if unknown:
             raise FileRefused(
                 [
@@ -100,7 +104,7 @@ def read(text: str, name: str) -> list[FileEntry]:
                         "%(file)s: there is no list %(list)s; a file has %(known)s",
                         file=name,
                         list=repr(unknown[0]),
-                        known=", ".join((*_LISTS, NAMED_LISTS)),
+                        known=", ".join((*_LISTS, NAMED_LISTS, ORDER)),
                     )
                 ]
             )
@@ -144,9 +148,21 @@ def read(text: str, name: str) -> list[FileEntry]:
         gettext("%(file)s: %(code)s stands there twice", file=name, code=code)
         for code in sorted({c for c in codes if codes.count(c) > 1})
     ]
+    order = (data.get(ORDER) or []) if isinstance(data, Mapping) else []
+    if not isinstance(order, list):
+        problems.append(
+            gettext("%(file)s: %(key)s is a list, not %(given)s", file=name, key=ORDER, given=type(order).__name__)
+        )
+    else:
+        problems += [
+            gettext("%(file)s: %(key)s names %(code)s, which is not in the file", file=name, key=ORDER, code=str(code))
+            for code in order[:MAX_ENTRIES]
+            if code not in codes
+        ]
     if problems:
         raise FileRefused(problems)
-    return entries
+    places = {code: place for place, code in reversed(list(enumerate(order[:MAX_ENTRIES])))}
+    return sorted(entries, key=lambda one: places.get(one.code, MAX_ENTRIES))
 
 
 def _entry(given: EntryKind | None, data: Any) -> FileEntry:
@@ -353,6 +369,7 @@ def apply(
     `contents` are those of scripts, with what each may do. Raises `FileRefused` when a table or listed script that runs
     today, or one of the file, could not run afterwards; the caller's transaction is to be rolled back then."""
     done = 0
+    created: set[str] = set()
     whole_before = live.load(connection, 0).broken
     for step in sorted(steps, key=lambda step: list(_LISTS.values()).index(step.entry.kind)):
         entry = step.entry
@@ -365,6 +382,7 @@ def apply(
         seen = 1
         if present is None:
             rule_list.create(connection, entry.kind, entry.name, content, author=author, now=now, code=entry.code)
+            created.add(entry.code)
         elif step.publishes:
             seen = rule_list.save_draft(
                 connection, entry.code, content, author=author, seen=present.draft_count, now=now
@@ -378,6 +396,12 @@ def apply(
         if enabled is not None and enabled != (present.enabled if present is not None else True):
             rule_list.switch(connection, entry.code, enabled=enabled)
         done += 1
+    # They came kind by kind, since tables name scripts and templates; in the list they stand as in the file.
+    new = [step.entry.code for step in steps if step.entry.code in created]
+    before = [one.code for one in rule_list.entries(connection)]
+    after = [code for code in before if code not in created] + new
+    if after != before:
+        rule_list.reorder(connection, after)
     broken = {code: why for code, why in live.load(connection, 0).broken.items() if code not in whole_before}
     if broken:
         asked = [step.entry.code for step in steps if step.asks]
@@ -423,4 +447,8 @@ def export(entries: Sequence[Stored], lists: Mapping[str, Any] | None = None, *,
         ]
         if found:
             data[key] = found
+    run = [one for one in entries if one.kind is EntryKind.TABLE or is_listed(one.content or {})]
+    order = [one.code for one in run if one.content is not None]
+    if order != [one["code"] for key in _LISTS for one in data.get(key, ()) if one["code"] in order]:
+        data[ORDER] = order
     return json.dumps(data, ensure_ascii=False, indent=2) + "\n" if as_json else files.dump(data)

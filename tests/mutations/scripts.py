@@ -348,6 +348,13 @@ MUTATIONS = (
         "tests/web/test_commands_rules.py::test_a_table_that_came_switched_off_and_was_switched_on_is_exported_as_on",
     ),
     Mutation(
+        "scripts stand among tables where the file says",
+        "web/rules_files.py",
+        "    if after != before:\n",
+        "    if False:\n",
+        FILES + "test_a_script_that_stands_behind_a_table_does_so_on_another_desk_too",
+    ),
+    Mutation(
         "scripts: a dry run is taken back",
         "web/importing.py",
         "            raise _OnlyShown  # it has",

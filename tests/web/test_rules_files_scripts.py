@@ -11,6 +11,7 @@ import pytest
 from apiflask import APIFlask
 
 from rules import files
+from rules import store as rule_list
 from tests.builders import dump
 from tests.web.commands import TABLE, WELCOME, a_file, flask
 from tests.web.desk import Desk, let_in, send
@@ -56,6 +57,35 @@ def test_all_of_a_script_goes_in_and_out(desk: Desk, app: APIFlask, tmp_path: Pa
     again = flask(app, "rules", "import", a_file(tmp_path, text, "again.yaml"))
     assert "0 of 1 entries" in again.output
     assert stored(desk).live_version == 1
+
+
+def test_a_script_that_stands_behind_a_table_does_so_on_another_desk_too(
+    desk: Desk, app: APIFlask, tmp_path: Path
+) -> None:
+    other = {**TABLE, "code": "A02", "name": "Triage"}
+    import_(app, tmp_path, {"tables": [TABLE, other], "scripts": [SCRIPT], "templates": [WELCOME]})
+    with desk.services.db.write() as connection:
+        rule_list.reorder(connection, ["A02", "S01", "A01"])
+    text = flask(app, "rules", "export").output
+    assert files.load(text)["order"] == ["A02", "S01", "A01"]
+    with desk.services.db.write() as connection:
+        for one in rule_list.entries(connection):
+            rule_list.remove(connection, one.code, now=desk.services.clock.now())
+    done = flask(app, "rules", "import", a_file(tmp_path, text, "again.yaml"))
+    assert done.exit_code == 0, done.output
+    with desk.services.db.read() as connection:
+        assert [one.code for one in desk.services.live.current(connection).ruleset.entries] == ["A02", "S01", "A01"]
+
+
+@pytest.mark.parametrize(
+    ("order", "said"), [(["S01", "A07"], "order names A07, which is not in the file"), ("S01", "order is a list")]
+)
+def test_an_order_of_what_is_not_there_is_refused(
+    desk: Desk, app: APIFlask, tmp_path: Path, order: Any, said: str
+) -> None:
+    done = import_(app, tmp_path, {"scripts": [SCRIPT], "order": order})
+    assert done.exit_code == 1
+    assert said in done.output
 
 
 @pytest.mark.parametrize(
