@@ -257,8 +257,11 @@ def _stays(connection: Connection, item_id: int, scope: Scope) -> Counter[str]:
 
 
 def _cards_of(scope: Scope) -> ColumnElement[bool]:
-    made = _made_by(ContextFact.cause, scope)
-    return and_(ContextFact.created_at.between(scope.since, scope.until), made, not_(tells_of_outside()))
+    return and_(
+        ContextFact.created_at.between(scope.since, scope.until),
+        _made_by(ContextFact.cause, scope),
+        not_(tells_of_outside()),
+    )
 
 
 def _made_by(cause: Any, scope: Scope) -> ColumnElement[bool]:
