@@ -321,6 +321,36 @@ def test_words_as_long_as_they_may_be_widen_no_ticket(width: int, busy: Served, 
     assert too_small(visitor.page) == []
 
 
+@pytest.mark.parametrize("place", [".plain", ".quoted > div"])
+def test_each_line_of_a_message_is_read_from_where_its_letters_begin(place: str, busy: Served, visit: Visit) -> None:
+    html = "<div>שלום וברכה!</div><div>Hello there!</div>"
+    ticket = busy.desk.ticket("Shalom", "שלום וברכה!\nHello there!", html=html)
+    visitor = signed_in(visit)
+    visitor.go(f"/tickets/{ticket}")
+    ends: list[list[float]] = visitor.page.evaluate(
+        """(place) => {
+            document.querySelector(".msg .quoted").open = true;
+            const found = [];
+            const walk = document.createTreeWalker(document.querySelector(".msg .body " + place), NodeFilter.SHOW_TEXT);
+            while (walk.nextNode()) for (const at of walk.currentNode.data.matchAll(/[^\\s!][^!]*!/g)) {
+                const [first, last] = [at.index, at.index + at[0].length - 1].map((from) => {
+                    const range = document.createRange();
+                    range.setStart(walk.currentNode, from);
+                    range.setEnd(walk.currentNode, from + 1);
+                    return range.getBoundingClientRect().left;
+                });
+                found.push([first, last]);
+            }
+            return found;
+        }""",
+        place,
+    )
+    [(shalom, its_mark), (hello, other_mark)] = ends
+    assert its_mark < shalom
+    assert hello < other_mark
+    assert hello < its_mark
+
+
 def too_small(page: Page) -> list[str]:
     """Controls smaller than 24 by 24 pixels, but for links in running text."""
     found: list[str] = page.evaluate(
