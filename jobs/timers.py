@@ -129,9 +129,9 @@ def _to_mend(services: Services, connection: Connection) -> bool:
 
 
 def _learn(connection: Connection, desk: Desk, synced_at: datetime | None, now: datetime) -> None:
-    columns = select(_TRIGGERS.c.key, _TRIGGERS.c.entry, _TRIGGERS.c.picks)
+    columns = select(_TRIGGERS.c.key, _TRIGGERS.c.entry, _TRIGGERS.c.kind, _TRIGGERS.c.picks)
     known = connection.execute(columns.where(_TRIGGERS.c.key != clocks.RECOUNT_KEY)).all()
-    stored: dict[str, str] = {row.key: row.picks for row in known}
+    stored: dict[str, tuple[str, str]] = {row.key: (row.kind, row.picks) for row in known}
     live = {timer_key(code, rule): (code, kind, rule) for code, kind, rule in _time_rules(desk)}
     # What a table waited for that cannot be read any more is set aside with it, until it is mended or switched off.
     aside = _switched_on(connection, desk.broken)
@@ -153,13 +153,15 @@ def _learn(connection: Connection, desk: Desk, synced_at: datetime | None, now: 
     for key in sorted(live):
         code, kind, rule = live[key]
         picks = _picks(connection, desk, code, rule)
+        since, scheduled = live_since(code), rule.on is On.SCHEDULE
         if key in stored:
+            was_kind, was_picks = stored[key]
             # What its table looks at has changed: those that the walk passed by may have to be given their timers.
-            if stored[key] and picks.name != stored[key]:
-                values = {"picks": picks.name, "picked_at": live_since(code), "walked_to": SOON_FIRST}
+            if kind != was_kind or (was_picks and picks.name != was_picks):
+                values = {"kind": kind, "picks": picks.name, "picked_at": since}
+                values["walked_to"] = None if scheduled else SOON_FIRST
                 connection.execute(update(_TRIGGERS).where(_TRIGGERS.c.key == key).values(**values))
             continue
-        since, scheduled = live_since(code), rule.on is On.SCHEDULE
         connection.execute(
             insert(_TRIGGERS).values(
                 key=key,

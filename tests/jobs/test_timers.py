@@ -12,11 +12,13 @@ from jobs import clock, timers
 from jobs.live import Desk, Live
 from jobs.queues import Work
 from jobs.services import Services
+from rules import files
 from rules import store as rule_list
-from tests.builders import BY_ANA, MORNING, a_ticket
+from tests.builders import ANA, BY_ANA, MORNING, a_ticket
 from tests.jobs.desk import CAMILLE, clock_of, decisions, item, save, say, table, tags, tick, work
 from tests.jobs.tables import WAITING
-from tickets import requests
+from tickets import requests, store
+from tickets.item import ItemKind
 from tickets.questions import questions_from
 from tickets.tables import CustomField, EventRow, Timer, TimeTrigger
 
@@ -25,6 +27,14 @@ def timer(services: Services, item_id: int) -> tuple[str, str]:
     with services.db.read() as connection:
         row = connection.execute(select(Timer.outcome, Timer.due_at).where(Timer.item_id == item_id)).one()
     return row.outcome, row.due_at.isoformat(timespec="minutes") if row.due_at else ""
+
+
+def a_task(services: Services) -> int:
+    state = {"subject": "Call them back", "status": "waiting_team"}
+    with services.db.write() as connection:
+        return store.create_item(
+            connection, kind=ItemKind.TASK, state=state, actor=ANA, now=services.clock.now()
+        ).item_id
 
 
 def test_a_time_in_a_status_comes_once_and_only_when_it_has_passed(desk: Services) -> None:
@@ -316,6 +326,27 @@ def test_a_write_before_the_walk_came_by_enters_the_old_episode_too(desk: Servic
     timers.sync(desk)
     save(desk, old, priority="high")
     assert timer(desk, old) == ("before", "")
+
+
+@pytest.mark.parametrize("trigger", ["time_in_state, status: waiting_team, for: 72 h", "schedule, cron: 0 9 * * *"])
+def test_a_table_that_is_now_for_another_kind_of_item_waits_for_those(desk: Services, trigger: str) -> None:
+    content = WAITING.replace("time_in_state, status: waiting_team, for: 72 h", trigger)
+    table(desk, content)
+    tick(desk)
+    old = a_task(desk)
+    clock_of(desk).forward(hours=71)
+    young = a_task(desk)
+    clock_of(desk).forward(hours=2)
+    with desk.db.write() as connection:
+        now, draft = desk.clock.now(), {**files.load(content), "kind": "task"}
+        seen = rule_list.entry(connection, "A21").draft_count
+        seen = rule_list.save_draft(connection, "A21", draft, author="ana", seen=seen, now=now)
+        rule_list.publish(connection, "A21", author="ana", note="", seen=seen, now=now)
+    tick(desk)
+    clock_of(desk).forward(hours=72)
+    tick(desk)
+    # The time of the old one in its status was over before the table was for tasks.
+    assert (tags(desk, old), tags(desk, young)) == ([] if "status" in trigger else ["too-long"], ["too-long"])
 
 
 @pytest.mark.parametrize("off", [True, False])

@@ -100,6 +100,13 @@ MUTATIONS = (
         TIMERS + "test_a_date_that_came_does_not_come_again_when_the_ticket_is_opened_again_but_when_it_is_set_again",
     ),
     Mutation(
+        "a table that is for another kind of item waits for those",
+        "jobs/timers.py",
+        "            if kind != was_kind or (was_picks and picks.name != was_picks):\n",
+        "            if was_picks and picks.name != was_picks:\n",
+        TIMERS + "test_a_table_that_is_now_for_another_kind_of_item_waits_for_those",
+    ),
+    Mutation(
         "leaving a status takes its timer away",
         "tickets/clocks.py",
         "    if gone:\n",
