@@ -284,7 +284,8 @@ class HttpJson(System):
             if len(records) > MAX_RECORDS:
                 records, truncated = records[:MAX_RECORDS], True
                 break
-            if pages is None or not got:
+            # A page may be empty and name a further one: what was filtered out over there is not the end.
+            if pages is None or (not got and pages.type != "cursor"):
                 break
             if pages.type == "cursor":
                 following = _search(pages.cursor_path, data, label)
@@ -292,7 +293,7 @@ class HttpJson(System):
                     break
                 # The same cursor twice would ask for the same page for ever.
                 if str(following) == cursor:
-                    truncated = True
+                    truncated = bool(got)
                     break
                 cursor = str(following)
             elif len(got) < pages.limit:

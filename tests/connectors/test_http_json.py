@@ -292,6 +292,15 @@ def test_the_same_cursor_twice_stops_and_is_reported(desk: Desk, serve: Serve) -
     assert len(server.asked) == 2
 
 
+def test_an_empty_page_with_a_further_cursor_is_not_the_end(desk: Desk, serve: Serve) -> None:
+    pages = {"type": "cursor", "param": "after", "cursor_path": "next"}
+    server = serve(paged({"": ([1], "b"), "b": ([], "c"), "c": ([2], None)}, "after"))
+    assert ids(crm(desk, server, {**LIST, "paginate": pages})) == (["1", "2"], False)
+    # Nothing, and the same cursor again, is how other systems end.
+    server = serve(paged({"": ([1], "b"), "b": ([], "b")}, "after"))
+    assert ids(crm(desk, server, {**LIST, "paginate": pages})) == (["1"], False)
+
+
 def test_a_cursor_is_a_value_and_never_an_address(desk: Desk, serve: Serve) -> None:
     evil = serve(lambda _asked: as_json({}))
     server = serve(paged({"": ([1], f"{evil.url}/x"), f"{evil.url}/x": ([2], None)}, "after"))

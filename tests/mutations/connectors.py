@@ -583,6 +583,13 @@ MUTATIONS = (
         HTTP_JSON + "test_a_segment_that_means_another_folder_is_refused",
     ),
     Mutation(
+        "http_json: an empty page is not the end",
+        "connectors/systems/http_json.py",
+        '            if pages is None or (not got and pages.type != "cursor"):',
+        "            if pages is None or not got:",
+        HTTP_JSON + "test_an_empty_page_with_a_further_cursor_is_not_the_end",
+    ),
+    Mutation(
         "http_json: the same cursor twice",
         "connectors/systems/http_json.py",
         "                if str(following) == cursor:\n",
