@@ -98,6 +98,8 @@ def send_change(services: Services, row: AnyRow, token: str) -> bool:
     except ConnectorError as error:
         if error.may_be_done or sent_before:
             raise ChangeUnclear(error.sentence) from None
+        # Whoever tries it again, with all others from the command line too, knows that nothing was changed.
+        _not_begun(services, row, token)
         raise ChangeRefused(error.sentence) from None
     return _done(services, row, token, record, cause)
 

@@ -75,6 +75,13 @@ MUTATIONS = (
         CHANGES + "test_what_never_arrived_is_tried_again_even_without_keys",
     ),
     Mutation(
+        "change: what was refused was never made",
+        "jobs/changes.py",
+        "        _not_begun(services, row, token)\n        raise ChangeRefused(",
+        "        raise ChangeRefused(",
+        CHANGES + "test_a_refused_change_that_is_tried_again_with_all_others_is_one_that_was_never_made",
+    ),
+    Mutation(
         "change: what may have been made is set aside",
         "jobs/changes.py",
         "        if error.may_be_done or sent_before:",

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from connectors import store as connections
 from connectors.store import CallTable, RecordTable
 from jobs import enrichment
+from jobs import outbox as deliveries
 from jobs.claims import MOST_CUT_OFF
 from jobs.erasure import erase
 from jobs.preview import preview
@@ -250,6 +251,24 @@ def test_a_refused_change_stands_in_the_outbox_with_what_was_sent_and_no_secret(
     assert desk.outbox() == [("change", "sent", "")]
     assert cards(desk, ticket)["crm_add_note"][:2] == ({"id": "n1"}, "")
     assert "n1" in max.get("/outbox?state=sent").get_data(as_text=True)
+
+
+def test_a_refused_change_that_is_tried_again_with_all_others_is_one_that_was_never_made(
+    open_mail_desk: MailDesk, careless: Crm
+) -> None:
+    desk = open_mail_desk
+    careless.before = as_json({"error": "no such customer"}, 422)
+    desk.desk.publish(noting())
+    ticket = desk.desk.ticket("Parcel")
+    desk.work()
+    assert [row[:2] for row in desk.outbox()] == [("change", "failed")]
+    careless.before = None
+    with desk.services.db.write() as connection:
+        assert deliveries.retry(connection, desk.desk.clock.now()) == 1
+    desk.deliver()
+    assert desk.outbox() == [("change", "sent", "")]
+    assert len(careless.done) == 1
+    assert cards(desk, ticket)["crm_add_note"][:2] == ({"id": "n1"}, "")
 
 
 def test_a_cancelled_change_is_sent_after_all_when_a_person_says_so(open_mail_desk: MailDesk, crm: Crm) -> None:
