@@ -18,7 +18,7 @@ from flask_babel import get_locale, gettext
 from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import Connection, insert, select
 
-from connectors.channels.mail_text import guess_language
+from connectors.channels.mail_text import guess_language, plain
 from jobs.queues import Work
 from jobs.telling import tell_of_message
 from tickets import people
@@ -32,7 +32,7 @@ from tickets.values import JSON
 from web import names_store
 from web.access import open_to_all
 from web.context import now, services
-from web.forms import looks_like_email
+from web.forms import LARGEST_KEY, looks_like_email
 from web.limits import limiter
 
 pages = Blueprint("chat", __name__)
@@ -166,7 +166,7 @@ def say() -> ResponseReturnValue:
 def new() -> ResponseReturnValue:
     """What was said after message `after`; waits up to `wait` seconds for it. Notes that the customer has seen it."""
     talk = _talk()
-    after = max(0, request.args.get("after", 0, type=int))
+    after = min(max(0, request.args.get("after", 0, type=int)), LARGEST_KEY)
     wait_s = min(max(0.0, request.args.get("wait", 0.0, type=float)), WAIT_S)
     said = _look(talk, after)
     if not said and wait_s > 0 and _places.acquire(blocking=False):
@@ -294,7 +294,7 @@ def _given(*names: str) -> dict[str, str]:
     body = request.get_json(silent=True)
     given = body if isinstance(body, dict) else {}
     values = {name: given.get(name, "") for name in names}
-    return {name: value.replace("\0", "").strip() if isinstance(value, str) else "" for name, value in values.items()}
+    return {name: plain(value).strip() if isinstance(value, str) else "" for name, value in values.items()}
 
 
 def _problem(text: str) -> str:

@@ -23,7 +23,7 @@ from tickets.requests import NoSuchRequest, Request
 from tickets.values import JSON
 from web.access import open_to_all
 from web.context import now, services
-from web.forms import files_of
+from web.forms import LARGEST_KEY, files_of
 from web.limits import limiter
 from web.portal_session import customers_only, here
 
@@ -126,7 +126,7 @@ def _answer(request_id: int, person: int, back: str) -> ResponseReturnValue:
             current = asked.read(connection, request_id, person=person, lock=True)
             version = request.form.get("version", 0, type=int)
             drop = request.form.get("drop", 0, type=int)
-            if drop:
+            if 0 < drop <= LARGEST_KEY:
                 asked.drop_file(connection, current, drop)
             asked.save(connection, current, answers, seen_version=version, files={} if auto else files)
     except (StaleItem, AttachmentRefused) as error:

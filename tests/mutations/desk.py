@@ -192,6 +192,13 @@ MUTATIONS = (
         PORTAL + "test_too_many_and_too_large_files_are_refused_and_nothing_is_kept",
     ),
     Mutation(
+        "chat: halves of signs",
+        "web/chat.py",
+        "    return {name: plain(value).strip() if",
+        "    return {name: value.strip() if",
+        "tests/web/test_h15_chat.py::test_half_of_an_emoji_is_a_sign_and_no_error",
+    ),
+    Mutation(
         "the size of all uploads of a request",
         "tickets/requests.py",
         "    if new and sum(one.size for one in request.files) + new > MESSAGE_BYTES:",

@@ -126,6 +126,16 @@ def test_what_cannot_be_sent_is_said_and_nothing_is_kept(body: Any, desk: Desk, 
     assert stored(desk, select(WorkItem.id)) == []
 
 
+def test_half_of_an_emoji_is_a_sign_and_no_error(desk: Desk, client: FlaskClient) -> None:
+    half = b'{"text": "Thanks \\ud83d", "name": "Camille \\ud83d"}'  # what a text cut at so many characters can end in
+    began = client.post("/chat/acme/start", data=half, content_type="application/json")
+    assert (began.status_code, began.json["messages"][0]["text"] if began.json else "") == (201, "Thanks \ufffd")
+    held = of(began.json or {})
+    assert client.post("/conversation/say", data=half, content_type="application/json", headers=held).status_code == 201
+    assert stored(desk, select(Message.text)) == [("Thanks \ufffd",)] * 2
+    assert new(client, began.json or {}, after=10**30) == []
+
+
 def test_a_robot_and_an_unknown_brand_make_nothing(desk: Desk, client: FlaskClient) -> None:
     answer = client.post("/chat/acme/start", json={"text": "Buy", "website": "https://x.test"})
     assert answer.status_code == 200

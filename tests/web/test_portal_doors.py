@@ -352,7 +352,8 @@ def test_what_is_refused_keeps_no_file_and_removes_none(
     assert post(client, link, {"version": "1", "drop": str(kept.id)}).status_code == 409  # a page from before
     with desk.services.db.read() as connection:
         assert list(requests.read(connection, request).files) == [kept]
-    assert post(client, link, {"version": "2", "drop": str(kept.id)}).status_code == 303
+    assert post(client, link, {"version": "2", "drop": str(10**30)}).status_code == 303  # nothing has that number
+    assert post(client, link, {"version": "3", "drop": str(kept.id)}).status_code == 303
     with desk.services.db.read() as connection:
         assert list(requests.read(connection, request).files) == []
 
