@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -159,7 +159,8 @@ def send_again(connection: Connection, viewer: Viewer, row: AnyRow, to: str, *, 
 
     `row` has id, kind, item_id, recipient and payload, and is locked by the caller's own update. Who sent it where
     stands in the item's history. An address that somebody else has stays theirs."""
-    payload: Mapping[str, Any] = {**row.payload, "to": to}
+    payload: dict[str, Any] = {**row.payload, "to": to}
+    payload.pop("user", None)  # it is not that colleague's any more, who would have to see the ticket
     connection.execute(update(OutboxRow).where(OutboxRow.id == row.id).values(recipient=to, payload=payload))
     item = store.read_item(connection, row.item_id, viewer=viewer, lock=True)
     person = item.state.get("customer")

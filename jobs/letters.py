@@ -204,7 +204,7 @@ def _system_worded(
 
 
 def may_still_see(connection: Connection, row: AnyRow) -> bool:
-    """Whether the colleague a notice is for may still see its item."""
+    """Whether the colleague a mail is for may still see its item."""
     viewer = people.viewer(connection, str(row.payload.get("user")))
     if viewer is None or not viewer.may(Permission.WORK_TICKETS):
         return False

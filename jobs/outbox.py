@@ -344,7 +344,7 @@ def _send_mail(services: Services, row: AnyRow) -> None:
                     raise NotNeeded("everything was read in the meantime")
                 mail = written
             case _:
-                if row.kind == "notice" and not may_still_see(connection, row):
+                if row.payload.get("user") and not may_still_see(connection, row):
                     raise NotNeeded("this colleague may not see the ticket any more")
                 mail = direct_letter(services, connection, row)
     if sender:

@@ -148,23 +148,23 @@ def _notify(connection: Connection, item: Item, step: Step, ring: Notify, now: d
 
 def _send(connection: Connection, item: Item, step: Step, mail: SendMail, now: datetime) -> str:
     """One row per recipient, in their language. A colleague gets it only if they may see the item."""
-    wanted: dict[str, tuple[str, str, bool]] = {}  # address -> name, language, whether outside
+    wanted: dict[str, tuple[str, str, str]] = {}  # address -> name, language, the colleague's key, "" outside
     item_language = str(item.state.get("language") or "")
     if "customer" in mail.to:
         customer = customer_of(connection, item)
         if customer is not None and customer.email:
-            wanted[customer.email] = (customer.name, item_language or customer.language, True)
+            wanted[customer.email] = (customer.name, item_language or customer.language, "")
     for viewer in who_may_see(connection, addressed(connection, mail.to, item), item.id):
-        wanted.setdefault(viewer.email.lower(), (viewer.name, viewer.language, False))
+        wanted.setdefault(viewer.email.lower(), (viewer.name, viewer.language, viewer.key))
     for one in mail.to:
         if one.startswith("address:"):
-            wanted.setdefault(one.removeprefix("address:"), ("", item_language, True))
+            wanted.setdefault(one.removeprefix("address:"), ("", item_language, ""))
     if not wanted:
         return "none of its recipients has an address, or may see this ticket"
     texts = Template(
         mail.template, "", {key: TemplateText(body, subject) for key, (subject, body) in mail.texts.items()}
     )
-    for number, (address, (name, language, outside)) in enumerate(wanted.items()):
+    for number, (address, (name, language, colleague)) in enumerate(wanted.items()):
         chosen = texts.text_for(language or DEFAULT_LANGUAGE)
         assert chosen is not None
         used, text = chosen
@@ -182,7 +182,8 @@ def _send(connection: Connection, item: Item, step: Step, mail: SendMail, now: d
                 "language": used,
                 "template": mail.template,
                 "parts": parts,
-                "replies": outside,
+                "replies": not colleague,
+                "user": colleague,
                 "cause": step.cause.to_json(),
                 "print": print_of(list(mail.to), mail.template),
             },

@@ -157,9 +157,16 @@ MUTATIONS = (
         WINDOW + "test_what_nobody_sent_while_the_window_was_open_waits_for_the_next_one",
     ),
     Mutation(
+        "template: a colleague who may not see the ticket any more gets none",
+        "jobs/sending.py",
+        '                "user": colleague,\n',
+        "",
+        TEMPLATES + "test_a_colleague_who_may_not_see_the_ticket_any_more_gets_none_and_the_customer_does",
+    ),
+    Mutation(
         "notice: whoever may not see the ticket any more gets none",
         "jobs/outbox.py",
-        '                if row.kind == "notice" and not may_still_see(connection, row):\n',
+        '                if row.payload.get("user") and not may_still_see(connection, row):\n',
         '                if row.kind == "" and not may_still_see(connection, row):\n',
         NOTICES + "test_a_mail_to_somebody_who_may_not_see_the_ticket_any_more_is_cancelled",
     ),

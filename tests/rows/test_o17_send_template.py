@@ -51,6 +51,20 @@ def test_o17_it_goes_to_one_user_one_customer_and_who_has_it_and_to_nobody_else(
     assert len(mail_desk.said(ticket)) == 1
 
 
+def test_a_colleague_who_may_not_see_the_ticket_any_more_gets_none_and_the_customer_does(mail_desk: MailDesk) -> None:
+    mail_desk.browser("ana")
+    template(mail_desk)
+    mail_desk.desk.publish(a_table("send_template", {"template": "E01", "to": ["customer", "assignees"]}))
+    ticket = mail_desk.desk.ticket("Parcel", assignees=["ana"])
+    mail_desk.desk.work()
+    mail_desk.set(ticket, team="ethics")
+    assert [recipient(mail) for mail in mail_desk.deliver()] == ["camille@customer.test"]
+    assert mail_desk.outbox() == [
+        ("template", "sent", ""),
+        ("template", "cancelled", "this colleague may not see the ticket any more"),
+    ]
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_o9_without_a_poster_the_companys_bot_says_it(mail_desk: MailDesk, on: bool) -> None:
     switch(
