@@ -175,14 +175,14 @@ MUTATIONS = (
     ),
     _clock(
         "conditions of a new version are walked for again",
-        "            if stored[key] and picks.name != stored[key]:\n",
-        "            if False:\n",
+        "            if kind != was_kind or (was_picks and picks.name != was_picks):\n",
+        "            if kind != was_kind:\n",
         "test_a_version_with_other_conditions_gives_timers_to_those_that_the_last_one_passed_by",
     ),
     _clock(
         "what came due before a new version is entered as before",
-        '"picked_at": live_since(code), ',
-        "",
+        ', "picked_at": since}',
+        "}",
         "test_a_version_with_other_conditions_gives_timers_to_those_that_the_last_one_passed_by",
     ),
     _clock(
