@@ -229,8 +229,10 @@ def _begun(target: Target, past: Past, known: SlaClock | None) -> tuple[datetime
     """When the clock began and when it was met, None when it has not begun."""
     stamps = past.stamps
     if target is Target.FIRST_REPLY:
-        asked = stamps.unanswered_since is not None or stamps.first_reply_at is not None
-        return (past.created_at, stamps.first_reply_at) if asked else None
+        if stamps.first_reply_at is None:
+            # Who was there first may be one of us: nobody waits for a reply before the customer wrote.
+            return (stamps.unanswered_since, None) if stamps.unanswered_since is not None else None
+        return (known.start if known is not None else past.created_at, stamps.first_reply_at)
     if target is Target.NEXT_REPLY:
         if stamps.first_reply_at is None:
             return None

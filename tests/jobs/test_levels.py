@@ -11,11 +11,12 @@ from sqlalchemy import select, update
 from jobs import timers
 from jobs.services import Services
 from rules import store as rule_list
-from tests.builders import MORNING, a_ticket
+from tests.builders import ANA, MORNING, a_ticket
 from tests.jobs.desk import bells, clock_of, example, item, save, say, switched_off, table, tags, tick
 from tests.jobs.levels import FOUR_HOURS, a_policy, clock
 from tests.jobs.tables import WAITING
-from tickets import clocks
+from tickets import clocks, store
+from tickets.item import ItemKind
 from tickets.sla import State, Target
 from tickets.tables import EventRow, SlaPolicy, Timer
 
@@ -38,6 +39,24 @@ def test_h14_close_to_the_limit_reprioritises_and_over_it_escalates(desk: Servic
     state = item(desk, item_id).state
     expected = ("normal", "first_line", []) if answered or off else ("urgent", "billing", ["ana"])
     assert (state["priority"], state["team"], bells(desk)) == expected
+
+
+def test_the_first_reply_is_waited_for_from_when_the_customer_wrote_and_not_from_when_a_colleague_began(
+    desk: Services,
+) -> None:
+    a_policy(desk)
+    with desk.db.write() as connection:
+        state = {"subject": "Call them back", "status": "open"}
+        begun = store.create_item(connection, kind=ItemKind.TICKET, state=state, actor=ANA, now=desk.clock.now())
+    clock_of(desk).forward(days=2)
+    say(desk, begun.item_id, "customer")
+    wrote = desk.clock.now()
+    found = clock(desk, begun.item_id)
+    assert (found.state(wrote), found.due_at) == (State.RUNNING, wrote + timedelta(hours=4))
+    clock_of(desk).forward(hours=1)
+    say(desk, begun.item_id, "agent")
+    found = clock(desk, begun.item_id)
+    assert (found.state(desk.clock.now()), found.start) == (State.MET, wrote)
 
 
 def test_a_note_or_the_bot_does_not_meet_a_target(desk: Services) -> None:

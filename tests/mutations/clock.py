@@ -177,6 +177,14 @@ MUTATIONS = (
         SLA + "test_a_running_clock_is_due_after_its_target_and_near_before_it",
     ),
     Mutation(
+        "nobody waits for a first reply before they wrote",
+        "tickets/sla.py",
+        "return (stamps.unanswered_since, None) if stamps.unanswered_since is not None else None",
+        "return (past.created_at, None) if stamps.unanswered_since is not None else None",
+        "tests/jobs/test_levels.py::"
+        "test_the_first_reply_is_waited_for_from_when_the_customer_wrote_and_not_from_when_a_colleague_began",
+    ),
+    Mutation(
         "days off of a calendar file",
         "tickets/calendar.py",
         "range(start.year, today.year + YEARS_AHEAD + 1, int(every)) if rule else [start.year]",
