@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, insert, select, upda
 from tickets.db import table_of
 from tickets.errors import PersonNotFound
 from tickets.prepared import AnyRow, Prepared, PreparedUpsert
-from tickets.tables import Person, PersonAddress, TeamMember, User
+from tickets.tables import Person, PersonAddress, PortalToken, TeamMember, User
 from tickets.values import record
 
 #: Groups of four hexadecimal digits in the code of an anonymous person: 16 random bits each.
@@ -180,7 +180,9 @@ def person_for(connection: Connection, *, email: str, name: str, language: str, 
 
 
 def correct_email(connection: Connection, person: int, old: str, new: str) -> bool:
-    """Put `new` in place of this person's address `old`; whether it was done. An address that somebody has stays so."""
+    """Put `new` in place of this person's address `old`; whether it was done. An address that somebody has stays so.
+
+    Sign-ins that were sent before let nobody in any more: who reads `old` is somebody else, and proves nothing of `new`."""
     new = new.strip().lower()
     if person_by_email(connection, new) is not None:
         return False
@@ -193,6 +195,9 @@ def correct_email(connection: Connection, person: int, old: str, new: str) -> bo
         )
         .values(address=new, verified=False)
     )
+    if changed.rowcount == 1:
+        sent = update(PortalToken).where(PortalToken.person_id == person, PortalToken.purpose == "sign_in")
+        connection.execute(sent.where(PortalToken.used_at.is_(None)).values(expires_at=PortalToken.created_at))
     return changed.rowcount == 1
 
 

@@ -157,6 +157,13 @@ MUTATIONS = (
         PORTAL + "test_a_link_that_is_not_good_opens_no_request",
     ),
     Mutation(
+        "a way in sent to an address that was corrected",
+        "tickets/people.py",
+        "        connection.execute(sent.where(PortalToken.used_at.is_(None)).values(expires_at=PortalToken.created_at))",
+        "        pass",
+        PORTAL + "test_a_way_in_sent_to_an_address_that_was_corrected_opens_nothing",
+    ),
+    Mutation(
         "one's own requests",
         "tickets/requests.py",
         "        query = query.where(RequestRow.person_id == person)",

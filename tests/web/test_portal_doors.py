@@ -130,6 +130,20 @@ def test_neither_side_opens_the_others_pages(desk: Desk, client: FlaskClient, ag
     assert agent.get("/portal/").location.startswith("/portal/sign-in")
 
 
+def test_a_way_in_sent_to_an_address_that_was_corrected_opens_nothing(desk: Desk, client: FlaskClient) -> None:
+    desk.ticket(published=True)
+    link = "/portal/enter/" + tokens.text_of(secret(desk), asked_for(desk, client))
+    with desk.services.db.write() as connection:
+        person = people.person_by_email(connection, CAMILLE)
+        assert person is not None
+        assert people.correct_email(connection, person, CAMILLE, "camille.laurent@customer.test")
+    assert post(client, link).status_code == 410
+    assert client.get("/portal/").status_code == 302
+    with desk.services.db.read() as connection:
+        assert people.customer(connection, person).verified == frozenset()
+    enter(desk, client, "camille.laurent@customer.test")
+
+
 def test_going_in_proves_the_address(desk: Desk, client: FlaskClient) -> None:
     desk.ticket(published=True)
     enter(desk, client)
