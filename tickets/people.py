@@ -182,7 +182,7 @@ def person_for(connection: Connection, *, email: str, name: str, language: str, 
 def correct_email(connection: Connection, person: int, old: str, new: str) -> bool:
     """Put `new` in place of this person's address `old`; whether it was done. An address that somebody has stays so.
 
-    Sign-ins that were sent before let nobody in any more: who reads `old` is somebody else, and proves nothing of `new`."""
+    Sign-ins sent before let nobody in any more: who reads `old` is somebody else, and proves nothing of `new`."""
     new = new.strip().lower()
     if person_by_email(connection, new) is not None:
         return False
@@ -197,7 +197,7 @@ def correct_email(connection: Connection, person: int, old: str, new: str) -> bo
     )
     if changed.rowcount == 1:
         sent = update(PortalToken).where(PortalToken.person_id == person, PortalToken.purpose == "sign_in")
-        connection.execute(sent.where(PortalToken.used_at.is_(None)).values(expires_at=PortalToken.created_at))
+        connection.execute(sent.values(expires_at=PortalToken.created_at))
     return changed.rowcount == 1
 
 
