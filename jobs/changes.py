@@ -65,6 +65,15 @@ def begun(row: AnyRow) -> bool:
     return row.kind == "change" and bool(row.payload.get("begun"))
 
 
+def got_as_far_as_sending(services: Services, row: AnyRow) -> bool:
+    """The same, the try that ends here counted in: `row` was read before it began."""
+    if row.kind != "change":
+        return False
+    with services.db.read() as connection:
+        now = select(OutboxRow.payload["begun"].as_boolean()).where(OutboxRow.id == row.id)
+        return bool(connection.execute(now).scalar_one_or_none())
+
+
 def none_begun() -> ColumnElement[bool]:
     """Of the outbox's rows those that are no such change: what may have been carried out cannot be called back."""
     return OutboxRow.payload["begun"].as_boolean().is_not(True)

@@ -26,6 +26,7 @@ from jobs.changes import (
     ChangeRefused,
     ChangeUnclear,
     begun,
+    got_as_far_as_sending,
     send_change,
     tell_failure,
 )
@@ -310,14 +311,18 @@ def _deliver(services: Services, row: AnyRow, token: str) -> int:
         return 0
     except JobTimeoutException:
         # Raised by RQ wherever we are. It says nothing against what was to be sent.
-        _later(services, row, token, "the mail server took too long" if row.kind in MAILS else "it took too long")
+        why = "the mail server took too long" if row.kind in MAILS else "it took too long"
+        _later(services, row, token, why, may_be_done=got_as_far_as_sending(services, row))
         return 0
     except AWAY:
         raise  # the lease runs out, and it is tried again
     except Exception as error:
         # One that cannot be written must not hold up all others for ever.
         log.error("outbox.broken", exc_info=error, extra={"outbox": row.id, "item": row.item_id})
-        _give_up(services, row, token, "failed", f"it could not be written ({type(error).__name__})")
+        if got_as_far_as_sending(services, row):
+            _give_up(services, row, token, "unclear", f"it was broken off while it was sent ({type(error).__name__})")
+        else:
+            _give_up(services, row, token, "failed", f"it could not be written ({type(error).__name__})")
         return 0
     _note(services, row, token)
     log.info("outbox.sent", extra={"outbox": row.id, "item": row.item_id, "tries": row.tries})

@@ -173,6 +173,20 @@ MUTATIONS = (
         CHANGES + "test_a_change_that_may_be_made_is_not_cancelled_and_not_called_off",
     ),
     Mutation(
+        "change: what broke us once it was sent may be made",
+        "jobs/outbox.py",
+        "        if got_as_far_as_sending(services, row):\n",
+        "        if begun(row):\n",
+        CHANGES + "test_a_change_that_breaks_us_once_it_was_sent_is_not_said_to_be_undone",
+    ),
+    Mutation(
+        "change: what was cut short once it was sent may be made",
+        "jobs/outbox.py",
+        "may_be_done=got_as_far_as_sending(services, row))",
+        "may_be_done=begun(row))",
+        CHANGES + "test_a_change_whose_last_try_is_cut_short_once_it_was_sent_is_not_said_to_be_undone",
+    ),
+    Mutation(
         "change: erased with the person it is about",
         "jobs/erasure.py",
         'leaving.where(OutboxRow.kind == "change")',

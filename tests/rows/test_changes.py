@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rq.timeouts import JobTimeoutException
 from sqlalchemy import select, update
 
 from connectors import store as connections
 from connectors.store import CallTable, RecordTable
-from jobs import enrichment
+from jobs import changes, enrichment
 from jobs import outbox as deliveries
 from jobs.claims import MOST_CUT_OFF
 from jobs.erasure import erase
@@ -190,6 +191,46 @@ def test_a_change_that_ends_every_worker_is_not_said_to_be_undone_once_it_was_be
     desk.deliver()
     assert desk.outbox() == [("change", status, f"the worker that sent it was cut off {MOST_CUT_OFF} times")]
     assert crm.asked == []
+
+
+def test_a_change_that_breaks_us_once_it_was_sent_is_not_said_to_be_undone(
+    open_mail_desk: MailDesk, careless: Crm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = open_mail_desk
+
+    def broken(*_given: object) -> None:
+        raise ValueError("nobody foresaw it")
+
+    monkeypatch.setattr(desk.services.gateway, "_keep", broken)
+    desk.desk.publish(noting())
+    desk.desk.ticket()
+    desk.work()
+    assert desk.outbox() == [("change", "unclear", "it was broken off while it was sent (ValueError)")]
+    assert len(careless.done) == 1
+    monkeypatch.setattr(changes, "_look_once_more", broken)
+    desk.desk.ticket("Another")
+    desk.work()
+    assert desk.outbox()[1] == ("change", "failed", "it could not be written (ValueError)")
+
+
+def test_a_change_whose_last_try_is_cut_short_once_it_was_sent_is_not_said_to_be_undone(
+    open_mail_desk: MailDesk, careless: Crm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = open_mail_desk
+
+    def cut_short(*_given: object) -> None:
+        raise JobTimeoutException
+
+    monkeypatch.setattr(desk.services.gateway, "_keep", cut_short)
+    desk.desk.publish(noting())
+    desk.desk.ticket()
+    desk.desk.work()
+    with desk.services.db.write() as connection:
+        connection.execute(update(OutboxRow).values(tries=deliveries.TRIES - 1))
+    desk.deliver()
+    [(_, status, reason)] = desk.outbox()
+    assert (status, len(careless.done)) == ("unclear", 1)
+    assert reason == f"it was not taken in {deliveries.TRIES} tries: it took too long"
 
 
 def test_what_never_arrived_is_tried_again_even_without_keys(open_mail_desk: MailDesk, careless: Crm) -> None:
