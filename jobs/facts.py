@@ -284,23 +284,35 @@ def _lookups(
     found: dict[str, dict[str, JSON]] = {}
     if not vocabulary.lookups:
         return found
-    for row in _READ_LOOKUPS.all(connection, {"item": item_id}):
-        name = f"{row.connection}.{row.operation}"
-        spec = vocabulary.lookups.get(name)
-        if spec is None:
-            continue
-        wanted = lookup_key(spec, facts, vocabulary)
-        if not isinstance(wanted, LookupKey) or args_key(dict(wanted.args)) != row.args_key:
-            continue  # asked about somebody else, e.g. before the customer was corrected
-        # By its chain, or by the time: the clocks of two hosts differ, so an answer may seem older than its question.
-        answered_for_us = row.answered_at is not None and (row.root_id == event.root_id or row.answered_at >= event.at)
-        stale = row.fresh_until is not None and row.fresh_until.isoformat() < facts.now
-        changed_since = row.writes is not None and row.writes < (row.writes_now or 0)
-        if row.not_from_seq is not None and event.seq >= row.not_from_seq:
-            continue  # answered before the change that this event follows from
-        if (stale or changed_since) and not answered_for_us:
-            continue  # too old for a new decision: unknown, so it is asked again
-        found[name] = lookup_fact(row)
+    rows = _READ_LOOKUPS.all(connection, {"item": item_id})
+    while rows:
+        known, hanging = len(found), []
+        for row in rows:
+            name = f"{row.connection}.{row.operation}"
+            spec = vocabulary.lookups.get(name)
+            if spec is None:
+                continue
+            wanted = lookup_key(spec, facts, vocabulary)
+            if not isinstance(wanted, LookupKey):
+                hanging.append(row)
+                continue
+            if args_key(dict(wanted.args)) != row.args_key:
+                continue  # asked about somebody else, e.g. before the customer was corrected
+            # By its chain, or by the time: the clocks of two hosts differ, so an answer may seem older than its
+            # question.
+            answered = row.answered_at is not None
+            answered_for_us = answered and (row.root_id == event.root_id or row.answered_at >= event.at)
+            stale = row.fresh_until is not None and row.fresh_until.isoformat() < facts.now
+            changed_since = row.writes is not None and row.writes < (row.writes_now or 0)
+            if row.not_from_seq is not None and event.seq >= row.not_from_seq:
+                continue  # answered before the change that this event follows from
+            if (stale or changed_since) and not answered_for_us:
+                continue  # too old for a new decision: unknown, so it is asked again
+            found[name] = lookup_fact(row)
+        if not hanging or len(found) == known:
+            break
+        # What is asked with an answer is known by that one only.
+        facts, rows = Facts(**{**_fields(facts), "lookups": dict(found)}), hanging
     return found
 
 

@@ -163,17 +163,19 @@ def record(
         },
     )
     rows_set_aside.keep(connection, read, decision, now)
-    if read.event.kind in SECOND_LOOKS:
-        return False
+    # A second look may lack something else: what hangs on the answer that came, or one that was asked for anew since.
+    event_id = read.event.payload["event_id"] if read.event.kind in SECOND_LOOKS else read.event.id
     any_skipped = False
     _ask_at_once(connection, read, decision, now)
     for skipped in decision.skipped:
         for key in skipped.lookups:
             lookup_id = _lookup_id(connection, read.event.item_id, key)
             if lookup_id is not None:
-                connection.execute(
-                    insert(SkippedRow).values(event_id=read.event.id, row_key=skipped.row_key, lookup_id=lookup_id)
-                )
+                line = {"event_id": event_id, "row_key": skipped.row_key, "lookup_id": lookup_id}
+                statement = upsert(connection, SkippedRow).values(**line)
+                # It is there already where the row was skipped before, for one by a table that runs again.
+                again = statement.on_conflict_do_update(index_elements=list(line), set_={"settled_at": None})
+                connection.execute(again)
                 any_skipped = True
     return any_skipped
 

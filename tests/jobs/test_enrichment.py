@@ -18,7 +18,7 @@ from jobs.tables import LookupRow
 from rules import store as rule_list
 from tests.builders import ANA, BY_ANA, a_ticket
 from tests.connectors.upstream import Reply, Upstream, as_json
-from tests.jobs.desk import a_working_desk, clock_of, decisions, item, say, table, work
+from tests.jobs.desk import a_working_desk, clock_of, decisions, events, item, say, table, work
 from tests.jobs.tables import ERP
 from tickets import store
 from tickets.effects import SetField
@@ -364,3 +364,97 @@ def test_an_answer_that_is_no_answer_is_not_asked_again_by_a_table_that_waits_fo
         say(desk, ticket, "customer")
         work(desk)
     assert len(erp.asked) == 1
+
+
+RUNS_AGAIN = """
+code: A01
+name: Debtors, unless they wait
+kind: ticket
+triggers: [{on: created}]
+hit: every
+run_again: true
+wait_s: 0
+columns:
+  - {id: c1, field: erp.find_party.receivable, op: greater}
+  - {id: c2, field: ticket.priority, op: is}
+steps: [{id: s1, do: assign_team}]
+rows: [{id: r1, if: {c1: {value: "100.00"}, c2: {op: none_of, value: [low]}}, then: {s1: {team: billing}}}]
+"""
+URGENT = """
+code: A02
+name: Urgent
+kind: ticket
+triggers: [{on: created}]
+hit: every
+steps: [{id: s1, do: set_priority}]
+rows: [{id: r1, then: {s1: {priority: high}}}]
+"""
+
+
+def test_a_table_that_runs_again_may_lack_the_same_answer_twice(desk: Services, erp: Upstream) -> None:
+    """Its event could not be written, and was set aside."""
+    table(desk, RUNS_AGAIN)
+    table(desk, URGENT)
+    ticket = a_ticket(desk.db).item_id
+    automation.drain(desk)
+    assert {status for _, status in events(desk)} == {"done"}
+    assert item(desk, ticket).state["priority"] == "high"
+    work(desk)
+    assert item(desk, ticket).state["team"] == "billing"
+
+
+#: What a party owes is asked with its number, which another question answers.
+FIND_DEBT: dict[str, Any] = {
+    "name": "find_debt",
+    "path": "/debts",
+    "inputs": [{"name": "party", "bind": "erp.find_party.id"}],
+    "query": {"party": "{party}"},
+    "map": {"id": "id", "name": "name", "receivable": {"path": "receivable", "type": "money"}},
+    "cache_s": 0,
+    "stale_s": 0,
+}
+
+
+def by_debt(desk: Services, erp: Upstream, wait_s: int) -> None:
+    with desk.db.write() as connection:
+        operations = ERP["operations"]
+        assert isinstance(operations, list)
+        config: dict[str, Any] = {"operations": [*operations, FIND_DEBT], "base_url": erp.url}
+        connections.save_connection(
+            connection, desk.box, name="erp", kind="http_json", config=config, label="ERP", now=desk.clock.now()
+        )
+        rule_list.bump(connection)
+    wanted = DEBTORS.replace("erp.find_party.receivable", "erp.find_debt.receivable")
+    table(desk, wanted.replace("wait_s: 60", f"wait_s: {wait_s}"))
+
+
+@pytest.mark.parametrize("wait_s", [60, 0])
+def test_what_is_asked_with_another_answer_is_asked_once(desk: Services, erp: Upstream, wait_s: int) -> None:
+    """Its answer was not found, and it was asked again and again until the wait was over."""
+    by_debt(desk, erp, wait_s)
+    ticket = a_ticket(desk.db).item_id
+    automation.drain(desk)
+    for _ in range(4):
+        enrichment.enrich(desk)
+        automation.drain(desk)
+    assert [one.path for one in erp.asked] == ["/parties", "/debts"]
+    assert item(desk, ticket).state["team"] == "billing"
+    assert work(desk) == 0
+
+
+@pytest.mark.parametrize("wait_s", [60, 0])
+def test_of_two_answers_that_hang_on_each_other_both_may_come_late(desk: Services, erp: Upstream, wait_s: int) -> None:
+    """The second was lacking when the first had come, and its row was never looked at again."""
+    by_debt(desk, erp, wait_s)
+    usual = erp.answer
+    works: set[str] = set()
+    erp.answer = lambda asked: usual(asked) if asked.path in works else Reply(b"down", status=503)
+    ticket = a_ticket(desk.db).item_id
+    for path in ("", "/parties", "/debts"):
+        works.add(path)
+        for _ in range(3):
+            work(desk)
+            clock_of(desk).forward(minutes=5)
+        assert item(desk, ticket).state["team"] == ("billing" if path == "/debts" else "first_line")
+    assert {status for _, status in events(desk)} == {"done"}
+    assert work(desk) == 0

@@ -322,4 +322,25 @@ MUTATIONS = (
         "if _asks(",
         LOOKUPS + "test_an_answer_that_is_no_answer_is_not_asked_again_by_a_table_that_waits_for_nothing[sqlite]",
     ),
+    Mutation(
+        "what is asked with an answer is found with it",
+        "jobs/facts.py",
+        "        if not hanging or len(found) == known:\n",
+        "        if True:\n",
+        LOOKUPS + "test_what_is_asked_with_another_answer_is_asked_once[sqlite-60]",
+    ),
+    Mutation(
+        "what a second look lacks is looked for again",
+        "jobs/recording.py",
+        '    event_id = read.event.payload["event_id"] if read.event.kind in SECOND_LOOKS else read.event.id\n',
+        "    if read.event.kind in SECOND_LOOKS:\n        return False\n    event_id = read.event.id\n",
+        LOOKUPS + "test_of_two_answers_that_hang_on_each_other_both_may_come_late[sqlite-60]",
+    ),
+    Mutation(
+        "a row is noted once as lacking an answer",
+        "jobs/recording.py",
+        "                connection.execute(again)\n",
+        "                connection.execute(statement)\n",
+        LOOKUPS + "test_a_table_that_runs_again_may_lack_the_same_answer_twice[sqlite]",
+    ),
 )
