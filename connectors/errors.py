@@ -74,6 +74,9 @@ class TimedOut(Retryable):
 class RateLimited(Retryable):
     """Too many questions were asked. Come back later."""
 
+    #: Whether it was our own limit, before anything was sent: it says nothing of the system.
+    unsent: bool = False
+
 
 class Unavailable(Retryable):
     """The system cannot be reached, or it answered with a failure of its own."""

@@ -239,7 +239,11 @@ class Http:
         if self.exchange.requests >= MAX_REQUESTS:
             raise BadAnswer(f"{label} needed more than {MAX_REQUESTS} requests for one answer")
         self._check_time()
-        self.way.before_request()
+        try:
+            self.way.before_request()
+        except RateLimited as limited:
+            limited.unsent = self.exchange.requests == 0
+            raise
         failure: ConnectorError
         again = False
         try:

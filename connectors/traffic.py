@@ -114,16 +114,24 @@ class Traffic:
     # The breaker
 
     def guarded(self, key: str, label: str, ask: Callable[[], _T]) -> _T:
-        """Call `ask` unless the breaker of `key` is open. Only time-outs and outages count as failures.
+        """Call `ask` unless the breaker of `key` is open. Only time-outs and outages count as failures, and a trial for
+        which nothing could be sent: it is no sign that the system is back.
 
         Raises what `ask` raises, and `BreakerOpen`."""
         storage = self._breaker_storage(key)
+        trial = False
+
+        def harmless(error: BaseException) -> bool:
+            if isinstance(error, RateLimited) and error.unsent:
+                return not trial
+            return not isinstance(error, (TimedOut, Unavailable))
+
         # A breaker object per call: pybreaker holds its lock while it calls, which would queue all calls of a
         # connection behind the slowest. The storage is what is shared.
         breaker = pybreaker.CircuitBreaker(
             fail_max=self._failures,
             reset_timeout=self._reset_s,
-            exclude=[lambda error: not isinstance(error, (TimedOut, Unavailable))],
+            exclude=[harmless],
             state_storage=storage,
             throw_new_error_on_trip=False,
         )

@@ -84,6 +84,26 @@ def test_a_breaker_opens_tries_again_and_closes(db: Database, shared: Any, serve
     assert ask(desk).data is None
 
 
+def test_a_trial_for_which_nothing_could_be_sent_says_nothing_of_the_system(
+    db: Database, shared: Any, serve: Serve
+) -> None:
+    server = serve(lambda _asked: FAIL)
+    desk = Desk(db, shared, breaker_failures=3, breaker_reset_s=RESET_S)
+    desk.connect("crm", "http_json", http_json(server.url, calls_per_minute=3))
+    if shared is None and (left_s := 60 - time.time() % 60) < ASKING_S:
+        time.sleep(left_s)
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            ask(desk)
+    its_time_is_over(desk)
+    with pytest.raises(RateLimited, match="3 requests of this minute"):
+        ask(desk)
+    assert len(server.asked) == 3
+    assert desk.gateway.health()[0].breaker == "open"
+    with pytest.raises(BreakerOpen):
+        ask(desk)
+
+
 def test_one_caller_tries_and_the_others_are_still_refused(db: Database, shared: Any, serve: Serve) -> None:
     server = serve(lambda _asked: FAIL)
     desk = connected(db, shared, server)

@@ -392,9 +392,16 @@ MUTATIONS = (
         TRAFFIC + "test_one_caller_tries_and_the_others_are_still_refused",
     ),
     Mutation(
+        "breaker: a trial that was not sent",
+        "connectors/traffic.py",
+        "                return not trial\n",
+        "                return True\n",
+        TRAFFIC + "test_a_trial_for_which_nothing_could_be_sent_says_nothing_of_the_system",
+    ),
+    Mutation(
         "breaker: a system that says no is alive",
         "connectors/traffic.py",
-        "exclude=[lambda error: not isinstance(error, (TimedOut, Unavailable))],",
+        "exclude=[harmless],",
         "exclude=[],",
         TRAFFIC + "test_a_system_that_answers_no_is_alive",
     ),
