@@ -74,6 +74,13 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_text(self, data: str) -> yaml.ScalarNode:
+        """Of the ends of lines that YAML knows, the one of EBCDIC would come back as another; as \\N it does not."""
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style='"' if "\x85" in data else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
 
 def _with_plain_booleans(kind: Any) -> None:
     kind.yaml_implicit_resolvers = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,8 +24,9 @@ from web.rules_files import FileEntry, FileRefused
 from web.rules_text import from_text
 from web.rules_words import column_label, heading
 
-#: What may stand between two cells: of a file that could be any, the one that gives the first line the most cells.
-DELIMITERS = ("\t", ",", ";")
+#: What may stand between two cells: a tab where there is one, for commas stand in cells, too; else, of what could be
+#: either, the one that gives the first line the most cells.
+TAB, DELIMITERS = "\t", (",", ";")
 #: Stands for the column of row numbers among the ids of columns.
 _ROW = ""
 
@@ -78,8 +80,8 @@ def read_cells(text: str, name: str, stored: Stored, vocabulary: Vocabulary, tak
 def _lines(text: str, name: str) -> list[list[str]]:
     """The lines that hold anything."""
     body = text.lstrip("\ufeff").strip("\r\n")
-    first = body.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=first.count)
+    first = re.sub('"[^"]*"', "", body.partition("\n")[0])
+    delimiter = TAB if TAB in first else max(DELIMITERS, key=first.count)
     try:
         found = list(csv.reader(io.StringIO(body, newline=None), delimiter=delimiter))
     except csv.Error as error:

@@ -154,6 +154,13 @@ MUTATIONS = (
         "tests/web/test_rules_text.py::test_a_key_that_stands_twice_is_refused_with_its_place",
     ),
     Mutation(
+        "an end of a line comes back from a file as it was",
+        "rules/files.py",
+        """style='"' if "\\x85" in data else None""",
+        "style=None",
+        "tests/web/test_rules_text.py::test_ends_of_lines_come_back_from_a_file_as_they_were",
+    ),
+    Mutation(
         "what would not be written the same again is no number",
         "rules/files.py",
         "return int(text) if _PLAIN_INT.fullmatch(text) else text",

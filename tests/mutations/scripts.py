@@ -355,6 +355,13 @@ MUTATIONS = (
         FILES + "test_a_script_that_stands_behind_a_table_does_so_on_another_desk_too",
     ),
     Mutation(
+        "a comma in a cell is none between two where there are tabs",
+        "web/rules_cells.py",
+        "    delimiter = TAB if TAB in first else max(DELIMITERS, key=first.count)\n",
+        "    delimiter = max((TAB, *DELIMITERS), key=first.count)\n",
+        "tests/web/test_rules_import.py::test_an_exported_tsv_comes_back_whatever_its_cells_list",
+    ),
+    Mutation(
         "scripts: a dry run is taken back",
         "web/importing.py",
         "            raise _OnlyShown  # it has",

@@ -291,6 +291,16 @@ def test_an_exported_csv_comes_back_changed_cell_by_cell(desk: Desk, manager: Fl
     assert rows[2]["if"] == {"c1": {"value": "email"}, "c2": {"value": ["spam"]}}
 
 
+def test_an_exported_tsv_comes_back_whatever_its_cells_list(desk: Desk, manager: FlaskClient) -> None:
+    listing = a_table()
+    listing["rows"][0]["if"]["c2"] = {"value": ["refund", "invoice", "money back", "paid twice", "wrong amount"]}
+    desk.publish(listing)
+    tsv = manager.get("/rules/A01.tsv").get_data(as_text=True)
+    said = words(text_of(look(manager, tsv.replace("High", "Urgent"), "A01")))
+    assert "Row 2, Set priority from High to Urgent" in said
+    assert "added" not in said
+
+
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 def test_cells_are_found_by_heading_whatever_stands_between_them(desk: Desk, manager: FlaskClient, mark: str) -> None:
     desk.publish()

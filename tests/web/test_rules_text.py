@@ -120,6 +120,12 @@ def test_what_would_not_be_written_the_same_again_is_no_number_and_no_date(writt
     assert files.load(files.dump({"a": written})) == {"a": written}
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x85", "\u2028", "\u2029"])
+def test_ends_of_lines_come_back_from_a_file_as_they_were(end: str) -> None:
+    for text in (end, f"a{end}b", f"a{end}{end}b{end}", f"a\n{end}b"):
+        assert files.load(files.dump({text: [text]})) == {text: [text]}
+
+
 @pytest.mark.parametrize("value", [0, 7, -12, 2**63 - 1, 0.5, -1.25, 1e16, 1.5e-7, 2.5e300, True, None, "0.50", "null"])
 def test_numbers_come_back_from_a_file_as_they_were(value: object) -> None:
     back = files.load(files.dump({"a": [value]}))
