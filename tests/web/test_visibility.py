@@ -97,6 +97,7 @@ WITHOUT = {
     # Workers act for nobody and decide about every item.
     "jobs/applying.py:_sent_already": "whether the automation itself has sent the same on this item",
     "jobs/erasure.py:_items": "what has to go when a person is erased, on every team's items",
+    "jobs/erasure.py:_events_of_theirs": "the same, of what they wrote on tickets of others",
     "jobs/erasure.py:erase": "the same, for one person",
     "jobs/forecast.py:entries": "of one item, which its caller read with a viewer",
     "jobs/preview.py:<module>": "`_cases` narrows it by `visible`; `beside` only counts",
