@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr, parseaddr
@@ -66,6 +67,14 @@ def one_line(text: str, chars: int = SUBJECT_CHARS) -> str:
     return line if len(line) <= chars else line[: chars - 1].rpartition(" ")[0] + "…"
 
 
+def _ascii_host(address: str) -> str:
+    """The address as every mail server takes it: a domain in letters of its own (żółw.pl) as xn--…"""
+    name, at, host = address.rpartition("@")
+    with suppress(UnicodeError):  # a domain in no letters that there are: as it is
+        host = host.encode("idna").decode()
+    return name + at + host
+
+
 def letter(
     services: Services,
     connection: Connection,
@@ -89,7 +98,7 @@ def letter(
     mail["Message-ID"] = f"<{message_id}>"
     mail["Date"] = format_datetime(at)
     mail["From"] = chosen.mail_from
-    mail["To"] = formataddr((" ".join(to[0].split()), to[1]))
+    mail["To"] = formataddr((" ".join(to[0].split()), _ascii_host(to[1])))
     mail["Subject"] = one_line(subject)
     address = mailbox_address(connection, brand) if item_id is not None else None
     if address and item_id is not None:

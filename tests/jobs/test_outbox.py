@@ -84,6 +84,16 @@ def test_a_reply_is_sent_once_with_its_files_and_an_address_that_finds_the_ticke
     assert f"<{header}>" == mail["Message-ID"]
 
 
+def test_a_customer_whose_domain_is_written_in_letters_of_its_own_has_our_answer(
+    desk: Services, sink: MailSink
+) -> None:
+    ticket = a_ticket(desk.db, email="ola@żółw.example")
+    message = a_reply(desk, ticket.item_id)
+    deliver(desk)
+    assert row_of(desk, message).last_error == ""
+    assert [mail["To"] for mail in sink.taken] == ["Camille Laurent <ola@xn--w-uga1v8h.example>"]
+
+
 def test_an_answer_to_the_reply_address_finds_the_ticket_without_any_reference(desk: Services, sink: MailSink) -> None:
     ticket = a_ticket(desk.db)
     a_reply(desk, ticket.item_id)
