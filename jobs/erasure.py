@@ -15,7 +15,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, cast, delete, func, or_, select, update
+from sqlalchemy import JSON, ColumnElement, Connection, Text, cast, delete, func, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from connectors.store import CallTable, RecordTable
 from jobs.bounces import FIELD as MAIL
@@ -399,7 +400,7 @@ def _asked_outside(connection: Connection, items: Sequence[int], addresses: Sequ
     for address in addresses:
         for what, told in (("answers", RecordTable.data), ("calls", CallTable.inputs), ("calls", CallTable.error)):
             model = told.class_
-            said = func.lower(cast(told, Text)).contains(address, autoescape=True)
+            said = _says(told, address)
             done.count(what, connection.execute(delete(model).where(said)).rowcount)
 
 
@@ -430,14 +431,21 @@ def _elsewhere(connection: Connection, person_id: int, addresses: Sequence[str],
             ("rows set aside", RowSetAside.reason),
             ("notifications", Notification.text),
         ):
-            said = func.lower(cast(told, Text)).contains(address, autoescape=True)
+            said = _says(told, address)
             done.count(what, connection.execute(delete(told.class_).where(said)).rowcount)
         # Where a mail to them about somebody else's ticket came back, or was sent again.
-        named = History.field == MAIL, func.lower(cast(History.change, Text)).contains(address, autoescape=True)
+        named = History.field == MAIL, _says(History.change, address)
         connection.execute(update(History).where(*named).values(change={"before": None, "after": None}))
         # What still has to leave is somebody else's; what has left is only remembered.
-        left = func.lower(cast(OutboxRow.payload, Text)).contains(address, autoescape=True), OutboxRow.status != "due"
+        left = _says(OutboxRow.payload, address), OutboxRow.status != "due"
         done.count("deliveries", connection.execute(delete(OutboxRow).where(*left)).rowcount)
+
+
+def _says(column: InstrumentedAttribute[Any], address: str) -> ColumnElement[bool]:
+    """Whether this address stands in what a column says, in JSON also with its letters beyond ASCII as numbers."""
+    text = func.lower(cast(column, Text))
+    written = {address, json.dumps(address)[1:-1]} if isinstance(column.type, JSON) else {address}
+    return or_(*(text.contains(one, autoescape=True) for one in sorted(written)))
 
 
 def _drop_unused(connection: Connection, blobs: Iterable[str], done: Erased) -> None:

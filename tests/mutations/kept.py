@@ -91,11 +91,18 @@ MUTATIONS = (
         ON_OTHERS + "test_a_second_copy_of_their_mail_on_a_ticket_of_others_goes_as_the_first_does[sqlite]",
     ),
     Mutation(
+        "what is erased by an address beyond ASCII",
+        "jobs/erasure.py",
+        "{address, json.dumps(address)[1:-1]}",
+        "{address}",
+        ON_OTHERS + "test_that_a_mail_about_a_ticket_of_others_went_to_their_address_is_not_kept[sqlite-beyond]",
+    ),
+    Mutation(
         "what is erased on tickets of others: where a mail went",
         "jobs/erasure.py",
         "        named = History.field == MAIL, ",
         "        named = History.field == COMING, ",
-        ON_OTHERS + "test_that_a_mail_about_a_ticket_of_others_went_to_their_address_is_not_kept[sqlite]",
+        ON_OTHERS + "test_that_a_mail_about_a_ticket_of_others_went_to_their_address_is_not_kept[sqlite-ascii]",
     ),
     Mutation(
         "an answer about who was erased meanwhile is not kept",
