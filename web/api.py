@@ -20,7 +20,7 @@ from flask import Response, g, json, request, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 from sqlalchemy import Connection
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from jobs.outbox import queue_message
 from jobs.queues import Work
@@ -75,6 +75,7 @@ BODY_BYTES = 2_000_000
 #: Characters of an Idempotency-Key.
 KEY_CHARS = 200
 PROBLEM = "application/problem+json"
+NO_ADDRESS = "This is no address of the API; /api/openapi.json lists them"
 ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 _STATE = ("subject", "status", "priority", "team", "brand", "location", "channel", "language", "due_at")
@@ -440,7 +441,7 @@ def run(run_id: int) -> ResponseReturnValue:
 @open_to_all("an API token is checked instead")
 def nothing(rest: str) -> ResponseReturnValue:
     """Whatever is not an address of this API."""
-    raise Refused(404, "This is no address of the API; /api/openapi.json lists them")
+    raise Refused(404, NO_ADDRESS)
 
 
 # Reading what is given -------------------------------------------------------------------------------------------
@@ -654,6 +655,13 @@ def install(app: APIFlask) -> None:
         AUTO_404_RESPONSE=False,
         AUTO_AUTH_ERROR_RESPONSE=False,
     )
+
+    @app.before_request
+    def no_address() -> ResponseReturnValue | None:
+        """A number that can be no ticket's leads to none of the routes above: it is answered as they would."""
+        if request.path.startswith(f"{pages.url_prefix}/") and isinstance(request.routing_exception, NotFound):
+            return _problem(404, NO_ADDRESS)
+        return None
 
     @app.spec_processor
     def as_sent(spec: dict[Any, Any] | str) -> dict[Any, Any] | str:

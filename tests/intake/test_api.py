@@ -181,6 +181,11 @@ def test_a_half_surrogate_is_refused(desk: Desk, api: Api) -> None:
     assert problem(answer) == (422, "_schema: Value error, body.subject holds half of a surrogate pair")
 
 
+@pytest.mark.parametrize("path", ["tickets/2147483648", "tickets/2147483648/timeline", "runs/99999999999999999999"])
+def test_a_number_that_can_be_no_tickets_is_refused_like_every_other(api: Api, path: str) -> None:
+    assert problem(api.get(path)) == (404, "This is no address of the API; /api/openapi.json lists them")
+
+
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
 def test_a_time_that_is_none_in_utc_is_refused(api: Api, at: str) -> None:
     made = one_ticket(api)

@@ -471,4 +471,12 @@ MUTATIONS = (
         '    return InboundMail.outcome != ""',
         MAIL + "test_what_one_may_not_see_is_neither_listed_nor_handed_out",
     ),
+    Mutation(
+        "api: an address that matches no route is refused in the same form",
+        "web/api.py",
+        "isinstance(request.routing_exception, NotFound):",
+        "False:",
+        "tests/intake/test_api.py::"
+        "test_a_number_that_can_be_no_tickets_is_refused_like_every_other[sqlite-tickets/2147483648]",
+    ),
 )
