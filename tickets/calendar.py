@@ -246,6 +246,13 @@ def _public_holidays(country: str, subdivision: str, year: int) -> Mapping[date,
 # A calendar file ----------------------------------------------------------------------------------------------------
 
 
+#: What is read of an event. Days that it comes on besides, or does not come on, are none of those.
+_ONE_TIME = "RECURRENCE-ID"
+_OTHERWISE = frozenset({"EXDATE", "RDATE", "EXRULE", _ONE_TIME})
+_READ = frozenset({"DTSTART", "DTEND", "DURATION", "SUMMARY", "RRULE", "STATUS"}) | _OTHERWISE
+_LASTS = re.compile(r"\+?P([0-9]{1,4})([DW])", re.ASCII)
+
+
 def days_off_of_ics(text: str, today: date) -> dict[date, str]:
     """The whole days of an .ics file, with their names: a file of holidays as calendars export it.
 
@@ -257,16 +264,21 @@ def days_off_of_ics(text: str, today: date) -> dict[date, str]:
         raise BadValue("This is not an .ics file: it has no BEGIN:VCALENDAR")
     days: dict[date, str] = {}
     event: dict[str, tuple[str, str]] | None = None
+    inside = 0  # parts of an event that have a name and a length of their own: alarms
     for line in lines:
         head, _, value = line.partition(":")
         key, _, params = head.upper().partition(";")
         if (key, value.strip().upper()) == ("BEGIN", "VEVENT"):
-            event = {}
+            event, inside = {}, 0
         elif (key, value.strip().upper()) == ("END", "VEVENT"):
-            if event is not None:
+            # One time of a rule that was called off is no event of its own; it is refused with what leaves days out.
+            off = event is None or (event.get("STATUS", ("", ""))[1].upper() == "CANCELLED" and _ONE_TIME not in event)
+            if event is not None and not off:
                 days.update(_event_days(event, today))
             event = None
-        elif event is not None and key in ("DTSTART", "DTEND", "SUMMARY", "RRULE"):
+        elif key in ("BEGIN", "END"):
+            inside += 1 if key == "BEGIN" else -1
+        elif event is not None and inside <= 0 and key in _READ:
             event[key] = (params, value.strip())
         if len(days) > MAX_DAYS_OFF:
             raise BadValue(f"The file has more than {MAX_DAYS_OFF} days off")
@@ -278,16 +290,21 @@ def days_off_of_ics(text: str, today: date) -> dict[date, str]:
 def _event_days(event: Mapping[str, tuple[str, str]], today: date) -> dict[date, str]:
     name = " ".join(event.get("SUMMARY", ("", ""))[1].replace("\\,", ",").replace("\\n", " ").split())[:MAX_NAME_CHARS]
     start = _ics_date(event.get("DTSTART", ("", ""))[1], name)
-    count = max(1, (_ics_date(event["DTEND"][1], name) - start).days) if "DTEND" in event else 1
+    lasts = _LASTS.fullmatch(event.get("DURATION", ("", "P1D"))[1].upper())
+    if lasts is None:
+        raise BadValue(f"{name or start} does not last whole days: {event['DURATION'][1][:20]!r}")
+    count = int(lasts[1]) * (7 if lasts[2] == "W" else 1)
+    if "DTEND" in event:
+        count = (_ics_date(event["DTEND"][1], name) - start).days
+    count = max(1, count)
     if count > 366:
         raise BadValue(f"{name or start} lasts {count} days; a day off lasts at most a year")
     rule = dict(part.partition("=")[::2] for part in event.get("RRULE", ("", ""))[1].upper().split(";") if part)
     # The month and the day of a yearly rule say what its first day says, or they are another rule.
     yearly = {"FREQ": "YEARLY", "BYMONTH": str(start.month), "BYMONTHDAY": str(start.day)}
     every = rule.pop("INTERVAL", "1")
-    if (rule or every != "1") and not (
-        rule.get("FREQ") == "YEARLY" and rule.items() <= yearly.items() and re.fullmatch("[1-9][0-9]?", every)
-    ):
+    usual = rule.get("FREQ") == "YEARLY" and rule.items() <= yearly.items() and re.fullmatch("[1-9][0-9]?", every)
+    if not _OTHERWISE.isdisjoint(event) or ((rule or every != "1") and not usual):
         raise BadValue(f"{name or start} repeats in a way that is not read here; write its days one by one")
     years = range(start.year, today.year + YEARS_AHEAD + 1, int(every)) if rule else [start.year]
     days = {}

@@ -185,6 +185,27 @@ MUTATIONS = (
         "test_the_first_reply_is_waited_for_from_when_the_customer_wrote_and_not_from_when_a_colleague_began",
     ),
     Mutation(
+        "a day off that does not come every year is not counted as one that does",
+        "tickets/calendar.py",
+        "    if not _OTHERWISE.isdisjoint(event) or ((rule",
+        "    if ((rule",
+        CALENDAR + "test_a_day_off_that_also_comes_or_does_not_come_on_other_days_is_refused_by_name",
+    ),
+    Mutation(
+        "an alarm in a calendar file says nothing of the day",
+        "tickets/calendar.py",
+        "event is not None and inside <= 0 and key in _READ:",
+        "event is not None and key in _READ:",
+        CALENDAR + "test_a_day_off_lasts_as_long_as_the_file_says",
+    ),
+    Mutation(
+        "a day that was called off is worked",
+        "tickets/calendar.py",
+        "            if event is not None and not off:\n",
+        "            if event is not None:\n",
+        CALENDAR + "test_a_day_off_that_was_called_off_is_none",
+    ),
+    Mutation(
         "days off of a calendar file",
         "tickets/calendar.py",
         "range(start.year, today.year + YEARS_AHEAD + 1, int(every)) if rule else [start.year]",

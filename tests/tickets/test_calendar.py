@@ -149,6 +149,38 @@ def test_the_days_of_an_ics_file_are_days_off() -> None:
     assert days[date(2026, 5, 1)] == days[date(2035, 5, 1)] == "Our birthday"
 
 
+def _event(*lines: str) -> str:
+    return "\n".join(["BEGIN:VCALENDAR", "BEGIN:VEVENT", *lines, "END:VEVENT", "END:VCALENDAR"])
+
+
+@pytest.mark.parametrize(("lasts", "days"), [("P3D", 3), ("P1W", 7)])
+def test_a_day_off_lasts_as_long_as_the_file_says(lasts: str, days: int) -> None:
+    alarm = ("BEGIN:VALARM", "TRIGGER:-PT15M", "DURATION:PT5M", "SUMMARY:Wake up", "END:VALARM")
+    for lines in ((f"DURATION:{lasts}", *alarm), (*alarm, f"DURATION:{lasts}")):
+        found = days_off_of_ics(_event("DTSTART;VALUE=DATE:20261224", "SUMMARY:Winter", *lines), TODAY)
+        assert found == {date(2026, 12, 24) + timedelta(days=day): "Winter" for day in range(days)}
+
+
+def test_a_day_off_that_was_called_off_is_none() -> None:
+    off = ICS.replace("SUMMARY:Winter", "STATUS:CANCELLED\nSUMMARY:Winter")
+    days = days_off_of_ics(off, TODAY)
+    assert date(2026, 12, 24) not in days
+    assert date(2026, 5, 1) in days
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "EXDATE;VALUE=DATE:20270501",
+        "RDATE;VALUE=DATE:20270601",
+        "RECURRENCE-ID;VALUE=DATE:20270501\nSTATUS:CANCELLED",
+    ],
+)
+def test_a_day_off_that_also_comes_or_does_not_come_on_other_days_is_refused_by_name(line: str) -> None:
+    with pytest.raises(BadValue, match="Ours repeats in a way that is not read here"):
+        days_off_of_ics(_event("DTSTART;VALUE=DATE:20260501", "RRULE:FREQ=YEARLY", line, "SUMMARY:Ours"), TODAY)
+
+
 @pytest.mark.parametrize(
     ("began", "every", "off", "worked"),
     [
