@@ -46,6 +46,8 @@ ADDRESS_CHARS = 320
 REASON_CHARS = 300
 #: The stdlib parser compares every line with every open boundary: lines x boundaries it may be asked for.
 PARSER_STEPS = 6_000_000
+#: From which share of its words on HTML says the same as the plain parts beside it.
+SAME_WORDS = 0.8
 
 
 class Unparsable(Exception):
@@ -154,6 +156,9 @@ _ATOM = r"[^\x00-\x20\x7f-\xa0\ud800-\udfff\s<>@,;:\"()\[\]\\]"
 #: What a mail server answers when it will not take a mail.
 _SMTP_ANSWER = re.compile(r"\b[45]\d\d[ -][^\r\n]{1,250}")
 _ADDRESS = re.compile(_ATOM + r"{1,64}@" + _ATOM + r"{1,255}")
+#: What stands before an address in brackets, up to the comma before it.
+_NAMED = re.compile(r"(^|,)([^,<>]+)(?=<[^<>@]*@[^<>@]*>)")
+_WORD = re.compile(r"[^\W_]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -197,7 +202,7 @@ class _Headers:
         return _one_line(str(_HEADERS("subject", value))) if value else ""
 
     def addresses(self, name: str) -> tuple[Address, ...]:
-        value = " ".join(self.raw(name).split())
+        value = _NAMED.sub(_quoted, " ".join(self.raw(name).split()))
         if not value:
             return ()
         try:
@@ -216,14 +221,23 @@ class _Headers:
         return name in self._first
 
 
+def _quoted(found: re.Match[str]) -> str:
+    """A name with an @ in it, in quotes: without them the standard library takes the name for the address."""
+    comma, name = found.groups()
+    if "@" not in name or name.count('"') % 2 or "\\" in name or name.count("(") != name.count(")"):
+        return found[0]
+    unquoted = name.replace('"', "").strip()
+    return f'{comma} "{unquoted}" '
+
+
 def _read(message: EmailMessage) -> ParsedMail:
     headers = _Headers(message)
     senders = headers.addresses("from") or headers.addresses("sender")
     if not senders:
         raise Unparsable("It names no sender's address")
     body = _Body()
-    for part in _leaves(message, body):
-        body.take(part)
+    for part, choice in _leaves(message, body):
+        body.take(part, choice)
     text, html = body.result()
     subject = headers.text("subject")[:SUBJECT_CHARS]
     new_text = newly_written(text, answer="in-reply-to" in headers and not forwards(subject))
@@ -285,12 +299,13 @@ _ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _NO_SUCH = re.compile(r"(?<![\d.])55[013](?![\d.])")
 
 
-def _leaves(message: Message, body: _Body) -> Iterator[Message]:
-    """The parts that are not containers, in order. Forwarded mails stay whole. Bounded in number and depth."""
-    stack: list[tuple[Message, int]] = [(message, 0)]
+def _leaves(message: Message, body: _Body) -> Iterator[tuple[Message, int]]:
+    """The parts that are not containers, in order, each with the number of the outermost choice between the same words
+    that it stands in, 0 for none. Forwarded mails stay whole. Bounded in number and depth."""
+    stack: list[tuple[Message, int, int]] = [(message, 0, 0)]
     seen = 0
     while stack:
-        part, depth = stack.pop()
+        part, depth, choice = stack.pop()
         seen += 1
         if seen > PARTS:
             body.notes.append(f"Only the first {PARTS} parts were read")
@@ -301,9 +316,19 @@ def _leaves(message: Message, body: _Body) -> Iterator[Message]:
                 body.notes.append(f"Parts nested more than {DEPTH} deep were left out")
                 continue
             inner = [one for one in payload if isinstance(one, Message)]
-            stack.extend((one, depth + 1) for one in reversed(inner[: PARTS + 1]))
+            choice = choice or (seen if part.get_content_subtype() == "alternative" else 0)
+            stack.extend((one, depth + 1, choice) for one in reversed(inner[: PARTS + 1]))
         else:
-            yield part
+            yield part, choice
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One part with words, as it came."""
+
+    text: str
+    html: bool
+    choice: int
 
 
 class _Body:
@@ -320,9 +345,10 @@ class _Body:
         self.gone: list[bool] = []  # of each such address, whether it takes no mail at all
         self._plain: list[str] = []
         self._html: list[str] = []
+        self._said: list[_Said] = []
         self._bytes = 0
 
-    def take(self, part: Message) -> None:
+    def take(self, part: Message, choice: int) -> None:
         media_type = part.get_content_type()
         name = _file_name(part)
         if media_type in ("message/rfc822", "text/rfc822-headers"):
@@ -331,9 +357,12 @@ class _Body:
         if not attached and not name and media_type in ("text/plain", "text/html"):
             text = self._decoded(part)
             (self._html if media_type == "text/html" else self._plain).append(text)
+            self._said.append(_Said(text, media_type == "text/html", choice))
         elif media_type == "message/delivery-status":
             self._reported(part)
-            self._plain.append(plain(_bytes_of(part)[:20_000].decode("utf-8", "replace")))
+            report = plain(_bytes_of(part)[:20_000].decode("utf-8", "replace"))
+            self._plain.append(report)
+            self._said.append(_Said(report, False, choice))
         else:
             self._keep(name or _default_name(part, media_type), media_type, _bytes_of(part))
 
@@ -344,11 +373,28 @@ class _Body:
         if len(short) < len(html):
             self.notes.append(f"The HTML was cut at {len(short)} characters")
             html = short
-        text = "\n\n".join(one.strip("\n") for one in self._plain if one.strip()) or html_to_text(html)
+        text = self._text() if any(one.strip() for one in self._plain) else html_to_text(html)
         if len(text) > TEXT_CHARS:
             self.notes.append(f"The text was cut at {TEXT_CHARS} characters")
             text = text[:TEXT_CHARS]
         return text, html
+
+    def _text(self) -> str:
+        """The plain parts, and in its place what only HTML says: a footer alone is not what somebody wrote."""
+        chosen = {one.choice for one in self._said if one.choice and not one.html and one.text.strip()}
+        known = set(_WORD.findall(" ".join(self._plain).lower()))
+        left, said = HTML_CHARS, []
+        for one in self._said:
+            text = one.text
+            if one.html:
+                short = first_tags(text[:left], HTML_TAGS)
+                left -= len(short)
+                text = "" if one.choice in chosen else html_to_text(short)
+                words = set(_WORD.findall(text.lower()))
+                text = "" if len(words & known) >= SAME_WORDS * len(words) else text
+            if text.strip():
+                said.append(text.strip("\n"))
+        return "\n\n".join(said)
 
     def _decoded(self, part: Message) -> str:
         data = _bytes_of(part)

@@ -223,6 +223,22 @@ def test_the_address_is_the_mailbox_and_not_what_the_name_pretends() -> None:
     assert mail.sender == Address("support@acme.test", "eve@elsewhere.test")
 
 
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("bob@corp.test <eve@elsewhere.test>", "bob@corp.test"),
+        ("bob@corp.test via Shop <eve@elsewhere.test>", "bob@corp.test via Shop"),
+        ("'eve@elsewhere.test' <eve@elsewhere.test>", "'eve@elsewhere.test'"),
+        ("Bob @ Shop <eve@elsewhere.test>, bob@corp.test", "Bob @ Shop"),
+        ('bob@corp.test "Bob" <eve@elsewhere.test>', "bob@corp.test Bob"),
+        ('"Doe, bob@corp.test" <eve@elsewhere.test>', "Doe, bob@corp.test"),
+        ("Eve (bob@corp.test) <eve@elsewhere.test>", "Eve (bob@corp.test)"),
+    ],
+)
+def test_an_address_in_the_name_is_not_the_sender(header: str, name: str) -> None:
+    assert parse(f"From: {header}\r\n\r\nx".encode()).sender == Address(name, "eve@elsewhere.test")
+
+
 def test_raw_utf8_and_latin1_headers_are_read() -> None:
     assert parse("From: Zoë <z@c.test>\r\nSubject: Où ?\r\n\r\nx".encode()).subject == "Où ?"
     assert parse("From: z@c.test\r\nSubject: Où ?\r\n\r\nx".encode("latin-1")).subject == "Où ?"
@@ -345,6 +361,30 @@ def test_a_mail_with_html_only_gets_its_text_from_that() -> None:
     )
     assert mail.text == "Hello World\n\n- one\n- two\n\n> old\n\nhere [https://x.test/a]"
     assert "bad()" in mail.html  # kept as it came; pages clean it
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        (("<p>Please refund order 5</p>", "Checked by ScanMail"), "Please refund order 5\n\nChecked by ScanMail"),
+        (("See this:", "<p>Please refund order 5</p>"), "See this:\n\nPlease refund order 5"),
+        (("Please refund order 5", "<p>Please <b>refund</b> order 5</p>"), "Please refund order 5"),
+    ],
+)
+def test_html_beside_a_plain_part_is_read_unless_it_says_the_same(parts: tuple[str, ...], text: str) -> None:
+    sort = ("html" if one.startswith("<") else "plain" for one in parts)
+    pieces = (f"--q\r\nContent-Type: text/{kind}\r\n\r\n{one}\r\n" for kind, one in zip(sort, parts, strict=True))
+    mail = parse(HEAD + f"Content-Type: multipart/mixed; boundary=q\r\n\r\n{''.join(pieces)}--q--\r\n".encode())
+    assert mail.text == text
+
+
+def test_of_a_choice_between_plain_and_html_the_plain_words_are_read() -> None:
+    mail = parse(
+        MIXED + b"Content-Type: multipart/alternative; boundary=a\r\n\r\n--a\r\n\r\nplain\r\n"
+        b"--a\r\nContent-Type: text/html\r\n\r\n<p>something else altogether</p>\r\n--a--\r\n"
+        b"--q\r\n\r\nfooter\r\n--q--\r\n"
+    )
+    assert mail.text == "plain\n\nfooter"
 
 
 def test_invitations_and_outlook_wrappings_are_files() -> None:

@@ -200,4 +200,20 @@ MUTATIONS = (
         "        if False:",
         MAIL + "test_beyond_the_hourly_cap_of_a_sender_mails_are_kept_and_become_nothing",
     ),
+    Mutation(
+        "mail: an address in the name is not the sender",
+        "connectors/channels/email.py",
+        '_NAMED.sub(_quoted, " ".join(self.raw(name).split()))',
+        '" ".join(self.raw(name).split())',
+        "tests/intake/test_email.py::"
+        "test_an_address_in_the_name_is_not_the_sender[bob@corp.test <eve@elsewhere.test>-bob@corp.test]",
+    ),
+    Mutation(
+        "mail: a footer alone is not what somebody wrote",
+        "connectors/channels/email.py",
+        '                text = "" if one.choice in chosen else html_to_text(short)\n',
+        '                text = ""\n',
+        "tests/intake/test_email.py::test_html_beside_a_plain_part_is_read_unless_it_says_the_same"
+        "[parts0-Please refund order 5\\n\\nChecked by ScanMail]",
+    ),
 )
