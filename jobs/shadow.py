@@ -157,7 +157,7 @@ def _look(services: Services, code: str) -> int | None:
             return None
         decisions = connection.execute(
             select(DecisionRow.id, DecisionRow.event_id)
-            .where(DecisionRow.id > row.seen_to)
+            .where(DecisionRow.id > row.seen_to, DecisionRow.outcome != "waiting")
             .order_by(DecisionRow.id)
             .limit(BATCH)
         ).all()

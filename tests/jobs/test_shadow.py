@@ -10,11 +10,11 @@ from sqlalchemy import func, select, update
 from jobs import shadow
 from jobs.services import Services
 from jobs.shadow import Shadow, Standing
-from jobs.tables import ShadowRow
+from jobs.tables import DecisionRow, ShadowRow
 from rules import files
 from rules import store as rule_list
 from tests.builders import a_ticket
-from tests.jobs.desk import clock_of, item, table, work
+from tests.jobs.desk import BY_TIER, ana, clock_of, item, table, work
 from tickets.db import Base
 from tickets.people import Viewer
 
@@ -95,6 +95,20 @@ def test_differences_are_counted_from_its_start_on_and_nothing_else_is_written(d
     assert counted >= len(tickets)
     shadow.carry_on(desk, budget_s=30)
     assert stands(desk).row.events == counted, "what was seen once is not counted twice"
+
+
+def test_an_event_that_waited_is_compared_once(crm_desk: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadow, "BATCH", 1)
+    table(crm_desk, BY_TIER.replace("A01", "A02"))
+    table(crm_desk, LIVE)
+    drafted(crm_desk, DRAFT)
+    begin(crm_desk, ana(crm_desk))
+    arrive(crm_desk, "Hello")
+    shadow.carry_on(crm_desk, budget_s=30)
+    found = stands(crm_desk).row
+    with crm_desk.db.read() as connection:
+        decided = connection.execute(select(func.count(DecisionRow.event_id.distinct()))).scalar_one()
+    assert (found.events, found.different) == (decided, 1)
 
 
 @pytest.mark.parametrize(("allowed", "standing"), [(100, Standing.PASSED), (10, Standing.FAILED)])

@@ -109,6 +109,13 @@ MUTATIONS = (
         HEALTH + "[by a customer]",
     ),
     Mutation(
+        "a draft beside the live version meets an event that waited once",
+        "jobs/shadow.py",
+        ', DecisionRow.outcome != "waiting")',
+        ")",
+        "tests/jobs/test_shadow.py::test_an_event_that_waited_is_compared_once",
+    ),
+    Mutation(
         "shadow: a draft that differs too much is not published",
         "jobs/shadow.py",
         "found.standing in (Standing.RUNNING, Standing.FAILED)",
