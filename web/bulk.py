@@ -23,6 +23,7 @@ from tickets.people import Permission, Viewer
 from tickets.snooze import SNOOZED, asleep, snooze, wake
 from web.access import me, needs, safe_path
 from web.context import now, services
+from web.forms import a_number
 from web.names_store import names
 from web.snooze_pages import SNOOZES
 
@@ -38,7 +39,7 @@ RUN_NOW = "run_now"
 def change() -> ResponseReturnValue:
     """Does one thing to every chosen item; one that it does not fit, or that one may not see, stays as it is."""
     given = request.form
-    chosen = list(dict.fromkeys(given.getlist("item", type=int)))
+    chosen = list(dict.fromkeys(given.getlist("item", type=a_number)))
     if not chosen:
         raise BadValue(gettext("Choose at least one ticket. Nothing was changed."))
     if len(chosen) > MOST:

@@ -32,7 +32,7 @@ from tickets.values import JSON
 from web import names_store
 from web.access import open_to_all
 from web.context import now, services
-from web.forms import LARGEST_KEY, looks_like_email
+from web.forms import a_number, looks_like_email
 from web.limits import limiter
 
 pages = Blueprint("chat", __name__)
@@ -166,7 +166,7 @@ def say() -> ResponseReturnValue:
 def new() -> ResponseReturnValue:
     """What was said after message `after`; waits up to `wait` seconds for it. Notes that the customer has seen it."""
     talk = _talk()
-    after = min(max(0, request.args.get("after", 0, type=int)), LARGEST_KEY)
+    after = max(0, request.args.get("after", 0, type=a_number))
     wait_s = min(max(0.0, request.args.get("wait", 0.0, type=float)), WAIT_S)
     said = _look(talk, after)
     if not said and wait_s > 0 and _places.acquire(blocking=False):

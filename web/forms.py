@@ -22,6 +22,16 @@ class Number(IntegerConverter):
         super().__init__(*args, **{"max": LARGEST_KEY, **kwargs})
 
 
+def a_number(text: str) -> int:
+    """`type=a_number` of a field: a number that can be a key or a count of ours; any other counts as none given.
+
+    Raises `ValueError`."""
+    found = int(text)
+    if abs(found) > LARGEST_KEY:
+        raise ValueError(f"{text[:20]} is a number of nothing")
+    return found
+
+
 def refuse_nul() -> None:
     """A NUL character in any field is refused: PostgreSQL cannot store it, and nobody types it."""
     for fields in (request.args, request.form):

@@ -16,6 +16,7 @@ from jobs.intake import Outcome
 from tickets.people import Permission
 from web.access import me, needs, open_to_all
 from web.context import services
+from web.forms import a_number
 from web.limits import limiter
 
 #: For programs, without session and form token; `create_app` exempts it from CSRF by name.
@@ -113,7 +114,7 @@ def mails() -> ResponseReturnValue:
     """What was handed in and what became of it; first of all what became no ticket, with the reason."""
     chosen = request.args.get("outcome", "not_on_a_ticket")
     outcomes = NOT_ON_A_TICKET if chosen == "not_on_a_ticket" else (chosen,) if chosen in set(Outcome) else ()
-    page = min(max(1, request.args.get("page", 1, type=int)), mail_list.COUNT_CAP)
+    page = min(max(1, request.args.get("page", 1, type=a_number)), mail_list.COUNT_CAP)
     with services().db.read() as connection:
         found = mail_list.mails(connection, me(), outcomes=outcomes, page=page)
 

@@ -24,6 +24,7 @@ from tickets.values import JSON
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.forms import a_number
 from web.labels import Labels
 from web.names_store import names
 from web.refusals import said
@@ -94,7 +95,7 @@ def save(key: str) -> ResponseReturnValue:
             saved,
             label=request.form.get("label", ""),
             members=tuple(line for line in text.splitlines() if line.strip()),
-            saves=request.form.get("seen", -1, type=int),
+            saves=request.form.get("seen", -1, type=a_number),
         )
         try:
             members = lists.clean_members(wanted.members, people=saved.people)

@@ -20,7 +20,7 @@ from tickets.tables import Mailbox
 from web.access import me, needs
 from web.context import services
 from web.errors import refuse
-from web.forms import looks_like_email
+from web.forms import a_number, looks_like_email
 from web.names_store import names
 
 pages = Blueprint("mailservers", __name__)
@@ -120,7 +120,7 @@ def save(key: str, kind: str) -> ResponseReturnValue:
         abort(404)
     given: dict[str, Any] = {
         "host": request.form.get("host", ""),
-        "port": request.form.get("port", type=int),
+        "port": request.form.get("port", type=a_number),
         "user": request.form.get("user", ""),
         "security": request.form.get("security", "tls"),
         "folder": request.form.get("folder", ""),

@@ -27,6 +27,7 @@ from web import messages_list, rules_templates
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.forms import a_number
 from web.used_by import still_used, uses, uses_of
 
 pages = Blueprint("messages", __name__)
@@ -127,7 +128,7 @@ def test(code: str) -> ResponseReturnValue:
         text = stored.working.get("texts", {}).get(language)
         if not isinstance(text, dict) or not text.get("body"):
             raise refuse(422, gettext("There is no text in this language yet. Nothing was sent."))
-        sample = rules_templates.sample(connection, request.form.get("ticket", type=int))
+        sample = rules_templates.sample(connection, request.form.get("ticket", type=a_number))
         if sample is None:
             raise refuse(422, gettext("There is no ticket to take values from yet. Nothing was sent."))
         item = items.read_item(connection, sample, viewer=me())

@@ -10,6 +10,8 @@ from flask import request
 from flask_babel import gettext
 from sqlalchemy import Connection, Select, func, select
 
+from web.forms import a_number
+
 #: Rows of one page, how far a list is counted, and the furthest page that can be asked for.
 PAGE_ROWS = 50
 COUNT_CAP = 1_000
@@ -52,7 +54,7 @@ class Paged(Generic[Row]):
 
 def asked_page() -> int:
     """The page that the address asks for, as far as there can be one."""
-    return min(max(1, request.args.get("page", 1, type=int)), LAST_PAGE)
+    return min(max(1, request.args.get("page", 1, type=a_number)), LAST_PAGE)
 
 
 def counted(connection: Connection, shown: Select[Any], page: int, *, hidden: Select[Any] | None = None) -> Paged[Any]:

@@ -23,7 +23,7 @@ from tickets.requests import NoSuchRequest, Request
 from tickets.values import JSON
 from web.access import open_to_all
 from web.context import now, services
-from web.forms import LARGEST_KEY, files_of
+from web.forms import a_number, files_of
 from web.limits import limiter
 from web.portal_session import customers_only, here
 
@@ -124,9 +124,9 @@ def _answer(request_id: int, person: int, back: str) -> ResponseReturnValue:
         # What is refused leaves the transaction: a part of it, such as a removed file, must not stay.
         with services().db.write() as connection:
             current = asked.read(connection, request_id, person=person, lock=True)
-            version = request.form.get("version", 0, type=int)
-            drop = request.form.get("drop", 0, type=int)
-            if 0 < drop <= LARGEST_KEY:
+            version = request.form.get("version", 0, type=a_number)
+            drop = request.form.get("drop", 0, type=a_number)
+            if drop > 0:
                 asked.drop_file(connection, current, drop)
             asked.save(connection, current, answers, seen_version=version, files={} if auto else files)
     except (StaleItem, AttachmentRefused) as error:

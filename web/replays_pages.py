@@ -30,6 +30,7 @@ from web import replays_store, rules_text
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.forms import a_number
 from web.labels import Labels, action_word, event_word, in_words
 from web.names_store import names
 from web.paging import asked_page
@@ -101,7 +102,7 @@ def index() -> ResponseReturnValue:
 @needs(PERMISSION)
 def start() -> ResponseReturnValue:
     """Ask for one. It is played in the background; its page says how far it is."""
-    days, most = request.form.get("days", 0, type=int), request.form.get("tickets", 0, type=int)
+    days, most = request.form.get("days", 0, type=a_number), request.form.get("tickets", 0, type=a_number)
     kind, _, status = request.form.get("which", "").partition(":")
     offered = kind in KIND_PLURALS and (not status or status in statuses_of(kind))
     if days not in DAYS or most not in TICKETS or not offered:

@@ -18,6 +18,7 @@ from tickets.values import json_problem
 from web import importing, rules_store, rules_words
 from web.access import me, needs
 from web.context import services
+from web.forms import a_number
 from web.importing import How, Imported, Moved
 from web.limits import limiter, person
 from web.rules_cells import read_cells
@@ -71,7 +72,7 @@ def bring_in() -> ResponseReturnValue:
         return _page(sent, problems=[sent.problem])
     note = sent_note()
     asked = request.form.get("do", "")
-    seen = request.form.get("revision", type=int)
+    seen = request.form.get("revision", type=a_number)
     how = How(asked) if asked in (How.DRAFT, How.PUBLISH) else How.LOOK
     changed = how is not How.LOOK and (seen is None or request.form.get("looked") != sent.stamp)
     wrong = note_problem(note) if how is How.PUBLISH and not changed else ""

@@ -21,6 +21,7 @@ from tickets.people import Permission
 from web import rules_document as documents
 from web import rules_words
 from web.context import services
+from web.forms import a_number
 from web.labels import Labels
 from web.names_store import names
 from web.rules_document import Document
@@ -97,7 +98,7 @@ def is_fragment() -> bool:
 
 
 def page_number() -> int:
-    return min(max(1, request.values.get("page", 1, type=int)), LAST_PAGE)
+    return min(max(1, request.values.get("page", 1, type=a_number)), LAST_PAGE)
 
 
 def view_of(found: Open, page: int = 1, *, thorough: bool = False) -> dict[str, Any]:

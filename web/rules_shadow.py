@@ -14,6 +14,7 @@ from web import versions as published
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.forms import a_number
 from web.rules_grid import check
 from web.rules_open import PERMISSION, open_table, table_or_404
 
@@ -27,7 +28,7 @@ OFFERED = {"days": (1, 3, 7, 14, 30), "tickets": (50, 100, 500, 1000), "allowed"
 @needs(PERMISSION)
 def start(code: str) -> ResponseReturnValue:
     """Let the draft run beside the live version, without effect."""
-    asked = {name: request.form.get(name, -1, type=int) for name in OFFERED}
+    asked = {name: request.form.get(name, -1, type=a_number) for name in OFFERED}
     if any(asked[name] not in offered for name, offered in OFFERED.items()):
         raise refuse(422, gettext("Choose one of the offered values. Nothing was started."))
     with services().db.write() as connection:

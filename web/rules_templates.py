@@ -29,6 +29,7 @@ from web import versions
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.forms import a_number
 from web.labels import Labels
 from web.names_store import names
 from web.refusals import said
@@ -176,7 +177,7 @@ def _page(
 ) -> str:
     vocabulary = services().live.current(connection).vocabulary
     extra = extra_values(stored.code)
-    chosen = sample(connection, request.args.get("ticket", type=int))
+    chosen = sample(connection, request.args.get("ticket", type=a_number))
     facts = None
     if chosen is not None:
         facts = facts_now(connection, items.read_item(connection, chosen, viewer=me()), now())

@@ -24,6 +24,7 @@ from web import rules_store, runs_store, scripts_content
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.forms import a_number
 from web.labels import Labels
 from web.limits import limiter, person
 from web.names_store import names
@@ -225,7 +226,7 @@ def _effect_tone(effect: Would) -> tuple[str, str]:
 def save(code: str) -> ResponseReturnValue:
     """Save the draft. The page's own script does so while somebody types, and is told the count to go on from."""
     source, unfit = _sent_source()
-    seen = request.form.get("seen", -1, type=int)
+    seen = request.form.get("seen", -1, type=a_number)
     by_itself = request.headers.get("X-Part") == "1"
     if unfit:
         unfit = gettext("%(why)s Nothing was saved.", why=unfit)

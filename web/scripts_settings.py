@@ -23,6 +23,7 @@ from web import rules_groups, rules_words, scripts_content
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.forms import a_number
 from web.refusals import said
 from web.rules_document import EditRefused
 from web.rules_forms import field_menu, read_given, read_triggers, trigger_forms
@@ -113,7 +114,7 @@ def save(code: str) -> ResponseReturnValue:
             del content[key]
     with services().db.write() as connection:
         try:
-            seen = request.form.get("seen", -1, type=int)
+            seen = request.form.get("seen", -1, type=a_number)
             rule_list.save_draft(connection, code, content, author=me().key, seen=seen, now=now())
         except StaleDraft as stale:
             raise refuse(409, said(str(stale))) from None

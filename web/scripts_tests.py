@@ -21,6 +21,7 @@ from web import runs_store
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.forms import a_number
 from web.limits import limiter
 from web.refusals import said
 
@@ -92,7 +93,7 @@ def _save(code: str, made: list[JSON]) -> ResponseReturnValue:
                 code,
                 {**kept, "tests": made},
                 author=me().key,
-                seen=request.form.get("seen", -1, type=int),
+                seen=request.form.get("seen", -1, type=a_number),
                 now=now(),
             )
         except StaleDraft as stale:
@@ -108,7 +109,7 @@ def _present(code: str) -> tuple[Stored, list[JSON]]:
 
 
 def _number(present: list[JSON]) -> int:
-    number = request.form.get("n", -1, type=int)
+    number = request.form.get("n", -1, type=a_number)
     if not 0 <= number < len(present):
         raise refuse(422, gettext("There is no such test any more. Nothing was saved."))
     return number
@@ -121,7 +122,7 @@ def make_from_run(code: str) -> ResponseReturnValue:
     """A test of what a run saw and was told, without personal data."""
     stored, present = _present(code)
     try:
-        made = from_run(services(), code, stored.working, request.form.get("run", -1, type=int), me())
+        made = from_run(services(), code, stored.working, request.form.get("run", -1, type=a_number), me())
     except RunNotFound as missing:
         raise refuse(422, gettext("%(why)s. No test was made.", why=said(str(missing)))) from None
     flash(gettext("The test is made. Read what it expects, and what was masked."), "ok")
@@ -134,7 +135,7 @@ def save(code: str) -> ResponseReturnValue:
     """Replace one test by what was typed, or add it."""
     _, present = _present(code)
     text = request.form.get("text", "")
-    number = request.form.get("n", -1, type=int)
+    number = request.form.get("n", -1, type=a_number)
     if len(text) > TEST_CHARS:
         raise refuse(422, gettext("A test has at most %(n)s characters. Nothing was saved.", n=TEST_CHARS))
     try:

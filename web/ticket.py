@@ -46,7 +46,7 @@ from web.cards import Card, card, told_apart
 from web.coming import why_not
 from web.coming import words as coming_words
 from web.context import now, services
-from web.forms import received_files
+from web.forms import a_number, received_files
 from web.item_forms import inputs
 from web.items_pages import editable, shown_as
 from web.labels import PRIORITY_TONES, STATUS_TONES, Labels, by_itself, event_word, status_of
@@ -324,7 +324,7 @@ def why(item_id: int, code: str) -> ResponseReturnValue:
     with services().db.read() as connection:
         item = items.read_item(connection, item_id, viewer=me())
         desk = services().live.current(connection)
-        found = explain(connection, desk, item_id, code, request.args.get("event", type=int))
+        found = explain(connection, desk, item_id, code, request.args.get("event", type=a_number))
         names = all_names(connection)
     if code not in names.entries:
         abort(404)
@@ -413,7 +413,7 @@ def write(item_id: int) -> ResponseReturnValue:
         attachments=tuple(files),
     )
 
-    up_to = request.form.get("up_to", type=int)
+    up_to = request.form.get("up_to", type=a_number)
 
     def effects(connection: Connection, item: Item) -> Sequence[StateEffect]:
         if public and up_to is not None:
@@ -449,7 +449,7 @@ class _Overtaken(Exception):
 def seen(item_id: int) -> ResponseReturnValue:
     """Notes that I have seen the messages up to this one. The page says so itself, once it is shown."""
     with services().db.write() as connection:
-        seen_store.mark_seen(connection, me(), item_id, request.form.get("up_to", 0, type=int), now())
+        seen_store.mark_seen(connection, me(), item_id, request.form.get("up_to", 0, type=a_number), now())
     return "", 204
 
 

@@ -28,6 +28,7 @@ from web import undo_store
 from web.access import me, needs
 from web.context import now, services
 from web.errors import refuse
+from web.forms import a_number
 from web.labels import Labels, action_word, by_itself
 from web.names_store import names
 
@@ -104,7 +105,7 @@ def _shown(connection: Connection, stored: Stored, home: str) -> ResponseReturnV
     if not versions:
         raise refuse(422, gettext("Nothing of it was ever live, so there is nothing to take back."))
     version = _version(connection, stored)
-    hours = request.args.get("hours", 0, type=int)
+    hours = request.args.get("hours", 0, type=a_number)
     until = now()
     since = until - timedelta(hours=hours) if hours in HOURS and hours else version.published_at
     scope = Scope(stored.code, version.version, since, until)
@@ -182,7 +183,7 @@ def _entry(connection: Connection, code: str, kind: EntryKind) -> Stored:
 
 def _version(connection: Connection, stored: Stored) -> rule_list.Version:
     """The version that is named, the live one when none is; aborts with 404 for one that never was."""
-    wanted = request.values.get("version", stored.live_version or 0, type=int)
+    wanted = request.values.get("version", stored.live_version or 0, type=a_number)
     found = next((one for one in rule_list.versions(connection, stored.code) if one.version == wanted), None)
     if found is None:
         abort(404)

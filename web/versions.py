@@ -20,6 +20,7 @@ from rules.store import NothingToPublish, StaleDraft, Stored, Version
 from web.access import me
 from web.context import now
 from web.errors import refuse
+from web.forms import a_number
 
 #: Longest note of a publish, in characters.
 NOTE_CHARS = 2_000
@@ -40,7 +41,7 @@ class Compared:
 
 def sent_seen() -> int:
     """The count of the draft that the sent form's page showed; -1, which no draft has, without one."""
-    return request.form.get("seen", -1, type=int)
+    return request.form.get("seen", -1, type=a_number)
 
 
 def sent_note() -> str:
@@ -117,9 +118,9 @@ def discard(connection: Connection, stored: Stored) -> None:
 def compared(every: Sequence[Version]) -> Compared:
     """The versions that the address asks to compare: `version`, against `against` or the one before it."""
     numbers = {one.version: one for one in every}
-    new = numbers.get(request.args.get("version", 0, type=int))
+    new = numbers.get(request.args.get("version", 0, type=a_number))
     before = new.version - 1 if new is not None else 0
-    return Compared(new, numbers.get(request.args.get("against", before, type=int)))
+    return Compared(new, numbers.get(request.args.get("against", before, type=a_number)))
 
 
 def unchanged(stored: Stored) -> None:
@@ -136,7 +137,7 @@ def earlier(connection: Connection, stored: Stored) -> Version:
     unchanged(stored)
     if stored.draft is not None:
         raise refuse(422, gettext("There is a draft. Publish it or throw it away first. Nothing was rolled back."))
-    wanted = request.form.get("version", 0, type=int)
+    wanted = request.form.get("version", 0, type=a_number)
     old = next((one for one in rule_list.versions(connection, stored.code) if one.version == wanted), None)
     if old is None:
         abort(404)

@@ -254,4 +254,11 @@ MUTATIONS = (
         "tests/browser/test_walks_back.py::"
         "test_who_was_signed_out_while_writing_finds_it_after_signing_in_and_nobody_else_does[bob]",
     ),
+    Mutation(
+        "a number that no row can have never reaches a database",
+        "web/forms.py",
+        "    if abs(found) > LARGEST_KEY:\n",
+        "    if False:\n",
+        "tests/web/test_numbers.py::test_pages_take_a_number_beyond_all_for_none",
+    ),
 )

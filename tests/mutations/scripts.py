@@ -294,7 +294,7 @@ MUTATIONS = (
     Mutation(
         "scripts: settings somebody else saved over",
         "web/scripts_settings.py",
-        'seen = request.form.get("seen", -1, type=int)',
+        'seen = request.form.get("seen", -1, type=a_number)',
         "seen = stored.draft_count",
         SETTINGS + "test_settings_somebody_else_saved_over_are_refused_and_nothing_is_lost",
     ),
