@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
+from jobs.tables import OutboxRow
 from rules import store as rule_list
 from tests.rows.desk import shown_messages, switch
 from tests.rows.maildesk import MailDesk, a_table, recipient, template, text_of
@@ -83,6 +84,8 @@ def test_a_colleague_who_may_not_see_the_ticket_gets_none(mail_desk: MailDesk) -
     mail_desk.desk.publish(a_table("send_template", {"template": "E01", "users": ["ion"]}))
     mail_desk.desk.ticket(team="ethics")
     assert mail_desk.work() == []
+    with mail_desk.services.db.read() as connection:
+        assert connection.execute(select(OutboxRow.kind)).all() == []  # nor was one to leave
 
 
 @pytest.mark.parametrize("on", [True, False])
