@@ -48,7 +48,7 @@ from tickets.effects import (
     apply,
     writes,
 )
-from tickets.events import AUTOMATION, SECOND_LOOKS, Cause, Event, EventKind
+from tickets.events import AUTOMATION, SECOND_LOOKS, Cause, Event, EventKind, decided_about
 from tickets.item import Item
 from tickets.prepared import PreparedUpsert
 from tickets.tables import EventRow, Message, Notification, WorkItem
@@ -277,8 +277,10 @@ def _sent_already(connection: Connection, read: Read, effect: Effect) -> bool:
 def _decided_since(connection: Connection, read: Read) -> datetime:
     """From when on the original event of a second look may have sent something: by the clock that says so of what was
     sent, too. The event's own moment may be another host's."""
-    first = select(func.min(DecisionRow.at)).where(DecisionRow.event_id == read.event.payload["event_id"])
-    return min(connection.execute(first).scalar_one(), from_iso(str(read.facts.event["at"])))
+    event_id = decided_about(read.event.id, read.event.kind, read.event.payload)
+    first = connection.execute(select(func.min(DecisionRow.at)).where(DecisionRow.event_id == event_id)).scalar_one()
+    at = from_iso(str(read.facts.event["at"]))
+    return at if first is None else min(first, at)  # None: erased since it was read
 
 
 def _fields_people_changed(connection: Connection, item: Item, since: int) -> dict[str, str]:

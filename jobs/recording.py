@@ -27,7 +27,7 @@ from rules.table import Table, WhenUnknown
 from rules.vocabulary import Vocabulary
 from tickets.db import table_of, upsert
 from tickets.errors import Fenced
-from tickets.events import SECOND_LOOKS
+from tickets.events import decided_about
 from tickets.prepared import Prepared
 from tickets.tables import EventRow
 from tickets.values import from_iso, iso, text_of
@@ -164,7 +164,7 @@ def record(
     )
     rows_set_aside.keep(connection, read, decision, now)
     # A second look may lack something else: what hangs on the answer that came, or one that was asked for anew since.
-    event_id = read.event.payload["event_id"] if read.event.kind in SECOND_LOOKS else read.event.id
+    event_id = decided_about(read.event.id, read.event.kind, read.event.payload)
     any_skipped = False
     _ask_at_once(connection, read, decision, now)
     for skipped in decision.skipped:

@@ -23,7 +23,7 @@ from rules.ruleset import RuleSet
 from rules.table import HitPolicy
 from tickets import store
 from tickets.db import upsert
-from tickets.events import AUTOMATION, SECOND_LOOKS, EventKind
+from tickets.events import AUTOMATION, EventKind, decided_about
 from tickets.people import Viewer
 from tickets.tables import EventRow, WorkItem
 from tickets.values import JSON
@@ -46,7 +46,7 @@ def keep(connection: Connection, read: Read, decision: Decision, now: datetime) 
     failed = [one for one in decision.skipped if one.failed]
     if not failed:
         return
-    event_id = read.event.payload["event_id"] if read.event.kind in SECOND_LOOKS else read.event.id
+    event_id = decided_about(read.event.id, read.event.kind, read.event.payload)
     for one in failed:
         reason = one.reason[:REASON_CHARS]
         values = {"item_id": read.event.item_id, "reason": reason, "at": now}

@@ -19,7 +19,7 @@ from jobs.second_looks import decide_again
 from jobs.tables import DecisionRow, Fired, RunRow
 from rules.facts import Facts
 from tickets.db import table_of
-from tickets.events import SECOND_LOOKS, Event, EventKind
+from tickets.events import Event, EventKind, decided_about
 from tickets.prepared import Prepared
 from tickets.tables import EventRow
 from tickets.values import JSON
@@ -155,7 +155,7 @@ def _kept_by(connection: Connection, item_id: int, run_id: int) -> dict[int, lis
     if len(decisions) > DECISIONS:
         log.warning("script.looked_back_no_further", extra={"item": item_id, "run": run_id, "most": DECISIONS})
     for one in decisions[:DECISIONS]:
-        event_id = cast(int, one.payload["event_id"]) if one.kind in SECOND_LOOKS else one.id
+        event_id = decided_about(one.id, one.kind, one.payload)
         if waiting := waiting_for(run_id, one.skipped):
             known = rows.setdefault(event_id, [])
             known += [key for key in waiting if key not in known]

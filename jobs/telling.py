@@ -17,7 +17,7 @@ from jobs.recipients import MOST_FOLLOWERS, followers, who_may_see
 from jobs.system_texts import NEW_MESSAGE
 from tickets import store
 from tickets.events import Cause
-from tickets.people import ROLES, Permission
+from tickets.people import Permission, permissions_of
 from tickets.tables import Message, Notification, User
 
 __all__ = [
@@ -122,7 +122,7 @@ def tell_editors(connection: Connection, item_id: int, text: str, key: str, now:
     """Tell those who edit rules and may see the item; the keys of those told."""
     users = connection.execute(select(User.key, User.roles).where(User.active).order_by(User.key).limit(MOST_USERS))
     # Those first: however many others there are, they are not among the ones that are looked up one by one.
-    editors = [one.key for one in users if any(Permission.EDIT_RULES in ROLES.get(role, ()) for role in one.roles)]
+    editors = [one.key for one in users if Permission.EDIT_RULES in permissions_of(one.roles)]
     told = tuple(one.key for one in who_may_see(connection, editors, item_id))
     cause = Cause("system", label="Automation")
     store.notify(connection, told, item_id, text, cause=cause, key=key, now=now)

@@ -128,6 +128,11 @@ class Event:
     payload: Mapping[str, JSON] = field(default_factory=dict)
 
 
+def decided_about(event_id: int, kind: EventKind, payload: Mapping[str, JSON]) -> int:
+    """The event that this one decides about: itself, or of a second look the earlier one whose rows it decides."""
+    return cast(int, payload["event_id"]) if kind in SECOND_LOOKS else event_id
+
+
 def net(changes: Sequence[Change]) -> tuple[Change, ...]:
     """Fold successive changes into one per field, in order of first appearance, dropping those that came to nothing."""
     first: dict[str, JSON] = {}

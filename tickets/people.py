@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -73,6 +73,11 @@ class Customer:
         return self.emails[0] if self.emails else ""
 
 
+def permissions_of(roles: Iterable[str]) -> frozenset[Permission]:
+    """What those who have these roles may do; a role that there is no more allows nothing."""
+    return frozenset().union(*(ROLES[role] for role in roles if role in ROLES))
+
+
 def viewer(connection: Connection, key: str) -> Viewer | None:
     """The active user with this key, or None."""
     row = _READ_USER.one_or_none(connection, {"key": key})
@@ -83,7 +88,7 @@ def viewer(connection: Connection, key: str) -> Viewer | None:
         key=row.key,
         name=row.name,
         email=row.email,
-        permissions=frozenset().union(*(ROLES[role] for role in row.roles if role in ROLES)),
+        permissions=permissions_of(row.roles),
         teams=frozenset(one.team for one in teams),
         brands=frozenset(row.brands),
         locations=frozenset(row.locations),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from flask.testing import FlaskClient
 
 from tests.rows.desk import Steps, a_rule
 from tests.rows.maildesk import MailDesk, html_of, text_of
@@ -32,21 +33,23 @@ def test_a_reply_not_seen_within_a_minute_is_e_mailed_once(mail_desk: MailDesk) 
     assert mail_desk.later(hours=1) == []
 
 
-def test_a_reply_that_was_seen_in_the_portal_is_not_e_mailed_and_the_outbox_says_why(mail_desk: MailDesk) -> None:
+def answered_and_seen(mail_desk: MailDesk) -> FlaskClient:
+    """Ana's browser: she has answered, and the customer has seen it in the portal before it was e-mailed."""
     ana = mail_desk.browser("ana")
     ticket = mail_desk.desk.ticket(published=True)
     send(ana, f"/tickets/{ticket}/messages", {"text": "It arrives today.", "kind": "reply"})
     mail_desk.customer_sees(ticket)
     assert mail_desk.later(minutes=2) == []
+    return ana
+
+
+def test_a_reply_that_was_seen_in_the_portal_is_not_e_mailed_and_the_outbox_says_why(mail_desk: MailDesk) -> None:
+    answered_and_seen(mail_desk)
     assert mail_desk.outbox() == [("email", "cancelled", "the customer has seen it in the portal")]
 
 
 def test_what_was_seen_is_e_mailed_all_the_same_when_a_person_says_so(mail_desk: MailDesk) -> None:
-    ana = mail_desk.browser("ana")
-    ticket = mail_desk.desk.ticket(published=True)
-    send(ana, f"/tickets/{ticket}/messages", {"text": "It arrives today.", "kind": "reply"})
-    mail_desk.customer_sees(ticket)
-    assert mail_desk.later(minutes=2) == []
+    ana = answered_and_seen(mail_desk)
     send(ana, "/outbox/1/again")
     assert len(mail_desk.deliver()) == 1
     assert mail_desk.outbox() == [("email", "sent", "")]
